@@ -1,0 +1,1 @@
+//! Generates typed event emitters from annotated protobuf schemas.

@@ -1,0 +1,1 @@
+//! Procedural macros over the generated emitters of `events-sdk`.

@@ -1,0 +1,1 @@
+//! A Toggle to test against.

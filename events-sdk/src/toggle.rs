@@ -1,0 +1,1 @@
+//! The connection to Toggle: registration and the event stream behind it.

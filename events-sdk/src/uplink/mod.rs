@@ -1,0 +1,76 @@
+//! The way to Toggle: a small trait, so that tests and other transports can stand in for gRPC.
+
+use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
+
+use crate::Batch;
+
+/// What sending a batch comes to, later.
+pub type SendFuture<'a> = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>;
+
+/// Carries batches to Toggle.
+///
+/// `send` is called from the SDK's own runtime, up to the configured number of batches at a time. It returns `Ok` only
+/// when Toggle has said that it has the whole batch; with anything else the batch stays ours and is offered again under
+/// the same id. Deadlines per attempt are the uplink's business: a future that never ends holds its place for ever.
+pub trait Uplink: Send + Sync + 'static {
+    /// Sends one batch, once.
+    fn send(&self, batch: Arc<Batch>) -> SendFuture<'_>;
+
+    /// Where it sends to, for logs and statistics.
+    fn target(&self) -> String;
+}
+
+/// Why a batch was not delivered, as far as it decides what happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SendErrorKind {
+    /// Toggle cannot be reached, did not answer in time, or broke off: try again later.
+    Unavailable,
+    /// Toggle asks for less: try again later, slower.
+    Busy,
+    /// The token is missing, expired or refused: hold until there is another.
+    Unauthenticated,
+    /// Toggle does not want this batch (`INVALID_ARGUMENT`, `success = false`): perhaps another.
+    Refused,
+    /// The message is larger than the receiver accepts: send less at once.
+    TooLarge,
+}
+
+/// A batch was not delivered.
+#[derive(Debug)]
+pub struct SendError {
+    kind: SendErrorKind,
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl SendError {
+    /// A new error. `message` says what happened, in words for an operator.
+    pub fn new(kind: SendErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// Adds what caused it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> SendErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for SendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}

@@ -1,0 +1,2 @@
+//! An event kind of its own.
+fn main() {}

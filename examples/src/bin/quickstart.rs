@@ -1,0 +1,2 @@
+//! The main job on an embedded Toggle.
+fn main() {}
