@@ -1,0 +1,48 @@
+//! Exponential backoff with jitter: how long to wait before Toggle is tried again.
+
+use std::time::Duration;
+
+use crate::id::Random;
+
+/// Doubles from the initial pause up to the longest one; each pause is drawn between half of that and all of it, so
+/// that nodes which failed together do not come back together.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    initial: Duration,
+    longest: Duration,
+    random: Random,
+}
+
+impl Backoff {
+    pub(crate) fn new(initial: Duration, longest: Duration) -> Self {
+        Self { initial, longest: longest.max(initial), random: Random::from_system() }
+    }
+
+    /// The pause after so many failures in a row, one being the first.
+    pub(crate) fn pause(&mut self, failures: u32) -> Duration {
+        let doubled = self.initial.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
+        let full = doubled.min(self.longest);
+        let half = full / 2;
+        // 2^53 equal steps between 0 and 1.
+        let fraction = (self.random.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        half + (full - half).mul_f64(fraction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_with_jitter_and_never_exceed_the_longest() {
+        let (initial, longest) = (Duration::from_millis(200), Duration::from_secs(10));
+        let mut backoff = Backoff::new(initial, longest);
+        for failures in 1..200 {
+            let full = initial.saturating_mul(1 << (failures - 1).min(20)).min(longest);
+            for _ in 0..20 {
+                let pause = backoff.pause(failures);
+                assert!(pause >= full / 2 && pause <= full, "{failures}: {pause:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! The memory buffer: where an emitted event waits until it is sent or written to disk.
+//!
+//! One lock, held for a copy of a few hundred bytes. Under it lie the waiting chunks, the ids and the accounts, so that
+//! events are in the order of their ids, the bounds are exact, and whoever looks sees accounts that balance. The
+//! delivery task takes whole chunks out; it never holds the lock while it sends or writes.
+//!
+//! When memory is full, an event that is graver than the least grave ones waiting takes their place; otherwise it is
+//! dropped itself. Either way it is counted.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::{
+    DropReason, Level, Ticket,
+    accounts::{Accounts, Place},
+    chunk::{Chunk, Entry, SEVERITIES},
+    id::{self, ID_TEXT_LEN, IdGenerator},
+    stats::Status,
+};
+
+/// A batch is closed when it reaches this size, whatever its number of events: well below the 4 MiB that a gRPC server
+/// accepts by default, and large enough that the cost of a call no longer shows.
+pub(crate) const BATCH_BYTES: usize = 1 << 20;
+
+/// The largest single event. A gRPC server refuses messages over 4 MiB; 4 KiB are left for batch id, timestamp and
+/// whatever a later version adds.
+pub(crate) const MAX_EVENT_BYTES: usize = (4 << 20) - (4 << 10);
+
+/// How many emptied chunks are kept for new events, so that a steady stream allocates nothing. Four in flight, one
+/// being filled, and as many again for a burst.
+const SPARE_CHUNKS: usize = 9;
+
+/// A spare chunk that has grown beyond this is given back to the system.
+const SPARE_BYTES: usize = 2 * BATCH_BYTES;
+
+/// Events of this level and graver are sent at once.
+pub(crate) const URGENT: Level = Level::Error;
+
+/// What the buffer may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Events in memory, those on their way to disk included.
+    pub(crate) events: usize,
+    /// Bytes of events waiting.
+    pub(crate) bytes: usize,
+    /// So many waiting events are written to disk.
+    pub(crate) threshold: usize,
+    /// So many events make a batch.
+    pub(crate) batch: usize,
+}
+
+/// What the delivery task wants to be woken for while it sleeps.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct WakeOn {
+    /// The first event after nothing waited: a batch timeout begins.
+    pub(crate) first: bool,
+    /// A batch is full, or an urgent event came in.
+    pub(crate) batch: bool,
+    /// The flush threshold is reached.
+    pub(crate) threshold: bool,
+}
+
+/// The buffer and what lies under the same lock.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+pub(crate) struct State {
+    limits: Limits,
+    /// The chunk being filled.
+    open: Chunk,
+    /// Full chunks, oldest first.
+    ready: VecDeque<Chunk>,
+    spare: Vec<Chunk>,
+    waiting_events: usize,
+    waiting_bytes: usize,
+    waiting_by_severity: [u32; SEVERITIES],
+    next_sequence: u64,
+    ids: IdGenerator,
+    closed: bool,
+    wake_on: WakeOn,
+    pub(crate) accounts: Accounts,
+    /// What the delivery task last said of itself.
+    pub(crate) status: Status,
+}
+
+impl Buffer {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let state = State {
+            limits,
+            open: Chunk::default(),
+            ready: VecDeque::new(),
+            spare: Vec::with_capacity(SPARE_CHUNKS),
+            waiting_events: 0,
+            waiting_bytes: 0,
+            waiting_by_severity: [0; SEVERITIES],
+            next_sequence: 1,
+            ids: IdGenerator::new(),
+            closed: false,
+            wake_on: WakeOn::default(),
+            accounts: Accounts::new(),
+            status: Status::default(),
+        };
+        Self { state: Mutex::new(state), wake: Notify::new() }
+    }
+
+    /// The lock. A thread that panicked while holding it left nothing half done that could not be counted on: each
+    /// movement is one call.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until something the delivery task asked for has happened.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Wakes the delivery task.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Takes over one encoded event; its id goes to `id_at`.
+    #[inline]
+    pub(crate) fn accept(
+        &self,
+        event: &[u8],
+        id_at: usize,
+        now_ms: u64,
+        level: Level,
+        category: u8,
+    ) -> Ticket {
+        let mut state = self.lock();
+        if state.closed {
+            return Ticket::dropped(DropReason::NotInitialized);
+        }
+        let severity = level.severity();
+        if event.len() > MAX_EVENT_BYTES {
+            state.accounts.reject(DropReason::TooLarge, category, severity);
+            return Ticket::dropped(DropReason::TooLarge);
+        }
+        if state.is_full_for(event.len()) && !state.make_room(event.len(), severity) {
+            state.accounts.reject(DropReason::BufferFull, category, severity);
+            return Ticket::dropped(DropReason::BufferFull);
+        }
+        let wake = state.append(event, id_at, now_ms, level, category);
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+        Ticket::QUEUED
+    }
+
+    /// Counts an event that was dropped before it reached the buffer.
+    pub(crate) fn reject(&self, reason: DropReason, category: u8, level: Level) -> Ticket {
+        let mut state = self.lock();
+        if !state.closed {
+            state.accounts.reject(reason, category, level.severity());
+        }
+        Ticket::dropped(reason)
+    }
+}
+
+impl State {
+    /// Whether an event of `length` bytes exceeds a bound.
+    fn is_full_for(&self, length: usize) -> bool {
+        self.accounts.in_memory >= self.limits.events as u64 || self.waiting_bytes + length > self.limits.bytes
+    }
+
+    #[inline]
+    fn append(&mut self, event: &[u8], id_at: usize, now_ms: u64, level: Level, category: u8) -> bool {
+        let severity = level.severity();
+        let mut happened = WakeOn::default();
+        if !self.open.is_empty() && self.open.bytes().len() + event.len() > BATCH_BYTES {
+            self.seal();
+            happened.batch = true;
+        }
+        let id = self.ids.next(now_ms);
+        if self.open.is_empty() {
+            self.open.opened_at = Some(Instant::now());
+            self.open.sequence = self.next_sequence;
+            self.next_sequence += 1;
+            happened.first = true;
+        }
+        let written = self.open.push(event, severity, category);
+        if let Some(place) = written.get_mut(id_at..id_at + ID_TEXT_LEN).and_then(|text| text.try_into().ok()) {
+            id::write_text(id, place);
+        }
+        self.accounts.accept();
+        self.waiting_events += 1;
+        self.waiting_bytes += event.len();
+        self.waiting_by_severity[usize::from(severity) % SEVERITIES] += 1;
+        if level >= URGENT {
+            self.open.urgent = true;
+            happened.batch = true;
+        }
+        if self.open.len() >= self.limits.batch {
+            self.seal();
+            happened.batch = true;
+        }
+        happened.threshold = self.waiting_events >= self.limits.threshold;
+        let wake = (happened.first && self.wake_on.first)
+            || (happened.batch && self.wake_on.batch)
+            || (happened.threshold && self.wake_on.threshold);
+        if wake {
+            self.wake_on = WakeOn::default();
+        }
+        wake
+    }
+
+    /// The open chunk is full: the next event starts another.
+    pub(crate) fn seal(&mut self) {
+        if !self.open.is_empty() {
+            let next = self.spare.pop().unwrap_or_default();
+            self.ready.push_back(std::mem::replace(&mut self.open, next));
+        }
+    }
+
+    /// Drops the least grave events waiting until an event of `severity` and `length` bytes fits. `false` when nothing
+    /// less grave waits.
+    fn make_room(&mut self, length: usize, severity: u8) -> bool {
+        while self.is_full_for(length) {
+            let Some(least) =
+                (0..usize::from(severity)).find(|&severity| self.waiting_by_severity[severity] > 0)
+            else {
+                return false;
+            };
+            self.evict(least);
+        }
+        true
+    }
+
+    /// Drops the events of one severity out of the oldest chunk that holds any.
+    fn evict(&mut self, severity: usize) {
+        let Self { ready, open, accounts, .. } = self;
+        let place = ready.iter().position(|chunk| chunk.count_of(severity) > 0);
+        let chunk = match place {
+            Some(place) => &mut ready[place],
+            None => open,
+        };
+        let count = chunk.count_of(severity);
+        let freed = chunk.evict(severity, |entry: Entry| {
+            accounts.lose(Place::Memory, DropReason::BufferFull, entry.category, entry.severity);
+        });
+        self.waiting_events -= count as usize;
+        self.waiting_bytes -= freed;
+        self.waiting_by_severity[severity] -= count;
+        if let Some(place) = place
+            && self.ready[place].is_empty()
+            && let Some(chunk) = self.ready.remove(place)
+        {
+            self.recycle(chunk);
+        }
+    }
+
+    /// The oldest chunk to be sent now: a full one, or the open one if it is due.
+    pub(crate) fn take_due(&mut self, timeout: Duration, now: Instant, all: bool) -> Option<Chunk> {
+        if self.ready.is_empty() {
+            let due = all || self.open.urgent || self.open.opened_at.is_some_and(|at| now >= at + timeout);
+            if !due {
+                return None;
+            }
+            self.seal();
+        }
+        let chunk = self.ready.pop_front()?;
+        self.uncount(&chunk);
+        Some(chunk)
+    }
+
+    /// Everything that waits, oldest first.
+    pub(crate) fn take_all(&mut self) -> Vec<Chunk> {
+        self.seal();
+        let chunks: Vec<_> = self.ready.drain(..).collect();
+        for chunk in &chunks {
+            self.uncount(chunk);
+        }
+        chunks
+    }
+
+    /// Chunks that could neither be sent nor written come back, in front of all others.
+    pub(crate) fn put_back(&mut self, chunks: Vec<Chunk>) {
+        for chunk in chunks.into_iter().rev() {
+            self.waiting_events += chunk.len();
+            self.waiting_bytes += chunk.bytes().len();
+            for (severity, count) in self.waiting_by_severity.iter_mut().enumerate() {
+                *count += chunk.count_of(severity);
+            }
+            self.ready.push_front(chunk);
+        }
+    }
+
+    fn uncount(&mut self, chunk: &Chunk) {
+        self.waiting_events -= chunk.len();
+        self.waiting_bytes -= chunk.bytes().len();
+        for (severity, count) in self.waiting_by_severity.iter_mut().enumerate() {
+            *count -= chunk.count_of(severity);
+        }
+    }
+
+    /// Keeps the memory of a chunk whose events have left.
+    pub(crate) fn recycle(&mut self, mut chunk: Chunk) {
+        if self.spare.len() < SPARE_CHUNKS && chunk.capacity() <= SPARE_BYTES {
+            chunk.clear();
+            self.spare.push(chunk);
+        }
+    }
+
+    /// A new id for a batch or a file.
+    pub(crate) fn next_id(&mut self, now_ms: u64) -> Uuid {
+        self.ids.next(now_ms)
+    }
+
+    /// Refuses every further event.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(crate) fn waiting_events(&self) -> usize {
+        self.waiting_events
+    }
+
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    pub(crate) fn is_over_threshold(&self) -> bool {
+        self.waiting_events >= self.limits.threshold
+    }
+
+    /// When the oldest waiting event came in.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.ready.front().unwrap_or(&self.open).opened_at
+    }
+
+    /// The place of the oldest waiting chunk in the order of chunks.
+    pub(crate) fn oldest_sequence(&self) -> Option<u64> {
+        let chunk = self.ready.front().unwrap_or(&self.open);
+        (!chunk.is_empty()).then_some(chunk.sequence)
+    }
+
+    /// Every chunk up to now has a lower place in the order than this.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    pub(crate) fn has_full_batch(&self) -> bool {
+        !self.ready.is_empty() || self.open.urgent
+    }
+
+    /// What the delivery task wants to be woken for.
+    pub(crate) fn set_wake_on(&mut self, wake_on: WakeOn) {
+        self.wake_on = wake_on;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits { events: 10, bytes: 10_000, threshold: 9, batch: 4 }
+    }
+
+    fn event(mark: u8) -> Vec<u8> {
+        vec![mark; ID_TEXT_LEN + 4]
+    }
+
+    fn emit(buffer: &Buffer, mark: u8, level: Level) -> Ticket {
+        buffer.accept(&event(mark), 2, 1_800_000_000_000, level, 2)
+    }
+
+    #[test]
+    fn chunks_close_at_the_batch_size_and_come_out_oldest_first() {
+        let buffer = Buffer::new(limits());
+        for mark in 0..9 {
+            assert!(emit(&buffer, mark, Level::Info).is_queued());
+        }
+        let mut state = buffer.lock();
+        let now = Instant::now();
+        let timeout = Duration::from_secs(30);
+        let first = state.take_due(timeout, now, false).expect("a full chunk");
+        assert_eq!((first.len(), first.bytes()[0]), (4, 0));
+        assert_eq!(state.take_due(timeout, now, false).expect("another").len(), 4);
+        assert!(state.take_due(timeout, now, false).is_none(), "the open one is not due");
+        assert_eq!(state.take_due(timeout, now + timeout, false).expect("due by age").len(), 1);
+        assert_eq!((state.waiting_events(), state.waiting_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn an_urgent_event_does_not_wait_for_company() {
+        let buffer = Buffer::new(limits());
+        emit(&buffer, 1, Level::Info);
+        emit(&buffer, 2, Level::Error);
+        let chunk = buffer.lock().take_due(Duration::from_secs(30), Instant::now(), false);
+        assert_eq!(chunk.map(|chunk| chunk.len()), Some(2));
+    }
+
+    #[test]
+    fn when_memory_is_full_lower_levels_go_before_higher_ones() {
+        let buffer = Buffer::new(limits());
+        for mark in 0..10 {
+            let level = if mark % 2 == 0 { Level::Debug } else { Level::Warn };
+            assert!(emit(&buffer, mark, level).is_queued());
+        }
+        assert_eq!(emit(&buffer, 20, Level::Debug).outcome(), crate::Outcome::Dropped(DropReason::BufferFull));
+        assert!(emit(&buffer, 21, Level::Error).is_queued());
+        let state = buffer.lock();
+        assert_eq!(state.accounts.accepted, 12);
+        let dropped: u64 = state.accounts.dropped().iter().map(|drop| drop.count).sum();
+        // The newcomer, and both Debug events of the oldest chunk.
+        assert_eq!(dropped, 3);
+        assert!(state.accounts.dropped().iter().all(|drop| drop.level == Some(Level::Debug)));
+        assert_eq!(state.waiting_events() as u64, state.accounts.in_memory);
+    }
+
+    #[test]
+    fn the_byte_bound_holds_too() {
+        let buffer = Buffer::new(Limits { bytes: 100, ..limits() });
+        assert!(emit(&buffer, 1, Level::Info).is_queued());
+        assert!(emit(&buffer, 2, Level::Info).is_queued());
+        assert!(!emit(&buffer, 3, Level::Info).is_queued());
+        assert!(emit(&buffer, 4, Level::Critical).is_queued());
+        assert!(buffer.lock().waiting_bytes() <= 100);
+    }
+
+    #[test]
+    fn ids_are_written_in_the_order_of_the_buffer() {
+        let buffer = Buffer::new(limits());
+        for mark in 0..4 {
+            emit(&buffer, mark, Level::Info);
+        }
+        let chunk = buffer.lock().take_all().remove(0);
+        let ids: Vec<&[u8]> =
+            chunk.bytes().chunks(ID_TEXT_LEN + 4).map(|event| &event[2..2 + ID_TEXT_LEN]).collect();
+        assert!(ids.is_sorted());
+        assert!(ids.iter().all(|id| Uuid::try_parse_ascii(id).is_ok()));
+    }
+
+    #[test]
+    fn a_closed_buffer_takes_nothing() {
+        let buffer = Buffer::new(limits());
+        buffer.lock().close();
+        assert_eq!(
+            emit(&buffer, 1, Level::Critical).outcome(),
+            crate::Outcome::Dropped(DropReason::NotInitialized)
+        );
+        assert_eq!(buffer.lock().accounts.accepted, 0);
+    }
+
+    #[test]
+    fn a_giant_event_is_counted_and_dropped() {
+        let buffer = Buffer::new(Limits { bytes: usize::MAX, ..limits() });
+        let ticket = buffer.accept(&vec![0; MAX_EVENT_BYTES + 1], 2, 1, Level::Critical, 2);
+        assert_eq!(ticket.outcome(), crate::Outcome::Dropped(DropReason::TooLarge));
+        assert_eq!(buffer.lock().accounts.accepted, 1);
+    }
+}

@@ -1,0 +1,155 @@
+//! A chunk: a run of encoded events that will be one batch, with what the accounts must know of each.
+
+use std::time::Instant;
+
+use crate::Level;
+
+/// Severities run from 1 to at most 7; 0 is unused.
+pub(crate) const SEVERITIES: usize = 8;
+
+/// What the accounts know of one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Where its bytes end in the chunk.
+    end: u32,
+    pub(crate) severity: u8,
+    pub(crate) category: u8,
+}
+
+/// Encoded events, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    by_severity: [u32; SEVERITIES],
+    /// When the first event came in.
+    pub(crate) opened_at: Option<Instant>,
+    /// Its place in the order of chunks.
+    pub(crate) sequence: u64,
+    /// It holds an event that does not wait for company.
+    pub(crate) urgent: bool,
+}
+
+impl Chunk {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(crate) fn by_severity(&self) -> &[u32; SEVERITIES] {
+        &self.by_severity
+    }
+
+    pub(crate) fn count_of(&self, severity: usize) -> u32 {
+        self.by_severity[severity]
+    }
+
+    /// Appends one encoded event and gives its place in `bytes`.
+    #[inline]
+    pub(crate) fn push(&mut self, event: &[u8], severity: u8, category: u8) -> &mut [u8] {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(event);
+        // A chunk is sealed long before it reaches 4 GiB: see `MAX_MESSAGE_BYTES`.
+        self.entries.push(Entry { end: self.bytes.len() as u32, severity, category });
+        self.by_severity[usize::from(severity) % SEVERITIES] += 1;
+        &mut self.bytes[start..]
+    }
+
+    /// Takes out every event of `severity` and calls `gone` for each. Gives the number of bytes freed.
+    pub(crate) fn evict(&mut self, severity: usize, mut gone: impl FnMut(Entry)) -> usize {
+        let before = self.bytes.len();
+        let (mut read, mut write) = (0, 0);
+        let bytes = &mut self.bytes;
+        self.entries.retain_mut(|entry| {
+            let end = entry.end as usize;
+            let length = end - read;
+            let keep = usize::from(entry.severity) != severity;
+            if keep {
+                bytes.copy_within(read..end, write);
+                write += length;
+            } else {
+                gone(*entry);
+            }
+            read = end;
+            entry.end = write as u32;
+            keep
+        });
+        bytes.truncate(write);
+        self.by_severity[severity] = 0;
+        before - write
+    }
+
+    /// How many events it holds of each level, as wire numbers, for the seal of a spill file.
+    pub(crate) fn add_levels_to(&self, levels: &mut [u32; SEVERITIES]) {
+        for (total, count) in levels.iter_mut().zip(self.by_severity) {
+            *total += count;
+        }
+    }
+
+    /// The bytes leave for a batch; what the accounts know stays.
+    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// The bytes come back.
+    pub(crate) fn put_bytes(&mut self, bytes: Vec<u8>) {
+        self.bytes = bytes;
+    }
+
+    /// Empties it and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+        self.by_severity = [0; SEVERITIES];
+        self.opened_at = None;
+        self.urgent = false;
+    }
+
+    /// The memory it holds, in bytes.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>()
+    }
+}
+
+/// Counts by severity as pairs of wire number and count, zeros left out.
+pub(crate) fn level_counts(by_severity: &[u32; SEVERITIES]) -> Vec<(i32, u32)> {
+    Level::ALL
+        .iter()
+        .map(|level| (level.number(), by_severity[usize::from(level.severity()) % SEVERITIES]))
+        .filter(|&(_, count)| count > 0)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eviction_keeps_the_other_events_in_order() {
+        let mut chunk = Chunk::default();
+        for (text, severity) in [("a", 3), ("bb", 2), ("ccc", 3), ("dddd", 5), ("e", 3)] {
+            chunk.push(text.as_bytes(), severity, 1);
+        }
+        let mut gone = 0;
+        let freed = chunk.evict(3, |entry| {
+            assert_eq!(entry.severity, 3);
+            gone += 1;
+        });
+        assert_eq!((gone, freed), (3, 5));
+        assert_eq!(chunk.bytes(), b"bbdddd");
+        assert_eq!(chunk.entries().iter().map(|entry| entry.end).collect::<Vec<_>>(), [2, 6]);
+        assert_eq!(chunk.count_of(3), 0);
+        assert_eq!(chunk.count_of(5), 1);
+    }
+}

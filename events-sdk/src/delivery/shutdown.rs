@@ -1,0 +1,146 @@
+//! The end: what is left goes to disk first, then the time that remains is used for sending.
+
+use std::{
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use super::{Delivery, DiskCopy, Origin, spooler::{Content, Reply, Write}};
+use crate::{Batch, DropReason, accounts::Place, spool::SpoolFile};
+
+/// So long before the deadline the task stops sending, to have the books closed by then: a tenth of the time, at most
+/// this.
+const CLOSING_TIME: Duration = Duration::from_millis(100);
+
+/// A shutdown under way.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    /// Nothing is sent after this.
+    pub(crate) deadline: Instant,
+    /// Toggle did not take the last batch: there is no point in waiting for it once everything is on disk.
+    pub(crate) gave_up: bool,
+    done: Option<mpsc::Sender<()>>,
+}
+
+impl Delivery {
+    pub(super) fn begin_shutdown(&mut self, deadline: Instant, done: Option<mpsc::Sender<()>>) {
+        self.intake.buffer.lock().close();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let deadline = deadline.checked_sub(CLOSING_TIME.min(left / 10)).unwrap_or(deadline);
+        self.closing = Some(Closing { deadline, gave_up: false, done });
+        // Whatever failed before gets one more try.
+        self.spool_retry_at = None;
+        self.link.hurry();
+
+        let mut copies = Vec::new();
+        for parcel in self.in_flight.values_mut() {
+            if let Origin::Memory { chunk, file: file @ DiskCopy::None } = &mut parcel.origin {
+                *file = DiskCopy::Writing;
+                copies.push(Write {
+                    id: parcel.batch.id(),
+                    timestamp_ms: parcel.batch.timestamp_ms(),
+                    sequence: chunk.sequence,
+                    content: Content::Whole {
+                        batch: Arc::clone(&parcel.batch),
+                        by_severity: *chunk.by_severity(),
+                        chunk: None,
+                    },
+                });
+            }
+        }
+        copies.into_iter().for_each(|copy| self.write(copy));
+    }
+
+    /// A batch that was in flight when the shutdown began is on disk as well.
+    pub(super) fn copy_written(&mut self, batch: &Batch, copy: SpoolFile) {
+        if let Some(file) = self.copy_of(batch) {
+            *file = DiskCopy::Written(copy);
+        } else if let Some(place) = self.copying.iter().position(|(other, _)| other.id() == batch.id()) {
+            self.copying.swap_remove(place);
+            self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Memory, Place::Disk);
+            self.backlog.add(copy);
+        } else {
+            // Toggle has it already.
+            self.spooler.remove(copy);
+        }
+    }
+
+    pub(super) fn copy_not_written(&mut self, batch: &Batch) {
+        if let Some(file) = self.copy_of(batch) {
+            *file = DiskCopy::None;
+        } else if let Some(place) = self.copying.iter().position(|(other, _)| other.id() == batch.id()) {
+            let failed = self.copying.swap_remove(place);
+            self.held.push_back(failed);
+        }
+    }
+
+    fn copy_of(&mut self, batch: &Batch) -> Option<&mut DiskCopy> {
+        self.in_flight.values_mut().find(|parcel| parcel.batch.id() == batch.id()).and_then(|parcel| {
+            match &mut parcel.origin {
+                Origin::Memory { file, .. } => Some(file),
+                Origin::Disk { .. } => None,
+            }
+        })
+    }
+
+    /// Whether the shutdown has done what it can.
+    pub(super) fn is_closed_down(&self) -> bool {
+        let Some(closing) = &self.closing else { return false };
+        if Instant::now() >= closing.deadline {
+            return true;
+        }
+        let memory_is_empty = self.held.is_empty()
+            && self.copying.is_empty()
+            && self.writing.is_empty()
+            && self.in_flight.is_empty()
+            && self.intake.buffer.lock().oldest().is_none();
+        memory_is_empty && (closing.gave_up || self.backlog.is_empty())
+    }
+
+    /// Closes the books and the spool.
+    pub(super) async fn close_down(mut self) {
+        self.sends.abort_all();
+        let mut state = self.intake.buffer.lock();
+        for (_, parcel) in self.in_flight.drain() {
+            let count = parcel.batch.len() as u64;
+            match parcel.origin {
+                Origin::Disk { .. } | Origin::Memory { file: DiskCopy::Written(_), .. } => {
+                    state.accounts.shift(count, Place::Flight, Place::Disk);
+                }
+                // Whether Toggle has it will never be known; it is not on disk, so it counts as lost.
+                Origin::Memory { chunk, .. } => {
+                    for entry in chunk.entries() {
+                        state.accounts.lose(Place::Flight, DropReason::Shutdown, entry.category, entry.severity);
+                    }
+                }
+            }
+        }
+        let waiting = state.take_all();
+        let left = waiting.iter().chain(self.held.iter().chain(&self.copying).map(|(_, chunk)| chunk));
+        for entry in left.flat_map(|chunk| chunk.entries()) {
+            state.accounts.lose(Place::Memory, DropReason::Shutdown, entry.category, entry.severity);
+        }
+        let lost: u64 = state
+            .accounts
+            .dropped()
+            .iter()
+            .filter(|dropped| dropped.reason == DropReason::Shutdown)
+            .map(|dropped| dropped.count)
+            .sum();
+        drop(state);
+        if lost > 0 {
+            tracing::error!(lost, "events were neither delivered nor written to disk by the shutdown deadline");
+        }
+
+        self.spooler.stop();
+        let deadline = self.closing.as_ref().map_or_else(Instant::now, |closing| closing.deadline) + CLOSING_TIME;
+        let stopped = async { while !matches!(self.spooler.reply().await, Some(Reply::Stopped) | None) {} };
+        if tokio::time::timeout_at(deadline.into(), stopped).await.is_err() {
+            tracing::warn!("the disk did not answer before the shutdown deadline");
+        }
+        if let Some(done) = self.closing.and_then(|closing| closing.done) {
+            // Whoever asked may have given up.
+            let _ = done.send(());
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The spool's thread: everything that waits for a disk, in the order it was asked for.
+//!
+//! The delivery task sends commands and gets one reply for each; it never waits for a disk itself. Files that earlier
+//! processes left are examined one at a time, whenever there is no command, so that a large backlog holds nothing up.
+
+use std::{
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc as std_mpsc},
+    thread,
+};
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::{
+    Batch,
+    chunk::{Chunk, SEVERITIES, level_counts},
+    spool::{NewFile, Piece, Reader, Spool, SpoolError, SpoolFile},
+};
+
+/// What is to become a spill file.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// What waited in memory.
+    Chunks(Vec<Chunk>),
+    /// A batch that may have been offered to Toggle: it keeps its identity and is never cut.
+    Whole {
+        /// The batch.
+        batch: Arc<Batch>,
+        /// How many of its events are of each severity.
+        by_severity: [u32; SEVERITIES],
+        /// What the accounts know of it, where this file takes the batch's place and is not just a copy.
+        chunk: Option<Chunk>,
+    },
+}
+
+/// A spill file to write.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) id: Uuid,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) content: Content,
+    /// The place of its oldest events in the order of chunks.
+    pub(crate) sequence: u64,
+}
+
+impl Write {
+    pub(crate) fn count(&self) -> usize {
+        match &self.content {
+            Content::Chunks(chunks) => chunks.iter().map(Chunk::len).sum(),
+            Content::Whole { batch, .. } => batch.len(),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Command {
+    Write(Write),
+    Read(SpoolFile, u32),
+    Remove(SpoolFile),
+    Stop,
+}
+
+/// What became of a command.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// A file of an earlier process was found.
+    Found(SpoolFile),
+    /// A spill file was written, or not: then its content comes back.
+    Wrote(Write, Result<SpoolFile, SpoolError>),
+    /// The next piece of a file; `None` at its end.
+    Read(SpoolFile, Result<Option<Piece>, SpoolError>),
+    /// A file was removed.
+    Removed(SpoolFile, Result<(), SpoolError>),
+    /// The directory could not be opened or listed.
+    Broken(SpoolError),
+    /// The spool is closed and its lock released.
+    Stopped,
+}
+
+/// The delivery task's end.
+#[derive(Debug)]
+pub(crate) struct Spooler {
+    commands: std_mpsc::Sender<Command>,
+    replies: mpsc::UnboundedReceiver<Reply>,
+}
+
+impl Spooler {
+    /// Starts the thread. `spool` is what could be opened already.
+    pub(crate) fn start(directory: PathBuf, spool: Option<Spool>, fingerprint: u64) -> io::Result<Self> {
+        let (commands, command_queue) = std_mpsc::channel();
+        let (reply_queue, replies) = mpsc::unbounded_channel();
+        let found = VecDeque::new();
+        let mut thread =
+            Thread { directory, spool, fingerprint, replies: reply_queue, found, reader: None };
+        thread::Builder::new().name("events-spool".into()).spawn(move || thread.run(&command_queue))?;
+        Ok(Self { commands, replies })
+    }
+
+    /// Writes a file.
+    pub(crate) fn write(&self, write: Write) {
+        self.command(Command::Write(write));
+    }
+
+    /// Reads the piece of a file at this place. Files are read one after the other, pieces in order.
+    pub(crate) fn read(&self, file: SpoolFile, place: u32) {
+        self.command(Command::Read(file, place));
+    }
+
+    /// Removes a file that Toggle has.
+    pub(crate) fn remove(&self, file: SpoolFile) {
+        self.command(Command::Remove(file));
+    }
+
+    /// Closes the spool.
+    pub(crate) fn stop(&self) {
+        self.command(Command::Stop);
+    }
+
+    /// The next reply; `None` when the thread is gone.
+    pub(crate) async fn reply(&mut self) -> Option<Reply> {
+        self.replies.recv().await
+    }
+
+    fn command(&self, command: Command) {
+        // The thread ends only after `Stop`, behind which nothing is sent.
+        let _ = self.commands.send(command);
+    }
+}
+
+struct Thread {
+    directory: PathBuf,
+    spool: Option<Spool>,
+    fingerprint: u64,
+    replies: mpsc::UnboundedSender<Reply>,
+    /// Files of earlier processes that are still to be examined.
+    found: VecDeque<PathBuf>,
+    reader: Option<(Uuid, Reader)>,
+}
+
+impl Thread {
+    fn run(&mut self, commands: &std_mpsc::Receiver<Command>) {
+        if let Some(spool) = self.spool.take() {
+            self.list(&spool);
+            self.spool = Some(spool);
+        }
+        loop {
+            let command = match self.found.pop_front() {
+                None => commands.recv().ok(),
+                Some(name) => match commands.try_recv() {
+                    Ok(command) => {
+                        self.found.push_front(name);
+                        Some(command)
+                    }
+                    Err(std_mpsc::TryRecvError::Empty) => {
+                        self.examine(&name);
+                        continue;
+                    }
+                    Err(std_mpsc::TryRecvError::Disconnected) => None,
+                },
+            };
+            let reply = match command {
+                Some(Command::Write(write)) => {
+                    let result = self.write(&write);
+                    Reply::Wrote(write, result)
+                }
+                Some(Command::Read(file, place)) => {
+                    let result = self.read(&file, place);
+                    Reply::Read(file, result)
+                }
+                Some(Command::Remove(file)) => {
+                    let result = self.remove(&file);
+                    Reply::Removed(file, result)
+                }
+                Some(Command::Stop) | None => break,
+            };
+            self.reply(reply);
+        }
+        self.reader = None;
+        self.spool = None;
+        self.reply(Reply::Stopped);
+    }
+
+    fn reply(&self, reply: Reply) {
+        // When the delivery task is gone, nobody needs the answer.
+        let _ = self.replies.send(reply);
+    }
+
+    fn list(&mut self, spool: &Spool) {
+        match spool.list() {
+            Ok(names) => self.found = names.into(),
+            Err(error) => self.reply(Reply::Broken(error)),
+        }
+    }
+
+    fn examine(&mut self, name: &Path) {
+        let Some(spool) = &self.spool else { return };
+        match spool.inspect(name) {
+            Ok(file) => self.reply(Reply::Found(file)),
+            Err(error) => {
+                tracing::warn!(%error, file = %name.display(), "a spill file is left alone");
+            }
+        }
+    }
+
+    /// The spool, opened now if that was not possible before.
+    fn spool(&mut self) -> Result<&Spool, SpoolError> {
+        let spool = match self.spool.take() {
+            Some(spool) => spool,
+            None => {
+                let spool = Spool::open(&self.directory)?;
+                self.list(&spool);
+                spool
+            }
+        };
+        Ok(self.spool.insert(spool))
+    }
+
+    fn write(&mut self, write: &Write) -> Result<SpoolFile, SpoolError> {
+        let fingerprint = self.fingerprint;
+        let spool = self.spool()?;
+        let mut by_severity = [0; SEVERITIES];
+        let (runs, whole): (Vec<&[u8]>, bool) = match &write.content {
+            Content::Chunks(chunks) => {
+                chunks.iter().for_each(|chunk| chunk.add_levels_to(&mut by_severity));
+                (chunks.iter().map(Chunk::bytes).collect(), false)
+            }
+            Content::Whole { batch, by_severity: counts, .. } => {
+                by_severity = *counts;
+                (vec![batch.events()], true)
+            }
+        };
+        spool.write(NewFile {
+            id: write.id,
+            timestamp_ms: write.timestamp_ms,
+            runs: &runs,
+            count: write.count() as u32,
+            levels: &level_counts(&by_severity),
+            whole,
+            fingerprint,
+        })
+    }
+
+    fn read(&mut self, file: &SpoolFile, place: u32) -> Result<Option<Piece>, SpoolError> {
+        let mut reader = match self.reader.take() {
+            Some((id, reader)) if id == file.id => reader,
+            _ => {
+                let mut reader = self.spool()?.read(file)?;
+                reader.skip_to(place)?;
+                reader
+            }
+        };
+        let piece = reader.next_piece()?;
+        if piece.is_some() {
+            self.reader = Some((file.id, reader));
+        }
+        Ok(piece)
+    }
+
+    fn remove(&mut self, file: &SpoolFile) -> Result<(), SpoolError> {
+        self.spool()?.remove(file)
+    }
+}

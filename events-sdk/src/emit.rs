@@ -1,0 +1,144 @@
+//! One event's way in: filter, stamp, encode once, append.
+//!
+//! The calling thread writes the event's final bytes (one `events` entry of an `EventBatch`) into a scratch buffer of
+//! its own and copies them into the memory buffer under its lock. Nothing is allocated once the scratch buffer has grown
+//! to the size of the events, and nothing of the program's own code runs under the lock.
+
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    DropReason, Kind, Level, Metadata, Ticket,
+    buffer::Buffer,
+    config::FilterCell,
+    id::ID_TEXT_LEN,
+    metadata,
+    wire::{self, Message},
+};
+
+/// Tag of `EventBatch.events`.
+const EVENTS_TAG: u8 = 0x0A;
+/// Tag of `Event.event_id`.
+const EVENT_ID_TAG: u8 = 0x0A;
+/// Tag of `Event.level`.
+const LEVEL_TAG: u8 = 0x10;
+/// Tag of `Event.timestamp`.
+const TIMESTAMP_TAG: u8 = 0x28;
+
+/// The scratch buffer of a thread is given back when one event made it grow beyond this.
+const SCRATCH_BYTES: usize = 256 << 10;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What the emitters of all threads share.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) filter: FilterCell,
+    pub(crate) buffer: Buffer,
+    filtered: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Intake {
+    pub(crate) fn new(filter: FilterCell, buffer: Buffer) -> Self {
+        Self { filter, buffer, filtered: AtomicU64::new(0), refused: AtomicU64::new(0) }
+    }
+
+    /// Whether the filters want such an event; one that they do not want is counted.
+    #[inline]
+    pub(crate) fn wants(&self, kind: &Kind, level: Level) -> bool {
+        let wanted = self.filter.allows(kind.category, level);
+        if !wanted {
+            self.filtered.fetch_add(1, Ordering::Relaxed);
+        }
+        wanted
+    }
+
+    /// Emits one event that the filters have let through.
+    #[inline]
+    pub(crate) fn emit<P: Message>(
+        &self,
+        kind: &Kind,
+        level: Level,
+        payload: &P,
+        metadata: &impl Metadata,
+    ) -> Ticket {
+        let now_ms = now_ms();
+        // While a thread is being torn down its scratch buffer may be gone; the event goes all the same.
+        let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
+        scratch.clear();
+        let ticket = match encode(&mut scratch, kind, level, now_ms, payload, metadata) {
+            Some(id_at) => self.buffer.accept(&scratch, id_at, now_ms, level, kind.category),
+            None => self.buffer.reject(DropReason::Encoding, kind.category, level),
+        };
+        if scratch.capacity() <= SCRATCH_BYTES {
+            let _ = SCRATCH.try_with(|cell| cell.set(scratch));
+        }
+        if ticket == Ticket::dropped(DropReason::NotInitialized) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        ticket
+    }
+
+    pub(crate) fn filtered(&self) -> u64 {
+        self.filtered.load(Ordering::Relaxed)
+    }
+
+    /// Events that came after the shutdown.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+/// Milliseconds since the Unix epoch. A clock set before 1970 counts as its first millisecond.
+#[inline]
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| (since.as_millis() as u64).max(1))
+}
+
+/// Appends the event as one `events` entry. Gives the place of its id, which is still blank; `None` when metadata did
+/// not say the same twice, in which case `out` holds nonsense.
+#[inline]
+fn encode<P: Message>(
+    out: &mut Vec<u8>,
+    kind: &Kind,
+    level: Level,
+    now_ms: u64,
+    payload: &P,
+    metadata: &impl Metadata,
+) -> Option<usize> {
+    let payload_len = payload.encoded_len();
+    let kind_len = kind.kind_tag.len() + wire::varint_len(payload_len as u64) + payload_len;
+    let category_len = kind.category_tag.len() + wire::varint_len(kind_len as u64) + kind_len;
+    let event_len = (2 + ID_TEXT_LEN)
+        + 2
+        + kind.head.len()
+        + 1
+        + wire::varint_len(now_ms)
+        + metadata::encoded_len(metadata)
+        + category_len;
+    let entry_len = 1 + wire::varint_len(event_len as u64) + event_len;
+    out.reserve(entry_len);
+
+    out.push(EVENTS_TAG);
+    wire::varint(event_len as u64, out);
+    out.extend_from_slice(&[EVENT_ID_TAG, ID_TEXT_LEN as u8]);
+    let id_at = out.len();
+    out.extend_from_slice(&[0; ID_TEXT_LEN]);
+    out.extend_from_slice(&[LEVEL_TAG, level.number() as u8]);
+    out.extend_from_slice(kind.head);
+    out.push(TIMESTAMP_TAG);
+    wire::varint(now_ms, out);
+    metadata::encode(metadata, out);
+    out.extend_from_slice(kind.category_tag);
+    wire::varint(kind_len as u64, out);
+    out.extend_from_slice(kind.kind_tag);
+    wire::varint(payload_len as u64, out);
+    payload.encode(out);
+    (out.len() == entry_len).then_some(id_at)
+}

@@ -1,0 +1,107 @@
+//! The event system of the process, for programs that want no handle of their own.
+//!
+//! The free functions use the handle that [`initialize`] set. Before it and after [`shutdown`] they count the event as
+//! not initialised and return.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+
+use crate::{
+    Config, DropReason, Error, Events, FlushOutcome, Kind, Level, Metadata, ShutdownReport, Stats, Ticket, Uplink,
+    wire::Message,
+};
+
+static EVENTS: ArcSwapOption<Events> = ArcSwapOption::const_empty();
+
+/// Events emitted while there was no event system.
+static NOT_INITIALIZED: AtomicU64 = AtomicU64::new(0);
+
+/// Starts the event system of the process and gives a handle on it.
+///
+/// Toggle need not be there, nor the network: events are accepted from now on.
+///
+/// # Errors
+///
+/// When it is initialised already, and for the reasons of [`Events::start`].
+pub fn initialize(config: Config) -> Result<Events, Error> {
+    set(|| Events::start(config))
+}
+
+/// Starts the event system of the process over another uplink.
+///
+/// # Errors
+///
+/// When it is initialised already, and for the reasons of [`Events::start_with`].
+pub fn initialize_with(config: Config, uplink: Arc<dyn Uplink>) -> Result<Events, Error> {
+    set(|| Events::start_with(config, uplink))
+}
+
+pub(crate) fn set(start: impl FnOnce() -> Result<Events, Error>) -> Result<Events, Error> {
+    if is_initialized() {
+        return Err(Error::already_initialized());
+    }
+    let events = start()?;
+    let before = EVENTS.compare_and_swap(&None::<Arc<Events>>, Some(Arc::new(events.clone())));
+    if before.is_some() {
+        // Another thread was quicker; this system has not accepted anything yet.
+        return Err(Error::already_initialized());
+    }
+    Ok(events)
+}
+
+/// Whether [`initialize`] has been called and [`shutdown`] has not.
+pub fn is_initialized() -> bool {
+    EVENTS.load().is_some()
+}
+
+/// Where every event is. Without an event system only `not_initialized` says something.
+pub fn stats() -> Stats {
+    let mut stats = EVENTS.load().as_ref().map(|events| events.stats()).unwrap_or_default();
+    stats.not_initialized += NOT_INITIALIZED.load(Ordering::Relaxed);
+    stats
+}
+
+/// Sees that everything accepted so far is delivered or on disk: [`Events::flush`].
+pub fn flush(deadline: Duration) -> FlushOutcome {
+    EVENTS.load_full().map_or(FlushOutcome::Complete, |events| events.flush(deadline))
+}
+
+/// Shuts the event system of the process down: [`Events::shutdown`]. `None` when there is none.
+///
+/// Afterwards it may be initialised again.
+pub fn shutdown(deadline: Duration) -> Option<ShutdownReport> {
+    EVENTS.swap(None).map(|events| events.shutdown(deadline))
+}
+
+/// What every generated free function calls.
+#[doc(hidden)]
+#[inline]
+pub fn __emit<P: Message>(kind: &'static Kind, level: Level, payload: &P, metadata: impl Metadata) -> Ticket {
+    match &*EVENTS.load() {
+        Some(events) => events.__emit(kind, level, payload, metadata),
+        None => not_initialized(),
+    }
+}
+
+/// Whether the event system of the process wants such an event. What it says no to is counted: the answer is the
+/// ticket.
+#[doc(hidden)]
+#[inline]
+pub fn __refuses(kind: &'static Kind, level: Level) -> Option<Ticket> {
+    match &*EVENTS.load() {
+        Some(events) => (!events.__wants(kind, level)).then_some(Ticket::FILTERED),
+        None => Some(not_initialized()),
+    }
+}
+
+fn not_initialized() -> Ticket {
+    NOT_INITIALIZED.fetch_add(1, Ordering::Relaxed);
+    Ticket::dropped(DropReason::NotInitialized)
+}

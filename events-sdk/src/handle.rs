@@ -1,0 +1,234 @@
+//! The handle on an event system: start, emit, look, flush, stop.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    Config, Error, Filter, Kind, Level, Metadata, Stats, Ticket, Uplink,
+    buffer::{Buffer, Limits},
+    config::FilterCell,
+    delivery::{Control, Delivery, Settings, Spooler},
+    emit::Intake,
+    generated::SCHEMA_FINGERPRINT,
+    spool::{Spool, SpoolErrorKind},
+    uplink::GrpcUplink,
+    wire::Message,
+    worker::Worker,
+};
+
+/// When the last handle is dropped without a shutdown, what is left is given this long to reach the disk.
+const DROP_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A running event system.
+///
+/// Handles are cheap to clone and may be used from any thread, inside or outside of an async runtime. When the last one
+/// is dropped the system shuts down and puts on disk what is left; call [`shutdown`](Self::shutdown) to decide how long
+/// it may take and to learn how it went.
+#[derive(Debug, Clone)]
+pub struct Events {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    intake: Arc<Intake>,
+    control: mpsc::UnboundedSender<Control>,
+    worker: Worker,
+    /// Taken by the first shutdown; the others wait for it here.
+    shutdown: Mutex<bool>,
+}
+
+/// How a shutdown went.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Events that Toggle has acknowledged since start.
+    pub delivered: u64,
+    /// Events in spill files, for the next start to deliver.
+    pub on_disk: u64,
+    /// Events lost since start, for whatever reason.
+    pub dropped: u64,
+    /// Whether everything was either delivered or on disk by the deadline. If not, the disk or Toggle was still being
+    /// waited for.
+    pub complete: bool,
+    /// The accounts at the end.
+    pub stats: Stats,
+}
+
+/// How a flush went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FlushOutcome {
+    /// Every event accepted before the call is delivered, or on disk, or was dropped and counted.
+    Complete,
+    /// Some were still only in memory or on their way when the deadline passed. They are not lost.
+    TimedOut,
+}
+
+impl Events {
+    /// Starts an event system that sends to the Toggle of the configuration.
+    ///
+    /// Toggle need not be there, nor the network: events are accepted from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration names no usable endpoint, or another process uses the same spool directory, or the system
+    /// has no thread left. A spool that cannot be written to is not an error: it is logged, shown in [`Stats`], and
+    /// tried again.
+    pub fn start(config: Config) -> Result<Self, Error> {
+        let uplink = GrpcUplink::from_config(&config.toggle)?;
+        Self::start_with(config, Arc::new(uplink))
+    }
+
+    /// Starts an event system over another uplink.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), except for the endpoint.
+    pub fn start_with(config: Config, uplink: Arc<dyn Uplink>) -> Result<Self, Error> {
+        let worker = Worker::start().map_err(Error::thread)?;
+        Self::start_on(worker, config, uplink)
+    }
+
+    pub(crate) fn start_on(worker: Worker, config: Config, uplink: Arc<dyn Uplink>) -> Result<Self, Error> {
+        config.validate()?;
+        let (spool, broken) = match Spool::open(&config.spool_dir) {
+            Ok(spool) => (Some(spool), None),
+            Err(error) if error.kind() == SpoolErrorKind::InUse => return Err(Error::spool(error)),
+            Err(error) => {
+                tracing::error!(%error, "the spool takes no events; they stay in memory");
+                (None, Some(error.to_string()))
+            }
+        };
+        let limits = Limits {
+            events: config.buffer_size,
+            bytes: config.buffer_bytes,
+            threshold: config.flush_threshold,
+            batch: config.batch_size,
+        };
+        let intake = Arc::new(Intake::new(FilterCell::new(&config.filter), Buffer::new(limits)));
+        {
+            let mut state = intake.buffer.lock();
+            state.status.spool.directory.clone_from(&config.spool_dir);
+            state.status.last_error.clone_from(&broken);
+            state.status.spool.broken = broken;
+            state.status.uplink.target = uplink.target();
+            state.status.uplink_since = Some(Instant::now());
+        }
+        let settings = Settings {
+            batch_timeout: config.batch_timeout,
+            max_in_flight: config.max_in_flight,
+            retry_initial: config.retry_initial,
+            retry_max: config.retry_max,
+        };
+        let spooler =
+            Spooler::start(config.spool_dir, spool, SCHEMA_FINGERPRINT).map_err(Error::thread)?;
+        let (control, commands) = mpsc::unbounded_channel();
+        let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler);
+        worker.handle().spawn(delivery.run());
+        let shared = Shared { intake, control, worker, shutdown: Mutex::new(false) };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Whether an event of this kind and level would be accepted. One that would not be is counted as filtered.
+    #[doc(hidden)]
+    #[inline]
+    pub fn __wants(&self, kind: &'static Kind, level: Level) -> bool {
+        self.shared.intake.wants(kind, level)
+    }
+
+    /// What every generated emitter calls.
+    #[doc(hidden)]
+    #[inline]
+    pub fn __emit<P: Message>(
+        &self,
+        kind: &'static Kind,
+        level: Level,
+        payload: &P,
+        metadata: impl Metadata,
+    ) -> Ticket {
+        if !self.shared.intake.wants(kind, level) {
+            return Ticket::FILTERED;
+        }
+        self.shared.intake.emit(kind, level, payload, &metadata)
+    }
+
+    /// Where every event is, and how the parts are doing.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.shared.intake.buffer.lock().stats();
+        stats.filtered = self.shared.intake.filtered();
+        stats.not_initialized = self.shared.intake.refused();
+        stats
+    }
+
+    /// What is let through at present.
+    pub fn filter(&self) -> Filter {
+        self.shared.intake.filter.get()
+    }
+
+    /// Lets other levels and categories through from now on.
+    pub fn set_filter(&self, filter: &Filter) {
+        self.shared.intake.filter.set(filter);
+    }
+
+    /// Sees that everything accepted so far is delivered or, while Toggle is away, on disk. Blocks the calling thread
+    /// for at most `deadline`.
+    pub fn flush(&self, deadline: Duration) -> FlushOutcome {
+        let until = Instant::now() + deadline;
+        let (done, answer) = std_mpsc::channel();
+        if self.shared.control.send(Control::Flush(done)).is_err() {
+            // Shut down: nothing is only in memory any more.
+            return FlushOutcome::Complete;
+        }
+        match answer.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Err(std_mpsc::RecvTimeoutError::Timeout) => FlushOutcome::TimedOut,
+            // Without an answer the task has ended, and nothing is only in memory any more.
+            Ok(()) | Err(std_mpsc::RecvTimeoutError::Disconnected) => FlushOutcome::Complete,
+        }
+    }
+
+    /// Stops accepting events, puts on disk what is left, sends while time is left, and reports.
+    ///
+    /// Blocks the calling thread and returns by the deadline in every state of disk and Toggle. In async code call it
+    /// through `spawn_blocking` where blocking would hold up other tasks. When it is called again, the report tells how
+    /// things stand then.
+    pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        self.shared.shutdown(deadline);
+        let stats = self.stats();
+        ShutdownReport {
+            delivered: stats.delivered,
+            on_disk: stats.on_disk,
+            dropped: stats.dropped_total(),
+            complete: stats.in_memory == 0 && stats.in_flight == 0,
+            stats,
+        }
+    }
+}
+
+impl Shared {
+    fn shutdown(&self, deadline: Duration) {
+        let until = Instant::now() + deadline;
+        self.intake.buffer.lock().close();
+        let mut is_down = self.shutdown.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_down {
+            return;
+        }
+        let (done, answer) = std_mpsc::channel();
+        let asked = self.control.send(Control::Shutdown { deadline: until, done });
+        if asked.is_ok() && !self.worker.is_current() {
+            // The deadline, or the end of the task: either way it is over.
+            let _ = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
+        }
+        *is_down = true;
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.shutdown(DROP_DEADLINE);
+    }
+}

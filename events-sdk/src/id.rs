@@ -1,0 +1,151 @@
+//! Identities: UUIDv7 for events, batches and files (RFC 9562, section 5.7).
+//!
+//! Ids of one generator strictly increase, also when the clock stands still or steps back. Layout of what follows the
+//! 48-bit time: a 32-bit counter that starts at a random value each millisecond (RFC 9562, section 6.2, method 1),
+//! then 42 random bits. Randomness comes from a small generator seeded by the operating system: the ids have to be
+//! unique, not unguessable.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher, Hasher},
+};
+
+use uuid::Uuid;
+
+/// Length of a UUID's text form.
+pub(crate) const ID_TEXT_LEN: usize = 36;
+
+/// The counter starts below this value, so that a millisecond always has room for two thousand million ids.
+const COUNTER_START_MASK: u32 = 0x7FFF_FFFF;
+
+/// Makes increasing UUIDv7s.
+#[derive(Debug)]
+pub(crate) struct IdGenerator {
+    last_ms: u64,
+    counter: u32,
+    random: Random,
+}
+
+impl IdGenerator {
+    pub(crate) fn new() -> Self {
+        Self { last_ms: 0, counter: 0, random: Random::from_system() }
+    }
+
+    /// The next id, for an event of the given time in milliseconds since the Unix epoch.
+    #[inline]
+    pub(crate) fn next(&mut self, now_ms: u64) -> Uuid {
+        let tail = self.random.next();
+        if now_ms > self.last_ms {
+            self.last_ms = now_ms;
+            self.counter = (self.random.next() as u32) & COUNTER_START_MASK;
+        } else if self.counter == u32::MAX {
+            // Two thousand million ids within one millisecond of a clock that stands still: borrow the next one.
+            self.last_ms += 1;
+            self.counter = 0;
+        } else {
+            self.counter += 1;
+        }
+        let counter = u64::from(self.counter);
+        let high = (self.last_ms << 16) | 0x7000 | (counter >> 20);
+        let low = (0b10 << 62) | ((counter & 0xF_FFFF) << 42) | (tail >> 22);
+        Uuid::from_u64_pair(high, low)
+    }
+}
+
+/// Writes the 36 characters of `id` (lower case, with hyphens).
+#[inline]
+pub(crate) fn write_text(id: Uuid, out: &mut [u8; ID_TEXT_LEN]) {
+    /// Where each of the 16 bytes goes: hyphens stand at 8, 13, 18 and 23.
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let bytes = id.into_bytes();
+    for (byte, place) in bytes.into_iter().zip(PLACES) {
+        let pair = HEX[byte as usize];
+        out[place] = pair[0];
+        out[place + 1] = pair[1];
+    }
+    out[8] = b'-';
+    out[13] = b'-';
+    out[18] = b'-';
+    out[23] = b'-';
+}
+
+/// The two hexadecimal digits of every byte.
+static HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    table
+};
+
+/// SplitMix64 (Steele, Lea, Flood 2014): eight bytes of state, passes BigCrush, one multiplication chain per number.
+#[derive(Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// Seeded by the operating system, through the keys that the standard library draws for its hash maps.
+    pub(crate) fn from_system() -> Self {
+        Self(RandomState::new().build_hasher().finish())
+    }
+
+    /// The next 64 bits.
+    #[inline]
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_increase_also_when_the_clock_steps_back() {
+        let mut ids = IdGenerator::new();
+        let mut last = ids.next(1_800_000_000_000);
+        for now in [1_800_000_000_000, 1_800_000_000_001, 1_799_999_999_000, 0, 1_800_000_000_001] {
+            for _ in 0..1000 {
+                let id = ids.next(now);
+                assert!(id > last, "{id} after {last}");
+                last = id;
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_is_a_uuid_of_version_7_and_tells_its_time() {
+        let id = IdGenerator::new().next(1_800_000_000_123);
+        assert_eq!(id.get_version_num(), 7);
+        assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
+        assert_eq!(id.as_u64_pair().0 >> 16, 1_800_000_000_123);
+    }
+
+    #[test]
+    fn the_counter_borrows_a_millisecond_rather_than_repeat() {
+        let mut ids = IdGenerator::new();
+        let _ = ids.next(5);
+        ids.counter = u32::MAX - 1;
+        let last = ids.next(5);
+        let next = ids.next(5);
+        assert!(next > last);
+        assert_eq!(next.as_u64_pair().0 >> 16, 6);
+    }
+
+    #[test]
+    fn text_is_what_the_uuid_crate_writes() {
+        let mut ids = IdGenerator::new();
+        for now in 0..1000 {
+            let id = ids.next(now * 1_234_567_891);
+            let mut text = [0; ID_TEXT_LEN];
+            write_text(id, &mut text);
+            assert_eq!(text.as_slice(), id.to_string().as_bytes());
+        }
+    }
+}

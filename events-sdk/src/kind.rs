@@ -1,0 +1,29 @@
+//! A kind of event: what the generator knows of it, as constants.
+
+use crate::Level;
+
+/// One kind of event, as the schema declares it.
+#[derive(Debug)]
+pub struct Kind {
+    /// The name of its emitter without `emit_`: `storage_pool`.
+    pub name: &'static str,
+    /// The full name of its payload message: `rodent.events.StoragePoolPayload`.
+    pub payload: &'static str,
+    /// The number of its category.
+    pub category: u8,
+    /// The name of its category, in lower case: `storage`.
+    pub category_name: &'static str,
+    /// Who reports: `Event.source`.
+    pub source: &'static str,
+    /// The level all its events have; `None` where the caller says it.
+    pub level: Option<Level>,
+    /// The encoded fields `category` and `source` of `Event`.
+    #[doc(hidden)]
+    pub head: &'static [u8],
+    /// The tag of the category's field in `Event`.
+    #[doc(hidden)]
+    pub category_tag: &'static [u8],
+    /// The tag of the payload's field in the category's message.
+    #[doc(hidden)]
+    pub kind_tag: &'static [u8],
+}

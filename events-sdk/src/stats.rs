@@ -1,0 +1,178 @@
+//! Statistics: what an operator may ask the event system.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use crate::{DropReason, accounts::Dropped, buffer::State};
+
+/// A picture of the event system at one instant. The counters in it balance:
+/// `accepted + adopted = delivered + in_memory + in_flight + on_disk + quarantined + dropped_total()`.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Events taken over from the program since start: all that passed the filters.
+    pub accepted: u64,
+    /// Events that earlier processes left in the spool, counted as they are found.
+    pub adopted: u64,
+    /// Events that Toggle has acknowledged.
+    pub delivered: u64,
+    /// Events waiting in memory, those being written to disk included.
+    pub in_memory: u64,
+    /// Events in batches that are on their way to Toggle.
+    pub in_flight: u64,
+    /// Events in spill files.
+    pub on_disk: u64,
+    /// Events set aside because they were damaged or refused.
+    pub quarantined: u64,
+    /// Events lost, by reason, category and level.
+    pub dropped: Vec<Dropped>,
+    /// Events that the filters did not want. They are not accepted.
+    pub filtered: u64,
+    /// Events emitted while there was no event system: before `initialize` or after `shutdown`. They are not accepted.
+    pub not_initialized: u64,
+    /// The memory buffer.
+    pub buffer: BufferStats,
+    /// The spill files.
+    pub spool: SpoolStats,
+    /// The connection to Toggle.
+    pub uplink: UplinkStats,
+    /// The last thing that went wrong, in words.
+    pub last_error: Option<String>,
+    /// Whether `shutdown` has been called.
+    pub is_shutdown: bool,
+}
+
+impl Stats {
+    /// All events lost, whatever the reason.
+    pub fn dropped_total(&self) -> u64 {
+        self.dropped.iter().map(|dropped| dropped.count).sum()
+    }
+
+    /// The events lost for one reason.
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped.iter().filter(|dropped| dropped.reason == reason).map(|dropped| dropped.count).sum()
+    }
+
+    /// Whether every event is accounted for.
+    pub fn balances(&self) -> bool {
+        self.accepted + self.adopted
+            == self.delivered
+                + self.in_memory
+                + self.in_flight
+                + self.on_disk
+                + self.quarantined
+                + self.dropped_total()
+    }
+}
+
+/// The memory buffer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BufferStats {
+    /// Events that wait to be sent or written.
+    pub events: usize,
+    /// Their size in bytes.
+    pub bytes: usize,
+    /// The most events it holds.
+    pub max_events: usize,
+    /// The most bytes it holds.
+    pub max_bytes: usize,
+    /// At so many events the buffer is written to disk.
+    pub flush_threshold: usize,
+}
+
+/// The spill files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpoolStats {
+    /// Where they are.
+    pub directory: PathBuf,
+    /// How many there are.
+    pub files: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// Why the spool cannot be written to at present; `None` when it can.
+    pub broken: Option<String>,
+}
+
+/// The connection to Toggle.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct UplinkStats {
+    /// Where Toggle is.
+    pub target: String,
+    /// How it goes.
+    pub state: UplinkState,
+    /// How long it has gone that way.
+    pub since: Duration,
+    /// Batches that Toggle has acknowledged.
+    pub batches_delivered: u64,
+    /// Attempts that failed.
+    pub attempts_failed: u64,
+}
+
+/// How the connection to Toggle goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UplinkState {
+    /// Nothing has been sent yet.
+    #[default]
+    Idle,
+    /// Toggle takes what it is sent.
+    Up,
+    /// Toggle cannot be reached or does not take batches; one batch at a time probes it.
+    Away,
+    /// Toggle does not accept the token, or there is none; probed with the token as it then is.
+    Unauthenticated,
+}
+
+impl fmt::Display for UplinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "idle",
+            Self::Up => "up",
+            Self::Away => "away",
+            Self::Unauthenticated => "unauthenticated",
+        })
+    }
+}
+
+/// What the delivery task says of itself, kept under the lock of the accounts.
+#[derive(Debug, Default)]
+pub(crate) struct Status {
+    pub(crate) spool: SpoolStats,
+    pub(crate) uplink: UplinkStats,
+    pub(crate) uplink_since: Option<std::time::Instant>,
+    pub(crate) last_error: Option<String>,
+}
+
+impl State {
+    /// The picture, without what is counted outside of the lock.
+    pub(crate) fn stats(&self) -> Stats {
+        let limits = self.limits();
+        let mut uplink = self.status.uplink.clone();
+        uplink.since = self.status.uplink_since.map(|since| since.elapsed()).unwrap_or_default();
+        Stats {
+            accepted: self.accounts.accepted,
+            adopted: self.accounts.adopted,
+            delivered: self.accounts.delivered,
+            in_memory: self.accounts.in_memory,
+            in_flight: self.accounts.in_flight,
+            on_disk: self.accounts.on_disk,
+            quarantined: self.accounts.quarantined,
+            dropped: self.accounts.dropped(),
+            filtered: 0,
+            not_initialized: 0,
+            buffer: BufferStats {
+                events: self.waiting_events(),
+                bytes: self.waiting_bytes(),
+                max_events: limits.events,
+                max_bytes: limits.bytes,
+                flush_threshold: limits.threshold,
+            },
+            spool: self.status.spool.clone(),
+            uplink,
+            last_error: self.status.last_error.clone(),
+            is_shutdown: self.is_closed(),
+        }
+    }
+}
