@@ -61,7 +61,8 @@ pub mod testing;
 mod ticket;
 pub mod toggle;
 pub mod uplink;
-mod wire;
+#[doc(hidden)]
+pub mod wire;
 mod worker;
 
 pub use accounts::Dropped;
