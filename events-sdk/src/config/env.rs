@@ -108,8 +108,12 @@ mod tests {
                  did you mean RODENT_EVENTS_TOGGLE_ENDPOINT?",
             ]
         );
-        assert!(
-            problems(&[("RODENT_EVENTS_COLOUR", "blue")])[0].contains("use one of RODENT_EVENTS_PROFILE, ")
+        assert_eq!(
+            problems(&[("RODENT_EVENTS_COLOUR", "blue")]),
+            [
+                "environment variable RODENT_EVENTS_COLOUR: there is no such setting, and none with a similar name; \
+              unset it"
+            ]
         );
     }
 

@@ -58,7 +58,7 @@ fn split_unit(text: &str) -> Option<(usize, &str)> {
 /// A size as a person would write it.
 pub(super) fn show_bytes(bytes: usize) -> String {
     let binary = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    match binary.iter().find(|(size, _)| bytes >= *size && bytes % size == 0) {
+    match binary.iter().find(|(size, _)| bytes >= *size && bytes.is_multiple_of(*size)) {
         Some((size, unit)) => format!("{}{unit}", bytes / size),
         None => format!("{bytes}"),
     }
@@ -68,11 +68,11 @@ pub(super) fn show_bytes(bytes: usize) -> String {
 pub(super) fn show_time(time: Duration) -> String {
     let (seconds, millis) = (time.as_secs(), time.subsec_millis());
     match seconds {
-        _ if time.subsec_nanos() % 1_000_000 != 0 => format!("{time:?}"),
+        _ if !time.subsec_nanos().is_multiple_of(1_000_000) => format!("{time:?}"),
         _ if millis != 0 => format!("{}ms", time.as_millis()),
         0 => "0s".to_owned(),
-        _ if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
-        _ if seconds % 60 == 0 && seconds > 60 => format!("{}m", seconds / 60),
+        _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        _ if seconds.is_multiple_of(60) && seconds > 60 => format!("{}m", seconds / 60),
         _ => format!("{seconds}s"),
     }
 }
