@@ -5,6 +5,8 @@ mod config;
 mod grpc;
 mod guard;
 mod status;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 mod token;
 
 use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
