@@ -126,12 +126,6 @@ pub(super) static KEYS: &[Key] = &[
         meaning: "longest pause between retries",
     },
     Key {
-        path: "shutdown_timeout",
-        // Ten minutes: service managers kill a process that takes longer.
-        slot: Slot::Time(|config| &mut config.shutdown_timeout, Duration::ZERO..=seconds(600)),
-        meaning: "how long stopping may take when nobody names a deadline",
-    },
-    Key {
         path: "toggle.endpoint",
         slot: Slot::Text(|config| &mut config.toggle.endpoint),
         meaning: "Toggle's gRPC address, `https://host:port`; `http://` is for development",
@@ -186,7 +180,7 @@ pub(super) static KEYS: &[Key] = &[
         path: "toggle.keepalive_interval",
         // gRPC servers turn away clients that ping more often than every few seconds.
         slot: Slot::Time(|config| &mut config.toggle.keepalive_interval, seconds(5)..=seconds(3600)),
-        meaning: "how long a connection may be silent while an answer is due, before it is probed",
+        meaning: "how long a connection may be silent before it is probed",
     },
     Key {
         path: "toggle.keepalive_timeout",

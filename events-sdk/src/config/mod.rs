@@ -85,8 +85,6 @@ pub struct Config {
     pub retry_initial: Duration,
     /// Longest pause between retries. Default: 10 s.
     pub retry_max: Duration,
-    /// How long stopping may take when nobody names a deadline. Default: 5 s.
-    pub shutdown_timeout: Duration,
     /// The way to Toggle.
     pub toggle: ToggleConfig,
 }
@@ -112,9 +110,9 @@ pub struct ToggleConfig {
     pub timeout: Duration,
     /// How long a connection may take to come about. Default: 5 s.
     pub connect_timeout: Duration,
-    /// How long a connection may be silent while an answer is due, before it is probed. Default: 20 s.
+    /// How long a connection may be silent before it is probed. Default: 30 s.
     pub keepalive_interval: Duration,
-    /// How long the answer to a probe may take before the connection counts as dead. Default: 10 s.
+    /// How long the answer to a probe may take before the connection counts as dead. Default: 5 s.
     pub keepalive_timeout: Duration,
 }
 
@@ -196,8 +194,8 @@ impl Default for ToggleConfig {
             // A healthy Toggle answers in milliseconds; ten seconds forgive a bad link and bound the wait for a dead one.
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
-            keepalive_interval: Duration::from_secs(20),
-            keepalive_timeout: Duration::from_secs(10),
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -220,7 +218,6 @@ impl Config {
             max_in_flight: 4,
             retry_initial: Duration::from_millis(200),
             retry_max: Duration::from_secs(10),
-            shutdown_timeout: Duration::from_secs(5),
             toggle: ToggleConfig::default(),
         }
     }
