@@ -4,6 +4,7 @@
 use std::{fmt::Write as _, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{Config, value};
+use crate::buffer::MAX_EVENT_BYTES;
 
 /// One key under `events`.
 pub(super) struct Key {
@@ -78,9 +79,9 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         path: "batch_bytes",
-        // 64 KiB hold many events; servers that accept more than 64 MiB in a message are not known.
-        slot: Slot::Bytes(|config| &mut config.batch_bytes, 64 * KIB..=64 * MIB),
-        meaning: "how many bytes are sent as one message; gRPC servers refuse more than 4 MiB unless told otherwise",
+        // 64 KiB hold many events. What is larger than the largest message would never be delivered.
+        slot: Slot::Bytes(|config| &mut config.batch_bytes, 64 * KIB..=MAX_EVENT_BYTES),
+        meaning: "how many bytes are sent as one message; gRPC servers refuse more than 4 MiB",
     },
     Key {
         path: "batch_timeout",

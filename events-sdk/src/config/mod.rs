@@ -30,6 +30,8 @@ pub use error::{ConfigError, ConfigErrorKind, Place, Problem};
 pub use filter::{FILTER_CATEGORIES, Filter};
 pub use profile::Profile;
 
+use crate::uplink;
+
 /// The file inside the configuration directory.
 const FILE_NAME: &str = "rodent.yml";
 
@@ -71,7 +73,7 @@ pub struct Config {
     pub flush_threshold: usize,
     /// How many events are sent as one message. At most `flush_threshold`. Default: 100.
     pub batch_size: usize,
-    /// How many bytes are sent as one message. Servers refuse more than 4 MiB unless told otherwise. Default: 3 MiB.
+    /// How many bytes are sent as one message. gRPC servers refuse more than 4 MiB. Default: 3 MiB.
     pub batch_bytes: usize,
     /// How old a batch grows before it is sent though it is not full. ERROR and above do not wait. Default: 30 s.
     pub batch_timeout: Duration,
@@ -191,11 +193,10 @@ impl Default for ToggleConfig {
             client_key_file: None,
             domain: None,
             compression: Compression::None,
-            // A healthy Toggle answers in milliseconds; ten seconds forgive a bad link and bound the wait for a dead one.
-            timeout: Duration::from_secs(10),
-            connect_timeout: Duration::from_secs(5),
-            keepalive_interval: Duration::from_secs(30),
-            keepalive_timeout: Duration::from_secs(5),
+            timeout: uplink::DEFAULT_TIMEOUT,
+            connect_timeout: uplink::DEFAULT_CONNECT_TIMEOUT,
+            keepalive_interval: uplink::DEFAULT_KEEPALIVE_INTERVAL,
+            keepalive_timeout: uplink::DEFAULT_KEEPALIVE_TIMEOUT,
         }
     }
 }
