@@ -172,7 +172,8 @@ impl Buffer {
 impl State {
     /// Whether an event of `length` bytes exceeds a bound.
     fn is_full_for(&self, length: usize) -> bool {
-        self.accounts.in_memory >= self.limits.events as u64 || self.waiting_bytes + length > self.limits.bytes
+        self.accounts.in_memory >= self.limits.events as u64
+            || self.waiting_bytes + length > self.limits.bytes
     }
 
     #[inline]
@@ -191,7 +192,8 @@ impl State {
             happened.first = true;
         }
         let written = self.open.push(event, severity, category);
-        if let Some(place) = written.get_mut(id_at..id_at + ID_TEXT_LEN).and_then(|text| text.try_into().ok()) {
+        if let Some(place) = written.get_mut(id_at..id_at + ID_TEXT_LEN).and_then(|text| text.try_into().ok())
+        {
             id::write_text(id, place);
         }
         self.accounts.accept();
@@ -418,7 +420,10 @@ mod tests {
             let level = if mark % 2 == 0 { Level::Debug } else { Level::Warn };
             assert!(emit(&buffer, mark, level).is_queued());
         }
-        assert_eq!(emit(&buffer, 20, Level::Debug).outcome(), crate::Outcome::Dropped(DropReason::BufferFull));
+        assert_eq!(
+            emit(&buffer, 20, Level::Debug).outcome(),
+            crate::Outcome::Dropped(DropReason::BufferFull)
+        );
         assert!(emit(&buffer, 21, Level::Error).is_queued());
         let state = buffer.lock();
         assert_eq!(state.accounts.accepted, 12);

@@ -125,8 +125,7 @@ impl Events {
             retry_initial: config.retry_initial,
             retry_max: config.retry_max,
         };
-        let spooler =
-            Spooler::start(config.spool_dir, spool, SCHEMA_FINGERPRINT).map_err(Error::thread)?;
+        let spooler = Spooler::start(config.spool_dir, spool, SCHEMA_FINGERPRINT).map_err(Error::thread)?;
         let (control, commands) = mpsc::unbounded_channel();
         let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler);
         worker.handle().spawn(delivery.run());
