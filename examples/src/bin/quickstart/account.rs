@@ -55,7 +55,9 @@ impl Account {
 
     pub(crate) fn print(&self, screen: &Screen) -> io::Result<()> {
         let stats = &self.report.stats;
-        let row = |name: &str, count: u64| screen.line(&format!("  {name:<44} {:>8}", HumanCount(count).to_string()));
+        let row = |name: &str, count: u64| {
+            screen.line(&format!("  {name:<44} {:>8}", HumanCount(count).to_string()))
+        };
         screen.title("4  The account")?;
         screen.line("The event system's book:")?;
         row("accepted", stats.accepted)?;

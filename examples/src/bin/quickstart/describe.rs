@@ -28,7 +28,8 @@ pub(crate) struct Describer {
 impl Describer {
     pub(crate) fn new() -> Result<Self, Box<dyn Error>> {
         let pool = DescriptorPool::decode(SCHEMA)?;
-        let event = pool.get_message_by_name("rodent.events.Event").ok_or("the schema has no rodent.events.Event")?;
+        let event =
+            pool.get_message_by_name("rodent.events.Event").ok_or("the schema has no rodent.events.Event")?;
         Ok(Self { event })
     }
 
@@ -38,7 +39,10 @@ impl Describer {
         // The envelope's oneof holds the category, and the category's oneof the payload.
         let payload = held(&envelope).as_ref().and_then(held).ok_or("the event holds no payload")?;
         let full_name = payload.descriptor().full_name().to_owned();
-        let kind = kinds::ALL.iter().find(|kind| kind.payload == full_name).ok_or("the SDK does not know the kind")?;
+        let kind = kinds::ALL
+            .iter()
+            .find(|kind| kind.payload == full_name)
+            .ok_or("the SDK does not know the kind")?;
         let level = Level::from_number(event.level).map_or("?", Level::name).to_uppercase();
         Ok(format!(
             "{}  {} {:13} {:20} {:27} {}",
@@ -93,7 +97,8 @@ fn text(value: &Value, kind: &Kind) -> String {
             // STORAGE_POOL_OPERATION_CREATED is "created": all values begin as the zero value does.
             let zero = one.default_value().name().to_owned();
             let prefix = zero.strip_suffix("UNSPECIFIED").unwrap_or_default();
-            let name = one.get_value(*number).map_or_else(|| number.to_string(), |value| value.name().to_owned());
+            let name =
+                one.get_value(*number).map_or_else(|| number.to_string(), |value| value.name().to_owned());
             name.strip_prefix(prefix).unwrap_or(&name).to_lowercase()
         }
         (Value::String(text), _) if text.contains(' ') => format!("{text:?}"),

@@ -3,10 +3,10 @@
 use events_sdk::{
     self as events, Level, Ticket,
     payload::{
-        DataTransferOperation, DataTransferTransferPayload, NetworkConnectionOperation, NetworkConnectionPayload,
-        SecurityAuthOperation, SecurityAuthPayload, SharingFileAccessOperation, SharingFileAccessPayload,
-        StorageDiskProbeOperation, StorageDiskProbePayload, UsageResourceOperation, UsageResourcePayload,
-        UsageThresholdOperation, UsageThresholdPayload,
+        DataTransferOperation, DataTransferTransferPayload, NetworkConnectionOperation,
+        NetworkConnectionPayload, SecurityAuthOperation, SecurityAuthPayload, SharingFileAccessOperation,
+        SharingFileAccessPayload, StorageDiskProbeOperation, StorageDiskProbePayload, UsageResourceOperation,
+        UsageResourcePayload, UsageThresholdOperation, UsageThresholdPayload,
     },
 };
 

@@ -89,7 +89,10 @@ fn run() -> Result<Account, Box<dyn Error>> {
 /// Act 1: one event of every kind, printed as Toggle receives it.
 fn every_kind(screen: &Screen, stage: &Stage) -> Result<u64, Box<dyn Error>> {
     let kinds = events::kinds::ALL.len();
-    screen.title(&format!("1  One event of each of the {kinds} kinds, as Toggle at {} sees it", stage.toggle.endpoint()))?;
+    screen.title(&format!(
+        "1  One event of each of the {kinds} kinds, as Toggle at {} sees it",
+        stage.toggle.endpoint()
+    ))?;
     let describer = Describer::new()?;
     let arriving = stage.toggle.subscribe();
     let mut emitted = 0;
@@ -110,7 +113,8 @@ fn every_kind(screen: &Screen, stage: &Stage) -> Result<u64, Box<dyn Error>> {
 
 /// Act 2: Toggle dies in the middle of a batch, and the program does not notice.
 fn outage(screen: &Screen, stage: &Stage) -> Result<u64, Box<dyn Error>> {
-    screen.title(&format!("2  Toggle dies, and {} events are emitted meanwhile", HumanCount(OUTAGE_EVENTS)))?;
+    screen
+        .title(&format!("2  Toggle dies, and {} events are emitted meanwhile", HumanCount(OUTAGE_EVENTS)))?;
     // The nastiest way to go: what it has stored it no longer acknowledges. Those batches will be sent again.
     stage.toggle.set_mode(Mode::StoreThenFail);
     let failed_before = events::stats().uplink.attempts_failed;
@@ -169,13 +173,16 @@ fn drain(screen: &Screen, stage: &Stage, emitted: u64) -> Result<(), Box<dyn Err
         let stats = events::stats();
         // Less than a batch may stay in memory: it waits for company, and the shutdown will send it.
         let is_drained = stats.on_disk + stats.in_flight == 0 && stats.in_memory < stage.batch_size();
-        gauge.show(stats.delivered, &format!(
-            "{} of {}, {} on disk in {} files",
-            HumanCount(stats.delivered),
-            HumanCount(emitted),
-            HumanCount(stats.on_disk),
-            stats.spool.files
-        ))?;
+        gauge.show(
+            stats.delivered,
+            &format!(
+                "{} of {}, {} on disk in {} files",
+                HumanCount(stats.delivered),
+                HumanCount(emitted),
+                HumanCount(stats.on_disk),
+                stats.spool.files
+            ),
+        )?;
         if is_drained || start.elapsed() > DRAIN_LIMIT {
             break;
         }
