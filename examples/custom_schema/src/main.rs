@@ -22,7 +22,7 @@ use prost::Message;
 use crate::backup::{
     emit_storage_backup,
     payload::{StorageBackupOperation, StorageBackupPayload},
-    proto::acme::BackupAgentBatch,
+    proto::acme::{BackupAgentBatch, backup_agent_event::EventPayload, backup_event::EventType},
 };
 
 /// What the generator made of `backup.proto`.
@@ -57,7 +57,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Toggle keeps batches as they came. This is how a reader that knows the schema finds its events in them.
     for call in toggle.batches() {
         let batch = BackupAgentBatch::decode(call.body().unwrap_or_default())?;
-        println!("Toggle received {:#?}", batch.events);
+        for event in batch.events {
+            let Some(EventPayload::StorageEvent(storage)) = event.event_payload else { continue };
+            let Some(EventType::BackupEvent(backup)) = storage.event_type else { continue };
+            println!(
+                "Toggle received a backup of {} to {}: {:?}, {} bytes (from {}, metadata {:?})",
+                backup.dataset_name,
+                backup.target,
+                backup.operation(),
+                backup.copied_bytes,
+                event.source,
+                event.metadata
+            );
+        }
     }
     Ok(())
 }
