@@ -16,7 +16,8 @@ use tonic::{
     transport::{Certificate, ClientTlsConfig, Endpoint, Identity},
 };
 
-use super::token::{FileStamp, TokenSource, bearer};
+use super::token::{FileStamp, bearer};
+use crate::config::{Compression, ToggleConfig, TokenSource};
 
 /// One attempt, from connecting to the answer. Toggle answers in milliseconds; after ten seconds it is better to spill
 /// and try again than to hold a place among the batches in flight.
@@ -45,7 +46,7 @@ const MIN_MAX_MESSAGE_BYTES: usize = 1024;
 ///
 /// ```
 /// use std::time::Duration;
-/// use events_sdk::uplink::{GrpcConfig, TlsConfig, TokenSource};
+/// use events_sdk::{TokenSource, uplink::{GrpcConfig, TlsConfig}};
 ///
 /// let config = GrpcConfig {
 ///     token: TokenSource::File("/etc/rodent/token".into()),
@@ -99,6 +100,34 @@ impl GrpcConfig {
         }
     }
 
+    /// What an operator has configured.
+    ///
+    /// # Errors
+    ///
+    /// When there is no endpoint.
+    pub fn from_toggle(toggle: &ToggleConfig) -> Result<Self, GrpcConfigError> {
+        let endpoint = toggle.endpoint.clone().ok_or_else(|| {
+            GrpcConfigError::new("no endpoint is configured; set events.toggle.endpoint in rodent.yml to https://host:port")
+        })?;
+        Ok(Self {
+            endpoint,
+            tls: TlsConfig {
+                ca_file: toggle.ca_file.clone(),
+                client_cert_file: toggle.client_cert_file.clone(),
+                client_key_file: toggle.client_key_file.clone(),
+                domain_name: toggle.domain.clone(),
+            },
+            token: toggle.token.clone(),
+            timeout: toggle.timeout,
+            connect_timeout: toggle.connect_timeout,
+            keepalive_interval: toggle.keepalive_interval,
+            keepalive_timeout: toggle.keepalive_timeout,
+            compression: toggle.compression,
+            keepalive_while_idle: false,
+            max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+        })
+    }
+
     /// Checks everything that needs no network, and gives what tonic connects with.
     pub(crate) fn to_endpoint(&self) -> Result<Endpoint, GrpcConfigError> {
         let uri = self.uri()?;
@@ -121,7 +150,7 @@ impl GrpcConfig {
         if let TokenSource::Value(token) = &self.token {
             bearer(token.as_bytes()).map_err(|what| GrpcConfigError::new(format!("the token {what}")))?;
         }
-        self.compression.encoding()?;
+        encoding(self.compression)?;
 
         let secure = uri.scheme_str() == Some("https");
         let endpoint = Endpoint::from(uri)
@@ -235,33 +264,18 @@ fn pem(path: &Path, key: &str, marker: &str) -> Result<Vec<u8>, GrpcConfigError>
     }
 }
 
-/// How batches are compressed on the wire.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Compression {
-    /// Not at all: cheapest for the processor.
-    #[default]
-    None,
-    /// gzip, which every gRPC server knows. Needs the cargo feature `gzip`.
-    Gzip,
-    /// Zstandard: smaller and faster, but not known to every server. Needs the cargo feature `zstd`.
-    Zstd,
-}
-
-impl Compression {
-    /// What tonic calls it, where it is compiled in.
-    pub(crate) fn encoding(self) -> Result<Option<CompressionEncoding>, GrpcConfigError> {
-        match self {
-            Self::None => Ok(None),
-            #[cfg(feature = "gzip")]
-            Self::Gzip => Ok(Some(CompressionEncoding::Gzip)),
-            #[cfg(feature = "zstd")]
-            Self::Zstd => Ok(Some(CompressionEncoding::Zstd)),
-            #[cfg(not(feature = "gzip"))]
-            Self::Gzip => Err(GrpcConfigError::not_compiled_in("gzip")),
-            #[cfg(not(feature = "zstd"))]
-            Self::Zstd => Err(GrpcConfigError::not_compiled_in("zstd")),
-        }
+/// What tonic calls a compression, where it is compiled in.
+pub(crate) fn encoding(compression: Compression) -> Result<Option<CompressionEncoding>, GrpcConfigError> {
+    match compression {
+        Compression::None => Ok(None),
+        #[cfg(feature = "gzip")]
+        Compression::Gzip => Ok(Some(CompressionEncoding::Gzip)),
+        #[cfg(feature = "zstd")]
+        Compression::Zstd => Ok(Some(CompressionEncoding::Zstd)),
+        #[cfg(not(feature = "gzip"))]
+        Compression::Gzip => Err(GrpcConfigError::not_compiled_in("gzip")),
+        #[cfg(not(feature = "zstd"))]
+        Compression::Zstd => Err(GrpcConfigError::not_compiled_in("zstd")),
     }
 }
 
@@ -273,7 +287,7 @@ pub struct GrpcConfigError {
 }
 
 impl GrpcConfigError {
-    fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), source: None }
     }
 

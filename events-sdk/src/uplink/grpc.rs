@@ -28,13 +28,14 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{
-    GrpcConfig, GrpcConfigError, SendError, SendErrorKind, SendFuture, TokenSource, Uplink,
+    config::encoding,
+    GrpcConfig, GrpcConfigError, SendError, SendErrorKind, SendFuture, Uplink,
     codec::BatchCodec,
     guard::Guarded,
     status::{describe, is_ours, kind_of, quote, says_no_to_compression},
     token::{FileStamp, Token},
 };
-use crate::{Batch, proto, toggle::Registration};
+use crate::{Batch, TokenSource, proto, toggle::Registration};
 
 const SEND_EVENTS: &str = "/rodent.RodentService/SendEvents";
 const REGISTER: &str = "/rodent.RodentService/Register";
@@ -104,7 +105,7 @@ impl GrpcUplink {
             tracing::warn!(endpoint = %config.endpoint, "the token is sent unencrypted; use https://");
         }
         Ok(Self {
-            compression: config.compression.encoding()?,
+            compression: encoding(config.compression)?,
             uncompressed: AtomicBool::new(false),
             token: Token::new(config.token.clone()),
             link: Mutex::new(Link { endpoint, stamps, open: None, generation: 0, late: 0 }),

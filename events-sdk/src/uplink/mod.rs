@@ -13,11 +13,10 @@ use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
 pub use self::{
     config::{
-        Compression, DEFAULT_CONNECT_TIMEOUT, DEFAULT_KEEPALIVE_INTERVAL, DEFAULT_KEEPALIVE_TIMEOUT,
+        DEFAULT_CONNECT_TIMEOUT, DEFAULT_KEEPALIVE_INTERVAL, DEFAULT_KEEPALIVE_TIMEOUT,
         DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TIMEOUT, GrpcConfig, GrpcConfigError, TlsConfig,
     },
     grpc::GrpcUplink,
-    token::TokenSource,
 };
 use crate::Batch;
 

@@ -9,37 +9,17 @@ use std::{
     fmt,
     fs::{self, File, Metadata},
     io::Read,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
 use tonic::metadata::{Ascii, MetadataValue};
 
+use crate::config::TokenSource;
+
 /// The longest token there can be: servers accept 16 KiB of headers altogether unless told otherwise.
 const MAX_TOKEN_BYTES: u64 = 16 * 1024;
-
-/// Where the bearer token comes from.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub enum TokenSource {
-    /// No token is sent.
-    #[default]
-    None,
-    /// This token, as it is.
-    Value(String),
-    /// The content of this file, without white space around it; it is read again when it has changed.
-    File(PathBuf),
-}
-
-impl fmt::Debug for TokenSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("None"),
-            Self::Value(_) => f.write_str("Value(***)"),
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-        }
-    }
-}
 
 /// The `authorization` header of each call.
 pub(crate) struct Token {
