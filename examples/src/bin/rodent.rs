@@ -8,12 +8,12 @@
 //! No Toggle has to be there: what cannot be delivered lies in `/tmp/rodent/events`, and goes out when one is.
 
 // A program that shows something prints it.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stderr, clippy::print_stdout)]
 
 use std::{
     env,
     error::Error,
-    process,
+    process::{self, ExitCode},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -32,7 +32,17 @@ const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 /// The name under which it reports.
 const SERVICE: &str = "rodent-controller";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rodent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let config_dir = env::args_os().nth(1).ok_or("usage: rodent DIRECTORY, where rodent.yml lies")?;
     let config = Config::load(config_dir)?;
     let deadline = config.shutdown_timeout;
@@ -125,17 +135,25 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_file_says_the_same_when_its_comments_are_removed() {
-        // Of two keys that say the same thing only one may stand; and these have no default to compare with.
-        let without_default =
-            ["token", "token_file", "ca_file", "client_cert_file", "client_key_file", "domain"];
+    fn the_defaults_in_the_sample_file_are_the_defaults() {
+        // These have no default to compare with, or say the same thing as another key.
+        const EXAMPLES: [&str; 8] = [
+            "enabled_levels",
+            "enabled_categories",
+            "token",
+            "token_file",
+            "ca_file",
+            "client_cert_file",
+            "client_key_file",
+            "domain",
+        ];
         let uncommented: Vec<_> = SAMPLE
             .lines()
             .filter_map(|line| {
                 let (indent, key) = line.split_once('#').unwrap_or((line, ""));
                 let name = key.split_once(':').map_or("", |(name, _)| name);
                 let is_key = !key.starts_with(' ') && !name.is_empty();
-                (is_key && !without_default.contains(&name) && name != "enabled_levels")
+                (is_key && !EXAMPLES.contains(&name))
                     .then(|| format!("{indent}{key}"))
                     .or_else(|| key.is_empty().then(|| line.to_owned()))
             })

@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, io};
 
-use events_sdk::{ShutdownReport, testing::Toggle};
+use events_sdk::{Stats, testing::Toggle};
 use indicatif::HumanCount;
 
 use crate::screen::Screen;
@@ -21,11 +21,11 @@ pub(crate) struct Account {
     recognised: u64,
     /// Batches that came again with other bytes.
     altered: usize,
-    report: ShutdownReport,
+    stats: Stats,
 }
 
 impl Account {
-    pub(crate) fn new(emitted: u64, toggle: &Toggle, report: ShutdownReport) -> Self {
+    pub(crate) fn new(emitted: u64, toggle: &Toggle, stats: Stats) -> Self {
         let events = toggle.events();
         let ids: HashSet<&str> = events.iter().map(|event| event.event_id.as_str()).collect();
         Self {
@@ -34,7 +34,7 @@ impl Account {
             stored_twice: (events.len() - ids.len()) as u64,
             recognised: toggle.duplicate_events() as u64,
             altered: toggle.altered_repeats(),
-            report,
+            stats,
         }
     }
 
@@ -44,7 +44,7 @@ impl Account {
 
     /// Every event arrived, none was invented or stored twice, and both books say so.
     pub(crate) fn balances(&self) -> bool {
-        let stats = &self.report.stats;
+        let stats = &self.stats;
         self.stored == self.emitted
             && self.stored_twice == 0
             && self.altered == 0
@@ -54,7 +54,7 @@ impl Account {
     }
 
     pub(crate) fn print(&self, screen: &Screen) -> io::Result<()> {
-        let stats = &self.report.stats;
+        let stats = &self.stats;
         let row = |name: &str, count: u64| {
             screen.line(&format!("  {name:<44} {:>8}", HumanCount(count).to_string()))
         };
@@ -81,5 +81,39 @@ impl Account {
             "emitted {emitted}  delivered {stored}  duplicates recognised {recognised}  lost {}",
             self.lost()
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn balanced() -> Account {
+        let mut stats = Stats::default();
+        (stats.accepted, stats.delivered) = (7, 7);
+        Account { emitted: 7, stored: 7, stored_twice: 0, recognised: 2, altered: 0, stats }
+    }
+
+    #[test]
+    fn repeats_that_were_recognised_do_no_harm() {
+        assert!(balanced().balances());
+        assert_eq!(balanced().lost(), 0);
+    }
+
+    #[test]
+    fn an_event_that_is_missing_from_either_book_is_found_out() {
+        let missing_at_toggle = Account { stored: 6, ..balanced() };
+        assert!(!missing_at_toggle.balances());
+        assert_eq!(missing_at_toggle.lost(), 1);
+        let mut missing_here = balanced();
+        missing_here.stats.delivered = 6;
+        assert!(!missing_here.balances());
+    }
+
+    #[test]
+    fn an_event_that_is_stored_twice_or_altered_is_found_out() {
+        assert!(!Account { stored: 8, ..balanced() }.balances());
+        assert!(!Account { stored_twice: 1, ..balanced() }.balances());
+        assert!(!Account { altered: 1, ..balanced() }.balances());
     }
 }

@@ -15,7 +15,7 @@ use prost_reflect::{
 const SCHEMA: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/schema.bin"));
 
 /// The fields of a payload are shown up to this length; the rest becomes "…".
-const FIELDS_WIDTH: usize = 76;
+const FIELDS_WIDTH: usize = 90;
 
 /// What stands for personal data, as in the `Debug` output of payloads.
 const MASK: &str = "<pii>";
@@ -47,9 +47,9 @@ impl Describer {
             .ok_or("the SDK does not know the kind")?;
         let level = Level::from_number(event.level).map_or("?", Level::name).to_uppercase();
         Ok(format!(
-            "{}  {} {:13} {:20} {:27} {}",
+            "{} {} {:13} {:20} {:27} {}",
             time_of_day(event.timestamp),
-            paint(&format!("{level:8}"), event.level, colour),
+            paint(&format!("{level:9}"), event.level, colour),
             kind.category_name,
             kind.name,
             event.source,

@@ -35,6 +35,9 @@ use indicatif::{HumanBytes, HumanCount};
 
 use self::{account::Account, describe::Describer, screen::Screen, stage::Stage};
 
+/// How long a person looks at the events of one category.
+const READING_TIME: Duration = Duration::from_millis(250);
+
 /// How many events are emitted while Toggle is away.
 const OUTAGE_EVENTS: u64 = 50_000;
 
@@ -43,7 +46,7 @@ const OUTAGE: Duration = Duration::from_secs(8);
 
 /// How long Toggle takes to answer after the outage, as one on another continent would, so that there is a drain to
 /// watch.
-const ROUND_TRIP: Duration = Duration::from_millis(30);
+const ROUND_TRIP: Duration = Duration::from_millis(60);
 
 /// How often the picture is refreshed.
 const FRAME: Duration = Duration::from_millis(40);
@@ -73,7 +76,7 @@ fn run() -> Result<Account, Box<dyn Error>> {
     let stage = Stage::new()?;
 
     // All that a program has to do before it emits. Toggle need not be there yet.
-    events::initialize(stage.config())?;
+    events::initialize(stage.config.clone())?;
 
     let mut emitted = every_kind(&screen, &stage)?;
     emitted += outage(&screen, &stage)?;
@@ -81,7 +84,7 @@ fn run() -> Result<Account, Box<dyn Error>> {
 
     // Whatever is still in memory goes to disk first, and then to Toggle while time is left.
     let report = events::shutdown(DEADLINE).ok_or("the event system was shut down by somebody else")?;
-    let account = Account::new(emitted, &stage.toggle, report);
+    let account = Account::new(emitted, &stage.toggle, report.stats);
     account.print(&screen)?;
     Ok(account)
 }
@@ -106,7 +109,7 @@ fn every_kind(screen: &Screen, stage: &Stage) -> Result<u64, Box<dyn Error>> {
         for event in arriving.try_iter() {
             screen.line(&describer.line(&event, screen.has_colour())?)?;
         }
-        thread::sleep(Duration::from_millis(120));
+        thread::sleep(READING_TIME);
     }
     Ok(emitted)
 }
@@ -153,7 +156,7 @@ fn outage(screen: &Screen, stage: &Stage) -> Result<u64, Box<dyn Error>> {
 
 fn whereabouts(stats: &Stats, emitted: u64) -> String {
     format!(
-        "{} emitted, {} in memory, {} on disk in {} files",
+        "{} emitted, {} in memory, {} on disk (spill files: {})",
         HumanCount(emitted),
         HumanCount(stats.in_memory + stats.in_flight),
         HumanCount(stats.on_disk),
@@ -172,11 +175,12 @@ fn drain(screen: &Screen, stage: &Stage, emitted: u64) -> Result<(), Box<dyn Err
     loop {
         let stats = events::stats();
         // Less than a batch may stay in memory: it waits for company, and the shutdown will send it.
-        let is_drained = stats.on_disk + stats.in_flight == 0 && stats.in_memory < stage.batch_size();
+        let is_drained =
+            stats.on_disk + stats.in_flight == 0 && stats.in_memory < stage.config.batch_size as u64;
         gauge.show(
             stats.delivered,
             &format!(
-                "{} of {}, {} on disk in {} files",
+                "{} of {}, {} on disk (spill files: {})",
                 HumanCount(stats.delivered),
                 HumanCount(emitted),
                 HumanCount(stats.on_disk),
@@ -191,7 +195,7 @@ fn drain(screen: &Screen, stage: &Stage, emitted: u64) -> Result<(), Box<dyn Err
     gauge.end();
     let stats = events::stats();
     screen.line(&format!(
-        "{} delivered within {:.1} s, {} spill files left",
+        "{} delivered within {:.1} s; spill files left: {}",
         HumanCount(stats.delivered),
         start.elapsed().as_secs_f64(),
         stats.spool.files

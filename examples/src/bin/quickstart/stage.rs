@@ -12,39 +12,29 @@ use tempfile::TempDir;
 
 pub(crate) struct Stage {
     pub(crate) toggle: Toggle,
+    pub(crate) config: Config,
     /// Removed with everything in it when the stage is dropped.
-    directory: TempDir,
+    _directory: TempDir,
 }
 
 impl Stage {
     pub(crate) fn new() -> io::Result<Self> {
+        let toggle = Toggle::start()?;
         let directory = tempfile::Builder::new().prefix("events-quickstart-").tempdir()?;
-        Ok(Self { toggle: Toggle::start()?, directory })
-    }
-
-    /// An agent would load this from its `rodent.yml`: `Config::load("/etc/rodent")`.
-    pub(crate) fn config(&self) -> Config {
-        Config {
-            spool_dir: self.spool(),
+        // An agent would load this from its `rodent.yml`: `Config::load("/etc/rodent")`.
+        let config = Config {
+            spool_dir: directory.path().join("events"),
             // Look for Toggle every second at least, so that the drain begins promptly. The default is 10 s.
             retry_max: Duration::from_secs(1),
-            toggle: ToggleConfig { endpoint: Some(self.toggle.endpoint()), ..ToggleConfig::default() },
+            toggle: ToggleConfig { endpoint: Some(toggle.endpoint()), ..ToggleConfig::default() },
             ..Config::default()
-        }
-    }
-
-    /// How many events travel together.
-    pub(crate) fn batch_size(&self) -> u64 {
-        self.config().batch_size as u64
+        };
+        Ok(Self { toggle, config, _directory: directory })
     }
 
     /// Tells which spill files appear from now on.
     pub(crate) fn watch_spool(&self) -> SpoolWatch {
-        SpoolWatch { directory: self.spool(), seen: BTreeSet::new() }
-    }
-
-    fn spool(&self) -> PathBuf {
-        self.directory.path().join("events")
+        SpoolWatch { directory: self.config.spool_dir.clone(), seen: BTreeSet::new() }
     }
 }
 
