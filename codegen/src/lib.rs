@@ -1,1 +1,62 @@
 //! Generates typed event emitters from annotated protobuf schemas.
+//!
+//! A schema lists kinds of events and says of each, in options of its own (`events/annotations.proto`), who reports it,
+//! at what level, and what it cannot do without. From that this crate writes, for a build script:
+//!
+//! * for each kind an emitter, `emit_storage_pool(level, payload, metadata)`, as a function and as a method;
+//! * `payload`: borrowed payload types with real Rust enums, which encode themselves to the bytes that prost would write;
+//! * `kinds`: the constants of each kind;
+//! * `proto`: prost's types and tonic's services, for whoever reads events.
+//!
+//! The passes, each a module: [`compile`] (.proto to descriptors, in pure Rust), [`read`] (descriptors to a
+//! [`model`]), [`check`] (the model's mistakes, all at once), [`emit`] (the model to tokens), [`text`] (tokens to a
+//! file). Only [`builder`] touches the disk.
+//!
+//! # In a crate of your own
+//!
+//! ```toml
+//! [dependencies]
+//! events-sdk = "0.1"
+//!
+//! [build-dependencies]
+//! events-codegen = "0.1"
+//! ```
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() -> Result<(), events_codegen::Error> {
+//!     events_codegen::Builder::new().compile(&["acme/events.proto"], &["proto"])
+//! }
+//! ```
+//!
+//! ```ignore
+//! // src/lib.rs
+//! pub mod events {
+//!     include!(concat!(env!("OUT_DIR"), "/events.rs"));
+//! }
+//! ```
+//!
+//! The schema imports `events/annotations.proto` (and `events/event_messages.proto` for the levels); the generator
+//! carries both. A mistake in it fails the build with file, line, column, rule and cure.
+
+#![allow(rustdoc::private_intra_doc_links)]
+
+mod annotations;
+mod builder;
+mod check;
+mod compile;
+mod docs;
+mod emit;
+mod error;
+mod fingerprint;
+mod model;
+mod names;
+mod read;
+mod read_types;
+mod source;
+mod text;
+mod wire_types;
+
+pub use builder::{Builder, EVENTS_FILE, Generated};
+pub use error::{Error, ErrorKind, Finding};
+pub use model::Origin;

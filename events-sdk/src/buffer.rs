@@ -24,10 +24,6 @@ use crate::{
     stats::Status,
 };
 
-/// A batch is closed when it reaches this size, whatever its number of events: well below the 4 MiB that a gRPC server
-/// accepts by default, and large enough that the cost of a call no longer shows.
-pub(crate) const BATCH_BYTES: usize = 1 << 20;
-
 /// The largest single event. A gRPC server refuses messages over 4 MiB; 4 KiB are left for batch id, timestamp and
 /// whatever a later version adds.
 pub(crate) const MAX_EVENT_BYTES: usize = (4 << 20) - (4 << 10);
@@ -36,8 +32,8 @@ pub(crate) const MAX_EVENT_BYTES: usize = (4 << 20) - (4 << 10);
 /// being filled, and as many again for a burst.
 const SPARE_CHUNKS: usize = 9;
 
-/// A spare chunk that has grown beyond this is given back to the system.
-const SPARE_BYTES: usize = 2 * BATCH_BYTES;
+/// A spare chunk that has grown beyond this is given back to the system: nine of them are all that an idle buffer holds.
+const SPARE_BYTES: usize = 2 << 20;
 
 /// Events of this level and graver are sent at once.
 pub(crate) const URGENT: Level = Level::Error;
@@ -53,6 +49,8 @@ pub(crate) struct Limits {
     pub(crate) threshold: usize,
     /// So many events make a batch.
     pub(crate) batch: usize,
+    /// And so do so many bytes.
+    pub(crate) batch_bytes: usize,
 }
 
 /// What the delivery task wants to be woken for while it sleeps.
@@ -181,7 +179,7 @@ impl State {
     fn append(&mut self, event: &[u8], id_at: usize, now_ms: u64, level: Level, category: u8) -> bool {
         let severity = level.severity();
         let mut happened = WakeOn::default();
-        if !self.open.is_empty() && self.open.bytes().len() + event.len() > BATCH_BYTES {
+        if !self.open.is_empty() && self.open.bytes().len() + event.len() > self.limits.batch_bytes {
             self.seal();
             happened.batch = true;
         }
@@ -376,7 +374,7 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits { events: 10, bytes: 10_000, threshold: 9, batch: 4 }
+        Limits { events: 10, bytes: 10_000, threshold: 9, batch: 4, batch_bytes: 1 << 20 }
     }
 
     fn event(mark: u8) -> Vec<u8> {

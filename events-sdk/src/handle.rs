@@ -10,9 +10,8 @@ use tokio::sync::mpsc;
 use crate::{
     Config, Error, Filter, Kind, Level, Metadata, Stats, Ticket, Uplink,
     buffer::{Buffer, Limits},
-    config::FilterCell,
     delivery::{Control, Delivery, Settings, Spooler},
-    emit::Intake,
+    emit::{FilterCell, Intake},
     generated::SCHEMA_FINGERPRINT,
     spool::{Spool, SpoolErrorKind},
     uplink::GrpcUplink,
@@ -109,6 +108,7 @@ impl Events {
             bytes: config.buffer_bytes,
             threshold: config.flush_threshold,
             batch: config.batch_size,
+            batch_bytes: config.batch_bytes,
         };
         let intake = Arc::new(Intake::new(FilterCell::new(&config.filter), Buffer::new(limits)));
         {

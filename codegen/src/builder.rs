@@ -1,0 +1,168 @@
+//! The builder that a build script calls: files in, files out.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() -> Result<(), events_codegen::Error> {
+//!     events_codegen::Builder::new().compile(&["acme/events.proto"], &["proto"])
+//! }
+//! ```
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::check::check;
+use crate::compile::{Compiled, compile};
+use crate::emit::{Paths, emit};
+use crate::error::Error;
+use crate::model::Schema;
+use crate::read::read;
+use crate::text::text;
+use crate::wire_types;
+
+/// The file that holds the emitters.
+pub const EVENTS_FILE: &str = "events.rs";
+
+/// Where a crate finds the SDK unless it says otherwise.
+const DEFAULT_RUNTIME: &str = "::events_sdk";
+
+/// Generates emitters, payload types and wire types from event schemas.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    runtime: String,
+    in_sdk: bool,
+    out_dir: Option<PathBuf>,
+    rerun_if_changed: bool,
+}
+
+/// What was generated, in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Generated {
+    /// The text of each file, by its name.
+    pub files: BTreeMap<String, String>,
+    /// The .proto files on disk that were read.
+    pub inputs: Vec<PathBuf>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// A builder for a crate that depends on the SDK.
+    pub fn new() -> Self {
+        Self { runtime: DEFAULT_RUNTIME.to_owned(), in_sdk: false, out_dir: None, rerun_if_changed: true }
+    }
+
+    /// A builder for the SDK itself: emitters are methods of its handle, and `Level` and `Category` are generated.
+    #[doc(hidden)]
+    pub fn sdk() -> Self {
+        Self { runtime: "crate".to_owned(), in_sdk: true, ..Self::new() }
+    }
+
+    /// The path to the SDK, for a crate that knows it by another name than `::events_sdk`.
+    #[must_use]
+    pub fn runtime(mut self, path: impl Into<String>) -> Self {
+        self.runtime = path.into();
+        self
+    }
+
+    /// Where to write; `OUT_DIR` unless this is called.
+    #[must_use]
+    pub fn out_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.out_dir = Some(path.into());
+        self
+    }
+
+    /// Whether to tell cargo on standard output which files to watch. On unless this is called.
+    #[must_use]
+    pub fn emit_rerun_if_changed(mut self, yes: bool) -> Self {
+        self.rerun_if_changed = yes;
+        self
+    }
+
+    /// Compiles `protos`, found below `includes`, and writes the generated files. A file that would not change is
+    /// left untouched, so that nothing is compiled again for it.
+    ///
+    /// # Errors
+    ///
+    /// When a .proto file is missing or broken, when the schema breaks rules (all breaches are told at once), and when
+    /// the files cannot be written.
+    pub fn compile(&self, protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
+        let out_dir = match &self.out_dir {
+            Some(path) => path.clone(),
+            None => env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| {
+                Error::usage("there is no directory to write to", "call `out_dir`, or run in a build script")
+            })?,
+        };
+        let generated = self.generate(protos, includes)?;
+        if self.rerun_if_changed {
+            tell_cargo(&generated.inputs);
+        }
+        for (name, text) in &generated.files {
+            write_if_changed(&out_dir.join(name), text)?;
+        }
+        Ok(())
+    }
+
+    /// The same without writing anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile`](Self::compile), but for the writing.
+    pub fn generate(
+        &self,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<Generated, Error> {
+        let runtime: syn::Path = syn::parse_str(&self.runtime).map_err(|error| {
+            Error::usage(
+                format!("the runtime `{}` is not a Rust path: {error}", self.runtime),
+                "write `::events_sdk`",
+            )
+        })?;
+        let compiled = compile(protos, includes)?;
+        let schema = checked(&compiled)?;
+        let wire_types = wire_types::write(&compiled, (!self.in_sdk).then_some(self.runtime.as_str()))?;
+        let paths = Paths::new(runtime, self.in_sdk, compiled.own.clone(), wire_types.modules);
+        let mut files = wire_types.files;
+        files.insert(EVENTS_FILE.to_owned(), text(emit(&schema, &paths), &schema.roots)?);
+        Ok(Generated { files, inputs: compiled.on_disk.into_values().collect() })
+    }
+
+    /// Only looks for mistakes.
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate).
+    pub fn check(&self, protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
+        checked(&compile(protos, includes)?).map(|_| ())
+    }
+}
+
+fn checked(compiled: &Compiled) -> Result<Schema, Error> {
+    let schema = read(&compiled.pool, &compiled.roots, &compiled.on_disk);
+    let findings = check(&schema);
+    match findings.is_empty() {
+        true => Ok(schema),
+        false => Err(Error::schema(findings)),
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "standard output is how a build script speaks to cargo")]
+fn tell_cargo(inputs: &[PathBuf]) {
+    for path in inputs {
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+}
+
+fn write_if_changed(path: &Path, text: &str) -> Result<(), Error> {
+    if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(());
+    }
+    fs::write(path, text).map_err(|cause| Error::io(path, cause))
+}

@@ -1,0 +1,285 @@
+//! The payload types: borrowed, with public fields, and with `new` for what an event cannot do without.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::{Paths, enums, wire};
+use crate::docs;
+use crate::model::{Field, Message, Presence, Scalar, Schema, Sensitivity, Type};
+use crate::names;
+
+/// What stands in `Debug` output for personal data.
+const MASK: &str = "<pii>";
+
+/// `pub mod payload`.
+pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
+    let types = schema.messages.iter().map(|message| {
+        let parts = [
+            structure(message, schema),
+            constructors(message, schema),
+            debug(message).unwrap_or_default(),
+            wire::encoding(message, paths),
+            to_wire_type(message, paths),
+        ];
+        quote!(#(#parts)*)
+    });
+    let enums = schema.enums.iter().map(|one| enums::emit(one, paths));
+    quote! {
+        /// What events carry: borrowed types for emitting, with the enums of the schema as Rust enums.
+        pub mod payload {
+            #(#types)*
+            #(#enums)*
+        }
+    }
+}
+
+/// The type's name with its lifetime, if it has one.
+pub(crate) fn type_of(message: &Message, lifetime: &TokenStream) -> TokenStream {
+    let name = names::ident(&message.rust_name);
+    match message.borrows {
+        true => quote!(#name<#lifetime>),
+        false => quote!(#name),
+    }
+}
+
+fn field_ident(field: &Field) -> Ident {
+    names::ident(&names::snake(&field.name))
+}
+
+/// The Rust type of one value of the field.
+fn element(ty: &Type, schema: &Schema) -> TokenStream {
+    match ty {
+        Type::Scalar(one) => scalar(*one),
+        Type::Enum(name) => {
+            let name = names::ident(schema.enumeration(name).map_or("", |one| &one.rust_name));
+            quote!(#name)
+        }
+        Type::Message { full_name, recursive } => {
+            let ty = schema.message(full_name).map(|message| type_of(message, &quote!('a)));
+            match recursive {
+                true => quote!(&'a #ty),
+                false => quote!(#ty),
+            }
+        }
+    }
+}
+
+fn scalar(scalar: Scalar) -> TokenStream {
+    match scalar {
+        Scalar::Double => quote!(f64),
+        Scalar::Float => quote!(f32),
+        Scalar::Int32 | Scalar::Sint32 | Scalar::Sfixed32 => quote!(i32),
+        Scalar::Int64 | Scalar::Sint64 | Scalar::Sfixed64 => quote!(i64),
+        Scalar::Uint32 | Scalar::Fixed32 => quote!(u32),
+        Scalar::Uint64 | Scalar::Fixed64 => quote!(u64),
+        Scalar::Bool => quote!(bool),
+        Scalar::String => quote!(&'a str),
+        Scalar::Bytes => quote!(&'a [u8]),
+    }
+}
+
+/// The field may be left out, which `None` says.
+fn is_option(field: &Field) -> bool {
+    match (field.presence, &field.ty) {
+        (Presence::Repeated { .. } | Presence::Map { .. }, _) | (Presence::Implicit, Type::Scalar(_)) => {
+            false
+        }
+        _ => !field.required,
+    }
+}
+
+/// The Rust type of the field.
+fn field_type(field: &Field, schema: &Schema) -> TokenStream {
+    let element = element(&field.ty, schema);
+    match field.presence {
+        Presence::Repeated { .. } => quote!(&'a [#element]),
+        Presence::Map { key } => {
+            let key = scalar(key);
+            quote!(&'a [(#key, #element)])
+        }
+        _ if is_option(field) => quote!(::core::option::Option<#element>),
+        _ => element,
+    }
+}
+
+fn structure(message: &Message, schema: &Schema) -> TokenStream {
+    let attributes = docs::attributes(&message.docs, &format!("The message `{}`.", message.full_name));
+    let ty = type_of(message, &quote!('a));
+    let fields = message.fields.iter().map(|field| {
+        let mut lines = docs::lines(&field.docs);
+        if lines.is_empty() {
+            lines.push(format!("The field `{}`.", field.name));
+        }
+        if field.sensitivity == Sensitivity::Pii {
+            lines.extend([String::new(), "Personal data: masked in `Debug` output.".to_owned()]);
+        }
+        let (docs, name, ty) = (docs::plain(&lines), field_ident(field), field_type(field, schema));
+        quote!(#docs pub #name: #ty)
+    });
+    let default = message.required().next().is_none().then(|| quote!(, Default));
+    let debug = (!has_pii(message)).then(|| quote!(Debug,));
+    quote! {
+        #attributes
+        #[derive(#debug Clone, Copy, PartialEq #default)]
+        pub struct #ty {
+            #(#fields,)*
+        }
+    }
+}
+
+fn constructors(message: &Message, schema: &Schema) -> TokenStream {
+    let (generics, ty) = (message.borrows.then(|| quote!(<'a>)), type_of(message, &quote!('a)));
+    let unset = message.fields.iter().map(|field| {
+        let (name, value) = (field_ident(field), unset(field, schema));
+        quote!(#name: #value)
+    });
+    let new = message.required().next().map(|_| {
+        let names: Vec<_> = message.required().map(field_ident).collect();
+        let types = message.required().map(|field| field_type(field, schema));
+        let rest = (names.len() < message.fields.len()).then(|| quote!(..Self::__unset()));
+        let attribute = lint(names.len());
+        quote! {
+            /// With what the event cannot do without; every other field is empty.
+            #attribute
+            pub const fn new(#(#names: #types),*) -> Self {
+                Self { #(#names,)* #rest }
+            }
+        }
+    });
+    quote! {
+        impl #generics #ty {
+            #new
+
+            /// Every field empty, and those that must be given at the first value there is. For the `emit!` macro.
+            #[doc(hidden)]
+            pub const fn __unset() -> Self {
+                Self { #(#unset,)* }
+            }
+        }
+    }
+}
+
+/// clippy counts arguments; how many an event needs is for its schema to say.
+fn lint(arguments: usize) -> Option<TokenStream> {
+    /// clippy's own limit.
+    const TOO_MANY: usize = 7;
+    (arguments > TOO_MANY).then(|| quote!(#[allow(clippy::too_many_arguments)]))
+}
+
+fn unset(field: &Field, schema: &Schema) -> TokenStream {
+    if matches!(field.presence, Presence::Repeated { .. } | Presence::Map { .. }) {
+        return quote!(&[]);
+    }
+    if is_option(field) {
+        return quote!(::core::option::Option::None);
+    }
+    match &field.ty {
+        Type::Scalar(Scalar::String) => quote!(""),
+        Type::Scalar(Scalar::Bytes) => quote!(&[]),
+        Type::Scalar(Scalar::Bool) => quote!(false),
+        Type::Scalar(Scalar::Double | Scalar::Float) => quote!(0.0),
+        Type::Scalar(_) => quote!(0),
+        Type::Enum(name) => {
+            let one = schema.enumeration(name);
+            let ty = names::ident(one.map_or("", |one| &one.rust_name));
+            let first = one.and_then(|one| one.values.first()).map_or("", |value| &value.variant);
+            let first = names::ident(first);
+            quote!(#ty::#first)
+        }
+        Type::Message { full_name, .. } => {
+            let ty = names::ident(schema.message(full_name).map_or("", |message| &message.rust_name));
+            quote!(#ty::__unset())
+        }
+    }
+}
+
+fn has_pii(message: &Message) -> bool {
+    message.fields.iter().any(|field| field.sensitivity == Sensitivity::Pii)
+}
+
+/// `Debug` by hand where a field is personal data.
+fn debug(message: &Message) -> Option<TokenStream> {
+    if !has_pii(message) {
+        return None;
+    }
+    let (ty, name) = (type_of(message, &quote!('_)), &message.rust_name);
+    let fields = message.fields.iter().map(|field| {
+        let (ident, name) = (field_ident(field), &field.name);
+        match field.sensitivity {
+            Sensitivity::Pii => quote!(.field(#name, &::core::format_args!(#MASK))),
+            _ => quote!(.field(#name, &self.#ident)),
+        }
+    });
+    Some(quote! {
+        impl ::core::fmt::Debug for #ty {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(#name) #(#fields)* .finish()
+            }
+        }
+    })
+}
+
+/// `From` for the prost type.
+fn to_wire_type(message: &Message, paths: &Paths) -> TokenStream {
+    let (ty, target) = (type_of(message, &quote!('_)), paths.wire_type(message));
+    let fields = message.fields.iter().map(|field| {
+        let (name, value) = (field_ident(field), owned(field));
+        quote!(#name: #value)
+    });
+    let allow = message.fields.iter().any(|field| field.deprecated).then(|| quote!(#[allow(deprecated)]));
+    let payload = match message.fields.is_empty() {
+        true => quote!(_payload),
+        false => quote!(payload),
+    };
+    quote! {
+        #allow
+        impl ::core::convert::From<#ty> for #target {
+            fn from(#payload: #ty) -> Self {
+                Self { #(#fields,)* }
+            }
+        }
+    }
+}
+
+/// The field as prost holds it.
+fn owned(field: &Field) -> TokenStream {
+    let name = field_ident(field);
+    let value = quote!(payload.#name);
+    let one = quote!(one);
+    match (field.presence, &field.ty) {
+        (Presence::Repeated { .. }, ty) => match convert(ty, &one) {
+            None => quote!(#value.to_vec()),
+            Some(one) => quote!(#value.iter().map(|&one| #one).collect()),
+        },
+        (Presence::Map { key }, ty) => {
+            let key = convert(&Type::Scalar(key), &quote!(key)).unwrap_or_else(|| quote!(key));
+            let one = convert(ty, &one).unwrap_or(one);
+            quote!(#value.iter().map(|&(key, one)| (#key, #one)).collect())
+        }
+        // prost holds an enum without presence as a number, and 0 for none.
+        (Presence::Implicit, Type::Enum(_)) if is_option(field) => {
+            quote!(#value.map_or(0, |one| one.number()))
+        }
+        (Presence::Implicit, ty) => convert(ty, &value).unwrap_or(value),
+        (Presence::Explicit, ty) if is_option(field) => match convert(ty, &one) {
+            None => value,
+            Some(one) => quote!(#value.map(|one| #one)),
+        },
+        (Presence::Explicit, ty) => {
+            let one = convert(ty, &value).unwrap_or(value);
+            quote!(::core::option::Option::Some(#one))
+        }
+    }
+}
+
+/// A borrowed value made owned, or `None` where it already is.
+fn convert(ty: &Type, value: &TokenStream) -> Option<TokenStream> {
+    match ty {
+        Type::Scalar(Scalar::String) => Some(quote!(#value.to_owned())),
+        Type::Scalar(Scalar::Bytes) => Some(quote!(#value.to_vec())),
+        Type::Scalar(_) => None,
+        Type::Enum(_) => Some(quote!(#value.number())),
+        Type::Message { recursive: true, .. } => Some(quote!(::std::boxed::Box::new((*#value).into()))),
+        Type::Message { .. } => Some(quote!(#value.into())),
+    }
+}

@@ -1,0 +1,260 @@
+//! The schema as the generator sees it: envelopes, kinds of events, payload messages and enums.
+//!
+//! [`read`](crate::read) fills it from descriptors without judging: what an author left out is `None` here.
+//! [`check`](crate::check) judges, and only a schema without findings reaches [`emit`](crate::emit). Nothing after
+//! `read` sees a descriptor.
+
+use std::fmt;
+
+/// A place in a .proto file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The file, as it was found on disk.
+    pub file: String,
+    /// The line, from 1 on; 0 where it is not known.
+    pub line: u32,
+    /// The column, from 1 on; 0 where it is not known.
+    pub column: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}", self.file),
+            line => write!(f, "{}:{line}:{}", self.file, self.column),
+        }
+    }
+}
+
+/// All that is generated from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Schema {
+    /// The names of the files that were asked for, as `import` would name them.
+    pub(crate) roots: Vec<String>,
+    /// A number that changes with the schema's meaning, and with nothing else.
+    pub(crate) fingerprint: u64,
+    pub(crate) envelopes: Vec<Envelope>,
+    /// The payload messages and every message inside them, in the order of first use.
+    pub(crate) messages: Vec<Message>,
+    /// The enums that the messages use, in the order of first use.
+    pub(crate) enums: Vec<Enum>,
+    /// Messages of the asked-for files that look like payloads and that no envelope reaches.
+    pub(crate) strays: Vec<(String, Origin)>,
+    /// Files that are not proto3, with what they are.
+    pub(crate) foreign_syntax: Vec<(Origin, String)>,
+    /// Names that leave nothing to name a Rust item with.
+    pub(crate) nameless: Vec<(String, Origin)>,
+}
+
+impl Schema {
+    pub(crate) fn message(&self, full_name: &str) -> Option<&Message> {
+        self.messages.iter().find(|message| message.full_name == full_name)
+    }
+
+    pub(crate) fn enumeration(&self, full_name: &str) -> Option<&Enum> {
+        self.enums.iter().find(|one| one.full_name == full_name)
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &EventKind> {
+        self.envelopes.iter().flat_map(|envelope| &envelope.kinds)
+    }
+}
+
+/// The message that wraps every event.
+#[derive(Debug, Clone)]
+pub(crate) struct Envelope {
+    pub(crate) full_name: String,
+    pub(crate) origin: Origin,
+    /// Its fields outside the oneof.
+    pub(crate) fields: Vec<EnvelopeField>,
+    /// The names of its oneofs.
+    pub(crate) oneofs: usize,
+    pub(crate) levels: Option<Enum>,
+    pub(crate) categories: Option<Enum>,
+    pub(crate) branches: Vec<Category>,
+    pub(crate) kinds: Vec<EventKind>,
+}
+
+/// A field of the envelope: number, name and type as the .proto file would say it.
+#[derive(Debug, Clone)]
+pub(crate) struct EnvelopeField {
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    pub(crate) ty: String,
+    pub(crate) origin: Origin,
+}
+
+/// One branch of the envelope: a category and the message that lists its kinds.
+#[derive(Debug, Clone)]
+pub(crate) struct Category {
+    /// `storage`
+    pub(crate) name: String,
+    /// The oneof field, `storage_event`.
+    pub(crate) field: String,
+    /// The oneof field's number.
+    pub(crate) tag: u32,
+    /// The enum's value that the name asks for, `EVENT_CATEGORY_STORAGE`.
+    pub(crate) value: String,
+    /// The value's number, if the enum has it.
+    pub(crate) number: Option<i32>,
+    pub(crate) origin: Origin,
+    /// The fields of the category message that cannot be an event: not in a oneof, or not a message.
+    pub(crate) unfit: Vec<(String, Origin)>,
+    /// Whether the branch is a message at all.
+    pub(crate) is_message: bool,
+}
+
+/// One kind of event: what an emitter is generated for.
+#[derive(Debug, Clone)]
+pub(crate) struct EventKind {
+    /// `storage_pool`
+    pub(crate) emitter: String,
+    pub(crate) category: Category,
+    /// The full name of the payload message.
+    pub(crate) payload: String,
+    /// The number of the oneof field in the category message.
+    pub(crate) tag: u32,
+    pub(crate) source: Option<String>,
+    /// The name of the level that every event of the kind has, as the annotation says it.
+    pub(crate) level: Option<String>,
+    /// The oneof field is marked `deprecated`.
+    pub(crate) deprecated: bool,
+    /// Where the oneof field is.
+    pub(crate) origin: Origin,
+    /// Where the payload message is.
+    pub(crate) payload_origin: Origin,
+}
+
+/// A payload message, or a message inside one.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) full_name: String,
+    /// The name of the generated type.
+    pub(crate) rust_name: String,
+    pub(crate) package: String,
+    /// The import name of its file.
+    pub(crate) file: String,
+    pub(crate) docs: String,
+    pub(crate) origin: Origin,
+    /// In the order of their numbers, as they are encoded.
+    pub(crate) fields: Vec<Field>,
+    /// It holds a reference, so the generated type has a lifetime.
+    pub(crate) borrows: bool,
+    /// What cannot be generated, and why.
+    pub(crate) unfit: Vec<Unfit>,
+}
+
+impl Message {
+    pub(crate) fn required(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| field.required)
+    }
+}
+
+/// A part of a message that the generator has no Rust for.
+#[derive(Debug, Clone)]
+pub(crate) struct Unfit {
+    pub(crate) name: String,
+    pub(crate) what: String,
+    pub(crate) cure: &'static str,
+    pub(crate) origin: Origin,
+}
+
+/// A field of a message.
+#[derive(Debug, Clone)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) number: u32,
+    pub(crate) ty: Type,
+    pub(crate) presence: Presence,
+    pub(crate) required: bool,
+    pub(crate) sensitivity: Sensitivity,
+    pub(crate) deprecated: bool,
+    pub(crate) docs: String,
+    pub(crate) origin: Origin,
+}
+
+/// What a field, or each element of it, holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Type {
+    Scalar(Scalar),
+    /// By its full name.
+    Enum(String),
+    Message {
+        full_name: String,
+        /// The message reaches the one that the field is in, so it is held by reference.
+        recursive: bool,
+    },
+}
+
+/// How often a field may occur, and whether its absence can be told from its default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// proto3 without a label: the default value is not sent.
+    Implicit,
+    /// `optional`, and every message.
+    Explicit,
+    Repeated {
+        packed: bool,
+    },
+    Map {
+        key: Scalar,
+    },
+}
+
+/// The scalar types of protobuf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scalar {
+    Double,
+    Float,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Sint32,
+    Sint64,
+    Fixed32,
+    Fixed64,
+    Sfixed32,
+    Sfixed64,
+    Bool,
+    String,
+    Bytes,
+}
+
+/// How carefully a field is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Sensitivity {
+    #[default]
+    Public,
+    /// Masked in `Debug` output.
+    Pii,
+    /// Refused.
+    Secret,
+}
+
+/// An enum. `values` holds all but the zero value.
+#[derive(Debug, Clone)]
+pub(crate) struct Enum {
+    pub(crate) full_name: String,
+    pub(crate) rust_name: String,
+    pub(crate) docs: String,
+    pub(crate) origin: Origin,
+    /// The name of the value with number 0, if there is one.
+    pub(crate) zero: Option<String>,
+    /// Without the zero value and without second names for a number.
+    pub(crate) values: Vec<EnumValue>,
+}
+
+/// A value of an enum.
+#[derive(Debug, Clone)]
+pub(crate) struct EnumValue {
+    pub(crate) name: String,
+    /// The Rust variant: without the enum's name before it.
+    pub(crate) variant: String,
+    /// As configuration files and people write it: the variant in snake case.
+    pub(crate) short: String,
+    pub(crate) number: i32,
+    pub(crate) severity: Option<u32>,
+    pub(crate) docs: String,
+    pub(crate) origin: Origin,
+}

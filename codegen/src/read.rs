@@ -1,0 +1,232 @@
+//! From descriptors to the model.
+//!
+//! Reads what is there and judges nothing: what is missing or odd is recorded in the model, and
+//! [`check`](crate::check) says what is wrong with it. Envelopes count only in the files that were asked for, so that a
+//! schema that imports ours gets emitters for its own events.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use prost_reflect::{
+    DescriptorPool, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, OneofDescriptor, Syntax,
+};
+
+use crate::annotations;
+use crate::fingerprint::fingerprint;
+use crate::model::{Category, Envelope, EnvelopeField, EventKind, Schema};
+use crate::names;
+use crate::read_types::Types;
+use crate::source::Sources;
+
+/// Reads the schema of the files `roots` of `pool`. `paths` says where files lie on disk, for messages to people.
+pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<String, PathBuf>) -> Schema {
+    let sources = Sources::new(paths);
+    let files: Vec<FileDescriptor> = roots.iter().filter_map(|name| pool.get_file_by_name(name)).collect();
+    let all: Vec<MessageDescriptor> = files.iter().flat_map(messages).collect();
+    let mut types = Types::new(&sources);
+
+    let envelopes: Vec<Envelope> = all
+        .iter()
+        .filter(|message| annotations::envelope(message))
+        .map(|m| envelope(m, &mut types, &sources))
+        .collect();
+
+    let reached: BTreeSet<&str> =
+        envelopes.iter().flat_map(|envelope| &envelope.kinds).map(|kind| kind.payload.as_str()).collect();
+    let strays = all
+        .iter()
+        .filter(|message| is_payload(message) && !reached.contains(message.full_name()))
+        .map(|message| (message.name().to_owned(), sources.message(message)))
+        .collect();
+    let foreign_syntax = files
+        .iter()
+        .filter(|file| file.syntax() != Syntax::Proto3)
+        .map(|file| (sources.file(file), format!("{:?}", file.syntax()).to_lowercase()))
+        .collect();
+
+    let (messages, enums) = types.finish();
+    Schema {
+        roots: roots.to_vec(),
+        fingerprint: fingerprint(pool),
+        envelopes,
+        messages,
+        enums,
+        strays,
+        foreign_syntax,
+        nameless: nameless(pool, paths, &sources),
+    }
+}
+
+/// All messages of a file, each before those inside it.
+fn messages(file: &FileDescriptor) -> Vec<MessageDescriptor> {
+    let mut out = Vec::new();
+    let mut open: Vec<MessageDescriptor> = file.messages().collect();
+    open.reverse();
+    while let Some(message) = open.pop() {
+        if message.is_map_entry() {
+            continue;
+        }
+        let inner: Vec<_> = message.child_messages().collect();
+        open.extend(inner.into_iter().rev());
+        out.push(message);
+    }
+    out
+}
+
+fn is_payload(message: &MessageDescriptor) -> bool {
+    annotations::event(message).is_some()
+        || (message.parent_message().is_none() && message.name().ends_with(names::PAYLOAD_SUFFIX))
+}
+
+fn envelope(message: &MessageDescriptor, types: &mut Types<'_>, sources: &Sources<'_>) -> Envelope {
+    let enum_of = |name: &str| match message.get_field_by_name(name)?.kind() {
+        Kind::Enum(one) => Some(one),
+        _ => None,
+    };
+    let (levels, categories) = (enum_of("level"), enum_of("category"));
+    let mut envelope = Envelope {
+        full_name: message.full_name().to_owned(),
+        origin: sources.message(message),
+        fields: Vec::new(),
+        oneofs: real_oneofs(message).count(),
+        levels: levels.map(|one| types.enumeration(&one)),
+        categories: categories.as_ref().map(|one| types.enumeration(one)),
+        branches: Vec::new(),
+        kinds: Vec::new(),
+    };
+    for field in message.fields() {
+        if real_oneof(&field).is_none() {
+            envelope.fields.push(EnvelopeField {
+                number: field.number(),
+                name: field.name().to_owned(),
+                ty: proto_type(&field),
+                origin: sources.field(&field),
+            });
+            continue;
+        }
+        let name = names::category(field.name()).to_owned();
+        let value =
+            categories.as_ref().map_or_else(|| name.clone(), |one| names::enum_value(one.name(), &name));
+        let number =
+            categories.as_ref().and_then(|one| one.get_value_by_name(&value)).map(|value| value.number());
+        let mut category = Category {
+            name,
+            field: field.name().to_owned(),
+            tag: field.number(),
+            value,
+            number,
+            origin: sources.field(&field),
+            unfit: Vec::new(),
+            is_message: false,
+        };
+        if let Kind::Message(branch) = field.kind() {
+            category.is_message = true;
+            category.unfit = branch
+                .fields()
+                .filter(|leaf| real_oneof(leaf).is_none() || !matches!(leaf.kind(), Kind::Message(_)))
+                .map(|leaf| (leaf.name().to_owned(), sources.field(&leaf)))
+                .collect();
+            envelope.kinds.extend(kinds(&branch, &category, types, sources));
+        }
+        envelope.branches.push(category);
+    }
+    envelope
+}
+
+fn kinds(
+    branch: &MessageDescriptor,
+    category: &Category,
+    types: &mut Types<'_>,
+    sources: &Sources<'_>,
+) -> Vec<EventKind> {
+    let mut kinds = Vec::new();
+    for leaf in branch.fields().filter(|leaf| real_oneof(leaf).is_some()) {
+        let Kind::Message(payload) = leaf.kind() else { continue };
+        let options = annotations::emitter(&leaf)
+            .unwrap_or_default()
+            .or(annotations::event(&payload).unwrap_or_default());
+        types.message(&payload);
+        kinds.push(EventKind {
+            emitter: options.name.unwrap_or_else(|| names::emitter(payload.name())),
+            category: category.clone(),
+            payload: payload.full_name().to_owned(),
+            tag: leaf.number(),
+            source: options.source,
+            level: options.level,
+            deprecated: annotations::deprecated(&leaf),
+            origin: sources.field(&leaf),
+            payload_origin: sources.message(&payload),
+        });
+    }
+    kinds
+}
+
+/// The oneof that a field was written in. `optional` makes one of its own, which nobody wrote.
+pub(crate) fn real_oneof(field: &FieldDescriptor) -> Option<OneofDescriptor> {
+    match field.field_descriptor_proto().proto3_optional() {
+        true => None,
+        false => field.containing_oneof(),
+    }
+}
+
+fn real_oneofs(message: &MessageDescriptor) -> impl Iterator<Item = OneofDescriptor> + '_ {
+    message.oneofs().filter(|oneof| oneof.fields().any(|field| real_oneof(&field).is_some()))
+}
+
+/// A field's type as a .proto file would say it.
+fn proto_type(field: &FieldDescriptor) -> String {
+    let name = |kind: &Kind| match kind {
+        Kind::Message(message) => message.full_name().to_owned(),
+        Kind::Enum(one) => format!("enum {}", one.full_name()),
+        scalar => format!("{scalar:?}").to_lowercase(),
+    };
+    match field.kind() {
+        Kind::Message(entry) if field.is_map() => {
+            let (key, value) = (entry.map_entry_key_field().kind(), entry.map_entry_value_field().kind());
+            format!("map<{}, {}>", name(&key), name(&value))
+        }
+        kind if field.is_list() => format!("repeated {}", name(&kind)),
+        kind if field.field_descriptor_proto().proto3_optional() => format!("optional {}", name(&kind)),
+        kind => name(&kind),
+    }
+}
+
+/// Names in the files on disk that leave nothing to name a Rust item with, such as `_`.
+fn nameless(
+    pool: &DescriptorPool,
+    paths: &BTreeMap<String, PathBuf>,
+    sources: &Sources<'_>,
+) -> Vec<(String, crate::model::Origin)> {
+    let empty = |name: &str| names::snake(name).is_empty();
+    let mut found = Vec::new();
+    for file in pool.files().filter(|file| paths.contains_key(file.name())) {
+        for message in messages(&file) {
+            if empty(message.name()) {
+                found.push((message.name().to_owned(), sources.message(&message)));
+            }
+            found.extend(
+                message
+                    .fields()
+                    .filter(|f| empty(f.name()))
+                    .map(|f| (f.name().to_owned(), sources.field(&f))),
+            );
+            found.extend(
+                message
+                    .oneofs()
+                    .filter(|o| empty(o.name()))
+                    .map(|o| (o.name().to_owned(), sources.message(&message))),
+            );
+        }
+        let nested =
+            messages(&file).into_iter().flat_map(|message| message.child_enums().collect::<Vec<_>>());
+        for one in file.enums().chain(nested) {
+            if empty(one.name()) {
+                found.push((one.name().to_owned(), sources.enumeration(&one)));
+            }
+            found.extend(
+                one.values().filter(|v| empty(v.name())).map(|v| (v.name().to_owned(), sources.value(&v))),
+            );
+        }
+    }
+    found
+}

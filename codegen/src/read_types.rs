@@ -1,0 +1,235 @@
+//! From message and enum descriptors to the model's types: the payloads, what is inside them, and their enums.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Syntax};
+
+use crate::annotations;
+use crate::model::{Enum, EnumValue, Field, Message, Presence, Scalar, Type, Unfit};
+use crate::names;
+use crate::read::real_oneof;
+use crate::source::{Sources, comment};
+
+/// Collects types in the order of first use, each once.
+pub(crate) struct Types<'a> {
+    sources: &'a Sources<'a>,
+    seen: BTreeSet<String>,
+    messages: Vec<Message>,
+    enums: Vec<Enum>,
+}
+
+impl<'a> Types<'a> {
+    pub(crate) fn new(sources: &'a Sources<'a>) -> Self {
+        Self { sources, seen: BTreeSet::new(), messages: Vec::new(), enums: Vec::new() }
+    }
+
+    /// The messages and enums that were met, messages with their lifetimes settled.
+    pub(crate) fn finish(mut self) -> (Vec<Message>, Vec<Enum>) {
+        settle_borrows(&mut self.messages);
+        (self.messages, self.enums)
+    }
+
+    /// Takes in a message, those inside it and the enums of their fields.
+    pub(crate) fn message(&mut self, descriptor: &MessageDescriptor) {
+        // A list instead of recursion: a schema may be nested deeper than the stack.
+        let mut open = vec![descriptor.clone()];
+        while let Some(descriptor) = open.pop() {
+            if !self.seen.insert(descriptor.full_name().to_owned()) {
+                continue;
+            }
+            let mut inner = Vec::new();
+            let message = self.read(&descriptor, &mut inner);
+            self.messages.push(message);
+            open.extend(inner.into_iter().rev());
+        }
+    }
+
+    fn read(&mut self, descriptor: &MessageDescriptor, inner: &mut Vec<MessageDescriptor>) -> Message {
+        let mut message = Message {
+            full_name: descriptor.full_name().to_owned(),
+            rust_name: names::camel(descriptor.name()),
+            package: descriptor.package_name().to_owned(),
+            file: descriptor.parent_file().name().to_owned(),
+            docs: comment(&descriptor.parent_file(), descriptor.path()),
+            origin: self.sources.message(descriptor),
+            fields: Vec::new(),
+            borrows: false,
+            unfit: Vec::new(),
+        };
+        for field in descriptor.fields() {
+            match self.field(&field, inner) {
+                Ok(field) => message.fields.push(field),
+                Err((what, cure)) => message.unfit.push(Unfit {
+                    name: field.name().to_owned(),
+                    what,
+                    cure,
+                    origin: self.sources.field(&field),
+                }),
+            }
+        }
+        message.fields.sort_by_key(|field| field.number);
+        message
+    }
+
+    fn field(
+        &mut self,
+        field: &FieldDescriptor,
+        inner: &mut Vec<MessageDescriptor>,
+    ) -> Result<Field, (String, &'static str)> {
+        if field.is_group() {
+            return Err(("a group".to_owned(), "use a message field"));
+        }
+        if field.parent_message().parent_file().syntax() != Syntax::Proto3 {
+            return Err((
+                "a field of a message that is not proto3".to_owned(),
+                "begin its file with `syntax = \"proto3\";`",
+            ));
+        }
+        if let Some(oneof) = real_oneof(field) {
+            let what = format!("a member of the oneof `{}`", oneof.name());
+            return Err((what, "use `optional` fields, or a message for each alternative"));
+        }
+        let (kind, presence) = match field.kind() {
+            Kind::Message(entry) if field.is_map() => {
+                let key = scalar(&entry.map_entry_key_field().kind());
+                let key = key.ok_or_else(|| ("a map with an odd key".to_owned(), "use a scalar key"))?;
+                (entry.map_entry_value_field().kind(), Presence::Map { key })
+            }
+            kind if field.is_list() => (kind, Presence::Repeated { packed: field.is_packed() }),
+            kind if field.supports_presence() => (kind, Presence::Explicit),
+            kind => (kind, Presence::Implicit),
+        };
+        let ty = match &kind {
+            Kind::Message(message) if message.package_name() == "google.protobuf" => {
+                let what = format!("of protobuf's own type `{}`", message.full_name());
+                return Err((
+                    what,
+                    "say it with scalars: times are `int64` milliseconds, free text is `string`",
+                ));
+            }
+            Kind::Message(message) => {
+                inner.push(message.clone());
+                let single = !matches!(presence, Presence::Repeated { .. } | Presence::Map { .. });
+                let recursive = single && reaches(message, field.parent_message().full_name());
+                Type::Message { full_name: message.full_name().to_owned(), recursive }
+            }
+            Kind::Enum(one) => {
+                if self.seen.insert(one.full_name().to_owned()) {
+                    let one = self.enumeration(one);
+                    self.enums.push(one);
+                }
+                Type::Enum(one.full_name().to_owned())
+            }
+            kind => Type::Scalar(
+                scalar(kind).ok_or_else(|| ("of an unknown type".to_owned(), "use a scalar type"))?,
+            ),
+        };
+        let (required, sensitivity) = annotations::rules(field);
+        Ok(Field {
+            name: field.name().to_owned(),
+            number: field.number(),
+            ty,
+            presence,
+            required,
+            sensitivity,
+            deprecated: annotations::deprecated(field),
+            docs: comment(&field.parent_message().parent_file(), field.path()),
+            origin: self.sources.field(field),
+        })
+    }
+
+    /// Reads an enum. It is not among those that [`finish`](Self::finish) gives unless a field has it.
+    pub(crate) fn enumeration(&self, descriptor: &EnumDescriptor) -> Enum {
+        let file = descriptor.parent_file();
+        let mut numbers = BTreeSet::new();
+        let values = descriptor
+            .values()
+            .filter(|value| value.number() != 0 && numbers.insert(value.number()))
+            .map(|value| {
+                let variant = names::variant(descriptor.name(), value.name());
+                EnumValue {
+                    name: value.name().to_owned(),
+                    short: names::snake(&variant),
+                    variant,
+                    number: value.number(),
+                    severity: annotations::severity(&value),
+                    docs: comment(&file, value.path()),
+                    origin: self.sources.value(&value),
+                }
+            })
+            .collect();
+        Enum {
+            full_name: descriptor.full_name().to_owned(),
+            rust_name: names::camel(descriptor.name()),
+            docs: comment(&file, descriptor.path()),
+            origin: self.sources.enumeration(descriptor),
+            zero: descriptor.values().find(|value| value.number() == 0).map(|value| value.name().to_owned()),
+            values,
+        }
+    }
+}
+
+fn scalar(kind: &Kind) -> Option<Scalar> {
+    Some(match kind {
+        Kind::Double => Scalar::Double,
+        Kind::Float => Scalar::Float,
+        Kind::Int32 => Scalar::Int32,
+        Kind::Int64 => Scalar::Int64,
+        Kind::Uint32 => Scalar::Uint32,
+        Kind::Uint64 => Scalar::Uint64,
+        Kind::Sint32 => Scalar::Sint32,
+        Kind::Sint64 => Scalar::Sint64,
+        Kind::Fixed32 => Scalar::Fixed32,
+        Kind::Fixed64 => Scalar::Fixed64,
+        Kind::Sfixed32 => Scalar::Sfixed32,
+        Kind::Sfixed64 => Scalar::Sfixed64,
+        Kind::Bool => Scalar::Bool,
+        Kind::String => Scalar::String,
+        Kind::Bytes => Scalar::Bytes,
+        Kind::Message(_) | Kind::Enum(_) => return None,
+    })
+}
+
+/// Whether `from` is the message `target` or holds it by value, at any depth. prost boxes such a field.
+fn reaches(from: &MessageDescriptor, target: &str) -> bool {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![from.clone()]);
+    while let Some(message) = open.pop() {
+        if message.full_name() == target {
+            return true;
+        }
+        if !seen.insert(message.full_name().to_owned()) {
+            continue;
+        }
+        open.extend(message.fields().filter(|field| !field.is_list() && !field.is_map()).filter_map(
+            |field| match field.kind() {
+                Kind::Message(inner) => Some(inner),
+                _ => None,
+            },
+        ));
+    }
+    false
+}
+
+/// A message borrows if a field of it does; a field that holds a message by value does if that message does.
+fn settle_borrows(messages: &mut [Message]) {
+    let mut borrows: BTreeMap<String, bool> = BTreeMap::new();
+    loop {
+        let mut changed = false;
+        for message in messages.iter_mut().filter(|message| !message.borrows) {
+            message.borrows = message.fields.iter().any(|field| match (&field.presence, &field.ty) {
+                (Presence::Repeated { .. } | Presence::Map { .. }, _) => true,
+                (_, Type::Scalar(Scalar::String | Scalar::Bytes)) => true,
+                (_, Type::Scalar(_) | Type::Enum(_)) => false,
+                (_, Type::Message { recursive: true, .. }) => true,
+                (_, Type::Message { full_name, .. }) => borrows.get(full_name).copied().unwrap_or(false),
+            });
+            if message.borrows {
+                borrows.insert(message.full_name.clone(), true);
+                changed = true;
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}

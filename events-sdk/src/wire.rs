@@ -1,0 +1,524 @@
+//! Writes protobuf: the few functions that generated payloads are encoded with.
+//!
+//! The bytes equal prost's for the same values: fields in the order of their numbers, default values left out where
+//! presence is implicit, numbers packed. Nothing here allocates but the vector that is written to. Lengths are computed
+//! by a function beside each that writes, because a message's length stands before it.
+//!
+//! A codec names how a protobuf type is written ([`Int64`], [`Str`], [`Enum`], [`Sub`] …), a function how a field holds
+//! it ([`implicit`], [`optional`], [`packed`], [`map`] …). Field numbers are constants in generated code, so after
+//! inlining tags are too.
+
+/// A value that can be written as a protobuf message.
+pub trait Message {
+    /// The length of what [`encode`](Self::encode) writes, in bytes.
+    fn encoded_len(&self) -> usize;
+
+    /// Appends the message's fields to `out`.
+    fn encode(&self, out: &mut Vec<u8>);
+}
+
+impl<M: Message + ?Sized> Message for &M {
+    #[inline]
+    fn encoded_len(&self) -> usize {
+        (**self).encoded_len()
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        (**self).encode(out);
+    }
+}
+
+/// A value of a protobuf enum.
+pub trait Enumeration: Copy {
+    /// Its number on the wire.
+    fn number(self) -> i32;
+}
+
+/// How one protobuf type is written.
+pub trait Codec<T: Copy> {
+    /// The wire type in its tags.
+    const WIRE_TYPE: u32;
+
+    /// Whether it is what a reader assumes when the field is absent.
+    fn is_default(value: T) -> bool;
+
+    /// The length of what [`put`](Self::put) writes.
+    fn len(value: T) -> usize;
+
+    /// Appends the value, without a tag.
+    fn put(value: T, out: &mut Vec<u8>);
+
+    /// Appends the value behind its tag.
+    #[inline]
+    fn field(number: u32, value: T, out: &mut Vec<u8>) {
+        tag(number, Self::WIRE_TYPE, out);
+        Self::put(value, out);
+    }
+}
+
+/// Wire type 0.
+pub const VARINT: u32 = 0;
+/// Wire type 1.
+pub const FIXED64: u32 = 1;
+/// Wire type 2: strings, bytes, messages and packed numbers.
+pub const LENGTH_DELIMITED: u32 = 2;
+/// Wire type 5.
+pub const FIXED32: u32 = 5;
+
+/// Seven bits to a byte, the lowest first; the eighth says that more follow.
+#[inline]
+pub fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// The length of [`varint`].
+#[inline]
+pub const fn varint_len(value: u64) -> usize {
+    // The bits in use, times 9/64, which rounds as a division by 7 does for all of 1 to 64 bits.
+    let bits = u64::BITS - (value | 1).leading_zeros();
+    ((bits * 9 + 64) / 64) as usize
+}
+
+/// A field's number and wire type.
+#[inline]
+pub fn tag(number: u32, wire_type: u32, out: &mut Vec<u8>) {
+    varint(u64::from(number) << 3 | u64::from(wire_type), out);
+}
+
+/// The length of [`tag`].
+#[inline]
+pub const fn tag_len(number: u32) -> usize {
+    varint_len((number as u64) << 3)
+}
+
+/// A length-delimited field.
+#[inline]
+fn delimited(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    /// Field numbers that fit a tag of one byte lie below this.
+    const SHORT_NUMBER: u32 = 16;
+    if number < SHORT_NUMBER && bytes.len() < 0x80 {
+        // Nearly every field: one write instead of two, and no loops.
+        out.extend_from_slice(&[(number << 3 | LENGTH_DELIMITED) as u8, bytes.len() as u8]);
+    } else {
+        tag(number, LENGTH_DELIMITED, out);
+        varint(bytes.len() as u64, out);
+    }
+    out.extend_from_slice(bytes);
+}
+
+macro_rules! varints {
+    ($($codec:ident: $ty:ty, $value:ident => $number:expr;)*) => {$(
+        #[doc = concat!("Protobuf's `", stringify!($codec), "`, as a varint.")]
+        #[derive(Debug)]
+        pub enum $codec {}
+
+        impl Codec<$ty> for $codec {
+            const WIRE_TYPE: u32 = VARINT;
+
+            #[inline]
+            fn is_default(value: $ty) -> bool {
+                value == <$ty>::default()
+            }
+
+            #[inline]
+            fn len($value: $ty) -> usize {
+                varint_len($number)
+            }
+
+            #[inline]
+            fn put($value: $ty, out: &mut Vec<u8>) {
+                varint($number, out);
+            }
+        }
+    )*};
+}
+
+varints! {
+    // Negative numbers take ten bytes, as everywhere in protobuf.
+    Int32: i32, value => i64::from(value) as u64;
+    Int64: i64, value => value as u64;
+    Uint32: u32, value => u64::from(value);
+    Uint64: u64, value => value;
+    Sint32: i32, value => u64::from(((value << 1) ^ (value >> 31)) as u32);
+    Sint64: i64, value => ((value << 1) ^ (value >> 63)) as u64;
+    Bool: bool, value => u64::from(value);
+}
+
+macro_rules! fixed {
+    ($($codec:ident: $ty:ty, $wire_type:ident, $zero:literal;)*) => {$(
+        #[doc = concat!("Protobuf's `", stringify!($codec), "`, in little-endian bytes.")]
+        #[derive(Debug)]
+        pub enum $codec {}
+
+        impl Codec<$ty> for $codec {
+            const WIRE_TYPE: u32 = $wire_type;
+
+            #[inline]
+            fn is_default(value: $ty) -> bool {
+                value == $zero
+            }
+
+            #[inline]
+            fn len(_: $ty) -> usize {
+                size_of::<$ty>()
+            }
+
+            #[inline]
+            fn put(value: $ty, out: &mut Vec<u8>) {
+                out.extend_from_slice(&value.to_le_bytes());
+            }
+        }
+    )*};
+}
+
+fixed! {
+    Fixed32: u32, FIXED32, 0;
+    Fixed64: u64, FIXED64, 0;
+    Sfixed32: i32, FIXED32, 0;
+    Sfixed64: i64, FIXED64, 0;
+    Float: f32, FIXED32, 0.0;
+    Double: f64, FIXED64, 0.0;
+}
+
+/// Protobuf's `string`.
+#[derive(Debug)]
+pub enum Str {}
+
+impl Codec<&str> for Str {
+    const WIRE_TYPE: u32 = LENGTH_DELIMITED;
+
+    #[inline]
+    fn is_default(value: &str) -> bool {
+        value.is_empty()
+    }
+
+    #[inline]
+    fn len(value: &str) -> usize {
+        varint_len(value.len() as u64) + value.len()
+    }
+
+    #[inline]
+    fn put(value: &str, out: &mut Vec<u8>) {
+        varint(value.len() as u64, out);
+        out.extend_from_slice(value.as_bytes());
+    }
+
+    #[inline]
+    fn field(number: u32, value: &str, out: &mut Vec<u8>) {
+        delimited(number, value.as_bytes(), out);
+    }
+}
+
+/// Protobuf's `bytes`.
+#[derive(Debug)]
+pub enum Bytes {}
+
+impl Codec<&[u8]> for Bytes {
+    const WIRE_TYPE: u32 = LENGTH_DELIMITED;
+
+    #[inline]
+    fn is_default(value: &[u8]) -> bool {
+        value.is_empty()
+    }
+
+    #[inline]
+    fn len(value: &[u8]) -> usize {
+        varint_len(value.len() as u64) + value.len()
+    }
+
+    #[inline]
+    fn put(value: &[u8], out: &mut Vec<u8>) {
+        varint(value.len() as u64, out);
+        out.extend_from_slice(value);
+    }
+
+    #[inline]
+    fn field(number: u32, value: &[u8], out: &mut Vec<u8>) {
+        delimited(number, value, out);
+    }
+}
+
+/// An enum, as a varint.
+#[derive(Debug)]
+pub enum Enum {}
+
+impl<E: Enumeration> Codec<E> for Enum {
+    const WIRE_TYPE: u32 = VARINT;
+
+    #[inline]
+    fn is_default(value: E) -> bool {
+        value.number() == 0
+    }
+
+    #[inline]
+    fn len(value: E) -> usize {
+        Int32::len(value.number())
+    }
+
+    #[inline]
+    fn put(value: E, out: &mut Vec<u8>) {
+        Int32::put(value.number(), out);
+    }
+}
+
+/// A message inside a message, behind its length.
+#[derive(Debug)]
+pub enum Sub {}
+
+impl<M: Message + Copy> Codec<M> for Sub {
+    const WIRE_TYPE: u32 = LENGTH_DELIMITED;
+
+    #[inline]
+    fn is_default(value: M) -> bool {
+        value.encoded_len() == 0
+    }
+
+    #[inline]
+    fn len(value: M) -> usize {
+        let len = value.encoded_len();
+        varint_len(len as u64) + len
+    }
+
+    #[inline]
+    fn put(value: M, out: &mut Vec<u8>) {
+        varint(value.encoded_len() as u64, out);
+        value.encode(out);
+    }
+}
+
+/// A proto3 field without a label: its default value is not written.
+#[inline]
+pub fn implicit<C: Codec<T>, T: Copy>(number: u32, value: T, out: &mut Vec<u8>) {
+    if !C::is_default(value) {
+        C::field(number, value, out);
+    }
+}
+
+/// The length of [`implicit`].
+#[inline]
+pub fn implicit_len<C: Codec<T>, T: Copy>(number: u32, value: T) -> usize {
+    if C::is_default(value) { 0 } else { tag_len(number) + C::len(value) }
+}
+
+/// A field that is always there.
+#[inline]
+pub fn always<C: Codec<T>, T: Copy>(number: u32, value: T, out: &mut Vec<u8>) {
+    C::field(number, value, out);
+}
+
+/// The length of [`always`].
+#[inline]
+pub fn always_len<C: Codec<T>, T: Copy>(number: u32, value: T) -> usize {
+    tag_len(number) + C::len(value)
+}
+
+/// A field that may be absent; a value that is there is written even if it is the default.
+#[inline]
+pub fn optional<C: Codec<T>, T: Copy>(number: u32, value: Option<T>, out: &mut Vec<u8>) {
+    if let Some(value) = value {
+        C::field(number, value, out);
+    }
+}
+
+/// The length of [`optional`].
+#[inline]
+pub fn optional_len<C: Codec<T>, T: Copy>(number: u32, value: Option<T>) -> usize {
+    value.map_or(0, |value| always_len::<C, T>(number, value))
+}
+
+/// A repeated field with a tag before each value.
+#[inline]
+pub fn repeated<C: Codec<T>, T: Copy>(number: u32, values: &[T], out: &mut Vec<u8>) {
+    for value in values {
+        C::field(number, *value, out);
+    }
+}
+
+/// The length of [`repeated`].
+#[inline]
+pub fn repeated_len<C: Codec<T>, T: Copy>(number: u32, values: &[T]) -> usize {
+    tag_len(number) * values.len() + values.iter().map(|value| C::len(*value)).sum::<usize>()
+}
+
+/// A repeated field of numbers behind one tag and one length.
+#[inline]
+pub fn packed<C: Codec<T>, T: Copy>(number: u32, values: &[T], out: &mut Vec<u8>) {
+    if values.is_empty() {
+        return;
+    }
+    tag(number, LENGTH_DELIMITED, out);
+    varint(values.iter().map(|value| C::len(*value) as u64).sum(), out);
+    for value in values {
+        C::put(*value, out);
+    }
+}
+
+/// The length of [`packed`].
+#[inline]
+pub fn packed_len<C: Codec<T>, T: Copy>(number: u32, values: &[T]) -> usize {
+    if values.is_empty() {
+        return 0;
+    }
+    let len: usize = values.iter().map(|value| C::len(*value)).sum();
+    tag_len(number) + varint_len(len as u64) + len
+}
+
+/// A map: for each pair a small message with the key as field 1 and the value as field 2. Of pairs with the same key,
+/// readers take the last.
+#[inline]
+pub fn map<KC: Codec<K>, VC: Codec<V>, K: Copy, V: Copy>(number: u32, pairs: &[(K, V)], out: &mut Vec<u8>) {
+    for (key, value) in pairs {
+        tag(number, LENGTH_DELIMITED, out);
+        varint(pair_len::<KC, VC, K, V>(*key, *value) as u64, out);
+        implicit::<KC, K>(1, *key, out);
+        implicit::<VC, V>(2, *value, out);
+    }
+}
+
+/// The length of [`map`].
+#[inline]
+pub fn map_len<KC: Codec<K>, VC: Codec<V>, K: Copy, V: Copy>(number: u32, pairs: &[(K, V)]) -> usize {
+    let each = |(key, value): &(K, V)| {
+        let len = pair_len::<KC, VC, K, V>(*key, *value);
+        tag_len(number) + varint_len(len as u64) + len
+    };
+    pairs.iter().map(each).sum()
+}
+
+#[inline]
+fn pair_len<KC: Codec<K>, VC: Codec<V>, K: Copy, V: Copy>(key: K, value: V) -> usize {
+    implicit_len::<KC, K>(1, key) + implicit_len::<VC, V>(2, value)
+}
+
+/// A `string` field as it stands in most messages: left out when empty.
+#[inline]
+pub fn string(number: u32, value: &str, out: &mut Vec<u8>) {
+    implicit::<Str, _>(number, value, out);
+}
+
+/// The length of [`string`].
+#[inline]
+pub fn string_len(number: u32, value: &str) -> usize {
+    implicit_len::<Str, _>(number, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::encoding as prost;
+
+    use super::*;
+
+    #[test]
+    fn lengths_of_varints_are_those_of_their_bytes() {
+        for bit in 0..64 {
+            for value in [1_u64 << bit, (1_u64 << bit) - 1, u64::MAX >> bit] {
+                let mut out = Vec::new();
+                varint(value, &mut out);
+                assert_eq!(varint_len(value), out.len(), "{value}");
+                assert_eq!(varint_len(value), prost::encoded_len_varint(value), "{value}");
+            }
+        }
+    }
+
+    macro_rules! as_prost {
+        ($($name:ident, $codec:ident, $module:ident: $($value:expr),*;)*) => {$(
+            #[test]
+            fn $name() {
+                let values = [$($value),*];
+                for number in [1, 15, 16, 2047, 2048, 536_870_911] {
+                    for value in values {
+                        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+                        always::<$codec, _>(number, value, &mut ours);
+                        prost::$module::encode(number, &value, &mut theirs);
+                        assert_eq!(ours, theirs, "{value:?}");
+                        assert_eq!(always_len::<$codec, _>(number, value), ours.len());
+                    }
+                    for values in [&values[..], &values[..1], &[]] {
+                        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+                        packed::<$codec, _>(number, values, &mut ours);
+                        prost::$module::encode_packed(number, values, &mut theirs);
+                        assert_eq!(ours, theirs);
+                        assert_eq!(packed_len::<$codec, _>(number, values), ours.len());
+                        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+                        repeated::<$codec, _>(number, values, &mut ours);
+                        prost::$module::encode_repeated(number, values, &mut theirs);
+                        assert_eq!(ours, theirs);
+                        assert_eq!(repeated_len::<$codec, _>(number, values), ours.len());
+                    }
+                }
+            }
+        )*};
+    }
+
+    as_prost! {
+        int32_is_written_as_prost_does, Int32, int32: 0, 1, -1, 127, 128, i32::MAX, i32::MIN;
+        int64_is_written_as_prost_does, Int64, int64: 0, 1, -1, 300, i64::MAX, i64::MIN;
+        uint32_is_written_as_prost_does, Uint32, uint32: 0, 1, 300, u32::MAX;
+        uint64_is_written_as_prost_does, Uint64, uint64: 0, 1, 300, u64::MAX;
+        sint32_is_written_as_prost_does, Sint32, sint32: 0, 1, -1, 64, -65, i32::MAX, i32::MIN;
+        sint64_is_written_as_prost_does, Sint64, sint64: 0, 1, -1, 64, -65, i64::MAX, i64::MIN;
+        bool_is_written_as_prost_does, Bool, bool: false, true;
+        fixed32_is_written_as_prost_does, Fixed32, fixed32: 0, 1, u32::MAX;
+        fixed64_is_written_as_prost_does, Fixed64, fixed64: 0, 1, u64::MAX;
+        sfixed32_is_written_as_prost_does, Sfixed32, sfixed32: 0, -1, i32::MIN;
+        sfixed64_is_written_as_prost_does, Sfixed64, sfixed64: 0, -1, i64::MIN;
+        float_is_written_as_prost_does, Float, float: 0.0, -0.0, 1.5, f32::MAX;
+        double_is_written_as_prost_does, Double, double: 0.0, -0.0, 1.5, f64::MIN;
+    }
+
+    #[test]
+    fn strings_and_bytes_of_any_length_are_written_as_prost_does() {
+        for number in [1, 15, 16, 1000] {
+            for len in [0, 1, 127, 128, 20_000] {
+                let text = "x".repeat(len);
+                let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+                always::<Str, _>(number, text.as_str(), &mut ours);
+                prost::string::encode(number, &text, &mut theirs);
+                assert_eq!(ours, theirs);
+                assert_eq!(always_len::<Str, _>(number, text.as_str()), ours.len());
+                let mut bytes = Vec::new();
+                always::<Bytes, _>(number, text.as_bytes(), &mut bytes);
+                assert_eq!(bytes, theirs);
+                assert_eq!(always_len::<Bytes, _>(number, text.as_bytes()), theirs.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_map_leaves_out_default_keys_and_values_as_prost_does() {
+        for (key, value) in [("", ""), ("k", ""), ("", "v"), ("k", "v")] {
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            map::<Str, Str, _, _>(6, &[(key, value)], &mut ours);
+            let pairs = std::collections::HashMap::from([(key.to_owned(), value.to_owned())]);
+            prost::hash_map::encode(
+                prost::string::encode,
+                prost::string::encoded_len,
+                prost::string::encode,
+                prost::string::encoded_len,
+                6,
+                &pairs,
+                &mut theirs,
+            );
+            assert_eq!(ours, theirs);
+            assert_eq!(map_len::<Str, Str, _, _>(6, &[(key, value)]), ours.len());
+        }
+    }
+
+    #[test]
+    fn an_implicit_default_takes_no_bytes() {
+        let mut out = Vec::new();
+        string(1, "", &mut out);
+        implicit::<Double, _>(2, -0.0, &mut out);
+        implicit::<Bool, _>(3, false, &mut out);
+        optional::<Int32, _>(4, None, &mut out);
+        assert!(out.is_empty());
+        assert_eq!(string_len(1, "") + implicit_len::<Int64, _>(2, 0) + optional_len::<Int32, _>(4, None), 0);
+        optional::<Int32, _>(4, Some(0), &mut out);
+        assert_eq!(out, [0x20, 0]);
+    }
+}
