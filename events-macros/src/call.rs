@@ -112,7 +112,7 @@ fn kind(input: ParseStream<'_>) -> Result<(Option<Path>, Ident)> {
     let Some(last) = path.segments.pop() else {
         return Err(input.error(format!("expected the kind of event, as in {EXAMPLE}")));
     };
-    let kind = last.into_value().ident;
+    let kind = last.ident;
     if path.segments.is_empty() {
         return match path.leading_colon {
             None => Ok((None, kind)),
