@@ -22,11 +22,11 @@ use crate::{
     chunk::{Chunk, Entry, SEVERITIES},
     id::{self, ID_TEXT_LEN, IdGenerator},
     stats::Status,
+    uplink::DEFAULT_MAX_MESSAGE_BYTES,
 };
 
-/// The largest single event. A gRPC server refuses messages over 4 MiB; 4 KiB are left for batch id, timestamp and
-/// whatever a later version adds.
-pub(crate) const MAX_EVENT_BYTES: usize = (4 << 20) - (4 << 10);
+/// The largest single event: it has to fit into a message, with room for batch id and timestamp.
+pub(crate) const MAX_EVENT_BYTES: usize = DEFAULT_MAX_MESSAGE_BYTES - (4 << 10);
 
 /// How many emptied chunks are kept for new events, so that a steady stream allocates nothing. Four in flight, one
 /// being filled, and as many again for a burst.

@@ -2,7 +2,7 @@
 
 use std::{error, fmt, io};
 
-use crate::{ConfigError, SendError, spool::SpoolError};
+use crate::{ConfigError, SendError, spool::SpoolError, uplink::GrpcConfigError};
 
 /// An event system could not be started.
 #[derive(Debug)]
@@ -70,6 +70,12 @@ impl Error {
 
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
+        Self::config(error.to_string()).with_source(error)
+    }
+}
+
+impl From<GrpcConfigError> for Error {
+    fn from(error: GrpcConfigError) -> Self {
         Self::config(error.to_string()).with_source(error)
     }
 }

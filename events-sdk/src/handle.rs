@@ -14,7 +14,7 @@ use crate::{
     emit::{FilterCell, Intake},
     generated::SCHEMA_FINGERPRINT,
     spool::{Spool, SpoolErrorKind},
-    uplink::GrpcUplink,
+    uplink::{GrpcConfig, GrpcUplink},
     wire::Message,
     worker::Worker,
 };
@@ -79,7 +79,7 @@ impl Events {
     /// has no thread left. A spool that cannot be written to is not an error: it is logged, shown in [`Stats`], and
     /// tried again.
     pub fn start(config: Config) -> Result<Self, Error> {
-        let uplink = GrpcUplink::from_config(&config.toggle)?;
+        let uplink = GrpcUplink::new(GrpcConfig::from_toggle(&config.toggle)?)?;
         Self::start_with(config, Arc::new(uplink))
     }
 

@@ -62,7 +62,8 @@ pub mod testing;
 mod ticket;
 pub mod toggle;
 pub mod uplink;
-mod wire;
+#[doc(hidden)]
+pub mod wire;
 mod worker;
 
 pub use accounts::Dropped;
@@ -79,7 +80,7 @@ pub use ticket::{DropReason, Outcome, Ticket};
 pub use uplink::{SendError, SendErrorKind, Uplink};
 
 /// The messages of the wire, for whoever reads events: tools, tests, servers.
-#[allow(missing_docs, clippy::all, unused_qualifications, unreachable_pub)]
+#[allow(missing_docs, deprecated, clippy::all, unreachable_pub)]
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/rodent.rs"));
 

@@ -62,7 +62,7 @@ struct Emitter {
 
 impl Emitter {
     fn new(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths) -> Self {
-        let level_type = paths.private("Level");
+        let level_type = paths.level();
         let (parameter, level) = match level(kind, schema) {
             None => (Some(quote!(level: #level_type,)), quote!(level)),
             Some(variant) => {

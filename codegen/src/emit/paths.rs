@@ -50,6 +50,14 @@ impl Paths {
         quote!(#runtime::__private::#item)
     }
 
+    /// The runtime's `Level`, as seen from where the emitters are: in the SDK it is generated beside them.
+    pub(crate) fn level(&self) -> TokenStream {
+        match self.in_sdk {
+            true => quote!(Level),
+            false => self.private("Level"),
+        }
+    }
+
     /// The prost type of a message, as seen from inside the `payload` module.
     pub(crate) fn wire_type(&self, message: &Message) -> TokenStream {
         let from_sdk = self.in_sdk || self.sdk_files.contains(&message.file);

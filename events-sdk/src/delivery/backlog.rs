@@ -67,7 +67,7 @@ pub(crate) struct Backlog {
 impl Backlog {
     /// A file joins, in its place by age.
     pub(crate) fn add(&mut self, file: SpoolFile) {
-        let place = self.files.partition_point(|other| other.id <= file.id);
+        let place = self.files.partition_point(|other| (other.timestamp_ms, other.id) <= (file.timestamp_ms, file.id));
         self.files.insert(place, file);
     }
 

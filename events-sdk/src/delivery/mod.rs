@@ -43,13 +43,13 @@ use self::{
     spooler::{Content, Reply, Write},
 };
 use crate::{
-    Batch, DropReason, SendError, SendErrorKind, Uplink,
+    Batch, SendError, SendErrorKind, Uplink,
     accounts::Place,
     backoff::Backoff,
     buffer::{State, WakeOn},
     chunk::Chunk,
     emit::{Intake, now_ms},
-    spool::{SpoolError, SpoolFile},
+    spool::{SpoolError, SpoolErrorKind, SpoolFile},
 };
 
 /// How many pieces of the backlog are read ahead of sending: as many as can be in flight would hide the disk entirely,
@@ -506,7 +506,7 @@ impl Delivery {
                 tracing::warn!(%error, file = %file.id, "a spill file cannot be read");
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
                 let until = Instant::now() + self.spool_backoff.pause(1);
-                let finished = self.backlog.unreadable(file.id, error.is_not_found(), until);
+                let finished = self.backlog.unreadable(file.id, error.kind() == SpoolErrorKind::Missing, until);
                 self.finish(finished);
             }
             Reply::Removed(file, Ok(())) => {

@@ -100,6 +100,22 @@ impl Delivery {
     /// Closes the books and the spool.
     pub(super) async fn close_down(mut self) {
         self.sends.abort_all();
+        self.close_books();
+        self.spooler.stop();
+        let deadline =
+            self.closing.as_ref().map_or_else(Instant::now, |closing| closing.deadline) + CLOSING_TIME;
+        let stopped = async { while !matches!(self.spooler.reply().await, Some(Reply::Stopped) | None) {} };
+        if tokio::time::timeout_at(deadline.into(), stopped).await.is_err() {
+            tracing::warn!("the disk did not answer before the shutdown deadline");
+        }
+        if let Some(done) = self.closing.and_then(|closing| closing.done) {
+            // Whoever asked may have given up.
+            let _ = done.send(());
+        }
+    }
+
+    /// Says of every event that is still under way where it ended.
+    fn close_books(&mut self) {
         let mut state = self.intake.buffer.lock();
         for (_, parcel) in self.in_flight.drain() {
             let count = parcel.batch.len() as u64;
@@ -130,17 +146,6 @@ impl Delivery {
         drop(state);
         if lost > 0 {
             tracing::error!(lost, "events were neither delivered nor written to disk by the shutdown deadline");
-        }
-
-        self.spooler.stop();
-        let deadline = self.closing.as_ref().map_or_else(Instant::now, |closing| closing.deadline) + CLOSING_TIME;
-        let stopped = async { while !matches!(self.spooler.reply().await, Some(Reply::Stopped) | None) {} };
-        if tokio::time::timeout_at(deadline.into(), stopped).await.is_err() {
-            tracing::warn!("the disk did not answer before the shutdown deadline");
-        }
-        if let Some(done) = self.closing.and_then(|closing| closing.done) {
-            // Whoever asked may have given up.
-            let _ = done.send(());
         }
     }
 }
