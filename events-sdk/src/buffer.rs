@@ -58,8 +58,10 @@ pub(crate) struct Limits {
 pub(crate) struct WakeOn {
     /// The first event after nothing waited: a batch timeout begins.
     pub(crate) first: bool,
-    /// A batch is full, or an urgent event came in.
+    /// A batch is full.
     pub(crate) batch: bool,
+    /// An event came in that does not wait for company.
+    pub(crate) urgent: bool,
     /// The flush threshold is reached.
     pub(crate) threshold: bool,
 }
@@ -121,11 +123,6 @@ impl Buffer {
     /// Waits until something the delivery task asked for has happened.
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
-    }
-
-    /// Wakes the delivery task.
-    pub(crate) fn wake(&self) {
-        self.wake.notify_one();
     }
 
     /// Takes over one encoded event; its id goes to `id_at`.
@@ -202,7 +199,7 @@ impl State {
         self.waiting_by_severity[usize::from(severity) % SEVERITIES] += 1;
         if level >= URGENT {
             self.open.urgent = true;
-            happened.batch = true;
+            happened.urgent = true;
         }
         if self.open.len() >= self.limits.batch {
             self.seal();
@@ -211,6 +208,7 @@ impl State {
         happened.threshold = self.waiting_events >= self.limits.threshold;
         let wake = (happened.first && self.wake_on.first)
             || (happened.batch && self.wake_on.batch)
+            || (happened.urgent && self.wake_on.urgent)
             || (happened.threshold && self.wake_on.threshold);
         if wake {
             self.wake_on = WakeOn::default();

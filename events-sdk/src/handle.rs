@@ -114,6 +114,7 @@ impl Events {
         {
             let mut state = intake.buffer.lock();
             state.status.spool.directory.clone_from(&config.spool_dir);
+            state.status.spool.concerns = spool.as_ref().map(|spool| spool.concerns().to_vec()).unwrap_or_default();
             state.status.last_error.clone_from(&broken);
             state.status.spool.broken = broken;
             state.status.uplink.target = uplink.target();

@@ -59,6 +59,10 @@ const READ_AHEAD: usize = 2;
 /// A spool that failed is tried again after this, doubling up to a minute.
 const SPOOL_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
+/// While batches fill up faster than this, the task looks for them itself instead of being woken for each: a wake costs
+/// the emitting thread a system call, more than a dozen emits.
+const LINGER: Duration = Duration::from_millis(1);
+
 /// When the task has nothing to wait for but events, it still looks around this often.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
@@ -136,6 +140,8 @@ pub(crate) struct Delivery {
     spool_retry_at: Option<Instant>,
     flushes: Vec<Flush>,
     closing: Option<Closing>,
+    /// Until then full batches are expected any moment.
+    linger_until: Instant,
 }
 
 impl Delivery {
@@ -165,6 +171,7 @@ impl Delivery {
             spool_retry_at: None,
             flushes: Vec::new(),
             closing: None,
+            linger_until: Instant::now(),
         }
     }
 
@@ -325,6 +332,9 @@ impl Delivery {
         let mut state = self.intake.buffer.lock();
         let mut chunk = state.take_due(self.settings.batch_timeout, now, all)?;
         state.accounts.shift(chunk.len() as u64, Place::Memory, Place::Flight);
+        if chunk.len() >= state.limits().batch {
+            self.linger_until = now + LINGER;
+        }
         let now_ms = now_ms();
         let id = state.next_id(now_ms);
         drop(state);
@@ -601,7 +611,13 @@ impl Delivery {
             return None;
         }
         let oldest = state.oldest();
-        state.set_wake_on(WakeOn { first: oldest.is_none(), batch: can_send, threshold: can_spill });
+        let lingers = can_send && now < self.linger_until;
+        state.set_wake_on(WakeOn {
+            first: oldest.is_none() && !lingers,
+            batch: can_send && !lingers,
+            urgent: can_send,
+            threshold: can_spill,
+        });
         drop(state);
 
         let due =
@@ -617,7 +633,9 @@ impl Delivery {
         let read_at = self.backlog.next_read_at(self.read_ahead_limit(), now);
         let spool_at = self.spool_retry_at.filter(|&at| at > now);
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
-        let wake_at = [due, piece_at, probe_at, read_at, spool_at, closing_at].into_iter().flatten().min();
+        let linger_at = lingers.then_some(self.linger_until);
+        let wake_at =
+            [due, piece_at, probe_at, read_at, spool_at, closing_at, linger_at].into_iter().flatten().min();
         Some(wake_at.map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT)))
     }
 
