@@ -22,22 +22,18 @@ use crate::{
     chunk::{Chunk, Entry, SEVERITIES},
     id::{self, ID_TEXT_LEN, IdGenerator},
     stats::Status,
+    uplink::DEFAULT_MAX_MESSAGE_BYTES,
 };
 
-/// A batch is closed when it reaches this size, whatever its number of events: well below the 4 MiB that a gRPC server
-/// accepts by default, and large enough that the cost of a call no longer shows.
-pub(crate) const BATCH_BYTES: usize = 1 << 20;
-
-/// The largest single event. A gRPC server refuses messages over 4 MiB; 4 KiB are left for batch id, timestamp and
-/// whatever a later version adds.
-pub(crate) const MAX_EVENT_BYTES: usize = (4 << 20) - (4 << 10);
+/// The largest single event: it has to fit into a message, with room for batch id and timestamp.
+pub(crate) const MAX_EVENT_BYTES: usize = DEFAULT_MAX_MESSAGE_BYTES - (4 << 10);
 
 /// How many emptied chunks are kept for new events, so that a steady stream allocates nothing. Four in flight, one
 /// being filled, and as many again for a burst.
 const SPARE_CHUNKS: usize = 9;
 
-/// A spare chunk that has grown beyond this is given back to the system.
-const SPARE_BYTES: usize = 2 * BATCH_BYTES;
+/// A spare chunk that has grown beyond this is given back to the system: nine of them are all that an idle buffer holds.
+const SPARE_BYTES: usize = 2 << 20;
 
 /// Events of this level and graver are sent at once.
 pub(crate) const URGENT: Level = Level::Error;
@@ -53,6 +49,8 @@ pub(crate) struct Limits {
     pub(crate) threshold: usize,
     /// So many events make a batch.
     pub(crate) batch: usize,
+    /// And so do so many bytes.
+    pub(crate) batch_bytes: usize,
 }
 
 /// What the delivery task wants to be woken for while it sleeps.
@@ -174,14 +172,15 @@ impl Buffer {
 impl State {
     /// Whether an event of `length` bytes exceeds a bound.
     fn is_full_for(&self, length: usize) -> bool {
-        self.accounts.in_memory >= self.limits.events as u64 || self.waiting_bytes + length > self.limits.bytes
+        self.accounts.in_memory >= self.limits.events as u64
+            || self.waiting_bytes + length > self.limits.bytes
     }
 
     #[inline]
     fn append(&mut self, event: &[u8], id_at: usize, now_ms: u64, level: Level, category: u8) -> bool {
         let severity = level.severity();
         let mut happened = WakeOn::default();
-        if !self.open.is_empty() && self.open.bytes().len() + event.len() > BATCH_BYTES {
+        if !self.open.is_empty() && self.open.bytes().len() + event.len() > self.limits.batch_bytes {
             self.seal();
             happened.batch = true;
         }
@@ -193,7 +192,8 @@ impl State {
             happened.first = true;
         }
         let written = self.open.push(event, severity, category);
-        if let Some(place) = written.get_mut(id_at..id_at + ID_TEXT_LEN).and_then(|text| text.try_into().ok()) {
+        if let Some(place) = written.get_mut(id_at..id_at + ID_TEXT_LEN).and_then(|text| text.try_into().ok())
+        {
             id::write_text(id, place);
         }
         self.accounts.accept();
@@ -376,7 +376,7 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits { events: 10, bytes: 10_000, threshold: 9, batch: 4 }
+        Limits { events: 10, bytes: 10_000, threshold: 9, batch: 4, batch_bytes: 1 << 20 }
     }
 
     fn event(mark: u8) -> Vec<u8> {
@@ -420,7 +420,10 @@ mod tests {
             let level = if mark % 2 == 0 { Level::Debug } else { Level::Warn };
             assert!(emit(&buffer, mark, level).is_queued());
         }
-        assert_eq!(emit(&buffer, 20, Level::Debug).outcome(), crate::Outcome::Dropped(DropReason::BufferFull));
+        assert_eq!(
+            emit(&buffer, 20, Level::Debug).outcome(),
+            crate::Outcome::Dropped(DropReason::BufferFull)
+        );
         assert!(emit(&buffer, 21, Level::Error).is_queued());
         let state = buffer.lock();
         assert_eq!(state.accounts.accepted, 12);

@@ -6,14 +6,14 @@
 
 use std::{
     cell::Cell,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
     DropReason, Kind, Level, Metadata, Ticket,
     buffer::Buffer,
-    config::FilterCell,
+    config::{FILTER_CATEGORIES, Filter},
     id::ID_TEXT_LEN,
     metadata,
     wire::{self, Message},
@@ -33,6 +33,34 @@ const SCRATCH_BYTES: usize = 256 << 10;
 
 thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The filter in force, where every emitting thread looks and anybody may change it.
+#[derive(Debug)]
+pub(crate) struct FilterCell([AtomicU8; FILTER_CATEGORIES]);
+
+impl FilterCell {
+    pub(crate) fn new(filter: &Filter) -> Self {
+        Self(filter.bits().map(AtomicU8::new))
+    }
+
+    /// Emits that run at the same time may see the old sets of some categories and the new ones of others.
+    pub(crate) fn set(&self, filter: &Filter) {
+        for (cell, bits) in self.0.iter().zip(filter.bits()) {
+            cell.store(bits, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn get(&self) -> Filter {
+        Filter::from_bits(std::array::from_fn(|category| self.0[category].load(Ordering::Relaxed)))
+    }
+
+    #[inline]
+    fn allows(&self, category: u8, level: Level) -> bool {
+        // As `Filter::bits` says: number 0 speaks for those beyond the table.
+        let cell = self.0.get(usize::from(category)).unwrap_or(&self.0[0]);
+        cell.load(Ordering::Relaxed) & (1 << level.severity()) != 0
+    }
 }
 
 /// What the emitters of all threads share.

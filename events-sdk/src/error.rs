@@ -2,7 +2,7 @@
 
 use std::{error, fmt, io};
 
-use crate::{ConfigError, SendError, spool::SpoolError};
+use crate::{ConfigError, SendError, spool::SpoolError, uplink::GrpcConfigError};
 
 /// An event system could not be started.
 #[derive(Debug)]
@@ -47,8 +47,11 @@ impl Error {
     }
 
     pub(crate) fn thread(error: io::Error) -> Self {
-        Self::new(ErrorKind::Thread, "the system gave no thread for the event system; raise the limit of processes")
-            .with_source(error)
+        Self::new(
+            ErrorKind::Thread,
+            "the system gave no thread for the event system; raise the limit of processes",
+        )
+        .with_source(error)
     }
 
     pub(crate) fn already_initialized() -> Self {
@@ -59,7 +62,8 @@ impl Error {
     }
 
     pub(crate) fn registration(error: SendError) -> Self {
-        Self::new(ErrorKind::Registration, format!("Toggle did not register this node: {error}")).with_source(error)
+        Self::new(ErrorKind::Registration, format!("Toggle did not register this node: {error}"))
+            .with_source(error)
     }
 
     /// What kind of failure it was.
@@ -70,6 +74,12 @@ impl Error {
 
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
+        Self::config(error.to_string()).with_source(error)
+    }
+}
+
+impl From<GrpcConfigError> for Error {
+    fn from(error: GrpcConfigError) -> Self {
         Self::config(error.to_string()).with_source(error)
     }
 }

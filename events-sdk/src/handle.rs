@@ -10,12 +10,11 @@ use tokio::sync::mpsc;
 use crate::{
     Config, Error, Filter, Kind, Level, Metadata, Stats, Ticket, Uplink,
     buffer::{Buffer, Limits},
-    config::FilterCell,
     delivery::{Control, Delivery, Settings, Spooler},
-    emit::Intake,
+    emit::{FilterCell, Intake},
     generated::SCHEMA_FINGERPRINT,
     spool::{Spool, SpoolErrorKind},
-    uplink::GrpcUplink,
+    uplink::{GrpcConfig, GrpcUplink},
     wire::Message,
     worker::Worker,
 };
@@ -80,7 +79,7 @@ impl Events {
     /// has no thread left. A spool that cannot be written to is not an error: it is logged, shown in [`Stats`], and
     /// tried again.
     pub fn start(config: Config) -> Result<Self, Error> {
-        let uplink = GrpcUplink::from_config(&config.toggle)?;
+        let uplink = GrpcUplink::new(GrpcConfig::from_toggle(&config.toggle)?)?;
         Self::start_with(config, Arc::new(uplink))
     }
 
@@ -109,6 +108,7 @@ impl Events {
             bytes: config.buffer_bytes,
             threshold: config.flush_threshold,
             batch: config.batch_size,
+            batch_bytes: config.batch_bytes,
         };
         let intake = Arc::new(Intake::new(FilterCell::new(&config.filter), Buffer::new(limits)));
         {
@@ -125,8 +125,7 @@ impl Events {
             retry_initial: config.retry_initial,
             retry_max: config.retry_max,
         };
-        let spooler =
-            Spooler::start(config.spool_dir, spool, SCHEMA_FINGERPRINT).map_err(Error::thread)?;
+        let spooler = Spooler::start(config.spool_dir, spool, SCHEMA_FINGERPRINT).map_err(Error::thread)?;
         let (control, commands) = mpsc::unbounded_channel();
         let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler);
         worker.handle().spawn(delivery.run());

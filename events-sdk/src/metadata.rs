@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::wire;
+
 /// The field `Event.metadata`.
 const METADATA_FIELD: u32 = 6;
 
@@ -84,8 +86,8 @@ impl<K: AsRef<str>, V: AsRef<str>> Metadata for BTreeMap<K, V> {
 pub(crate) fn encoded_len(metadata: &impl Metadata) -> usize {
     let mut total = 0;
     metadata.for_each(|key, value| {
-        let entry = crate::wire::string_len(1, key) + crate::wire::string_len(2, value);
-        total += 1 + crate::wire::varint_len(entry as u64) + entry;
+        let entry = wire::string_len(1, key) + wire::string_len(2, value);
+        total += wire::tag_len(METADATA_FIELD) + wire::varint_len(entry as u64) + entry;
     });
     total
 }
@@ -94,10 +96,10 @@ pub(crate) fn encoded_len(metadata: &impl Metadata) -> usize {
 #[inline]
 pub(crate) fn encode(metadata: &impl Metadata, out: &mut Vec<u8>) {
     metadata.for_each(|key, value| {
-        let entry = crate::wire::string_len(1, key) + crate::wire::string_len(2, value);
-        out.push(((METADATA_FIELD << 3) | 2) as u8);
-        crate::wire::varint(entry as u64, out);
-        crate::wire::string(1, key, out);
-        crate::wire::string(2, value, out);
+        let entry = wire::string_len(1, key) + wire::string_len(2, value);
+        wire::tag(METADATA_FIELD, wire::LENGTH_DELIMITED, out);
+        wire::varint(entry as u64, out);
+        wire::string(1, key, out);
+        wire::string(2, value, out);
     });
 }

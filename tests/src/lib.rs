@@ -1,1 +1,156 @@
-//! Tests that cross crates.
+//! What the tests share: a rig of one Toggle, one spool and one event system, and a storm of numbered events.
+
+use std::{
+    collections::HashSet,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use events_sdk::{
+    Config, Events, Level, Stats, ToggleConfig,
+    payload::{StoragePoolOperation, StoragePoolPayload},
+    testing::Toggle,
+};
+use tempfile::TempDir;
+
+/// The metadata key that numbers the events of a storm.
+pub const NUMBER: &str = "n";
+
+/// A Toggle, a spool directory and an event system between them.
+pub struct Rig {
+    /// The Toggle.
+    pub toggle: Toggle,
+    /// The spool's directory.
+    pub spool: TempDir,
+    /// The event system.
+    pub events: Events,
+}
+
+impl Rig {
+    /// Starts all three.
+    pub fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// Starts all three, with another configuration.
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let toggle = Toggle::start().expect("a port on loopback");
+        let spool = TempDir::new().expect("a temporary directory");
+        let mut config = config(&toggle, spool.path());
+        change(&mut config);
+        let events = Events::start(config).expect("an event system");
+        Self { toggle, spool, events }
+    }
+
+    /// Waits until Toggle has so many events, then checks that they are the numbers from 0 on, each once, and that the
+    /// accounts say the same.
+    pub fn assert_all_delivered(&self, count: usize, limit: Duration) {
+        let arrived = self.toggle.wait_for_events(count, limit);
+        let stats = self.events.stats();
+        assert!(arrived, "{} of {count} arrived; {stats:#?}", self.toggle.unique_events());
+        assert_numbers(&self.toggle, count);
+        // The last answer may still be on its way.
+        let stats = wait_until(&self.events, Duration::from_secs(10), |stats| {
+            stats.delivered == stats.accepted + stats.adopted
+        });
+        assert_eq!(stats.accepted, count as u64, "{stats:#?}");
+        assert_eq!(stats.delivered, count as u64, "{stats:#?}");
+        assert_eq!(stats.dropped_total(), 0, "{stats:#?}");
+    }
+
+    /// The names of the spill files.
+    pub fn spill_files(&self) -> Vec<String> {
+        spill_files(self.spool.path())
+    }
+}
+
+/// A configuration for tests: everything as by default, but nobody waits for seconds.
+pub fn config(toggle: &Toggle, spool: &Path) -> Config {
+    Config {
+        spool_dir: spool.to_owned(),
+        batch_timeout: Duration::from_millis(200),
+        retry_initial: Duration::from_millis(50),
+        retry_max: Duration::from_secs(1),
+        toggle: ToggleConfig {
+            endpoint: Some(toggle.endpoint()),
+            timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(2),
+            ..ToggleConfig::default()
+        },
+        ..Config::default()
+    }
+}
+
+/// The names of the spill files in a directory, oldest first.
+pub fn spill_files(spool: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(spool)
+        .expect("the spool directory")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".pb") && !name.starts_with('.'))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Emits the event of one number.
+pub fn emit_number(events: &Events, number: usize) {
+    let text = number.to_string();
+    events.emit_storage_pool(
+        Level::Info,
+        StoragePoolPayload {
+            pool_name: "tank",
+            devices: &["/dev/sda", "/dev/sdb"],
+            raid_type: "mirror",
+            size_bytes: 4 << 40,
+            used_bytes: number as i64,
+            ..StoragePoolPayload::new(StoragePoolOperation::Expanded)
+        },
+        [(NUMBER, text.as_str()), ("component", "storm")],
+    );
+}
+
+/// Emits the events of these numbers, so many a second.
+pub fn storm(events: &Events, numbers: std::ops::Range<usize>, per_second: usize) {
+    let start = Instant::now();
+    for (done, number) in numbers.enumerate() {
+        let due = Duration::from_secs_f64(done as f64 / per_second as f64);
+        // Sleeping for every event would be all that the storm does.
+        if done % 50 == 0
+            && let Some(early) = due.checked_sub(start.elapsed())
+        {
+            std::thread::sleep(early);
+        }
+        emit_number(events, number);
+    }
+}
+
+/// Checks that Toggle has the numbers from 0 to `count`, each once, and that every repeat was recognisable.
+pub fn assert_numbers(toggle: &Toggle, count: usize) {
+    let events = toggle.events();
+    let numbers: HashSet<usize> = events
+        .iter()
+        .map(|event| event.metadata.get(NUMBER).and_then(|text| text.parse().ok()).expect("a number"))
+        .collect();
+    let missing: Vec<_> = (0..count).filter(|number| !numbers.contains(number)).take(10).collect();
+    assert!(missing.is_empty(), "lost: {missing:?} and perhaps more");
+    assert_eq!(events.len(), count, "events were stored twice or invented");
+    assert_eq!(toggle.altered_repeats(), 0, "a batch id was used for other bytes");
+}
+
+/// Waits until the statistics are as wanted, and gives them. Checks that they balance whenever it looks.
+pub fn wait_until(events: &Events, limit: Duration, wanted: impl Fn(&Stats) -> bool) -> Stats {
+    let start = Instant::now();
+    loop {
+        let stats = events.stats();
+        assert!(stats.balances(), "{stats:#?}");
+        if wanted(&stats) || start.elapsed() > limit {
+            return stats;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The README's examples, compiled and run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -43,13 +43,13 @@ use self::{
     spooler::{Content, Reply, Write},
 };
 use crate::{
-    Batch, DropReason, SendError, SendErrorKind, Uplink,
+    Batch, SendError, SendErrorKind, Uplink,
     accounts::Place,
     backoff::Backoff,
     buffer::{State, WakeOn},
     chunk::Chunk,
     emit::{Intake, now_ms},
-    spool::{SpoolError, SpoolFile},
+    spool::{SpoolError, SpoolErrorKind, SpoolFile},
 };
 
 /// How many pieces of the backlog are read ahead of sending: as many as can be in flight would hide the disk entirely,
@@ -376,9 +376,10 @@ impl Delivery {
         let (id, result) = match sent {
             Ok(sent) => sent,
             // The uplink panicked: the batch is still ours.
-            Err(error) => {
-                (error.id(), Err(SendError::new(SendErrorKind::Unavailable, format!("the uplink failed: {error}"))))
-            }
+            Err(error) => (
+                error.id(),
+                Err(SendError::new(SendErrorKind::Unavailable, format!("the uplink failed: {error}"))),
+            ),
         };
         let Some(parcel) = self.in_flight.remove(&id) else { return };
         if matches!(parcel.origin, Origin::Disk { .. }) {
@@ -506,7 +507,8 @@ impl Delivery {
                 tracing::warn!(%error, file = %file.id, "a spill file cannot be read");
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
                 let until = Instant::now() + self.spool_backoff.pause(1);
-                let finished = self.backlog.unreadable(file.id, error.is_not_found(), until);
+                let finished =
+                    self.backlog.unreadable(file.id, error.kind() == SpoolErrorKind::Missing, until);
                 self.finish(finished);
             }
             Reply::Removed(file, Ok(())) => {
@@ -602,7 +604,8 @@ impl Delivery {
         state.set_wake_on(WakeOn { first: oldest.is_none(), batch: can_send, threshold: can_spill });
         drop(state);
 
-        let due = oldest.filter(|_| can_send || (!open && can_spill)).map(|at| at + self.settings.batch_timeout);
+        let due =
+            oldest.filter(|_| can_send || (!open && can_spill)).map(|at| at + self.settings.batch_timeout);
         let waits_in_memory = oldest.is_some() || !self.held.is_empty();
         let piece = self.backlog.next_piece_at(now);
         let piece_at = piece.filter(|_| can_send && self.backlog_in_flight < self.backlog_places());

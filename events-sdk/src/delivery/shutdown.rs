@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Delivery, DiskCopy, Origin, spooler::{Content, Reply, Write}};
+use super::{
+    Delivery, DiskCopy, Origin,
+    spooler::{Content, Reply, Write},
+};
 use crate::{Batch, DropReason, accounts::Place, spool::SpoolFile};
 
 /// So long before the deadline the task stops sending, to have the books closed by then: a tenth of the time, at most
@@ -100,6 +103,22 @@ impl Delivery {
     /// Closes the books and the spool.
     pub(super) async fn close_down(mut self) {
         self.sends.abort_all();
+        self.close_books();
+        self.spooler.stop();
+        let deadline =
+            self.closing.as_ref().map_or_else(Instant::now, |closing| closing.deadline) + CLOSING_TIME;
+        let stopped = async { while !matches!(self.spooler.reply().await, Some(Reply::Stopped) | None) {} };
+        if tokio::time::timeout_at(deadline.into(), stopped).await.is_err() {
+            tracing::warn!("the disk did not answer before the shutdown deadline");
+        }
+        if let Some(done) = self.closing.and_then(|closing| closing.done) {
+            // Whoever asked may have given up.
+            let _ = done.send(());
+        }
+    }
+
+    /// Says of every event that is still under way where it ended.
+    fn close_books(&mut self) {
         let mut state = self.intake.buffer.lock();
         for (_, parcel) in self.in_flight.drain() {
             let count = parcel.batch.len() as u64;
@@ -110,7 +129,12 @@ impl Delivery {
                 // Whether Toggle has it will never be known; it is not on disk, so it counts as lost.
                 Origin::Memory { chunk, .. } => {
                     for entry in chunk.entries() {
-                        state.accounts.lose(Place::Flight, DropReason::Shutdown, entry.category, entry.severity);
+                        state.accounts.lose(
+                            Place::Flight,
+                            DropReason::Shutdown,
+                            entry.category,
+                            entry.severity,
+                        );
                     }
                 }
             }
@@ -129,18 +153,10 @@ impl Delivery {
             .sum();
         drop(state);
         if lost > 0 {
-            tracing::error!(lost, "events were neither delivered nor written to disk by the shutdown deadline");
-        }
-
-        self.spooler.stop();
-        let deadline = self.closing.as_ref().map_or_else(Instant::now, |closing| closing.deadline) + CLOSING_TIME;
-        let stopped = async { while !matches!(self.spooler.reply().await, Some(Reply::Stopped) | None) {} };
-        if tokio::time::timeout_at(deadline.into(), stopped).await.is_err() {
-            tracing::warn!("the disk did not answer before the shutdown deadline");
-        }
-        if let Some(done) = self.closing.and_then(|closing| closing.done) {
-            // Whoever asked may have given up.
-            let _ = done.send(());
+            tracing::error!(
+                lost,
+                "events were neither delivered nor written to disk by the shutdown deadline"
+            );
         }
     }
 }

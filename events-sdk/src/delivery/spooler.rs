@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, mpsc as std_mpsc},
     thread,
 };
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     Batch,
     chunk::{Chunk, SEVERITIES, level_counts},
-    spool::{NewFile, Piece, Reader, Spool, SpoolError, SpoolFile},
+    spool::{FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolFile},
 };
 
 /// What is to become a spill file.
@@ -93,8 +93,7 @@ impl Spooler {
         let (commands, command_queue) = std_mpsc::channel();
         let (reply_queue, replies) = mpsc::unbounded_channel();
         let found = VecDeque::new();
-        let mut thread =
-            Thread { directory, spool, fingerprint, replies: reply_queue, found, reader: None };
+        let mut thread = Thread { directory, spool, fingerprint, replies: reply_queue, found, reader: None };
         thread::Builder::new().name("events-spool".into()).spawn(move || thread.run(&command_queue))?;
         Ok(Self { commands, replies })
     }
@@ -136,7 +135,7 @@ struct Thread {
     fingerprint: u64,
     replies: mpsc::UnboundedSender<Reply>,
     /// Files of earlier processes that are still to be examined.
-    found: VecDeque<PathBuf>,
+    found: VecDeque<FileName>,
     reader: Option<(Uuid, Reader)>,
 }
 
@@ -195,12 +194,12 @@ impl Thread {
         }
     }
 
-    fn examine(&mut self, name: &Path) {
+    fn examine(&mut self, name: &FileName) {
         let Some(spool) = &self.spool else { return };
         match spool.inspect(name) {
             Ok(file) => self.reply(Reply::Found(file)),
             Err(error) => {
-                tracing::warn!(%error, file = %name.display(), "a spill file is left alone");
+                tracing::warn!(%error, %name, "a spill file is left alone");
             }
         }
     }
@@ -255,6 +254,9 @@ impl Thread {
         let piece = reader.next_piece()?;
         if piece.is_some() {
             self.reader = Some((file.id, reader));
+        } else if reader.damage().is_some() {
+            // What cannot be delivered is set aside before the file may go.
+            self.spool()?.quarantine(file)?;
         }
         Ok(piece)
     }

@@ -1,7 +1,24 @@
 //! The way to Toggle: a small trait, so that tests and other transports can stand in for gRPC.
 
+mod codec;
+mod config;
+mod grpc;
+mod guard;
+mod status;
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests;
+mod token;
+
 use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
+pub use self::{
+    config::{
+        DEFAULT_CONNECT_TIMEOUT, DEFAULT_KEEPALIVE_INTERVAL, DEFAULT_KEEPALIVE_TIMEOUT,
+        DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TIMEOUT, GrpcConfig, GrpcConfigError, TlsConfig,
+    },
+    grpc::GrpcUplink,
+};
 use crate::Batch;
 
 /// What sending a batch comes to, later.

@@ -1,0 +1,79 @@
+//! Keeps a malformed answer from panicking inside tonic.
+//!
+//! tonic 0.14 decodes the header `grpc-status-details-bin` with an `expect`, so a peer, or a proxy in between, that sends
+//! anything but base64 there would take the SDK's thread down. We have no use for the details: the header is removed
+//! before tonic looks, from the headers and from the trailers.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::{Frame, SizeHint};
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{BoxFuture, Service},
+    transport::{self, Channel},
+};
+
+const DETAILS: &str = "grpc-status-details-bin";
+
+/// A [`Channel`] whose answers are safe to parse.
+#[derive(Debug)]
+pub(crate) struct Guarded(pub(crate) Channel);
+
+impl Service<Request<Body>> for Guarded {
+    type Response = Response<GuardedBody>;
+    type Error = transport::Error;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let answer = self.0.call(request);
+        Box::pin(async move {
+            let mut answer = answer.await?;
+            remove_details(answer.headers_mut());
+            Ok(answer.map(GuardedBody))
+        })
+    }
+}
+
+/// The body of such an answer.
+#[derive(Debug)]
+pub(crate) struct GuardedBody(Body);
+
+impl http_body::Body for GuardedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let mut polled = Pin::new(&mut self.0).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            remove_details(trailers);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+fn remove_details(headers: &mut HeaderMap) {
+    headers.remove(DETAILS);
+}

@@ -1,0 +1,227 @@
+//! What an answer of Toggle, or the lack of one, means for a batch.
+//!
+//! | status | kind | because |
+//! |---|---|---|
+//! | `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `CANCELLED`, `ABORTED` | unavailable | gRPC's own invitation to try again |
+//! | `UNKNOWN`, `INTERNAL`, `DATA_LOSS` | unavailable | something broke over there; the batch is not to blame |
+//! | anything that tonic, HTTP/2 or TLS said on our side | unavailable | the batch may not even have arrived |
+//! | `UNIMPLEMENTED`, `NOT_FOUND` | unavailable | rather a wrong address or an old Toggle than a bad event |
+//! | `FAILED_PRECONDITION` | unavailable | Toggle must be put right first; any batch would fare the same |
+//! | `UNAUTHENTICATED`, `PERMISSION_DENIED` | unauthenticated | another token is needed |
+//! | `RESOURCE_EXHAUSTED` | busy | a quota or a rate: slower |
+//! | `RESOURCE_EXHAUSTED`, `OUT_OF_RANGE`, HTTP 413, and the text says that the message is too long | too large | fewer events at once will pass |
+//! | `INVALID_ARGUMENT`, other `OUT_OF_RANGE` | refused | the content is at fault, and another batch may pass |
+//! | `ALREADY_EXISTS` | refused | not the acknowledgement that the protocol knows, so not taken for one |
+//! | answered, `success = false` | refused | Toggle gives its reason in `message` |
+//!
+//! Only what blames the content of a batch is "refused", for a refused batch is taken apart and its bad events are
+//! quarantined: with a blunter rule a misconfigured Toggle would send a whole node's events there.
+
+use std::error::Error;
+
+use tonic::{Code, Status};
+
+use super::SendErrorKind;
+
+/// The longest text that is quoted from a status, in characters: enough for a sentence and its causes, too little to
+/// fill a log with the error page of a proxy.
+const MAX_QUOTED_CHARS: usize = 600;
+
+/// How servers say that a message is too long: grpc-go and C++ (twice), Java, .NET, tonic (twice).
+const TOO_LARGE: &[&str] = &[
+    "message larger than max",
+    "message after decompression larger than max",
+    "message exceeds maximum size",
+    "message exceeds the maximum configured message size",
+    "message length too large",
+    "exceeded while decompressing message",
+];
+
+/// The kind of failure a status stands for; see the table above.
+pub(crate) fn kind_of(status: &Status) -> SendErrorKind {
+    if is_ours(status) {
+        // ENHANCE_YOUR_CALM arrives as RESOURCE_EXHAUSTED: the peer did say something.
+        return match status.code() {
+            Code::ResourceExhausted => SendErrorKind::Busy,
+            _ => SendErrorKind::Unavailable,
+        };
+    }
+    match status.code() {
+        Code::ResourceExhausted | Code::OutOfRange if says_too_large(status) => SendErrorKind::TooLarge,
+        Code::Unknown if status.message().ends_with("HTTP status code 413") => SendErrorKind::TooLarge,
+        Code::ResourceExhausted => SendErrorKind::Busy,
+        Code::Unauthenticated | Code::PermissionDenied => SendErrorKind::Unauthenticated,
+        Code::InvalidArgument | Code::OutOfRange | Code::AlreadyExists => SendErrorKind::Refused,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => SendErrorKind::Unavailable,
+    }
+}
+
+/// Whether the transport on our side made this status: then it has a cause, and one that was received has none.
+pub(crate) fn is_ours(status: &Status) -> bool {
+    status.source().is_some()
+}
+
+/// Whether the receiver has no use for the compression of the message.
+pub(crate) fn says_no_to_compression(status: &Status) -> bool {
+    let text = status.message().to_ascii_lowercase();
+    status.code() == Code::Unimplemented
+        && ["compress", "grpc-encoding", "message encoding"].iter().any(|word| text.contains(word))
+}
+
+fn says_too_large(status: &Status) -> bool {
+    let text = status.message().to_ascii_lowercase();
+    TOO_LARGE.iter().any(|phrase| text.contains(phrase))
+}
+
+/// A status in one line: its code, its text, and all that lies behind it.
+pub(crate) fn describe(status: &Status) -> String {
+    let mut parts = vec![status.message().to_owned()];
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Libraries repeat each other on the way up, and "transport error" is what tonic calls everything.
+        if text != "transport error" && !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        cause = error.source();
+    }
+    parts.retain(|part| !part.is_empty() && part != "transport error");
+    if parts.is_empty() {
+        parts.push(status.code().description().to_owned());
+    }
+    format!("{}: {}", name(status.code()), quote(&parts.join(": ")))
+}
+
+/// Foreign text for our messages: one line, bounded.
+pub(crate) fn quote(text: &str) -> String {
+    let mut quoted: String =
+        text.chars().take(MAX_QUOTED_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(MAX_QUOTED_CHARS).is_some() {
+        quoted.push('…');
+    }
+    quoted
+}
+
+/// The code as the gRPC documents spell it, to search for.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, sync::Arc};
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_kind() {
+        use SendErrorKind::{Busy, Refused, Unauthenticated, Unavailable};
+        let table = [
+            (Code::Ok, Unavailable),
+            (Code::Cancelled, Unavailable),
+            (Code::Unknown, Unavailable),
+            (Code::InvalidArgument, Refused),
+            (Code::DeadlineExceeded, Unavailable),
+            (Code::NotFound, Unavailable),
+            (Code::AlreadyExists, Refused),
+            (Code::PermissionDenied, Unauthenticated),
+            (Code::ResourceExhausted, Busy),
+            (Code::FailedPrecondition, Unavailable),
+            (Code::Aborted, Unavailable),
+            (Code::OutOfRange, Refused),
+            (Code::Unimplemented, Unavailable),
+            (Code::Internal, Unavailable),
+            (Code::Unavailable, Unavailable),
+            (Code::DataLoss, Unavailable),
+            (Code::Unauthenticated, Unauthenticated),
+        ];
+        for (number, (code, kind)) in table.into_iter().enumerate() {
+            assert_eq!(code as usize, number, "a code is missing");
+            assert_eq!(kind_of(&Status::new(code, "something")), kind, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn every_server_s_way_to_say_too_large_is_known() {
+        for (code, text) in [
+            (Code::ResourceExhausted, "grpc: received message larger than max (4194305 vs. 4194304)"),
+            (Code::ResourceExhausted, "grpc: received message after decompression larger than max 4194304"),
+            (Code::ResourceExhausted, "SERVER: Received message larger than max (4194305 vs. 4194304)"),
+            (Code::ResourceExhausted, "gRPC message exceeds maximum size 4194304: 4194305"),
+            (Code::ResourceExhausted, "Received message exceeds the maximum configured message size."),
+            (
+                Code::OutOfRange,
+                "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes",
+            ),
+            (
+                Code::ResourceExhausted,
+                "Error decompressing: size limit, of 4 bytes, exceeded while decompressing message",
+            ),
+            (Code::Unknown, "grpc-status header missing, mapped from HTTP status code 413"),
+        ] {
+            assert_eq!(kind_of(&Status::new(code, text)), SendErrorKind::TooLarge, "{text}");
+        }
+        let rate = Status::resource_exhausted("message rate exceeds the maximum of your plan");
+        assert_eq!(kind_of(&rate), SendErrorKind::Busy);
+    }
+
+    #[test]
+    fn a_status_of_our_own_transport_never_blames_the_batch_or_the_token() {
+        for code in [Code::PermissionDenied, Code::InvalidArgument, Code::OutOfRange] {
+            let mut status = Status::new(code, "h2 protocol error");
+            status.set_source(Arc::new(io::Error::other("inadequate security")));
+            assert_eq!(kind_of(&status), SendErrorKind::Unavailable);
+        }
+    }
+
+    #[test]
+    fn a_description_tells_the_whole_chain_once_and_in_one_line() {
+        let mut status = Status::unavailable("transport error");
+        status.set_source(Arc::new(io::Error::new(io::ErrorKind::NotConnected, "refused\nby peer")));
+        assert_eq!(describe(&status), "UNAVAILABLE: refused by peer");
+
+        assert_eq!(describe(&Status::aborted("")), "ABORTED: The operation was aborted");
+        let long = describe(&Status::unknown("x".repeat(10_000)));
+        assert!(long.len() < 700 && long.ends_with('…'), "{long}");
+    }
+
+    #[test]
+    fn a_server_without_the_compression_is_recognised() {
+        for text in [
+            "Content is compressed with `zstd` which isn't supported",
+            "grpc: Decompressor is not installed for grpc-encoding \"gzip\"",
+            "Can't find decompressor for zstd",
+        ] {
+            assert!(says_no_to_compression(&Status::unimplemented(text)), "{text}");
+        }
+        assert!(!says_no_to_compression(&Status::unimplemented("unknown service rodent.RodentService")));
+    }
+}
