@@ -42,6 +42,6 @@ fn parts(end: &str, begin: &str) -> bool {
     let documented = begin.starts_with("///") || begin.starts_with("#[");
     match end {
         "}" | "};" => !begin.starts_with(['}', ')', '.']) && !begin.starts_with("else"),
-        end => (end.ends_with(';') || end.starts_with("include!")) && documented,
+        end => !end.starts_with("//") && end.ends_with(';') && documented,
     }
 }

@@ -4,6 +4,8 @@
 //! `EVENTS_GOLDEN=write cargo test -p events-tests --test golden`, then read the difference before committing it.
 //! `golden_compiled.rs` compiles every golden file with warnings denied.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
