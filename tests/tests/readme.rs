@@ -6,6 +6,7 @@
 use std::{fmt::Write as _, fs, path::PathBuf};
 
 use events_sdk::Config;
+use heck::ToUpperCamelCase as _;
 
 const EMITTERS: &str = include_str!("../wire/emitters.tsv");
 
@@ -41,11 +42,14 @@ fn the_readme_has_every_key_and_every_emitter() {
 }
 
 fn emitters() -> String {
-    let mut table = String::from("| function | payload | category | source | level |\n|---|---|---|---|---|\n");
+    let mut table =
+        String::from("| function | payload | category | source | level |\n|---|---|---|---|---|\n");
     for line in EMITTERS.lines().skip(1) {
         let columns: Vec<_> = line.split('\t').collect();
         let [name, category, _, payload, source, level] = columns[..] else { panic!("{line}") };
         let level = level.strip_prefix("fixed ").unwrap_or("`caller`");
+        // As it is spelled in Rust: `AccessACLPayload` is `AccessAclPayload`.
+        let payload = payload.to_upper_camel_case();
         writeln!(table, "| `{name}` | `{payload}` | {category} | `{source}` | {level} |").unwrap();
     }
     table

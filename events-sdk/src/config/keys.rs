@@ -164,7 +164,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         path: "toggle.compression",
         slot: Slot::Compression,
-        meaning: "compression of what is sent: `none`, `gzip` or `zstd`",
+        meaning: "compression of what is sent: `none`, or `gzip` or `zstd` where the program was built with the feature of that name",
     },
     Key {
         path: "toggle.timeout",
