@@ -1,1 +1,301 @@
-//! The spool: spill files on disk.
+//! The spool: the directory of spill files, where events wait while Toggle is away.
+//!
+//! Owns the directory, its lock and the format of its files. Everything here blocks and belongs on a thread that may.
+//! It keeps no list of files in memory: what is there is what the directory says. When to spill, what to deliver
+//! first, how much may lie here and what became of each event is the business of whoever calls.
+//!
+//! # The directory
+//!
+//! | name | is |
+//! |---|---|
+//! | `<uuid>.pb` | a spill file; the name is its identity. Other names ending in `.pb` are read too |
+//! | `.<uuid>.tmp` | a spill file being written |
+//! | `.lock` | locked (`flock`) by the one process that works here, and holding its process id |
+//! | `quarantine/` | damaged bytes and unreadable files, see [`quarantine`] |
+//!
+//! Directories have mode 0700, files 0600. In the directory no symbolic link is followed, and nothing but the above is
+//! touched.
+//!
+//! # A spill file
+//!
+//! One plain `rodent.EventBatch`, which any protobuf library reads:
+//!
+//! ```text
+//! events (1)            entry  entry  entry …     raw bytes as they were emitted
+//! batch_timestamp (2)   when the batch was put together
+//! batch_id (3)          the UUID of the file's name
+//! seal (100)            BatchSeal: crc32c of every byte before this field, counts, whole, schema fingerprint
+//! ```
+//!
+//! The seal is always the last field and the id the one before it, so that the end of a file tells what is in it. Files
+//! without a seal, as the earlier agent left them, are read just so; their fields may stand in any order.
+//!
+//! # Pieces
+//!
+//! A file is sent in pieces, cut after [`format::PIECE_EVENTS`] events or before [`format::PIECE_BYTES`] bytes. These
+//! numbers are part of the format: where the cuts are, and with them the identities
+//! `UUIDv5(namespace = id of the file, name = place of the piece in decimal)`, depends on the bytes of the file alone.
+//! A file sealed as `whole` is one batch that Toggle may have seen: it is sent as it is, under its own id.
+//!
+//! # Invariants
+//!
+//! 1. A name ending in `.pb` is given to a file after all its bytes are on stable storage. There are no half files.
+//! 2. [`Spool::write`] returns `Ok` after the name too is on stable storage; when it returns an error there is no file.
+//! 3. A file is never changed. It is removed as a whole, or moved to the quarantine as a whole.
+//! 4. Damaged bytes are in the quarantine, on stable storage, before their file is removed.
+//! 5. Reading never fails because of what is in a file. Every byte of it is a delivered event, a field of the batch,
+//!    or counted as damaged.
+//!
+//! # What survives what
+//!
+//! | crash or power loss | then |
+//! |---|---|
+//! | while the temporary file is written or synced, before the rename | no spill file; the next start removes the rest. It was never accounted as on disk, not even if it is complete |
+//! | between rename and the sync of the directory | a complete spill file, or none |
+//! | after `write` has returned | a complete spill file |
+//! | while a file is being removed | the file, complete, or none; what is read again repeats its ids |
+//! | while damaged bytes are set aside | the file is still there; the same bytes go to the same name again |
+//!
+//! | damage | costs |
+//! |---|---|
+//! | the file ends too early | the event at its end |
+//! | changed bytes | the events they are in, if it can be told: by the checksum that something changed, by decoding where |
+//! | a torn or lost seal | nothing; each event must then decode as one |
+
+mod disk;
+mod error;
+pub(crate) mod format;
+mod name;
+mod quarantine;
+mod reader;
+mod scan;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use uuid::Uuid;
+
+pub(crate) use error::{SpoolError, SpoolErrorKind};
+pub(crate) use name::FileName;
+pub(crate) use reader::{Damage, Piece, Reader};
+pub(crate) use write::NewFile;
+
+use disk::Disk;
+use reader::Opened;
+use scan::{Found, Trust};
+use storage::{EntryKind, Lock, LockGuard, Storage};
+
+/// The name of the lock file.
+const LOCK: &str = ".lock";
+
+/// The directory of spill files, ours alone as long as this lives.
+pub(crate) struct Spool {
+    dir: PathBuf,
+    storage: Arc<dyn Storage>,
+    lock: Mutex<Box<dyn LockGuard>>,
+    concerns: Vec<String>,
+}
+
+/// What is known of a spill file without reading its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SpoolFile {
+    /// Its name in the directory.
+    pub(crate) name: FileName,
+    /// Its identity, from which those of its pieces follow.
+    pub(crate) id: Uuid,
+    /// Its length.
+    pub(crate) bytes: u64,
+    /// How many events it holds, those that turn out to be damaged among them.
+    pub(crate) events: u32,
+    /// It is one batch, sent under the file's own id.
+    pub(crate) whole: bool,
+    /// It has a seal.
+    pub(crate) sealed: bool,
+    /// When the batch was put together, in milliseconds since the Unix epoch.
+    pub(crate) timestamp_ms: i64,
+    /// How many of the events are of each level, by the level's number on the wire. Empty without a seal.
+    pub(crate) levels: Vec<(i32, u32)>,
+}
+
+/// How much lies in the spool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Spill files.
+    pub(crate) files: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// Bytes in the quarantine.
+    pub(crate) quarantine_bytes: u64,
+}
+
+impl Spool {
+    /// Makes the directory if need be, takes its lock, and removes what earlier crashes left unfinished.
+    pub(crate) fn open(dir: &Path) -> Result<Self, SpoolError> {
+        Self::open_on(Arc::new(Disk), dir)
+    }
+
+    fn open_on(storage: Arc<dyn Storage>, dir: &Path) -> Result<Self, SpoolError> {
+        let lock = take_lock(storage.as_ref(), dir)?;
+        let concerns = storage.concerns(dir);
+        for concern in &concerns {
+            tracing::warn!("{concern}");
+        }
+        let spool = Self { dir: dir.to_owned(), storage, lock: Mutex::new(lock), concerns };
+        spool.remove_unfinished(dir)?;
+        let quarantine = dir.join(quarantine::FOLDER);
+        if spool.storage.metadata(&quarantine).is_ok_and(|there| there.kind == EntryKind::Dir) {
+            spool.remove_unfinished(&quarantine)?;
+        }
+        Ok(spool)
+    }
+
+    /// What an operator should know of the place of the spool: it is on a tmpfs, others may write to it, and so on.
+    pub(crate) fn concerns(&self) -> &[String] {
+        &self.concerns
+    }
+
+    /// The spill files, oldest first: by the time in a UUIDv7 name, by the time of the last change with other names,
+    /// and by name where that is the same.
+    pub(crate) fn list(&self) -> Result<Vec<FileName>, SpoolError> {
+        self.keep_lock()?;
+        let entries = self
+            .storage
+            .list(&self.dir)
+            .map_err(|error| SpoolError::new("list the spool directory", &self.dir, error))?;
+        let mut files: Vec<(i64, FileName)> = entries
+            .into_iter()
+            .filter(|(_, metadata)| metadata.kind == EntryKind::File)
+            .filter_map(|(name, metadata)| Some((FileName::parse(&name)?, metadata)))
+            .map(|(name, metadata)| (name.time_ms().unwrap_or(metadata.modified_ms), name))
+            .collect();
+        files.sort_unstable();
+        Ok(files.into_iter().map(|(_, name)| name).collect())
+    }
+
+    /// What is known of a file. Reads the end of a sealed file and all of any other.
+    pub(crate) fn inspect(&self, name: &FileName) -> Result<SpoolFile, SpoolError> {
+        let path = self.path_of(name);
+        self.inspect_at(name, &path).map_err(|error| SpoolError::of_file("read the spill file", &path, error))
+    }
+
+    fn inspect_at(&self, name: &FileName, path: &Path) -> io::Result<SpoolFile> {
+        let modified_ms = self.storage.metadata(path)?.modified_ms;
+        let mut file = self.storage.open(path)?;
+        let bytes = file.size()?;
+        let mut about = SpoolFile {
+            name: name.clone(),
+            id: name.id(),
+            bytes,
+            events: 0,
+            whole: false,
+            sealed: false,
+            timestamp_ms: 0,
+            levels: Vec::new(),
+        };
+        if let Some(tail) = format::Tail::find(file.as_mut(), bytes)? {
+            about.events = tail.seal.events;
+            about.whole = tail.seal.whole && bytes <= format::WHOLE_BYTES;
+            about.sealed = true;
+            about.timestamp_ms = tail.timestamp_ms;
+            about.levels = tail.seal.levels.iter().map(|count| (count.level, count.events)).collect();
+        } else {
+            let Opened { mut scanner, .. } = Opened::new(file)?;
+            while let Some(found) = scanner.next()? {
+                about.events = about.events.saturating_add(match found {
+                    Found::Event(_) => 1,
+                    Found::Damage(span) => span.events,
+                });
+            }
+            about.timestamp_ms = scanner.timestamp_ms().unwrap_or(0);
+        }
+        if about.timestamp_ms <= 0 {
+            about.timestamp_ms = name.time_ms().unwrap_or(modified_ms);
+        }
+        Ok(about)
+    }
+
+    /// Removes a file whose events are all delivered or in the quarantine. It may be gone already.
+    pub(crate) fn remove(&self, file: &SpoolFile) -> Result<(), SpoolError> {
+        let path = self.path_of(&file.name);
+        match self.storage.remove(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result.map_err(|error| SpoolError::new("remove the spill file", &path, error))?,
+        }
+        if let Err(error) = self.storage.sync_dir(&self.dir) {
+            // At worst a power loss brings it back, and Toggle sees ids that it knows.
+            tracing::debug!(path = %path.display(), %error, "the removal of a spill file is not on stable storage yet");
+        }
+        Ok(())
+    }
+
+    /// How much lies here now.
+    pub(crate) fn usage(&self) -> Result<Usage, SpoolError> {
+        let failed = |error| SpoolError::new("list the spool directory", &self.dir, error);
+        let mut usage = Usage::default();
+        for (name, metadata) in self.storage.list(&self.dir).map_err(failed)? {
+            if metadata.kind == EntryKind::File && FileName::parse(&name).is_some() {
+                usage.files += 1;
+                usage.bytes += metadata.len;
+            } else if metadata.kind == EntryKind::Dir && name == quarantine::FOLDER {
+                let aside = self.storage.list(&self.dir.join(name)).map_err(failed)?;
+                usage.quarantine_bytes = aside.iter().map(|(_, metadata)| metadata.len).sum();
+            }
+        }
+        Ok(usage)
+    }
+
+    fn path_of(&self, name: &FileName) -> PathBuf {
+        self.dir.join(name.as_os_str())
+    }
+
+    /// Makes sure that the directory is there and the lock still keeps others out; takes it again if the directory or
+    /// the lock file was removed or replaced.
+    fn keep_lock(&self) -> Result<(), SpoolError> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_current().unwrap_or(false) {
+            return Ok(());
+        }
+        *lock = take_lock(self.storage.as_ref(), &self.dir)?;
+        tracing::warn!(dir = %self.dir.display(), "the spool directory or its lock was removed, and was made again");
+        Ok(())
+    }
+
+    fn remove_unfinished(&self, dir: &Path) -> Result<(), SpoolError> {
+        let failed = |error| SpoolError::new("clear unfinished files out of", dir, error);
+        for (name, metadata) in self.storage.list(dir).map_err(failed)? {
+            let bytes = name.as_encoded_bytes();
+            if metadata.kind == EntryKind::Dir || !bytes.starts_with(b".") || !bytes.ends_with(b".tmp") {
+                continue;
+            }
+            let path = dir.join(&name);
+            tracing::warn!(
+                path = %path.display(),
+                bytes = metadata.len,
+                "removing a file that an earlier process did not finish writing"
+            );
+            self.storage
+                .remove(&path)
+                .map_err(|error| SpoolError::new("remove the unfinished file", &path, error))?;
+        }
+        Ok(())
+    }
+}
+
+fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn LockGuard>, SpoolError> {
+    storage.create_dir(dir).map_err(|error| SpoolError::new("make the spool directory", dir, error))?;
+    let path = dir.join(LOCK);
+    let lock = storage
+        .lock(&path, &std::process::id().to_string())
+        .map_err(|error| SpoolError::new("lock the spool directory through", &path, error))?;
+    match lock {
+        Lock::Held(guard) => Ok(guard),
+        Lock::InUse(holder) => Err(SpoolError::in_use(dir, &holder)),
+    }
+}

@@ -1,0 +1,231 @@
+//! The real file system, through std and, where std has no word for it, rustix.
+//!
+//! Owns the flags, modes and locks of the spool's files. Nothing here knows what is in them.
+
+use std::{
+    ffi::OsString,
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::OFlags;
+
+use super::storage::{EntryKind, Lock, LockGuard, Metadata, ReadFile, Storage, WriteFile};
+
+/// Only the agent's user looks into the spool: events name users and addresses.
+const DIR_MODE: u32 = 0o700;
+/// See [`DIR_MODE`].
+const FILE_MODE: u32 = 0o600;
+/// A lock file that is replaced between opening and locking it is opened again. More than a few times in a row is no
+/// accident but somebody who does it on purpose.
+const LOCK_ATTEMPTS: u32 = 8;
+/// A process id and a line end fit several times over; whatever else stands in a lock file is not read.
+const NOTE_BYTES: u64 = 64;
+
+/// The file system of the machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Disk;
+
+impl Storage for Disk {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let missing: Vec<&Path> =
+            dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+        DirBuilder::new().recursive(true).mode(DIR_MODE).create(dir)?;
+        // A new directory is on stable storage once the one it stands in is.
+        for parent in missing.iter().rev().filter_map(|dir| dir.parent()) {
+            self.sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+        }
+        Ok(())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        let file = options(OFlags::NOFOLLOW).write(true).create_new(true).mode(FILE_MODE).open(path)?;
+        Ok(Box::new(file))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        // Without NONBLOCK, opening a named pipe would wait for its writer for ever.
+        let file = options(OFlags::NOFOLLOW | OFlags::NONBLOCK).read(true).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok(Box::new(file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        match options(OFlags::DIRECTORY).read(true).open(dir)?.sync_all() {
+            // Some network and FUSE file systems cannot sync a directory; there is nothing better to do on them.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
+            {
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<(OsString, Metadata)>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            match entry.metadata() {
+                Ok(metadata) => entries.push((entry.file_name(), describe(&metadata))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        fs::symlink_metadata(path).map(|metadata| describe(&metadata))
+    }
+
+    fn lock(&self, path: &Path, note: &str) -> io::Result<Lock> {
+        for _ in 0..LOCK_ATTEMPTS {
+            let mut file = options(OFlags::NOFOLLOW | OFlags::NONBLOCK)
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(FILE_MODE)
+                .open(path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let mut note = String::new();
+                    // Without the note the lock is just as taken.
+                    let _ = file.take(NOTE_BYTES).read_to_string(&mut note);
+                    return Ok(Lock::InUse(note.trim().to_owned()));
+                }
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                    tracing::warn!(
+                        path = %path.display(),
+                        "the file system has no locks: nothing keeps a second process out of the spool"
+                    );
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            let guard = FileLock { path: path.to_owned(), file };
+            // Whoever removed the file between our opening and locking it left us a lock that nobody sees.
+            if guard.is_current()? {
+                let mut file = &guard.file;
+                let noted = file
+                    .set_len(0)
+                    .and_then(|()| file.seek(SeekFrom::Start(0)))
+                    .and_then(|_| writeln!(file, "{note}"));
+                if let Err(error) = noted {
+                    // A full disk must not keep the process from starting.
+                    tracing::warn!(path = %path.display(), %error, "the lock is taken but cannot name its holder");
+                }
+                return Ok(Lock::Held(Box::new(guard)));
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, "the lock file is replaced again and again"))
+    }
+
+    fn concerns(&self, dir: &Path) -> Vec<String> {
+        let mut concerns = Vec::new();
+        let path = dir.display();
+        if let Some(kind) = volatile_or_remote(dir) {
+            concerns.push(format!(
+                "the spool directory {path} is on {kind}; put it on a local disk to keep events over a reboot or a network failure"
+            ));
+        }
+        if let Ok(metadata) = fs::metadata(dir) {
+            let ours = rustix::process::geteuid().as_raw();
+            if metadata.uid() != ours {
+                let owner = metadata.uid();
+                concerns.push(format!(
+                    "the spool directory {path} belongs to user {owner}, not to {ours} which this process runs as; chown it"
+                ));
+            }
+            let mode = metadata.mode() & 0o7777;
+            if mode & 0o022 != 0 {
+                concerns.push(format!(
+                    "the spool directory {path} can be written by other users (mode {mode:04o}); chmod it to 0700"
+                ));
+            }
+        }
+        concerns
+    }
+}
+
+impl ReadFile for File {
+    fn size(&self) -> io::Result<u64> {
+        self.metadata().map(|metadata| metadata.len())
+    }
+}
+
+impl WriteFile for File {
+    fn sync(&mut self) -> io::Result<()> {
+        // The length of a new file is data in this sense; its times are not worth a second journal entry.
+        self.sync_data()
+    }
+}
+
+struct FileLock {
+    path: PathBuf,
+    file: File,
+}
+
+impl LockGuard for FileLock {
+    fn is_current(&self) -> io::Result<bool> {
+        let held = self.file.metadata()?;
+        match fs::symlink_metadata(&self.path) {
+            Ok(there) => Ok(there.dev() == held.dev() && there.ino() == held.ino()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn options(flags: OFlags) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    // The bits of the flags are the same set in both types.
+    options.custom_flags(flags.bits().cast_signed());
+    options
+}
+
+fn describe(metadata: &fs::Metadata) -> Metadata {
+    let kind = if metadata.is_file() {
+        EntryKind::File
+    } else if metadata.is_dir() {
+        EntryKind::Dir
+    } else {
+        EntryKind::Other
+    };
+    let modified_ms = metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000);
+    Metadata { kind, len: metadata.len(), modified_ms }
+}
+
+/// The numbers by which Linux tells file systems apart (linux/magic.h), of those that lose files at reboot or with the
+/// network.
+#[cfg(target_os = "linux")]
+fn volatile_or_remote(dir: &Path) -> Option<&'static str> {
+    // The type of the field differs between architectures; the numbers are 32 bits wide.
+    match rustix::fs::statfs(dir).ok()?.f_type as u64 & 0xffff_ffff {
+        0x0102_1994 => Some("a tmpfs, which forgets everything at reboot"),
+        0x8584_58f6 => Some("a ramfs, which forgets everything at reboot"),
+        0x0000_6969 => Some("NFS, a network file system"),
+        0xff53_4d42 | 0xfe53_4d42 | 0x0000_517b => Some("SMB, a network file system"),
+        0x0102_1997 => Some("9p, a network file system"),
+        0x00c3_6400 => Some("Ceph, a network file system"),
+        _ => None,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn volatile_or_remote(_: &Path) -> Option<&'static str> {
+    None
+}

@@ -1,0 +1,136 @@
+//! What can go wrong with the spool, as far as it decides what happens next.
+
+use std::{error::Error, fmt, io, path::Path, path::PathBuf};
+
+/// What a failure of the spool means for whoever called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum SpoolErrorKind {
+    /// Another process, or another handle of this one, works on the directory.
+    InUse,
+    /// There is no room: disk, quota or file size limit. It may work again once there is.
+    Full,
+    /// The spill file is no longer there.
+    Missing,
+    /// This one spill file cannot be read; the others may well be.
+    Unreadable,
+    /// The directory does not do what a directory must: permission, removed, read-only, a failing disk.
+    Broken,
+}
+
+/// The spool could not do what was asked of it.
+#[derive(Debug)]
+pub(crate) struct SpoolError {
+    kind: SpoolErrorKind,
+    what: String,
+    path: PathBuf,
+    source: Option<io::Error>,
+}
+
+impl SpoolError {
+    /// `doing` completes the sentence "cannot …", for example "write the spill file".
+    pub(super) fn new(doing: &str, path: &Path, source: io::Error) -> Self {
+        let kind = if is_no_room(&source) { SpoolErrorKind::Full } else { SpoolErrorKind::Broken };
+        Self { kind, what: doing.to_owned(), path: path.to_owned(), source: Some(source) }
+    }
+
+    /// A failure that concerns one spill file, not the directory.
+    pub(super) fn of_file(doing: &str, path: &Path, source: io::Error) -> Self {
+        let kind = match source.kind() {
+            io::ErrorKind::NotFound => SpoolErrorKind::Missing,
+            _ => SpoolErrorKind::Unreadable,
+        };
+        Self { kind, what: doing.to_owned(), path: path.to_owned(), source: Some(source) }
+    }
+
+    /// `holder` is what the holder of the lock wrote into it: its process id.
+    pub(super) fn in_use(dir: &Path, holder: &str) -> Self {
+        let what = match holder.parse::<u32>() {
+            Ok(pid) if pid == std::process::id() => format!("this process (pid {pid}) under another handle"),
+            Ok(pid) => format!("process {pid}"),
+            Err(_) => "another process".to_owned(),
+        };
+        Self { kind: SpoolErrorKind::InUse, what, path: dir.to_owned(), source: None }
+    }
+
+    /// What kind of failure it was.
+    pub(crate) fn kind(&self) -> SpoolErrorKind {
+        self.kind
+    }
+
+    /// The file or directory it happened to.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the cause is that something is not there.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+fn is_no_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+impl fmt::Display for SpoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        if self.kind == SpoolErrorKind::InUse {
+            let holder = &self.what;
+            return write!(
+                f,
+                "the spool directory {path} is in use by {holder}: stop it, or give each process a directory of its own"
+            );
+        }
+        write!(f, "cannot {} {path}", self.what)?;
+        if let Some(source) = &self.source {
+            write!(f, ": {source}")?;
+        }
+        f.write_str(match self.kind {
+            SpoolErrorKind::InUse => "",
+            SpoolErrorKind::Full => "; free some disk space, or raise the quota or the file size limit",
+            SpoolErrorKind::Missing => "; somebody removed it, its events can no longer be delivered",
+            SpoolErrorKind::Unreadable => {
+                "; check its permissions and the disk, other spill files are not concerned"
+            }
+            SpoolErrorKind::Broken => {
+                "; check that the directory exists, belongs to this user, is writable, and that the disk is healthy"
+            }
+        })
+    }
+}
+
+impl Error for SpoolError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_says_what_happened_to_what_and_what_to_do() {
+        let path = Path::new("/spool/x.pb");
+        let full = SpoolError::new("write the spill file", path, io::ErrorKind::StorageFull.into());
+        assert_eq!(full.kind(), SpoolErrorKind::Full);
+        assert!(full.to_string().starts_with("cannot write the spill file /spool/x.pb: "));
+        assert!(
+            full.to_string().ends_with("free some disk space, or raise the quota or the file size limit")
+        );
+
+        let gone = SpoolError::of_file("read the spill file", path, io::ErrorKind::NotFound.into());
+        assert_eq!(gone.kind(), SpoolErrorKind::Missing);
+        assert!(gone.source().is_some());
+
+        let held = SpoolError::in_use(Path::new("/spool"), "77");
+        assert_eq!(
+            held.to_string(),
+            "the spool directory /spool is in use by process 77: stop it, or give each process a directory of its own"
+        );
+        let ours = SpoolError::in_use(Path::new("/spool"), &std::process::id().to_string());
+        assert!(ours.to_string().contains("this process"));
+    }
+}

@@ -1,0 +1,177 @@
+//! The bytes of a spill file: its limits, its end, and how the end is found again.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use crc_fast::{CrcAlgorithm, Digest};
+use prost::Message;
+use uuid::Uuid;
+
+use super::storage::ReadFile;
+use crate::proto::{BatchSeal, EventBatch, LevelCount};
+
+/// Events in a piece. Part of the format: the cuts decide the identities, so that they must not follow configuration.
+/// At 500 the cost of a call to Toggle is spread thin enough; larger pieces gain little and repeat more after a failure.
+pub(crate) const PIECE_EVENTS: u32 = 500;
+
+/// Bytes of events in a piece, unless one event alone is larger. Part of the format. A quarter of the 4 MiB that gRPC
+/// servers accept by default.
+pub(crate) const PIECE_BYTES: usize = 1 << 20;
+
+/// A file that is larger than this is cut although its seal says that it is one batch. Part of the format. Four times
+/// what gRPC servers accept by default, so no batch of that size was ever accepted, and one piece must fit in memory.
+pub(crate) const WHOLE_BYTES: u64 = 16 << 20;
+
+/// The longest event that is believed without a checksum: what gRPC servers accept by default, so that a longer one
+/// could not be delivered anyhow. It also bounds what a broken length makes us read ahead.
+pub(super) const EVENT_BYTES: u64 = 4 << 20;
+
+/// How much of the end of a file is searched for its seal. A seal with a count for every level takes some 100 bytes;
+/// the rest leaves room for fields to come.
+const TAIL_BYTES: u64 = 4 << 10;
+
+/// Bytes read at once. Large enough that the system call costs nothing beside the bytes, small enough for any cache.
+pub(super) const CHUNK: usize = 64 << 10;
+
+/// The tag of an `events` entry: field 1, length-delimited. `batch_timestamp` is field 2, varint, `batch_id` field 3,
+/// length-delimited, and the seal field 100, length-delimited, whose tag takes two bytes.
+pub(super) const ENTRY_TAG: u8 = 0x0A;
+const TIMESTAMP_TAG: u8 = 0x10;
+const ID_HEAD: [u8; 2] = [0x1A, UUID_LEN as u8];
+const SEAL_TAG: [u8; 2] = [0xA2, 0x06];
+
+/// The length of a UUID in its usual spelling.
+const UUID_LEN: usize = 36;
+
+/// The identity of the piece at this place of a file: the UUIDv5 (RFC 9562) of the place in decimal digits, in the
+/// namespace of the file's own identity. Anybody can compute it again.
+pub(crate) fn piece_id(file: Uuid, index: u32) -> Uuid {
+    Uuid::new_v5(&file, index.to_string().as_bytes())
+}
+
+/// A running CRC-32C (Castagnoli).
+pub(super) struct Crc(Digest);
+
+impl Crc {
+    pub(super) fn new() -> Self {
+        Self(Digest::new(CrcAlgorithm::Crc32Iscsi))
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(super) fn value(&self) -> u32 {
+        // A 32 bit sum comes in the lower half.
+        self.0.finalize() as u32
+    }
+
+    /// The sum of the first `len` bytes of a file, or of all there are if it is shorter.
+    pub(super) fn of_file(file: &mut dyn ReadFile, len: u64) -> io::Result<u32> {
+        let mut crc = Self::new();
+        let mut chunk = vec![0; CHUNK];
+        file.seek(SeekFrom::Start(0))?;
+        let mut input = file.take(len);
+        loop {
+            match input.read(&mut chunk) {
+                Ok(0) => return Ok(crc.value()),
+                Ok(read) => crc.update(&chunk[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// `batch_timestamp` and `batch_id`: what follows the events.
+pub(super) fn encode_trailer(timestamp_ms: i64, id: Uuid) -> Vec<u8> {
+    EventBatch { batch_timestamp: timestamp_ms, batch_id: id.to_string(), ..EventBatch::default() }
+        .encode_to_vec()
+}
+
+/// The seal as the last field of the file.
+pub(super) fn encode_seal(seal: BatchSeal) -> Vec<u8> {
+    EventBatch { seal: Some(seal), ..EventBatch::default() }.encode_to_vec()
+}
+
+/// Counts by level as the seal has them.
+pub(super) fn level_counts(levels: &[(i32, u32)]) -> Vec<LevelCount> {
+    levels.iter().map(|&(level, events)| LevelCount { level, events }).collect()
+}
+
+/// The end of a file as the writer of this module leaves it: timestamp, id and seal, in that order and nothing behind.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tail {
+    /// Where the events end.
+    pub(super) body_end: u64,
+    /// Where the tag of the seal stands: the checksum is over all bytes before it.
+    pub(super) seal_start: u64,
+    pub(super) timestamp_ms: i64,
+    pub(super) seal: BatchSeal,
+}
+
+impl Tail {
+    /// Looks for it at the end of the file, without reading the rest. `None` for a file that another writer left, or
+    /// whose end is damaged.
+    pub(super) fn find(file: &mut dyn ReadFile, len: u64) -> io::Result<Option<Self>> {
+        let begin = len.saturating_sub(TAIL_BYTES);
+        let mut bytes = Vec::with_capacity(TAIL_BYTES as usize);
+        file.seek(SeekFrom::Start(begin))?;
+        file.take(len - begin).read_to_end(&mut bytes)?;
+        Ok(Self::parse(&bytes, begin))
+    }
+
+    /// `bytes` are the last ones of the file and begin at `begin`.
+    fn parse(bytes: &[u8], begin: u64) -> Option<Self> {
+        // From the back: seals are short, and bytes that merely look like one are likelier in a long stretch.
+        let ends = (0..bytes.len().saturating_sub(SEAL_TAG.len())).rev();
+        ends.filter(|&at| bytes[at..].starts_with(&SEAL_TAG)).find_map(|at| Self::parse_at(bytes, begin, at))
+    }
+
+    fn parse_at(bytes: &[u8], begin: u64, at: usize) -> Option<Self> {
+        let field = &bytes[at + SEAL_TAG.len()..];
+        let (len, head) = varint(field)?;
+        if len != (field.len() - head) as u64 {
+            return None;
+        }
+        let seal = BatchSeal::decode(&field[head..]).ok()?;
+        let id_start = at.checked_sub(ID_HEAD.len() + UUID_LEN)?;
+        // The id itself may be damaged like any other byte; the seal then says so.
+        bytes[id_start..at].strip_prefix(&ID_HEAD)?;
+        let (timestamp_start, timestamp_ms) = timestamp_before(&bytes[..id_start]).unwrap_or((id_start, 0));
+        let body_end = begin + timestamp_start as u64;
+        // No event is shorter than its tag and its length.
+        (u64::from(seal.events) <= body_end / 2).then_some(Self {
+            body_end,
+            seal_start: begin + at as u64,
+            timestamp_ms,
+            seal,
+        })
+    }
+}
+
+/// Reads a `batch_timestamp` field that ends where the bytes end. Returns where it begins and what it says.
+fn timestamp_before(bytes: &[u8]) -> Option<(usize, i64)> {
+    let last = bytes.len().checked_sub(1)?;
+    // All bytes of a varint but the last have the top bit, and the tag before it has not.
+    let more = bytes[..last].iter().rev().take_while(|byte| **byte & 0x80 != 0).count();
+    let tag = (last - more).checked_sub(1)?;
+    let (value, len) = varint(&bytes[tag + 1..])?;
+    (bytes[tag] == TIMESTAMP_TAG && tag + 1 + len == bytes.len()).then_some((tag, value.cast_signed()))
+}
+
+/// The varint at the start of these bytes, and how many of them it takes. `None` when it is cut off or too long.
+pub(super) fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut value = 0_u64;
+    for (place, byte) in bytes.iter().take(10).enumerate() {
+        let bits = u64::from(byte & 0x7f);
+        // The tenth byte has room for one bit.
+        if place == 9 && bits > 1 {
+            return None;
+        }
+        value |= bits << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some((value, place + 1));
+        }
+    }
+    None
+}

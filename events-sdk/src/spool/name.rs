@@ -1,0 +1,105 @@
+//! The names of spill files: which are ours to read, in which order, and which identity each one gives.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    path::Path,
+};
+
+use uuid::Uuid;
+
+/// The ending of a spill file.
+const ENDING: &str = ".pb";
+
+/// The namespace of identities for files that are not named by a UUID: `id = UUIDv5(NAMESPACE, file name)`.
+const NAMESPACE: Uuid = Uuid::from_u128(0x8d3c_6f0e_52a9_4b7e_9c41_f20b_7a65_13d8);
+
+/// The name of a spill file in the spool directory: one part of a path, ending in `.pb`, not hidden.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FileName(OsString);
+
+impl FileName {
+    /// The name under which a file of this identity is written.
+    pub(super) fn of(id: Uuid) -> Self {
+        Self(format!("{id}{ENDING}").into())
+    }
+
+    /// `None` unless it is the name of a spill file. What passes can be joined to a directory and stays in it.
+    pub(crate) fn parse(name: &OsStr) -> Option<Self> {
+        let bytes = name.as_encoded_bytes();
+        let is_one_part = Path::new(name).file_name() == Some(name);
+        let is_ours = is_one_part && bytes.ends_with(ENDING.as_bytes()) && !bytes.starts_with(b".");
+        is_ours.then(|| Self(name.to_owned()))
+    }
+
+    /// The name as the file system has it.
+    pub(crate) fn as_os_str(&self) -> &OsStr {
+        &self.0
+    }
+
+    /// The identity that the file gives to what it holds.
+    ///
+    /// Only the usual spelling of a UUID counts as one. Two spellings of one UUID are two files, and two files must
+    /// never share an identity: Toggle would take the second for a repeat of the first.
+    pub(crate) fn id(&self) -> Uuid {
+        self.uuid().unwrap_or_else(|| Uuid::new_v5(&NAMESPACE, self.0.as_encoded_bytes()))
+    }
+
+    /// When the file was begun according to its name, in milliseconds since the Unix epoch, if it is named by a UUIDv7.
+    pub(super) fn time_ms(&self) -> Option<i64> {
+        let id = self.uuid().filter(|id| id.get_version_num() == 7)?;
+        i64::try_from(id.as_u128() >> 80).ok()
+    }
+
+    fn uuid(&self) -> Option<Uuid> {
+        let stem = self.0.to_str()?.strip_suffix(ENDING)?;
+        let id = Uuid::try_parse(stem).ok()?;
+        let mut usual = Uuid::encode_buffer();
+        (id.hyphenated().encode_lower(&mut usual) == stem).then_some(id)
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> FileName {
+        FileName::parse(OsStr::new(text)).unwrap()
+    }
+
+    #[test]
+    fn only_plain_names_that_end_in_pb_are_spill_files() {
+        for bad in
+            ["", ".pb", ".x.pb", "x", "x.pb.damaged", "../x.pb", "a/x.pb", "/x.pb", "x.pb/", "..", "x.PB"]
+        {
+            assert_eq!(FileName::parse(OsStr::new(bad)), None, "{bad:?}");
+        }
+        assert_eq!(name("backup of monday.pb").to_string(), "backup of monday.pb");
+    }
+
+    #[test]
+    fn a_uuid_name_is_the_identity_and_any_other_name_yields_a_lasting_one() {
+        let id = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
+        assert_eq!(FileName::of(id).id(), id);
+        assert_eq!(FileName::of(id).time_ms(), Some(0x0190_0000_0000));
+
+        let other = name("events.pb");
+        assert_eq!(other.id(), Uuid::new_v5(&NAMESPACE, b"events.pb"));
+        assert_eq!(other.time_ms(), None);
+    }
+
+    #[test]
+    fn other_spellings_of_a_uuid_are_other_identities() {
+        let usual = "01900000-0000-7000-8000-0000000000ab";
+        let ids = [usual, "01900000-0000-7000-8000-0000000000AB", "019000000000700080000000000000ab"]
+            .map(|stem| name(&format!("{stem}.pb")).id());
+        assert_eq!(ids[0].to_string(), usual);
+        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
+    }
+}

@@ -1,0 +1,215 @@
+//! Sets aside what cannot be delivered, so that nothing is deleted that somebody might still want to look at.
+//!
+//! It lies in the folder `quarantine` of the spool: `<spill file>.<crc32c>.damaged` holds damaged bytes one place after
+//! the other, or a whole file that could not be read, and the same name with `.txt` says where they were and why.
+
+use std::{
+    ffi::OsString,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    FileName, Spool, SpoolError, SpoolFile,
+    format::Crc,
+    reader::{Damage, Opened},
+    scan::{Found, Span},
+    storage::{EntryKind, ReadFile, WriteFile},
+};
+
+/// The folder in the spool directory.
+pub(super) const FOLDER: &str = "quarantine";
+
+/// How many damaged places are described one by one. More than a screen full helps nobody; the bytes are kept all the
+/// same.
+const DESCRIBED_SPANS: u64 = 100;
+
+/// How many unreadable files of one name are kept apart. They are moved by hand or never.
+const SAME_NAMES: u32 = 1000;
+
+impl Spool {
+    /// Copies what [`read`](Self::read) could not deliver of a file to the quarantine, durably. `None` if nothing was
+    /// damaged.
+    ///
+    /// The file itself stays: it is removed once its pieces are delivered. After a crash in between, the same bytes go
+    /// to the same name again.
+    pub(crate) fn quarantine(&self, file: &SpoolFile) -> Result<Option<Damage>, SpoolError> {
+        let path = self.path_of(&file.name);
+        let of_file = |error| SpoolError::of_file("read the spill file", &path, error);
+        let mut scan = self.storage.open(&path).and_then(Opened::new).map_err(of_file)?.scanner;
+        let mut source = self.storage.open(&path).map_err(of_file)?;
+        let (mut damage, mut found, mut report) = (None, 0_u32, String::new());
+        let mut copy: Option<Copy> = None;
+        while let Some(item) = scan.next().map_err(of_file)? {
+            match item {
+                Found::Event(_) => found = found.saturating_add(1),
+                Found::Damage(span) => {
+                    Damage::add(&mut damage, span);
+                    describe(&mut report, damage.as_ref(), span);
+                    let copy = match &mut copy {
+                        Some(copy) => copy,
+                        None => copy.insert(Copy::begin(self, &file.name)?),
+                    };
+                    copy.add(source.as_mut(), span).inspect_err(|_| copy.abandon(self))?;
+                }
+            }
+        }
+        let Some(damage) = Damage::settle(damage, file.events, found) else { return Ok(None) };
+        if let Some(mut copy) = copy {
+            let report = format!(
+                "Damaged bytes of the spill file {}, set aside because they could not be delivered.\n\
+                 {} bytes in {} places, {} events as far as can be known; {found} events were delivered.\n\n\
+                 place in the file, bytes, what is wrong:\n{report}",
+                file.name, damage.bytes, damage.spans, damage.events,
+            );
+            copy.finish(self, &report).inspect_err(|_| copy.abandon(self))?;
+        }
+        Ok(Some(damage))
+    }
+
+    /// Moves a whole file to the quarantine, because it cannot be read at all.
+    pub(crate) fn quarantine_file(&self, name: &FileName, reason: &str) -> Result<(), SpoolError> {
+        let folder = self.quarantine_folder()?;
+        let path = self.path_of(name);
+        let failed = |error| SpoolError::new("set aside the spill file", &path, error);
+        for number in 0..SAME_NAMES {
+            let target = folder.join(with_ending(name, &format!(".{number}.damaged")));
+            match self.storage.metadata(&target) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+                Ok(_) => continue,
+            }
+            // The reason first: a file without one is worse than a reason without a file.
+            let report = format!("The spill file {name}, set aside because it could not be read: {reason}\n");
+            let (text, temp) = (described_by(&target), folder.join(format!(".{name}.txt.tmp")));
+            self.write_text(&temp, &text, &report).map_err(failed)?;
+            let moved = self.storage.rename(&path, &target);
+            if let Err(error) = moved {
+                let _ = self.storage.remove(&text);
+                return Err(failed(error));
+            }
+            self.storage.sync_dir(&folder).map_err(failed)?;
+            return self.storage.sync_dir(&self.dir).map_err(failed);
+        }
+        Err(failed(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "too many files of this name in the quarantine",
+        )))
+    }
+
+    fn quarantine_folder(&self) -> Result<PathBuf, SpoolError> {
+        self.keep_lock()?;
+        let folder = self.dir.join(FOLDER);
+        let made = match self.storage.metadata(&folder) {
+            Ok(metadata) if metadata.kind == EntryKind::Dir => Ok(()),
+            Ok(_) => {
+                Err(io::Error::new(io::ErrorKind::NotADirectory, "not a directory; links are not followed"))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.storage.create_dir(&folder),
+            Err(error) => Err(error),
+        };
+        made.map_err(|error| SpoolError::new("make the quarantine", &folder, error))?;
+        Ok(folder)
+    }
+
+    fn write_text(&self, temp: &Path, target: &Path, text: &str) -> io::Result<()> {
+        let mut file = self.create_temp(temp)?;
+        let written = file
+            .write_all(text.as_bytes())
+            .and_then(|()| file.sync())
+            .and_then(|()| self.storage.rename(temp, target));
+        written.inspect_err(|_| {
+            let _ = self.storage.remove(temp);
+        })
+    }
+}
+
+/// Damaged bytes on their way to the quarantine.
+struct Copy {
+    name: FileName,
+    folder: PathBuf,
+    temp: PathBuf,
+    file: Box<dyn WriteFile>,
+    crc: Crc,
+}
+
+impl Copy {
+    fn begin(spool: &Spool, name: &FileName) -> Result<Self, SpoolError> {
+        let folder = spool.quarantine_folder()?;
+        let temp = folder.join(format!(".{name}.tmp"));
+        let file = spool.create_temp(&temp).map_err(|error| failed(&temp, error))?;
+        Ok(Self { name: name.clone(), folder, temp, file, crc: Crc::new() })
+    }
+
+    fn add(&mut self, source: &mut dyn ReadFile, span: Span) -> Result<(), SpoolError> {
+        let copied = source.seek(SeekFrom::Start(span.offset)).and_then(|_| {
+            let mut tee = Tee { file: self.file.as_mut(), crc: &mut self.crc };
+            io::copy(&mut source.take(span.len), &mut tee)
+        });
+        copied.map(drop).map_err(|error| failed(&self.temp, error))
+    }
+
+    fn finish(&mut self, spool: &Spool, report: &str) -> Result<(), SpoolError> {
+        // Named by its own checksum: the same damage gives the same name, other damage never takes its place.
+        let target = self.folder.join(with_ending(&self.name, &format!(".{:08x}.damaged", self.crc.value())));
+        let text_temp = self.folder.join(format!(".{}.txt.tmp", self.name));
+        let finished = self
+            .file
+            .sync()
+            .and_then(|()| spool.write_text(&text_temp, &described_by(&target), report))
+            .and_then(|()| spool.storage.rename(&self.temp, &target))
+            .and_then(|()| spool.storage.sync_dir(&self.folder))
+            .and_then(|()| spool.storage.sync_dir(&spool.dir));
+        finished.map_err(|error| failed(&target, error))
+    }
+
+    fn abandon(&self, spool: &Spool) {
+        // The next start removes it if this does not.
+        let _ = spool.storage.remove(&self.temp);
+    }
+}
+
+/// Writes to the file and adds to its checksum.
+struct Tee<'a> {
+    file: &'a mut dyn WriteFile,
+    crc: &'a mut Crc,
+}
+
+impl Write for Tee<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.crc.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn failed(path: &Path, error: io::Error) -> SpoolError {
+    SpoolError::new("set aside the damaged bytes of a spill file as", path, error)
+}
+
+fn with_ending(name: &FileName, ending: &str) -> OsString {
+    let mut full = name.as_os_str().to_owned();
+    full.push(ending);
+    full
+}
+
+fn described_by(target: &Path) -> PathBuf {
+    let mut text = target.as_os_str().to_owned();
+    text.push(".txt");
+    text.into()
+}
+
+fn describe(report: &mut String, so_far: Option<&Damage>, span: Span) {
+    use std::fmt::Write as _;
+    let spans = so_far.map_or(0, |damage| damage.spans);
+    // Writing to a String cannot fail.
+    let _ = match spans {
+        ..=DESCRIBED_SPANS => writeln!(report, "{}\t{}\t{}", span.offset, span.len, span.reason),
+        _ if spans == DESCRIBED_SPANS + 1 => writeln!(report, "… and more"),
+        _ => Ok(()),
+    };
+}

@@ -1,0 +1,149 @@
+//! Writes spill files: completely, or not at all.
+
+use std::{
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use uuid::Uuid;
+
+use super::{
+    FileName, Spool, SpoolError, SpoolFile,
+    format::{self, CHUNK, Crc, Tail},
+    storage::WriteFile,
+};
+use crate::proto::BatchSeal;
+
+/// What is to become a spill file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewFile<'a> {
+    /// Its identity, and its name. A fresh UUIDv7, or for a batch that was offered to Toggle already, that batch's id.
+    pub(crate) id: Uuid,
+    /// When the batch was put together, in milliseconds since the Unix epoch.
+    pub(crate) timestamp_ms: i64,
+    /// Runs of `EventBatch.events` entries, written one after the other.
+    pub(crate) runs: &'a [&'a [u8]],
+    /// How many events they hold.
+    pub(crate) count: u32,
+    /// How many of them are of each level, by the level's number on the wire.
+    pub(crate) levels: &'a [(i32, u32)],
+    /// It is one batch that may have been offered to Toggle: never cut, always sent under `id`.
+    pub(crate) whole: bool,
+    /// The schema that this program was built from.
+    pub(crate) fingerprint: u64,
+}
+
+impl Spool {
+    /// Writes a spill file. When this returns, the file is on stable storage under its name.
+    ///
+    /// When it fails there is no such file, and the events are still the caller's. Writing the same file again after a
+    /// failure is safe. A directory that was removed meanwhile is made again.
+    pub(crate) fn write(&self, file: NewFile<'_>) -> Result<SpoolFile, SpoolError> {
+        self.keep_lock()?;
+        match self.write_once(&file) {
+            // Removed between the look at the lock and the write.
+            Err(error) if error.is_not_found() => {
+                self.keep_lock()?;
+                self.write_once(&file)
+            }
+            result => result,
+        }
+    }
+
+    fn write_once(&self, file: &NewFile<'_>) -> Result<SpoolFile, SpoolError> {
+        let name = FileName::of(file.id);
+        let target = self.path_of(&name);
+        let temp = self.dir.join(format!(".{}.tmp", file.id));
+        let failed = |error| SpoolError::new("write the spill file", &target, error);
+
+        let mut out = self.create_temp(&temp).map_err(failed)?;
+        let placed = write_to(out.as_mut(), file).and_then(|(bytes, seal)| {
+            drop(out);
+            self.must_be_free(&target, bytes, &seal)?;
+            self.storage.rename(&temp, &target)?;
+            Ok(bytes)
+        });
+        let bytes = placed.map_err(|error| {
+            self.give_up(&temp);
+            failed(error)
+        })?;
+        self.storage.sync_dir(&self.dir).map_err(|error| {
+            // The caller keeps the events, so they must not lie here as well.
+            self.give_up(&target);
+            failed(error)
+        })?;
+        Ok(SpoolFile {
+            name,
+            id: file.id,
+            bytes,
+            events: file.count,
+            whole: file.whole,
+            sealed: true,
+            timestamp_ms: file.timestamp_ms,
+            levels: file.levels.to_vec(),
+        })
+    }
+
+    /// Makes a temporary file, in place of one that could not be removed earlier.
+    pub(super) fn create_temp(&self, temp: &Path) -> io::Result<Box<dyn WriteFile>> {
+        match self.storage.create(temp) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.storage.remove(temp)?;
+                self.storage.create(temp)
+            }
+            result => result,
+        }
+    }
+
+    /// Renaming would replace a file of the same name. It may do so only if that is this very file, left by a write
+    /// that failed at its last step and could not be undone.
+    fn must_be_free(&self, target: &Path, bytes: u64, seal: &BatchSeal) -> io::Result<()> {
+        match self.storage.metadata(target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(there) if there.len == bytes => {
+                let mut file = self.storage.open(target)?;
+                if Tail::find(file.as_mut(), bytes)?.is_some_and(|tail| tail.seal == *seal) {
+                    return Ok(());
+                }
+            }
+            Ok(_) => {}
+        }
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file of this name is there"))
+    }
+
+    fn give_up(&self, path: &Path) {
+        if let Err(error) = self.storage.remove(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "a spill file that was not finished could not be removed");
+        }
+    }
+}
+
+/// Writes and syncs the contents. Returns their length and seal.
+fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Result<(u64, BatchSeal)> {
+    let trailer = format::encode_trailer(file.timestamp_ms, file.id);
+    let mut crc = Crc::new();
+    let mut bytes = 0;
+    // Long runs pass through the buffer without a copy; many short ones become few system calls.
+    let mut buffer = BufWriter::with_capacity(CHUNK, &mut *out);
+    for part in file.runs.iter().copied().chain([trailer.as_slice()]) {
+        crc.update(part);
+        bytes += part.len() as u64;
+        buffer.write_all(part)?;
+    }
+    let seal = BatchSeal {
+        crc32c: crc.value(),
+        events: file.count,
+        whole: file.whole,
+        schema_fingerprint: file.fingerprint,
+        levels: format::level_counts(file.levels),
+    };
+    let encoded = format::encode_seal(seal.clone());
+    buffer.write_all(&encoded)?;
+    buffer.flush()?;
+    drop(buffer);
+    out.sync()?;
+    Ok((bytes + encoded.len() as u64, seal))
+}
