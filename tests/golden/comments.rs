@@ -14,7 +14,6 @@ pub trait EmitExt {
     ///
     /// ```text
     /// neither = [is, this];
-
     /// ```
     ///
     /// See <https://example.org/events>.
@@ -47,7 +46,6 @@ impl EmitExt for ::events_sdk::__private::Events {
 ///
 /// ```text
 /// neither = [is, this];
-
 /// ```
 ///
 /// See <https://example.org/events>.
@@ -73,7 +71,6 @@ pub mod payload {
     ///
     /// ```text
     /// neither = [is, this];
-
     /// ```
     ///
     /// See <https://example.org/events>.
