@@ -3,6 +3,8 @@
 //! When a comparison fails, `UPDATE_README=1 cargo test -p events-tests --test readme` writes the tables anew; look at the
 //! difference before it is committed.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::{fmt::Write as _, fs, path::PathBuf};
 
 use events_sdk::Config;
