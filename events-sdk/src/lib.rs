@@ -53,6 +53,7 @@ mod global;
 mod handle;
 mod id;
 mod kind;
+mod macro_support;
 mod metadata;
 mod spool;
 mod stats;
@@ -95,7 +96,9 @@ pub mod __private {
     pub use crate::{
         Events, Kind, Level, Metadata, Ticket,
         global::{__emit as emit, __refuses as refuses},
+        macro_support::{fixed_level, require, takes_level},
         wire,
     };
+    pub use events_macros::emit_event;
     pub use prost;
 }

@@ -27,10 +27,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It is a test double, not a Toggle: it keeps everything in memory and checks nothing about an event but what
+//! Needs the cargo feature `testing`. It is a test double, not a Toggle: it keeps everything in memory and checks nothing about an event but what
 //! [`Toggle::refuse_when`] asks for.
 
 mod ledger;
+mod raw;
 mod server;
 mod service;
 mod socket;

@@ -5,7 +5,8 @@ mod config;
 mod grpc;
 mod guard;
 mod status;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 mod token;
 

@@ -42,8 +42,8 @@ impl Token {
     pub(crate) fn header(&self) -> Result<Option<MetadataValue<Ascii>>, String> {
         match &self.source {
             TokenSource::None => Ok(None),
-            TokenSource::Value(value) => self.from_value(value).map(Some),
-            TokenSource::File(path) => self.from_file(path).map(Some),
+            TokenSource::Value(value) => self.value_header(value).map(Some),
+            TokenSource::File(path) => self.file_header(path).map(Some),
         }
     }
 
@@ -66,7 +66,7 @@ impl Token {
         *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn from_value(&self, value: &str) -> Result<MetadataValue<Ascii>, String> {
+    fn value_header(&self, value: &str) -> Result<MetadataValue<Ascii>, String> {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Cached { header, .. }) = &*cached {
             return Ok(header.clone());
@@ -76,7 +76,7 @@ impl Token {
         Ok(header)
     }
 
-    fn from_file(&self, path: &Path) -> Result<MetadataValue<Ascii>, String> {
+    fn file_header(&self, path: &Path) -> Result<MetadataValue<Ascii>, String> {
         let problem = |what: &dyn fmt::Display| format!("token file {}: {what}", path.display());
 
         let metadata = fs::metadata(path).map_err(|error| problem(&error))?;
