@@ -130,3 +130,41 @@ fn paint(text: &str, level: i32, colour: bool) -> String {
         _ => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use events_sdk::proto::events::{IdentityEvent, IdentityUserPayload, event, identity_event};
+
+    use super::*;
+
+    fn event(payload: Option<IdentityUserPayload>) -> Event {
+        let event_type = payload.map(identity_event::EventType::UserEvent);
+        Event {
+            level: Level::Warn.number(),
+            source: "identity-manager".to_owned(),
+            timestamp: 3_723_004,
+            event_payload: Some(event::EventPayload::IdentityEvent(IdentityEvent { event_type })),
+            ..Event::default()
+        }
+    }
+
+    #[test]
+    fn a_line_tells_the_event_and_masks_what_the_schema_calls_personal() {
+        let user = IdentityUserPayload {
+            username: "bob".to_owned(),
+            email: "bob@example.net".to_owned(),
+            groups: vec!["staff".to_owned(), "night shift".to_owned()],
+            operation: 1,
+            ..IdentityUserPayload::default()
+        };
+        let line = Describer::new().unwrap().line(&event(Some(user)), false).unwrap();
+        let words: Vec<_> = line.split_whitespace().collect();
+        assert_eq!(words[..5], ["01:02:03.004", "WARN", "identity", "identity_user", "identity-manager"]);
+        assert!(line.ends_with(r#"created username=bob email=<pii> groups=[staff "night shift"]"#), "{line}");
+    }
+
+    #[test]
+    fn an_event_without_a_payload_is_an_error() {
+        assert!(Describer::new().unwrap().line(&event(None), false).is_err());
+    }
+}

@@ -42,7 +42,7 @@ const READING_TIME: Duration = Duration::from_millis(250);
 const OUTAGE_EVENTS: u64 = 50_000;
 
 /// How long emitting them takes: long enough to watch. The SDK would need a few milliseconds.
-const OUTAGE: Duration = Duration::from_secs(8);
+const OUTAGE: Duration = Duration::from_secs(10);
 
 /// How long Toggle takes to answer after the outage, as one on another continent would, so that there is a drain to
 /// watch.
@@ -52,7 +52,7 @@ const ROUND_TRIP: Duration = Duration::from_millis(60);
 const FRAME: Duration = Duration::from_millis(40);
 
 /// The backlog drains in a few seconds; a machine that needs longer than this is stuck.
-const DRAIN_LIMIT: Duration = Duration::from_secs(15);
+const DRAIN_LIMIT: Duration = Duration::from_secs(12);
 
 /// What `flush` and `shutdown` may take.
 const DEADLINE: Duration = Duration::from_secs(5);
