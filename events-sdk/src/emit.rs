@@ -126,7 +126,9 @@ impl Intake {
 /// Milliseconds since the Unix epoch. A clock set before 1970 counts as its first millisecond.
 #[inline]
 pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| (since.as_millis() as u64).max(1))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(1, |since| (since.as_secs() * 1000 + u64::from(since.subsec_millis())).max(1))
 }
 
 /// Appends the event as one `events` entry. Gives the place of its id, which is still blank; `None` when metadata did
