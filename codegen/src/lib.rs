@@ -29,7 +29,7 @@
 //! }
 //! ```
 //!
-//! ```ignore
+//! ```text
 //! // src/lib.rs
 //! pub mod events {
 //!     include!(concat!(env!("OUT_DIR"), "/events.rs"));

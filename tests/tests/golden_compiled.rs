@@ -1,6 +1,7 @@
 //! Every golden file, compiled with warnings denied and put to use: what it encodes is what prost encodes.
 
 #![deny(warnings, missing_docs, unreachable_pub, unused_qualifications)]
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use std::fmt::Debug;
 
