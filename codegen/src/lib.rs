@@ -49,6 +49,7 @@ mod docs;
 mod emit;
 mod error;
 mod fingerprint;
+mod mask;
 mod model;
 mod names;
 mod read;

@@ -191,6 +191,7 @@ pub mod sensitivity {
         assert_eq!(shown, "DemoPersonPayload { id: 7, email: <pii>, others: <pii> }");
         let read = super::same::<_, proto::golden::sensitivity::DemoPersonPayload>(person);
         assert_eq!(read.email, "ann@example.org");
+        assert_eq!(format!("{read:?}"), shown);
     }
 }
 
