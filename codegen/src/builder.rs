@@ -127,7 +127,8 @@ impl Builder {
         })?;
         let compiled = compile(protos, includes)?;
         let schema = checked(&compiled)?;
-        let wire_types = wire_types::write(&compiled, (!self.in_sdk).then_some(self.runtime.as_str()))?;
+        let wire_types =
+            wire_types::write(&compiled, &schema, (!self.in_sdk).then_some(self.runtime.as_str()))?;
         let paths = Paths::new(runtime, self.in_sdk, compiled.own.clone(), wire_types.modules);
         let mut files = wire_types.files;
         files.insert(EVENTS_FILE.to_owned(), text(emit(&schema, &paths), &schema.roots)?);

@@ -29,7 +29,7 @@
 //! }
 //! ```
 //!
-//! ```ignore
+//! ```text
 //! // src/lib.rs
 //! pub mod events {
 //!     include!(concat!(env!("OUT_DIR"), "/events.rs"));
@@ -49,6 +49,7 @@ mod docs;
 mod emit;
 mod error;
 mod fingerprint;
+mod mask;
 mod model;
 mod names;
 mod read;

@@ -148,6 +148,11 @@ impl Message {
     pub(crate) fn required(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| field.required)
     }
+
+    /// A field of it is personal data.
+    pub(crate) fn has_pii(&self) -> bool {
+        self.fields.iter().any(|field| field.sensitivity == Sensitivity::Pii)
+    }
 }
 
 /// A part of a message that the generator has no Rust for.

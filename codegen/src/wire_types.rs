@@ -12,6 +12,8 @@ use prost_reflect::prost_types::FileDescriptorProto;
 use crate::compile::{ANNOTATIONS, Compiled};
 use crate::emit::ProtoModule;
 use crate::error::Error;
+use crate::mask;
+use crate::model::{Message, Schema};
 use crate::names;
 
 /// The file of a schema without a package.
@@ -27,7 +29,7 @@ pub(crate) struct WireTypes {
 }
 
 /// Writes the wire types of the files on disk. `runtime` is where the SDK is found, unless this is the SDK.
-pub(crate) fn write(compiled: &Compiled, runtime: Option<&str>) -> Result<WireTypes, Error> {
+pub(crate) fn write(compiled: &Compiled, schema: &Schema, runtime: Option<&str>) -> Result<WireTypes, Error> {
     // All files, for prost looks into every message that is referred to; those that have a type elsewhere it skips.
     let files =
         compiled.pool.file_descriptor_protos().map(|file| match compiled.on_disk.contains_key(file.name()) {
@@ -66,6 +68,12 @@ pub(crate) fn write(compiled: &Compiled, runtime: Option<&str>) -> Result<WireTy
 
     let mut types = WireTypes { modules: Vec::new(), files: BTreeMap::new() };
     for (module, text) in written {
+        let personal = |message: &&Message| {
+            message.has_pii()
+                && compiled.on_disk.contains_key(&message.file)
+                && Module::from_protobuf_package_name(&message.package) == module
+        };
+        let text = mask::without_debug(text, schema.messages.iter().filter(personal))?;
         let file = module.to_file_name_or(NO_PACKAGE);
         types
             .modules

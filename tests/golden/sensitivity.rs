@@ -89,6 +89,16 @@ pub mod payload {
         }
     }
 
+    impl ::core::fmt::Debug for super::proto::golden::sensitivity::DemoPersonPayload {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct("DemoPersonPayload")
+                .field("id", &self.id)
+                .field("email", &::core::format_args!("<pii>"))
+                .field("others", &::core::format_args!("<pii>"))
+                .finish()
+        }
+    }
+
     impl wire::Message for DemoPersonPayload<'_> {
         #[inline]
         fn encoded_len(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Every golden file, compiled with warnings denied and put to use: what it encodes is what prost encodes.
 
 #![deny(warnings, missing_docs, unreachable_pub, unused_qualifications)]
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use std::fmt::Debug;
 
@@ -190,6 +191,7 @@ pub mod sensitivity {
         assert_eq!(shown, "DemoPersonPayload { id: 7, email: <pii>, others: <pii> }");
         let read = super::same::<_, proto::golden::sensitivity::DemoPersonPayload>(person);
         assert_eq!(read.email, "ann@example.org");
+        assert_eq!(format!("{read:?}"), shown);
     }
 }
 

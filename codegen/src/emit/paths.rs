@@ -58,6 +58,11 @@ impl Paths {
         }
     }
 
+    /// The wire type of a message is generated with it, and not the SDK's.
+    pub(crate) fn owns(&self, message: &Message) -> bool {
+        self.in_sdk || !self.sdk_files.contains(&message.file)
+    }
+
     /// The prost type of a message, as seen from inside the `payload` module.
     pub(crate) fn wire_type(&self, message: &Message) -> TokenStream {
         let from_sdk = self.in_sdk || self.sdk_files.contains(&message.file);

@@ -17,7 +17,7 @@ pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
         let parts = [
             structure(message, schema),
             constructors(message, schema),
-            debug(message).unwrap_or_default(),
+            debug(message, paths),
             wire::encoding(message),
             to_wire_type(message, paths),
         ];
@@ -121,7 +121,7 @@ fn structure(message: &Message, schema: &Schema) -> TokenStream {
         quote!(#docs pub #name: #ty)
     });
     let default = message.required().next().is_none().then(|| quote!(, Default));
-    let debug = (!has_pii(message)).then(|| quote!(Debug,));
+    let debug = (!message.has_pii()).then(|| quote!(Debug,));
     quote! {
         #attributes
         #[derive(#debug Clone, Copy, PartialEq #default)]
@@ -197,30 +197,52 @@ fn unset(field: &Field, schema: &Schema) -> TokenStream {
     }
 }
 
-fn has_pii(message: &Message) -> bool {
-    message.fields.iter().any(|field| field.sensitivity == Sensitivity::Pii)
-}
-
-/// `Debug` by hand where a field is personal data.
-fn debug(message: &Message) -> Option<TokenStream> {
-    if !has_pii(message) {
-        return None;
+/// `Debug` by hand where a field is personal data, for the payload and, unless it is the SDK's, for its wire type.
+fn debug(message: &Message, paths: &Paths) -> TokenStream {
+    if !message.has_pii() {
+        return TokenStream::new();
     }
-    let (ty, name) = (type_of(message, &quote!('_)), &message.rust_name);
-    let fields = message.fields.iter().map(|field| {
-        let (ident, name) = (field_ident(field), &field.name);
-        match field.sensitivity {
-            Sensitivity::Pii => quote!(.field(#name, &::core::format_args!(#MASK))),
-            _ => quote!(.field(#name, &self.#ident)),
+    let ty = type_of(message, &quote!('_));
+    let ours = debug_of(&ty, message, |field| {
+        let name = field_ident(field);
+        quote!(&self.#name)
+    });
+    if !paths.owns(message) {
+        return ours;
+    }
+    let theirs = debug_of(&paths.wire_type(message), message, |field| {
+        let name = field_ident(field);
+        match (field.presence, &field.ty) {
+            // prost keeps a number, and has a function of the same name that says the enum.
+            (Presence::Implicit, Type::Enum(_)) => quote!(&self.#name()),
+            _ => quote!(&self.#name),
         }
     });
-    Some(quote! {
+    quote!(#ours #theirs)
+}
+
+fn debug_of(ty: &TokenStream, message: &Message, show: impl Fn(&Field) -> TokenStream) -> TokenStream {
+    let (name, allow) = (&message.rust_name, allow_deprecated(message));
+    let fields = message.fields.iter().map(|field| {
+        let (name, value) = (&field.name, show(field));
+        match field.sensitivity {
+            Sensitivity::Pii => quote!(.field(#name, &::core::format_args!(#MASK))),
+            _ => quote!(.field(#name, #value)),
+        }
+    });
+    quote! {
+        #allow
         impl ::core::fmt::Debug for #ty {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.debug_struct(#name) #(#fields)* .finish()
             }
         }
-    })
+    }
+}
+
+/// The wire type's deprecated fields are read and written like any other.
+fn allow_deprecated(message: &Message) -> Option<TokenStream> {
+    message.fields.iter().any(|field| field.deprecated).then(|| quote!(#[allow(deprecated)]))
 }
 
 /// `From` for the prost type.
@@ -230,7 +252,7 @@ fn to_wire_type(message: &Message, paths: &Paths) -> TokenStream {
         let (name, value) = (field_ident(field), owned(field));
         quote!(#name: #value)
     });
-    let allow = message.fields.iter().any(|field| field.deprecated).then(|| quote!(#[allow(deprecated)]));
+    let allow = allow_deprecated(message);
     let payload = match message.fields.is_empty() {
         true => quote!(_payload),
         false => quote!(payload),

@@ -1,0 +1,145 @@
+//! The rules of events, and every breach of them in a schema.
+//!
+//! Each rule is a function from the model to findings; none stops at the first. What passes here can be generated.
+
+mod envelope;
+mod types;
+
+use crate::error::Finding;
+use crate::model::{Enum, EnumValue, Envelope, EventKind, Origin, Schema};
+use crate::names;
+
+/// Collects every breach of a rule.
+pub(crate) fn check(schema: &Schema) -> Vec<Finding> {
+    let mut findings = Findings(Vec::new());
+    files(schema, &mut findings);
+    for envelope in &schema.envelopes {
+        envelope::check(envelope, &mut findings);
+        for kind in &envelope.kinds {
+            event(kind, envelope, schema, &mut findings);
+        }
+    }
+    for message in &schema.messages {
+        types::fields(message, &mut findings);
+    }
+    for one in &schema.enums {
+        types::enumeration(one, &mut findings);
+    }
+    types::collisions(schema, &mut findings);
+    findings.0
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(
+        &mut self,
+        rule: &'static str,
+        origin: &Origin,
+        message: impl Into<String>,
+        cure: impl Into<String>,
+    ) {
+        self.0.push(Finding { rule, origin: origin.clone(), message: message.into(), cure: cure.into() });
+    }
+}
+
+fn files(schema: &Schema, findings: &mut Findings) {
+    if schema.envelopes.is_empty() {
+        let file = schema.roots.first().cloned().unwrap_or_default();
+        findings.add(
+            "no-envelope",
+            &Origin { file, line: 0, column: 0 },
+            "no message is marked as the envelope of events, so there is nothing to generate",
+            "import \"events/annotations.proto\" and write `option (rodent.events.envelope) = true;` in the message whose \
+             oneof lists the categories",
+        );
+    }
+    for (origin, syntax) in &schema.foreign_syntax {
+        findings.add(
+            "foreign-syntax",
+            origin,
+            format!("the file is {syntax}, and events are proto3"),
+            "begin the file with `syntax = \"proto3\";`",
+        );
+    }
+    for (name, origin) in &schema.nameless {
+        findings.add(
+            "unusable-name",
+            origin,
+            format!("`{name}` leaves nothing to name a Rust item with"),
+            "give it a name with letters",
+        );
+    }
+    for (name, origin) in schema.strays.iter().filter(|_| !schema.envelopes.is_empty()) {
+        findings.add(
+            "stray-payload",
+            origin,
+            format!("message {name} looks like an event's payload, but no category lists it"),
+            format!(
+                "add a field of type `{name}` to the oneof of its category message, or rename the message"
+            ),
+        );
+    }
+}
+
+fn event(kind: &EventKind, envelope: &Envelope, schema: &Schema, findings: &mut Findings) {
+    let message = schema.message(&kind.payload);
+    let name = message.map_or(kind.payload.as_str(), |message| message.rust_name.as_str());
+    if kind.source.is_none() {
+        findings.add(
+            "no-source",
+            &kind.payload_origin,
+            format!("message {name} has no source"),
+            "add `option (rodent.events.event) = { source: \"...\" };` that names the component that reports",
+        );
+    }
+    if let (Some(level), Some(levels)) = (&kind.level, &envelope.levels)
+        && find_level(levels, level).is_none()
+    {
+        let known = levels.values.iter().map(|value| value.short.to_uppercase()).collect::<Vec<_>>();
+        let hint = match names::nearest(level, known.iter().map(String::as_str)) {
+            Some(near) => format!("write \"{near}\""),
+            None => format!("write one of {}, or leave it out so that the caller says it", known.join(", ")),
+        };
+        findings.add(
+            "unknown-level",
+            &kind.payload_origin,
+            format!("message {name} has the unknown level \"{level}\""),
+            hint,
+        );
+    }
+    let category = kind.category.name.as_str();
+    let rest = kind.emitter.strip_prefix(category);
+    if kind.category.number.is_none() {
+        // The category itself is wrong, and has been told.
+    } else if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_')) {
+        findings.add(
+            "emitter-name",
+            &kind.payload_origin,
+            format!("the emitter `{}` of {name} does not begin with its category `{category}`", kind.emitter),
+            format!("rename the message, or add `name: \"{category}_...\"` to its `event` option"),
+        );
+    } else if names::snake(&kind.emitter) != kind.emitter {
+        findings.add(
+            "emitter-name",
+            &kind.payload_origin,
+            format!("the emitter `{}` of {name} is not in snake case", kind.emitter),
+            format!("write `name: \"{}\"`", names::snake(&kind.emitter)),
+        );
+    }
+    if let Some(field) =
+        message.and_then(|m| m.fields.iter().find(|field| field.name == "operation" && !field.required))
+    {
+        findings.add(
+            "operation-required",
+            &field.origin,
+            format!("`operation` of {name} is not required"),
+            "write `[(rodent.events.field).required = true]` behind it: an event that does not say what was done says nothing",
+        );
+    }
+}
+
+/// The level that `text` names: the value without the enum's name, in any case.
+pub(crate) fn find_level<'a>(levels: &'a Enum, text: &str) -> Option<&'a EnumValue> {
+    levels.values.iter().find(|value| value.short.eq_ignore_ascii_case(text))
+}

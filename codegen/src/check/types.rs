@@ -1,0 +1,135 @@
+//! The rules for what payloads are made of: fields, enums, and names that must differ.
+
+use std::collections::BTreeMap;
+
+use super::Findings;
+use crate::model::{Enum, EventKind, Field, Message, Origin, Presence, Schema, Sensitivity, Type};
+use crate::names;
+
+pub(super) fn fields(message: &Message, findings: &mut Findings) {
+    for unfit in &message.unfit {
+        findings.add(
+            "unsupported-field",
+            &unfit.origin,
+            format!("`{}` of {} is {}, which no payload can hold", unfit.name, message.full_name, unfit.what),
+            unfit.cure,
+        );
+    }
+    for field in &message.fields {
+        if field.sensitivity == Sensitivity::Secret {
+            findings.add(
+                "secret-field",
+                &field.origin,
+                format!(
+                    "`{}` of {} is a secret, and a secret has no place in an event",
+                    field.name, message.full_name
+                ),
+                "remove the field; an identifier or a fingerprint of the secret is enough to speak of it",
+            );
+        }
+        if let Some(why) = cannot_be_required(field) {
+            findings.add(
+                "required-field",
+                &field.origin,
+                format!("`{}` of {} cannot be required: {why}", field.name, message.full_name),
+                "remove `required`",
+            );
+        }
+    }
+}
+
+fn cannot_be_required(field: &Field) -> Option<&'static str> {
+    match (field.required, field.presence, &field.ty) {
+        (true, Presence::Repeated { .. }, _) => Some("it is repeated, and may be empty"),
+        (true, Presence::Map { .. }, _) => Some("it is a map, and may be empty"),
+        (true, _, Type::Message { recursive: true, .. }) => {
+            Some("its message holds itself, and would never end")
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn enumeration(one: &Enum, findings: &mut Findings) {
+    match &one.zero {
+        Some(name) if name.ends_with(names::UNSPECIFIED) => {}
+        zero => {
+            let cure = format!(
+                "begin it with `{} = 0;`",
+                names::enum_value(short(&one.full_name), names::UNSPECIFIED)
+            );
+            let message = match zero {
+                Some(name) => {
+                    format!("the zero value `{name}` of enum {} is not named `…_UNSPECIFIED`", one.full_name)
+                }
+                None => format!("enum {} has no zero value", one.full_name),
+            };
+            findings.add("enum-zero", &one.origin, message, cure);
+        }
+    }
+    if one.values.is_empty() {
+        let message = format!("enum {} has no value but the unspecified one", one.full_name);
+        findings.add("empty-enum", &one.origin, message, "add the values that an event can have");
+    }
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    for value in &one.values {
+        if let Some(other) = taken.insert(&value.variant, &value.name) {
+            let message = format!(
+                "`{other}` and `{}` of {} are both called `{}` in Rust",
+                value.name, one.full_name, value.variant
+            );
+            findings.add("same-name", &value.origin, message, "rename one of them");
+        }
+    }
+}
+
+pub(super) fn collisions(schema: &Schema, findings: &mut Findings) {
+    let mut emitters: BTreeMap<&str, &EventKind> = BTreeMap::new();
+    // A kind of an unknown category has no name to compare yet.
+    for kind in schema.kinds().filter(|kind| kind.category.number.is_some()) {
+        if let Some(other) = emitters.insert(&kind.emitter, kind) {
+            findings.add(
+                "same-emitter",
+                &kind.origin,
+                format!(
+                    "two events are emitted by `emit_{}`: this one and the one at {}",
+                    kind.emitter, other.origin
+                ),
+                "give one of the fields `[(rodent.events.emitter) = { name: \"...\" }]`",
+            );
+        }
+    }
+    let mut types: BTreeMap<&str, (&str, &Origin)> = BTreeMap::new();
+    let all = schema
+        .messages
+        .iter()
+        .map(|message| (&message.rust_name, &message.full_name, &message.origin))
+        .chain(schema.enums.iter().map(|one| (&one.rust_name, &one.full_name, &one.origin)));
+    for (rust_name, full_name, origin) in all {
+        if let Some((other, _)) = types.insert(rust_name, (full_name, origin)) {
+            findings.add(
+                "same-type",
+                origin,
+                format!("{other} and {full_name} are both called `payload::{rust_name}` in Rust"),
+                "rename one of them: nested types stand side by side in the `payload` module",
+            );
+        }
+    }
+    for message in &schema.messages {
+        let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+        for field in &message.fields {
+            if let Some(other) =
+                taken.insert(names::ident(&names::snake(&field.name)).to_string(), &field.name)
+            {
+                let text = format!(
+                    "`{other}` and `{}` of {} have the same name in Rust",
+                    field.name, message.full_name
+                );
+                findings.add("same-name", &field.origin, text, "rename one of them");
+            }
+        }
+    }
+}
+
+fn short(full_name: &str) -> &str {
+    full_name.rsplit('.').next().unwrap_or(full_name)
+}
