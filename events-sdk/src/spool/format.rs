@@ -32,12 +32,12 @@ const TAIL_BYTES: u64 = 4 << 10;
 /// Bytes read at once. Large enough that the system call costs nothing beside the bytes, small enough for any cache.
 pub(super) const CHUNK: usize = 64 << 10;
 
-/// The tag of an `events` entry: field 1, length-delimited. `batch_timestamp` is field 2, varint, `batch_id` field 3,
-/// length-delimited, and the seal field 100, length-delimited, whose tag takes two bytes.
+/// The tags of the fields: `events` is 1, length-delimited; the seal 100, length-delimited, which takes two bytes;
+/// `batch_timestamp` 2, varint; `batch_id` 3, length-delimited, here with the length of a UUID.
 pub(super) const ENTRY_TAG: u8 = 0x0A;
+pub(super) const SEAL_TAG: [u8; 2] = [0xA2, 0x06];
 const TIMESTAMP_TAG: u8 = 0x10;
 const ID_HEAD: [u8; 2] = [0x1A, UUID_LEN as u8];
-const SEAL_TAG: [u8; 2] = [0xA2, 0x06];
 
 /// The length of a UUID in its usual spelling.
 const UUID_LEN: usize = 36;
@@ -58,6 +58,11 @@ impl Crc {
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
+    }
+
+    /// The sum of these bytes.
+    pub(super) fn of(bytes: &[u8]) -> u32 {
+        crc_fast::crc32_iscsi(bytes)
     }
 
     pub(super) fn value(&self) -> u32 {
@@ -101,7 +106,7 @@ pub(super) fn level_counts(levels: &[(i32, u32)]) -> Vec<LevelCount> {
 /// The end of a file as the writer of this module leaves it: timestamp, id and seal, in that order and nothing behind.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tail {
-    /// Where the events end.
+    /// Where the events, and their checksums, end.
     pub(super) body_end: u64,
     /// Where the tag of the seal stands: the checksum is over all bytes before it.
     pub(super) seal_start: u64,

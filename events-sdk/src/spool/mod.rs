@@ -22,13 +22,16 @@
 //!
 //! ```text
 //! events (1)            entry  entry  entry …     raw bytes as they were emitted
+//! seal (100)            BatchSeal, first part: crc32c of each entry
 //! batch_timestamp (2)   when the batch was put together
 //! batch_id (3)          the UUID of the file's name
-//! seal (100)            BatchSeal: crc32c of every byte before this field, counts, whole, schema fingerprint
+//! seal (100)            BatchSeal, the rest: crc32c of every byte before this field, counts, whole, schema fingerprint
 //! ```
 //!
-//! The seal is always the last field and the id the one before it, so that the end of a file tells what is in it. Files
-//! without a seal, as the earlier agent left them, are read just so; their fields may stand in any order.
+//! Protobuf readers merge the two parts of the seal into one message. The second part is always the last field and the
+//! id the one before it, so that the end of a file tells what is in it; where the first part lies follows from the count
+//! in the second. Files without a seal, as the earlier agent left them, are read just so; their fields may stand in any
+//! order, and each event must decode as one.
 //!
 //! # Pieces
 //!
@@ -58,10 +61,12 @@
 //!
 //! | damage | costs |
 //! |---|---|
-//! | the file ends too early | the event at its end |
-//! | changed bytes | the events they are in, if it can be told: by the checksum that something changed, by decoding where |
-//! | a torn or lost seal | nothing; each event must then decode as one |
+//! | changed, missing or added bytes among the events | exactly the events they are in |
+//! | in the checksums or the rest of the seal | nothing. Events are believed if they decode, which does not show a change within a text |
+//! | the file ends too early | what is cut off. The rest is believed in the same way |
+//! | anything in a file without a seal | the events that do not decode, and in rare cases a neighbour |
 
+mod checks;
 mod disk;
 mod error;
 pub(crate) mod format;

@@ -1,11 +1,16 @@
 //! Reads a spill file piece by piece, with the memory of one piece whatever the size of the file.
 
-use std::{io::Seek, mem, path::PathBuf};
+use std::{
+    io::{self, Seek},
+    mem,
+    path::PathBuf,
+};
 
 use uuid::Uuid;
 
 use super::{
     Spool, SpoolError, SpoolFile,
+    checks::Checks,
     format::{Crc, PIECE_BYTES, PIECE_EVENTS, Tail, WHOLE_BYTES, piece_id},
     scan::{Found, Scanner, Span, Trust},
     storage::ReadFile,
@@ -70,22 +75,26 @@ impl Damage {
 pub(super) struct Opened {
     pub(super) scanner: Scanner<Box<dyn ReadFile>>,
     pub(super) tail: Option<Tail>,
-    pub(super) trust: Trust,
     pub(super) bytes: u64,
 }
 
 impl Opened {
-    pub(super) fn new(mut file: Box<dyn ReadFile>) -> std::io::Result<Self> {
+    pub(super) fn new(mut file: Box<dyn ReadFile>) -> io::Result<Self> {
         let bytes = file.size()?;
         let tail = Tail::find(file.as_mut(), bytes)?;
-        let trust = match &tail {
-            None => Trust::Unsealed,
-            Some(tail) if Crc::of_file(file.as_mut(), tail.seal_start)? == tail.seal.crc32c => Trust::Intact,
-            Some(_) => Trust::Suspect,
+        let Some(found) = &tail else {
+            file.rewind()?;
+            return Ok(Self { scanner: Scanner::new(file, bytes, Trust::Unsealed), tail, bytes });
         };
+        let end = found.body_end;
+        let is_intact = Crc::of_file(file.as_mut(), found.seal_start)? == found.seal.crc32c;
+        let checks = if is_intact { None } else { Checks::load(file.as_mut(), found)? };
         file.rewind()?;
-        let end = tail.as_ref().map_or(bytes, |tail| tail.body_end);
-        Ok(Self { scanner: Scanner::new(file, end, trust), tail, trust, bytes })
+        let scanner = match checks {
+            Some((start, checks)) => Scanner::with_checks(file, start, checks),
+            None => Scanner::new(file, end, if is_intact { Trust::Intact } else { Trust::Suspect }),
+        };
+        Ok(Self { scanner, tail, bytes })
     }
 }
 

@@ -11,7 +11,10 @@ use std::{fmt, io, io::Read};
 
 use prost::Message;
 
-use super::format::{CHUNK, ENTRY_TAG, EVENT_BYTES, varint};
+use super::{
+    checks::Checks,
+    format::{CHUNK, ENTRY_TAG, EVENT_BYTES, varint},
+};
 use crate::proto::events::Event;
 
 /// The longest head of a field: a tag and a length, ten bytes each at most.
@@ -30,8 +33,11 @@ const SEARCH_WORK: u64 = 16;
 pub(super) enum Trust {
     /// The checksum of the seal is right: framing is followed, nothing is decoded.
     Intact,
-    /// There is a seal and its checksum is wrong: an entry must decode as an event with an id and a time, and nothing
+    /// There is a seal and its checksum is wrong: an entry must have the checksum that the seal has for it, and nothing
     /// else may stand among them.
+    Checked,
+    /// The same, but the checksums of the entries are lost as well: an entry must decode as an event with an id and a
+    /// time.
     Suspect,
     /// There is no seal, as in files of the earlier agent: an entry must decode as an event; other fields are skipped.
     Unsealed,
@@ -44,7 +50,7 @@ pub(super) enum Reason {
     CutOff,
     /// The length of an event is more than any event has.
     TooLong,
-    /// The bytes of an event are none.
+    /// The bytes of an event have another checksum, or do not decode as one.
     NoEvent,
     /// The length of an event reaches into the next one.
     Swallows,
@@ -59,7 +65,7 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::CutOff => "the file ends within a field",
             Self::TooLong => "an event is longer than events may be",
-            Self::NoEvent => "the bytes of an event do not decode as one",
+            Self::NoEvent => "the bytes of an event are not those that were written, or are no event",
             Self::Swallows => "the length of an event reaches into the next one",
             Self::NoField => "no field of a batch begins here",
             Self::UnknownField => "a field that this version does not know",
@@ -99,6 +105,8 @@ pub(super) struct Scanner<R> {
     /// How much the search may still try to decode.
     work: u64,
     timestamp_ms: Option<i64>,
+    /// With [`Trust::Checked`], what the entries are compared with.
+    checks: Checks,
 }
 
 /// What begins at a place.
@@ -113,7 +121,13 @@ impl<R: Read> Scanner<R> {
     /// `input` stands at the start of the file.
     pub(super) fn new(input: R, end: u64, trust: Trust) -> Self {
         let work = end.saturating_mul(SEARCH_WORK).saturating_add(EVENT_BYTES);
-        Self { input, trust, window: Vec::new(), start: 0, offset: 0, end, work, timestamp_ms: None }
+        let checks = Checks::default();
+        Self { input, trust, window: Vec::new(), start: 0, offset: 0, end, work, timestamp_ms: None, checks }
+    }
+
+    /// The same for a file of which every entry has its checksum.
+    pub(super) fn with_checks(input: R, end: u64, checks: Checks) -> Self {
+        Self { checks, ..Self::new(input, end, Trust::Checked) }
     }
 
     /// The `batch_timestamp`, if one was come upon.
@@ -132,7 +146,9 @@ impl<R: Read> Scanner<R> {
                     if !self.believes(head, size) {
                         return self.damage(Reason::NoEvent);
                     }
-                    if self.trust != Trust::Intact && self.swallows_another(size)? {
+                    if matches!(self.trust, Trust::Suspect | Trust::Unsealed)
+                        && self.swallows_another(size)?
+                    {
                         return self.damage(Reason::Swallows);
                     }
                     let begin = self.start;
@@ -199,7 +215,7 @@ impl<R: Read> Scanner<R> {
                 }
                 Field::Event { head: tag_len + len_len, len: body }
             }
-            _ if self.trust == Trust::Suspect => Field::Nothing(Reason::NoField),
+            _ if matches!(self.trust, Trust::Checked | Trust::Suspect) => Field::Nothing(Reason::NoField),
             (2, 0, Some((value, _))) => Field::Timestamp { len, value: value.cast_signed() },
             (3, 2, _) if len <= ID_BYTES || self.trust == Trust::Intact => Field::Other { len, known: true },
             (100, 2, _) => Field::Other { len, known: true },
@@ -209,10 +225,12 @@ impl<R: Read> Scanner<R> {
     }
 
     /// Whether the entry at the start of the window, whose body begins at `head`, is an event.
-    fn believes(&self, head: usize, size: usize) -> bool {
-        let body = &self.ahead()[head..size];
+    fn believes(&mut self, head: usize, size: usize) -> bool {
+        let entry = &self.window[self.start..self.start + size];
+        let body = &entry[head..];
         match self.trust {
             Trust::Intact => true,
+            Trust::Checked => self.checks.pass(entry, body),
             Trust::Suspect => looks_real(body).0,
             Trust::Unsealed => Event::decode(body).is_ok(),
         }
@@ -268,7 +286,12 @@ impl<R: Read> Scanner<R> {
         }
         let begin = at + head;
         let Some(end) = self.load(begin as u64 + len)? else { return Ok(false) };
-        let (is_real, work) = looks_real(&self.ahead()[begin..end]);
+        let (is_real, work) = match self.trust {
+            Trust::Checked => {
+                (self.checks.would_pass(&self.ahead()[at..end], &self.ahead()[begin..end]), len)
+            }
+            _ => looks_real(&self.ahead()[begin..end]),
+        };
         self.work = self.work.saturating_sub(work);
         Ok(is_real)
     }

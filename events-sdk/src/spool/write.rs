@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     FileName, Spool, SpoolError, SpoolFile,
+    checks::Checks,
     format::{self, CHUNK, Crc, Tail},
     storage::WriteFile,
 };
@@ -124,11 +125,15 @@ impl Spool {
 /// Writes and syncs the contents. Returns their length and seal.
 fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Result<(u64, BatchSeal)> {
     let trailer = format::encode_trailer(file.timestamp_ms, file.id);
+    let (checks, checks_crc) = Checks::encode(file.runs, file.count).unwrap_or_else(|| {
+        tracing::error!(id = %file.id, "the events of a spill file are not framed as they should be");
+        (Vec::new(), 0)
+    });
     let mut crc = Crc::new();
     let mut bytes = 0;
     // Long runs pass through the buffer without a copy; many short ones become few system calls.
     let mut buffer = BufWriter::with_capacity(CHUNK, &mut *out);
-    for part in file.runs.iter().copied().chain([trailer.as_slice()]) {
+    for part in file.runs.iter().copied().chain([checks.as_slice(), trailer.as_slice()]) {
         crc.update(part);
         bytes += part.len() as u64;
         buffer.write_all(part)?;
@@ -139,6 +144,8 @@ fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Result<(u64, Bat
         whole: file.whole,
         schema_fingerprint: file.fingerprint,
         levels: format::level_counts(file.levels),
+        event_crc32c: Vec::new(),
+        event_crc32c_crc32c: checks_crc,
     };
     let encoded = format::encode_seal(seal.clone());
     buffer.write_all(&encoded)?;

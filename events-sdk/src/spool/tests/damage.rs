@@ -1,20 +1,23 @@
 //! Files that are torn, flipped, cut, or no batch at all.
 
-use std::{collections::HashSet, fs};
+use std::{collections::HashSet, fs, path::Path, sync::Arc};
 
 use proptest::prelude::*;
 
-use super::samples::{entries, entry, id, read_all, spill, split};
-use crate::spool::{FileName, Spool, SpoolFile, format::encode_trailer};
+use super::{
+    faulty::Faulty,
+    samples::{entries, entry, id, read_all, spill, split},
+};
+use crate::spool::{Damage, FileName, NewFile, Spool, SpoolFile, format::encode_trailer};
 
 /// Puts these bytes into the spool and inspects them.
-fn put(dir: &std::path::Path, spool: &Spool, name: &str, bytes: &[u8]) -> SpoolFile {
+fn put(dir: &Path, spool: &Spool, name: &str, bytes: &[u8]) -> SpoolFile {
     fs::write(dir.join(name), bytes).unwrap();
     spool.inspect(&FileName::parse(name.as_ref()).unwrap()).unwrap()
 }
 
 /// Everything in the quarantine folder, by name.
-fn aside(dir: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+fn aside(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(dir.join("quarantine"))
         .into_iter()
         .flatten()
@@ -121,7 +124,7 @@ fn a_seal_that_counts_more_than_there_is_still_lets_the_account_balance() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path()).unwrap();
     let events = entries(0..2);
-    let file = crate::spool::NewFile {
+    let file = NewFile {
         id: id(1),
         timestamp_ms: 1,
         runs: &[&events],
@@ -197,53 +200,138 @@ fn apply(harm: &Harm, bytes: &mut Vec<u8>, whose: &mut Vec<Option<u32>>) -> Hash
     }
 }
 
+/// What came of a damaged file.
+struct Outcome {
+    delivered: Vec<Vec<u8>>,
+    damage: Option<Damage>,
+}
+
+/// Reads a file with these bytes, sets its damage aside, and checks what must hold whatever is in it.
+fn read_damaged(bytes: &[u8]) -> Outcome {
+    let disk = Faulty::new();
+    let dir = Path::new("/spool");
+    let spool = Spool::open_on(Arc::new(disk.clone()), dir).unwrap();
+    let name = FileName::of(id(1));
+    disk.put(&dir.join(name.as_os_str()), bytes);
+
+    let file = spool.inspect(&name).unwrap();
+    let mut reader = spool.read(&file).unwrap();
+    let (mut delivered, mut kept) = (Vec::new(), 0);
+    while let Some(piece) = reader.next_piece().unwrap() {
+        kept += piece.events.len() as u64;
+        delivered.extend(split(&piece.events));
+    }
+    assert_eq!(read_all(&spool, &file), delivered, "a second reading finds something else");
+    let damage = reader.damage();
+    assert_eq!(spool.quarantine(&file).unwrap(), damage);
+    let (damaged_bytes, damaged_events) =
+        damage.as_ref().map_or((0, 0), |damage| (damage.bytes, damage.events));
+    assert!(kept + damaged_bytes <= bytes.len() as u64);
+    assert!(reader.found() + damaged_events >= file.events);
+    let aside = spool.usage().unwrap().quarantine_bytes;
+    assert!(aside >= damaged_bytes && (aside > 0) == (damaged_bytes > 0));
+    Outcome { delivered, damage }
+}
+
+/// How many events the files below hold.
+const COUNT: u32 = 60;
+
+/// The bytes of a spill file of [`COUNT`] events, and how many of them are events.
+fn sealed(whole: bool) -> (Vec<u8>, usize) {
+    let disk = Faulty::new();
+    let spool = Spool::open_on(Arc::new(disk.clone()), Path::new("/spool")).unwrap();
+    spill(&spool, id(1), 0..COUNT, whole).unwrap();
+    (disk.read(&Path::new("/spool").join(FileName::of(id(1)).as_os_str())), entries(0..COUNT).len())
+}
+
+/// Which event each byte of a run belongs to.
+fn owners() -> Vec<Option<u32>> {
+    (0..COUNT).flat_map(|index| entry(index).into_iter().map(move |_| Some(index))).collect()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_to_the_bytes_all_of_them_are_accounted_for(
-        harms in prop::collection::vec(harm(), 1..6),
-        sealed in any::<bool>(),
+    fn harm_among_sealed_events_costs_exactly_the_events_it_touches(
+        harms in prop::collection::vec(harm(), 1..8),
         whole in any::<bool>(),
     ) {
-        const COUNT: u32 = 60;
-        let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::open(dir.path()).unwrap();
-        let file = spill(&spool, id(1), 0..COUNT, whole).unwrap();
-        let path = dir.path().join(file.name.as_os_str());
-        let mut bytes = fs::read(&path).unwrap();
-        let run = entries(0..COUNT).len();
-        if !sealed {
-            bytes.truncate(run);
-        }
-        let mut whose: Vec<_> = (0..COUNT).flat_map(|index| entry(index).into_iter().map(move |_| Some(index))).collect();
-        whose.resize(bytes.len(), None);
-        let mut touched = HashSet::new();
+        let (mut bytes, run) = sealed(whole);
+        let seal = bytes.split_off(run);
+        let (before, mut whose, mut touched) = (bytes.clone(), owners(), HashSet::new());
         for harm in &harms {
             touched.extend(apply(harm, &mut bytes, &mut whose));
         }
-        fs::write(&path, &bytes).unwrap();
+        // Zeros over zeros, and one flip undone by the next, are no harm.
+        if bytes == before {
+            touched.clear();
+        }
+        bytes.extend(seal);
+        let outcome = read_damaged(&bytes);
+        let mut intact: Vec<_> = (0..COUNT).filter(|index| !touched.contains(index)).map(entry).collect();
+        // An event that is whole again is delivered, of course.
+        intact.extend(outcome.delivered.iter().filter(|event| split(&before).contains(event)).cloned());
+        let order = |mut events: Vec<_>| { events.sort(); events.dedup(); events };
+        prop_assert_eq!(order(intact), order(outcome.delivered.clone()));
+        let lost = outcome.damage.map_or(0, |damage| damage.events);
+        prop_assert_eq!(outcome.delivered.len() + lost as usize, COUNT as usize);
+    }
 
-        let file = spool.inspect(&file.name).unwrap();
-        let mut reader = spool.read(&file).unwrap();
-        let (mut delivered, mut kept) = (Vec::new(), 0);
-        while let Some(piece) = reader.next_piece().unwrap() {
-            kept += piece.events.len() as u64;
-            delivered.extend(split(&piece.events));
+    #[test]
+    fn harm_to_the_seal_costs_no_event(at in any::<prop::sample::Index>(), bit in 0..8_u8, whole in any::<bool>()) {
+        let (mut bytes, run) = sealed(whole);
+        let at = run + at.index(bytes.len() - run);
+        bytes[at] ^= 1 << bit;
+        prop_assert_eq!(read_damaged(&bytes).delivered, split(&entries(0..COUNT)));
+    }
+
+    #[test]
+    fn a_cut_costs_what_is_cut_off_with_and_without_a_seal(at in any::<prop::sample::Index>(), is_sealed in any::<bool>()) {
+        let (mut bytes, run) = sealed(false);
+        if !is_sealed {
+            bytes.truncate(run);
         }
-        let again = read_all(&spool, &file);
-        prop_assert_eq!(&again, &delivered);
-        let damage = reader.damage();
-        prop_assert_eq!(spool.quarantine(&file).unwrap(), damage.clone());
-        prop_assert!(kept + damage.as_ref().map_or(0, |damage| damage.bytes) <= bytes.len() as u64);
-        if damage.as_ref().is_some_and(|damage| damage.bytes > 0) {
-            let files = aside(dir.path());
-            prop_assert_eq!(files[0].1.len() as u64, damage.as_ref().unwrap().bytes);
+        let at = at.index(bytes.len());
+        bytes.truncate(at);
+        let complete = owners().into_iter().take(at + 1).flatten().max().unwrap_or(COUNT);
+        let complete = if at >= run { COUNT } else { complete };
+        prop_assert_eq!(read_damaged(&bytes).delivered, split(&entries(0..complete)));
+    }
+
+    #[test]
+    fn whatever_the_bytes_are_reading_ends_and_all_of_them_are_accounted_for(
+        harms in prop::collection::vec(harm(), 1..8),
+        is_sealed in any::<bool>(),
+        noise in prop::option::of(prop::collection::vec(any::<u8>(), 0..2000)),
+    ) {
+        let (mut bytes, run) = sealed(true);
+        if !is_sealed {
+            bytes.truncate(run);
         }
-        prop_assert!(reader.found() + damage.map_or(0, |damage| damage.events) >= file.events);
-        let delivered: HashSet<_> = delivered.into_iter().collect();
-        for index in (0..COUNT).filter(|index| !touched.contains(index)) {
-            prop_assert!(delivered.contains(&entry(index)), "event {} was not harmed", index);
+        if let Some(noise) = noise {
+            bytes = noise;
+        }
+        let mut whose = vec![None; bytes.len()];
+        for harm in &harms {
+            apply(harm, &mut bytes, &mut whose);
+        }
+        read_damaged(&bytes);
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_file_without_a_seal_costs_its_event_and_no_other() {
+    let bytes = entries(0..COUNT);
+    let owners = owners();
+    // Every byte of some events in the middle, and a bit that changes from byte to byte.
+    let (begin, end) = (entries(0..20).len(), entries(0..24).len());
+    for at in begin..end {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        let delivered: HashSet<_> = read_damaged(&flipped).delivered.into_iter().collect();
+        for index in (0..COUNT).filter(|index| owners[at] != Some(*index)) {
+            assert!(delivered.contains(&entry(index)), "event {index} is gone after a flip at byte {at}");
         }
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::samples::{INFO, entries, entry, id, read_all, spill, split};
 use crate::{
-    proto::EventBatch,
+    proto::{BatchSeal, EventBatch},
     spool::{FileName, NewFile, Spool, SpoolErrorKind, Usage, format::*},
 };
 
@@ -37,9 +37,12 @@ fn a_written_file_is_a_plain_event_batch_with_a_seal_that_says_what_is_in_it() {
     let seal = batch.seal.unwrap();
     assert_eq!((seal.events, seal.whole, seal.schema_fingerprint), (1200, false, 0xfeed));
     assert_eq!((seal.levels.len(), seal.levels[0].level, seal.levels[0].events), (1, INFO, 1200));
-    // An independent sum over everything before the seal, bit by bit.
-    let before = bytes.len() - encode_seal(batch_seal(&bytes)).len();
+    // Independent sums, bit by bit: over everything before the last part of the seal, and over each entry.
+    let last_part = BatchSeal { event_crc32c: Vec::new(), ..seal.clone() };
+    let before = bytes.len() - encode_seal(last_part).len();
     assert_eq!(seal.crc32c, crc32c_by_the_book(&bytes[..before]));
+    let by_the_book: Vec<_> = (0..1200).map(|index| crc32c_by_the_book(&entry(index))).collect();
+    assert_eq!(seal.event_crc32c, by_the_book);
 
     assert_eq!(file.bytes, bytes.len() as u64);
     assert_eq!(spool.inspect(&file.name).unwrap(), file);
@@ -48,10 +51,6 @@ fn a_written_file_is_a_plain_event_batch_with_a_seal_that_says_what_is_in_it() {
     spool.remove(&file).unwrap();
     assert_eq!(spool.usage().unwrap(), Usage::default());
     assert_eq!(spool.inspect(&file.name).unwrap_err().kind(), SpoolErrorKind::Missing);
-}
-
-fn batch_seal(bytes: &[u8]) -> crate::proto::BatchSeal {
-    EventBatch::decode(bytes).unwrap().seal.unwrap()
 }
 
 fn crc32c_by_the_book(bytes: &[u8]) -> u32 {

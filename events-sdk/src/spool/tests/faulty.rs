@@ -112,6 +112,12 @@ impl Faulty {
         state.synced_names.insert(path.to_owned(), inode);
     }
 
+    /// The contents of a file.
+    pub(crate) fn read(&self, path: &Path) -> Vec<u8> {
+        let state = self.state();
+        state.inodes[state.names[path]].now.clone()
+    }
+
     fn step(&self) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.state();
         state.steps += 1;
