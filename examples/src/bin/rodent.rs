@@ -29,6 +29,9 @@ use tokio::{signal, time};
 /// How often the agent reports that it is well.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long stopping may take: well below what service managers allow before they kill, 90 s with systemd.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
+
 /// The name under which it reports.
 const SERVICE: &str = "rodent-controller";
 
@@ -45,7 +48,6 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let config_dir = env::args_os().nth(1).ok_or("usage: rodent DIRECTORY, where rodent.yml lies")?;
     let config = Config::load(config_dir)?;
-    let deadline = config.shutdown_timeout;
     // The event system has a thread of its own, so it does not matter which runtime the agent has, or whether it has one.
     events::initialize(config)?;
 
@@ -53,7 +55,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let worked = runtime.block_on(work());
 
     // Last of all, and outside of the runtime, since it blocks: what the agent emits until here is still taken.
-    if let Some(report) = events::shutdown(deadline) {
+    if let Some(report) = events::shutdown(SHUTDOWN_DEADLINE) {
         println!(
             "stopped: {} delivered, {} on disk for the next start, {} dropped",
             report.delivered, report.on_disk, report.dropped
