@@ -96,7 +96,7 @@ pub mod __private {
     pub use crate::{
         Events, Kind, Level, Metadata, Ticket,
         global::{__emit as emit, __refuses as refuses},
-        macro_support::{fixed_level, require, takes_level},
+        macro_support::{fixed_level, refuses_on, require, takes_level},
         wire,
     };
     pub use events_macros::emit_event;
