@@ -177,7 +177,11 @@ fn branches(envelope: &Envelope, findings: &mut Findings) {
 }
 
 fn levels(envelope: &Envelope, findings: &mut Findings) {
-    let Some(levels) = &envelope.levels else { return };
+    // An enum that is not the runtime's has been refused as a field of the envelope.
+    let Some(levels) = envelope.levels.as_ref().filter(|levels| LEVEL_ENUM.ends_with(&levels.full_name))
+    else {
+        return;
+    };
     enumeration(levels, findings);
     let mut taken: BTreeMap<u32, &str> = BTreeMap::new();
     for value in &levels.values {
@@ -238,7 +242,9 @@ fn event(kind: &EventKind, envelope: &Envelope, schema: &Schema, findings: &mut 
     }
     let category = kind.category.name.as_str();
     let rest = kind.emitter.strip_prefix(category);
-    if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_')) {
+    if kind.category.number.is_none() {
+        // The category itself is wrong, and has been told.
+    } else if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_')) {
         findings.add(
             "emitter-name",
             &kind.payload_origin,

@@ -72,11 +72,20 @@ pub(crate) fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]
 
 /// protox names the file as an import would; its `Debug` adds line and column.
 fn refused(error: &protox::Error, includes: &[impl AsRef<Path>]) -> Error {
-    let cure = match error.is_file_not_found() {
-        true => "name the file as it lies below one of the include directories, or add its directory to them",
-        false => "correct the file at this place",
-    };
     let mut text = format!("{error:?}");
+    let cure = match &text {
+        _ if error.is_file_not_found() => {
+            "name the file as it lies below one of the include directories, or add its directory to them"
+        }
+        // protox says that the value is wrong, and not what would be right.
+        text if text.contains("'rodent.events.EventOptions'") => {
+            "its keys are `name`, `source` and `level`, each a string"
+        }
+        text if text.contains("'rodent.events.FieldRules'") => {
+            "its keys are `required: true` and `sensitivity: SENSITIVITY_PUBLIC` or `SENSITIVITY_PII`"
+        }
+        _ => "correct the file at this place",
+    };
     if let Some(name) = error.file()
         && text.starts_with(&format!("{name}:"))
         && let Some(path) =

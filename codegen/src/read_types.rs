@@ -95,7 +95,10 @@ impl<'a> Types<'a> {
                 let key = key.ok_or_else(|| ("a map with an odd key".to_owned(), "use a scalar key"))?;
                 (entry.map_entry_value_field().kind(), Presence::Map { key })
             }
-            kind if field.is_list() => (kind, Presence::Repeated { packed: field.is_packed() }),
+            kind if field.is_list() => {
+                let packed = packed(field, &kind);
+                (kind, Presence::Repeated { packed })
+            }
             kind if field.supports_presence() => (kind, Presence::Explicit),
             kind => (kind, Presence::Implicit),
         };
@@ -142,8 +145,10 @@ impl<'a> Types<'a> {
     pub(crate) fn enumeration(&self, descriptor: &EnumDescriptor) -> Enum {
         let file = descriptor.parent_file();
         let mut numbers = BTreeSet::new();
-        let values = descriptor
-            .values()
+        // As the schema lists them: the descriptor's own list is sorted by number.
+        let listed = descriptor.enum_descriptor_proto().value.iter();
+        let values = listed
+            .filter_map(|value| descriptor.get_value_by_name(value.name()))
             .filter(|value| value.number() != 0 && numbers.insert(value.number()))
             .map(|value| {
                 let variant = names::variant(descriptor.name(), value.name());
@@ -167,6 +172,14 @@ impl<'a> Types<'a> {
             values,
         }
     }
+}
+
+/// Whether the values of a repeated field share one tag: in proto3 all numbers do, unless the schema says otherwise.
+fn packed(field: &FieldDescriptor, kind: &Kind) -> bool {
+    let packable = !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_));
+    // The option itself, as prost reads it: the descriptor's own answer is given before options are resolved.
+    let said = field.field_descriptor_proto().options.as_ref().and_then(|options| options.packed);
+    packable && said.unwrap_or(true)
 }
 
 fn scalar(kind: &Kind) -> Option<Scalar> {

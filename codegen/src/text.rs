@@ -16,22 +16,32 @@ pub(crate) fn text(tokens: TokenStream, roots: &[String]) -> Result<String, Erro
     ))
 }
 
-/// prettyplease puts items close together; a blank line before each that begins at the margin of its module reads better.
+/// prettyplease puts items close together; a blank line between them reads better.
 fn spaced(code: &str) -> String {
     let mut out = String::with_capacity(code.len() + code.len() / 32);
-    let mut closed: Option<usize> = None;
+    let mut before: Option<(usize, &str)> = None;
     for line in code.lines() {
-        let indent = line.len() - line.trim_start().len();
-        let begins = closed == Some(indent)
-            && !line.trim_start().starts_with(['}', ')', '.'])
-            && !line.trim().is_empty();
-        if begins && !line.trim_start().starts_with("else") {
+        let text = line.trim_start();
+        let indent = line.len() - text.len();
+        if let Some((same, end)) = before
+            && same == indent
+            && !text.is_empty()
+            && parts(end, text)
+        {
             out.push('\n');
         }
         out.push_str(line);
         out.push('\n');
-        let item_ends = line.trim_start() == "}" || line.trim_start() == "};";
-        closed = item_ends.then_some(indent);
+        before = Some((indent, text));
     }
     out
+}
+
+/// Whether `end` ends an item and `begin`, at the same depth, begins another.
+fn parts(end: &str, begin: &str) -> bool {
+    let documented = begin.starts_with("///") || begin.starts_with("#[");
+    match end {
+        "}" | "};" => !begin.starts_with(['}', ')', '.']) && !begin.starts_with("else"),
+        end => !end.starts_with("//") && end.ends_with(';') && documented,
+    }
 }

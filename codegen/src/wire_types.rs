@@ -7,14 +7,18 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use prost_build::{Config, Module};
-use prost_reflect::prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_reflect::prost_types::FileDescriptorProto;
 
 use crate::compile::{ANNOTATIONS, Compiled};
 use crate::emit::ProtoModule;
 use crate::error::Error;
+use crate::names;
 
 /// The file of a schema without a package.
 const NO_PACKAGE: &str = "_";
+
+/// Where types lie that no Rust is made of: a path that nothing ever names.
+const NOWHERE: &str = "::events_annotations";
 
 /// What prost wrote: a text for each module.
 pub(crate) struct WireTypes {
@@ -24,16 +28,23 @@ pub(crate) struct WireTypes {
 
 /// Writes the wire types of the files on disk. `runtime` is where the SDK is found, unless this is the SDK.
 pub(crate) fn write(compiled: &Compiled, runtime: Option<&str>) -> Result<WireTypes, Error> {
-    let files: Vec<FileDescriptorProto> = compiled
-        .pool
-        .file_descriptor_protos()
-        .filter(|file| compiled.on_disk.contains_key(file.name()) && file.name() != ANNOTATIONS)
-        .cloned()
-        .collect();
+    // All files, for prost looks into every message that is referred to; those that have a type elsewhere it skips.
+    let files =
+        compiled.pool.file_descriptor_protos().map(|file| match compiled.on_disk.contains_key(file.name()) {
+            true => file.clone(),
+            false => FileDescriptorProto { service: Vec::new(), ..file.clone() },
+        });
     let mut config = Config::new();
     if let Some(runtime) = runtime {
         config.prost_path(format!("{runtime}::__private::prost"));
-        for (proto, rust) in sdk_types(compiled, runtime) {
+    }
+    for file in compiled.pool.file_descriptor_protos() {
+        let place = match runtime {
+            _ if file.name() == ANNOTATIONS => NOWHERE.to_owned(),
+            Some(runtime) if compiled.own.iter().any(|own| own == file.name()) => sdk_module(file, runtime),
+            _ => continue,
+        };
+        for (proto, rust) in types(file, &place) {
             config.extern_path(proto, rust);
         }
     }
@@ -47,7 +58,7 @@ pub(crate) fn write(compiled: &Compiled, runtime: Option<&str>) -> Result<WireTy
     );
 
     let requests: Vec<(Module, FileDescriptorProto)> =
-        files.iter().map(|file| (Module::from_protobuf_package_name(file.package()), file.clone())).collect();
+        files.map(|file| (Module::from_protobuf_package_name(file.package()), file)).collect();
     // prost-build asserts what it cannot do; `check` refuses what we know of, and this catches the rest.
     let written = catch_unwind(AssertUnwindSafe(|| config.generate(requests)))
         .map_err(|_| Error::internal("prost-build panicked on the schema: its message stands above"))?
@@ -65,21 +76,20 @@ pub(crate) fn write(compiled: &Compiled, runtime: Option<&str>) -> Result<WireTy
     Ok(types)
 }
 
-/// The types of the files that the generator carries, each with its place in the SDK. They are named one by one,
-/// since a schema elsewhere may add types to the same package.
-fn sdk_types(compiled: &Compiled, runtime: &str) -> Vec<(String, String)> {
-    let set = FileDescriptorSet { file: compiled.pool.file_descriptor_protos().cloned().collect() };
-    let mut paths = Vec::new();
-    for file in set.file.iter().filter(|file| compiled.own.iter().any(|own| own == file.name())) {
-        let below: Vec<&str> = file.package().split('.').skip(1).collect();
-        let module = below.iter().fold(format!("{runtime}::proto"), |path, part| format!("{path}::{part}"));
-        let messages = file.message_type.iter().map(|message| message.name());
-        for name in messages.chain(file.enum_type.iter().map(|one| one.name())) {
-            paths.push((
-                format!(".{}.{name}", file.package()),
-                format!("{module}::{}", crate::names::camel(name)),
-            ));
-        }
-    }
-    paths
+/// The SDK's module for a file that the generator carries.
+fn sdk_module(file: &FileDescriptorProto, runtime: &str) -> String {
+    file.package()
+        .split('.')
+        .skip(1)
+        .fold(format!("{runtime}::proto"), |path, part| format!("{path}::{part}"))
+}
+
+/// The types of a file, each with its place in `module`. They are named one by one, since a schema elsewhere may add
+/// types to the same package.
+fn types(file: &FileDescriptorProto, module: &str) -> Vec<(String, String)> {
+    let messages = file.message_type.iter().map(|message| message.name());
+    let names = messages.chain(file.enum_type.iter().map(|one| one.name()));
+    names
+        .map(|name| (format!(".{}.{name}", file.package()), format!("{module}::{}", names::camel(name))))
+        .collect()
 }

@@ -1,4 +1,4 @@
-//! The grammar of `emit!`: from tokens to a [`Call`].
+//! The grammar of `emit!`: from tokens to a `Call`.
 //!
 //! ```text
 //! call     = sdk ";" [ "on" handle "," ] kind [ "," level ] "," "{" fields "}" [ "," metadata ] [ "," ]

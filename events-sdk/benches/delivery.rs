@@ -132,7 +132,9 @@ fn main() {
     ours.sort();
     theirs.sort();
     let rate = |time: &Duration| EVENTS as f64 / time.as_secs_f64() / 1e3;
-    println!("delivery, thousand events a second ({ROUNDS} rounds of {EVENTS}, batch {BATCH}, {IN_FLIGHT} in flight, server counts)");
+    println!(
+        "delivery, thousand events a second ({ROUNDS} rounds of {EVENTS}, batch {BATCH}, {IN_FLIGHT} in flight, server counts)"
+    );
     println!("                              median    best");
     for (name, times) in [("events-sdk", &ours), ("prost structs through tonic", &theirs)] {
         println!("  {name:<28} {:>6.0} {:>7.0}", rate(&times[ROUNDS / 2]), rate(&times[0]));

@@ -83,7 +83,8 @@ struct Naive {
 
 impl Naive {
     fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (queue, mut events) = mpsc::channel::<Box<wire::Event>>(20_000);
         let buffer = Arc::new(Mutex::new(Vec::with_capacity(20_000)));
         let drained = Arc::new(std::sync::atomic::AtomicU64::new(0));
@@ -112,7 +113,9 @@ impl Design for Naive {
         ]);
         let payload = wire::StoragePoolPayload {
             pool_name: black_box("tank").to_owned(),
-            devices: ["/dev/disk/by-id/ata-1", "/dev/disk/by-id/ata-2"].map(|path| black_box(path).to_owned()).into(),
+            devices: ["/dev/disk/by-id/ata-1", "/dev/disk/by-id/ata-2"]
+                .map(|path| black_box(path).to_owned())
+                .into(),
             raid_type: black_box("mirror").to_owned(),
             size_bytes: black_box(4 << 40),
             used_bytes: number,

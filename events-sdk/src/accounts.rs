@@ -195,8 +195,11 @@ mod tests {
         accounts.accept();
         accounts.lose(Place::Memory, DropReason::BufferFull, 2, Level::Debug.severity());
         accounts.reject(DropReason::TooLarge, 2, Level::Error.severity());
-        let dropped: Vec<_> =
-            accounts.dropped().iter().map(|drop| (drop.reason, drop.category, drop.level, drop.count)).collect();
+        let dropped: Vec<_> = accounts
+            .dropped()
+            .iter()
+            .map(|drop| (drop.reason, drop.category, drop.level, drop.count))
+            .collect();
         assert_eq!(
             dropped,
             [

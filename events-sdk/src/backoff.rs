@@ -20,7 +20,8 @@ impl Backoff {
 
     /// The pause after so many failures in a row, one being the first.
     pub(crate) fn pause(&mut self, failures: u32) -> Duration {
-        let doubled = self.initial.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
+        let doubled =
+            self.initial.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
         let full = doubled.min(self.longest);
         let half = full / 2;
         // 2^53 equal steps between 0 and 1.

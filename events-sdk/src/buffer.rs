@@ -58,8 +58,10 @@ pub(crate) struct Limits {
 pub(crate) struct WakeOn {
     /// The first event after nothing waited: a batch timeout begins.
     pub(crate) first: bool,
-    /// A batch is full, or an urgent event came in.
+    /// A batch is full.
     pub(crate) batch: bool,
+    /// An event came in that does not wait for company.
+    pub(crate) urgent: bool,
     /// The flush threshold is reached.
     pub(crate) threshold: bool,
 }
@@ -123,11 +125,6 @@ impl Buffer {
         self.wake.notified().await;
     }
 
-    /// Wakes the delivery task.
-    pub(crate) fn wake(&self) {
-        self.wake.notify_one();
-    }
-
     /// Takes over one encoded event; its id goes to `id_at`.
     #[inline]
     pub(crate) fn accept(
@@ -172,7 +169,8 @@ impl Buffer {
 impl State {
     /// Whether an event of `length` bytes exceeds a bound.
     fn is_full_for(&self, length: usize) -> bool {
-        self.accounts.in_memory >= self.limits.events as u64 || self.waiting_bytes + length > self.limits.bytes
+        self.accounts.in_memory >= self.limits.events as u64
+            || self.waiting_bytes + length > self.limits.bytes
     }
 
     #[inline]
@@ -191,7 +189,8 @@ impl State {
             happened.first = true;
         }
         let written = self.open.push(event, severity, category);
-        if let Some(place) = written.get_mut(id_at..id_at + ID_TEXT_LEN).and_then(|text| text.try_into().ok()) {
+        if let Some(place) = written.get_mut(id_at..id_at + ID_TEXT_LEN).and_then(|text| text.try_into().ok())
+        {
             id::write_text(id, place);
         }
         self.accounts.accept();
@@ -200,7 +199,7 @@ impl State {
         self.waiting_by_severity[usize::from(severity) % SEVERITIES] += 1;
         if level >= URGENT {
             self.open.urgent = true;
-            happened.batch = true;
+            happened.urgent = true;
         }
         if self.open.len() >= self.limits.batch {
             self.seal();
@@ -209,6 +208,7 @@ impl State {
         happened.threshold = self.waiting_events >= self.limits.threshold;
         let wake = (happened.first && self.wake_on.first)
             || (happened.batch && self.wake_on.batch)
+            || (happened.urgent && self.wake_on.urgent)
             || (happened.threshold && self.wake_on.threshold);
         if wake {
             self.wake_on = WakeOn::default();
@@ -418,7 +418,10 @@ mod tests {
             let level = if mark % 2 == 0 { Level::Debug } else { Level::Warn };
             assert!(emit(&buffer, mark, level).is_queued());
         }
-        assert_eq!(emit(&buffer, 20, Level::Debug).outcome(), crate::Outcome::Dropped(DropReason::BufferFull));
+        assert_eq!(
+            emit(&buffer, 20, Level::Debug).outcome(),
+            crate::Outcome::Dropped(DropReason::BufferFull)
+        );
         assert!(emit(&buffer, 21, Level::Error).is_queued());
         let state = buffer.lock();
         assert_eq!(state.accounts.accepted, 12);

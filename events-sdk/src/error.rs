@@ -47,8 +47,11 @@ impl Error {
     }
 
     pub(crate) fn thread(error: io::Error) -> Self {
-        Self::new(ErrorKind::Thread, "the system gave no thread for the event system; raise the limit of processes")
-            .with_source(error)
+        Self::new(
+            ErrorKind::Thread,
+            "the system gave no thread for the event system; raise the limit of processes",
+        )
+        .with_source(error)
     }
 
     pub(crate) fn already_initialized() -> Self {
@@ -59,7 +62,8 @@ impl Error {
     }
 
     pub(crate) fn registration(error: SendError) -> Self {
-        Self::new(ErrorKind::Registration, format!("Toggle did not register this node: {error}")).with_source(error)
+        Self::new(ErrorKind::Registration, format!("Toggle did not register this node: {error}"))
+            .with_source(error)
     }
 
     /// What kind of failure it was.

@@ -14,8 +14,8 @@ use std::{
 use arc_swap::ArcSwapOption;
 
 use crate::{
-    Config, DropReason, Error, Events, FlushOutcome, Kind, Level, Metadata, ShutdownReport, Stats, Ticket, Uplink,
-    wire::Message,
+    Config, DropReason, Error, Events, FlushOutcome, Kind, Level, Metadata, ShutdownReport, Stats, Ticket,
+    Uplink, wire::Message,
 };
 
 static EVENTS: ArcSwapOption<Events> = ArcSwapOption::const_empty();

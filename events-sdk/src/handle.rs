@@ -114,6 +114,7 @@ impl Events {
         {
             let mut state = intake.buffer.lock();
             state.status.spool.directory.clone_from(&config.spool_dir);
+            state.status.spool.concerns = spool.as_ref().map(|spool| spool.concerns().to_vec()).unwrap_or_default();
             state.status.last_error.clone_from(&broken);
             state.status.spool.broken = broken;
             state.status.uplink.target = uplink.target();
@@ -125,8 +126,7 @@ impl Events {
             retry_initial: config.retry_initial,
             retry_max: config.retry_max,
         };
-        let spooler =
-            Spooler::start(config.spool_dir, spool, SCHEMA_FINGERPRINT).map_err(Error::thread)?;
+        let spooler = Spooler::start(config.spool_dir, spool, SCHEMA_FINGERPRINT).map_err(Error::thread)?;
         let (control, commands) = mpsc::unbounded_channel();
         let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler);
         worker.handle().spawn(delivery.run());

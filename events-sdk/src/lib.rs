@@ -37,6 +37,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`emit!`] writes the same call in one line, and evaluates nothing for an event that nobody wants.
+//!
 //! Programs that want no global keep an [`Events`] handle; it has the same functions as methods.
 
 mod accounts;

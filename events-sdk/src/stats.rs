@@ -90,6 +90,8 @@ pub struct SpoolStats {
     pub files: u64,
     /// Their size in bytes.
     pub bytes: u64,
+    /// What an operator should know of the place: it is on a tmpfs, others may write to it, and so on.
+    pub concerns: Vec<String>,
     /// Why the spool cannot be written to at present; `None` when it can.
     pub broken: Option<String>,
 }

@@ -149,3 +149,8 @@ pub fn wait_until(events: &Events, limit: Duration, wanted: impl Fn(&Stats) -> b
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// The README's examples, compiled and run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -2,6 +2,8 @@
 //!
 //! What does not compile is in `ui.rs`.
 
+#![allow(clippy::panic, reason = "a test's helper fails the test by it")]
+
 use std::{cell::Cell, collections::BTreeMap, sync::Arc, time::Duration};
 
 use events_sdk::{

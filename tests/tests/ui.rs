@@ -7,6 +7,8 @@
 //! Each file is one run of rustc against the library that this test was linked with, a fraction of a second: nothing is
 //! built for it.
 
+#![allow(clippy::expect_used, reason = "a test's helper fails the test by it")]
+
 use std::{
     collections::BTreeMap,
     env, fs,

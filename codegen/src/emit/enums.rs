@@ -3,13 +3,12 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::Paths;
 use crate::docs;
 use crate::model::Enum;
 use crate::names;
 
 /// One enum of the `payload` module.
-pub(crate) fn emit(one: &Enum, paths: &Paths) -> TokenStream {
+pub(crate) fn emit(one: &Enum) -> TokenStream {
     let ty = names::ident(&one.rust_name);
     let attributes = docs::attributes(&one.docs, &format!("The values of `{}`.", one.full_name));
     let idents: Vec<_> = one.values.iter().map(|value| names::ident(&value.variant)).collect();
@@ -19,7 +18,6 @@ pub(crate) fn emit(one: &Enum, paths: &Paths) -> TokenStream {
         let docs = docs::attributes(&value.docs, &format!("`{}`", value.name));
         quote!(#docs #ident = #number)
     });
-    let wire = paths.private("wire");
     quote! {
         #attributes
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +44,7 @@ pub(crate) fn emit(one: &Enum, paths: &Paths) -> TokenStream {
             }
         }
 
-        impl #wire::Enumeration for #ty {
+        impl wire::Enumeration for #ty {
             fn number(self) -> i32 {
                 self as i32
             }

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
+use syn::ext::IdentExt;
 
 use super::Paths;
 use super::payload::type_of;
@@ -24,8 +25,10 @@ pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
     quote! {
         /// What is the same for all events of a kind, one module for each.
         pub mod kinds {
+            use #kind;
+
             /// Every kind, in the order of the schema.
-            pub static ALL: &[&#kind] = &[#(&#mods::KIND),*];
+            pub static ALL: &[&Kind] = &[#(&#mods::KIND),*];
             #(#kinds)*
         }
     }
@@ -37,9 +40,8 @@ fn one(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths) -> T
     let ty = type_of(message, &quote!('a));
     let lifetime = message.borrows.then(|| quote!(<'a>));
     let constant = constant(kind, message, schema, paths);
-    let kind_type = paths.private("Kind");
     let required = message.required().map(|field| {
-        let (name, text) = (&field.name, missing(kind, field, schema));
+        let (name, text) = (rust_name(field), missing(kind, field, schema));
         quote!((#name, #text))
     });
     let aliases = message.fields.iter().filter_map(|field| {
@@ -63,7 +65,7 @@ fn one(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths) -> T
             pub type Payload #lifetime = super::super::payload::#ty;
 
             /// What is the same for all events of this kind.
-            pub static KIND: #kind_type = #constant;
+            pub static KIND: super::Kind = #constant;
 
             /// The fields that an event cannot do without, each with what to say when it is missing.
             pub const REQUIRED: &[(&str, &str)] = &[#(#required),*];
@@ -77,7 +79,6 @@ fn one(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths) -> T
 }
 
 fn constant(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths) -> TokenStream {
-    let ty = paths.private("Kind");
     let (name, payload) = (&kind.emitter, &message.full_name);
     // `check` keeps categories between 1 and 63 and every source present.
     let category = kind.category.number.and_then(|number| u8::try_from(number).ok()).unwrap_or_default();
@@ -100,7 +101,7 @@ fn constant(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths)
         [head, tag(kind.category.tag), tag(kind.tag)].map(|bytes| Literal::byte_string(&bytes));
     let category = Literal::u8_unsuffixed(category);
     quote! {
-        #ty {
+        super::Kind {
             name: #name,
             payload: #payload,
             category: #category,
@@ -124,9 +125,14 @@ pub(crate) fn level(kind: &EventKind, schema: &Schema) -> Option<String> {
         .next()
 }
 
+/// The field as a caller writes it, without `r#`.
+fn rust_name(field: &Field) -> String {
+    names::ident(&names::snake(&field.name)).unraw().to_string()
+}
+
 /// What the `emit!` macro says when a required field is missing.
 fn missing(kind: &EventKind, field: &Field, schema: &Schema) -> String {
-    let (emitter, name) = (&kind.emitter, &field.name);
+    let (emitter, name) = (&kind.emitter, rust_name(field));
     let values = match &field.ty {
         Type::Enum(name) => schema.enumeration(name).map(|one| &one.values),
         _ => None,

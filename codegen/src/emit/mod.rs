@@ -11,7 +11,7 @@ mod paths;
 mod payload;
 mod wire;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use crate::model::Schema;
@@ -19,7 +19,7 @@ pub(crate) use paths::{Paths, ProtoModule};
 
 /// Everything that is generated from a schema, but for prost's part.
 pub(crate) fn emit(schema: &Schema, paths: &Paths) -> TokenStream {
-    let fingerprint = schema.fingerprint;
+    let fingerprint = Literal::u64_unsuffixed(schema.fingerprint);
     let levels = paths.in_sdk().then(|| levels::emit(schema));
     let payload = payload::module(schema, paths);
     let kinds = kinds::module(schema, paths);

@@ -18,15 +18,19 @@ pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
             structure(message, schema),
             constructors(message, schema),
             debug(message).unwrap_or_default(),
-            wire::encoding(message, paths),
+            wire::encoding(message),
             to_wire_type(message, paths),
         ];
         quote!(#(#parts)*)
     });
-    let enums = schema.enums.iter().map(|one| enums::emit(one, paths));
+    let enums = schema.enums.iter().map(enums::emit);
+    // Every kind has a payload, and every payload is encoded: the import is always used, and no type is in lower case.
+    let wire = (!schema.messages.is_empty()).then(|| paths.private("wire")).map(|wire| quote!(use #wire;));
     quote! {
         /// What events carry: borrowed types for emitting, with the enums of the schema as Rust enums.
         pub mod payload {
+            #wire
+
             #(#types)*
             #(#enums)*
         }
@@ -111,7 +115,7 @@ fn structure(message: &Message, schema: &Schema) -> TokenStream {
             lines.push(format!("The field `{}`.", field.name));
         }
         if field.sensitivity == Sensitivity::Pii {
-            lines.extend([String::new(), "Personal data: masked in `Debug` output.".to_owned()]);
+            lines.extend([String::new(), "Masked in `Debug` output.".to_owned()]);
         }
         let (docs, name, ty) = (docs::plain(&lines), field_ident(field), field_type(field, schema));
         quote!(#docs pub #name: #ty)

@@ -1,20 +1,18 @@
 //! The calls that encode a payload, field by field in the order of numbers, so that the bytes equal prost's.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::Paths;
 use crate::model::{Field, Message, Presence, Scalar, Type};
 use crate::names;
 
 /// `impl wire::Message for` a payload type.
-pub(crate) fn encoding(message: &Message, paths: &Paths) -> TokenStream {
-    let wire = paths.private("wire");
+pub(crate) fn encoding(message: &Message) -> TokenStream {
     let ty = names::ident(&message.rust_name);
     let lifetime = message.borrows.then(|| quote!(<'_>));
     if message.fields.is_empty() {
         return quote! {
-            impl #wire::Message for #ty #lifetime {
+            impl wire::Message for #ty #lifetime {
                 fn encoded_len(&self) -> usize {
                     0
                 }
@@ -23,21 +21,23 @@ pub(crate) fn encoding(message: &Message, paths: &Paths) -> TokenStream {
             }
         };
     }
-    let calls: Vec<(Call, u32, proc_macro2::Ident)> = message
+    let calls: Vec<(Call, Literal, proc_macro2::Ident)> = message
         .fields
         .iter()
-        .map(|field| (call(field, &wire), field.number, names::ident(&names::snake(&field.name))))
+        .map(|field| {
+            (call(field), Literal::u32_unsuffixed(field.number), names::ident(&names::snake(&field.name)))
+        })
         .collect();
     let lens = calls.iter().map(|(call, number, name)| {
         let (function, codecs) = (&call.len, &call.codecs);
-        quote!(#wire::#function::<#codecs>(#number, self.#name))
+        quote!(wire::#function::<#codecs>(#number, self.#name))
     });
     let writes = calls.iter().map(|(call, number, name)| {
         let (function, codecs) = (&call.write, &call.codecs);
-        quote!(#wire::#function::<#codecs>(#number, self.#name, out);)
+        quote!(wire::#function::<#codecs>(#number, self.#name, out);)
     });
     quote! {
-        impl #wire::Message for #ty #lifetime {
+        impl wire::Message for #ty #lifetime {
             #[inline]
             fn encoded_len(&self) -> usize {
                 #(#lens)+*
@@ -58,12 +58,12 @@ struct Call {
     codecs: TokenStream,
 }
 
-fn call(field: &Field, wire: &TokenStream) -> Call {
-    let codec = codec(&field.ty, wire);
+fn call(field: &Field) -> Call {
+    let codec = codec(&field.ty);
     let single = quote!(#codec, _);
     let (function, codecs) = match (&field.ty, field.presence) {
         (_, Presence::Map { key }) => {
-            let key = scalar(key, wire);
+            let key = scalar(key);
             ("map", quote!(#key, #codec, _, _))
         }
         (_, Presence::Repeated { packed: true }) => ("packed", single),
@@ -75,16 +75,16 @@ fn call(field: &Field, wire: &TokenStream) -> Call {
     Call { write: names::ident(function), len: names::ident(&format!("{function}_len")), codecs }
 }
 
-fn codec(ty: &Type, wire: &TokenStream) -> TokenStream {
+fn codec(ty: &Type) -> TokenStream {
     match ty {
-        Type::Scalar(one) => scalar(*one, wire),
-        Type::Enum(_) => quote!(#wire::Enum),
-        Type::Message { .. } => quote!(#wire::Sub),
+        Type::Scalar(one) => scalar(*one),
+        Type::Enum(_) => quote!(wire::Enum),
+        Type::Message { .. } => quote!(wire::Sub),
     }
 }
 
 /// The codec of a scalar: protobuf's name for it.
-fn scalar(scalar: Scalar, wire: &TokenStream) -> TokenStream {
+fn scalar(scalar: Scalar) -> TokenStream {
     let name = names::ident(match scalar {
         Scalar::Double => "Double",
         Scalar::Float => "Float",
@@ -102,5 +102,5 @@ fn scalar(scalar: Scalar, wire: &TokenStream) -> TokenStream {
         Scalar::String => "Str",
         Scalar::Bytes => "Bytes",
     });
-    quote!(#wire::#name)
+    quote!(wire::#name)
 }

@@ -4,6 +4,7 @@
 use std::{fmt::Write as _, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{Config, value};
+use crate::buffer::MAX_EVENT_BYTES;
 
 /// One key under `events`.
 pub(super) struct Key {
@@ -78,9 +79,9 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         path: "batch_bytes",
-        // 64 KiB hold many events; servers that accept more than 64 MiB in a message are not known.
-        slot: Slot::Bytes(|config| &mut config.batch_bytes, 64 * KIB..=64 * MIB),
-        meaning: "how many bytes are sent as one message; gRPC servers refuse more than 4 MiB unless told otherwise",
+        // 64 KiB hold many events. What is larger than the largest message would never be delivered.
+        slot: Slot::Bytes(|config| &mut config.batch_bytes, 64 * KIB..=MAX_EVENT_BYTES),
+        meaning: "how many bytes are sent as one message; gRPC servers refuse more than 4 MiB",
     },
     Key {
         path: "batch_timeout",
@@ -126,12 +127,6 @@ pub(super) static KEYS: &[Key] = &[
         meaning: "longest pause between retries",
     },
     Key {
-        path: "shutdown_timeout",
-        // Ten minutes: service managers kill a process that takes longer.
-        slot: Slot::Time(|config| &mut config.shutdown_timeout, Duration::ZERO..=seconds(600)),
-        meaning: "how long stopping may take when nobody names a deadline",
-    },
-    Key {
         path: "toggle.endpoint",
         slot: Slot::Text(|config| &mut config.toggle.endpoint),
         meaning: "Toggle's gRPC address, `https://host:port`; `http://` is for development",
@@ -169,7 +164,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         path: "toggle.compression",
         slot: Slot::Compression,
-        meaning: "compression of what is sent: `none`, `gzip` or `zstd`",
+        meaning: "compression of what is sent: `none`, or `gzip` or `zstd` where the program was built with the feature of that name",
     },
     Key {
         path: "toggle.timeout",
@@ -186,7 +181,7 @@ pub(super) static KEYS: &[Key] = &[
         path: "toggle.keepalive_interval",
         // gRPC servers turn away clients that ping more often than every few seconds.
         slot: Slot::Time(|config| &mut config.toggle.keepalive_interval, seconds(5)..=seconds(3600)),
-        meaning: "how long a connection may be silent while an answer is due, before it is probed",
+        meaning: "how long a connection may be silent before it is probed",
     },
     Key {
         path: "toggle.keepalive_timeout",

@@ -30,6 +30,8 @@ pub use error::{ConfigError, ConfigErrorKind, Place, Problem};
 pub use filter::{FILTER_CATEGORIES, Filter};
 pub use profile::Profile;
 
+use crate::uplink;
+
 /// The file inside the configuration directory.
 const FILE_NAME: &str = "rodent.yml";
 
@@ -71,7 +73,7 @@ pub struct Config {
     pub flush_threshold: usize,
     /// How many events are sent as one message. At most `flush_threshold`. Default: 100.
     pub batch_size: usize,
-    /// How many bytes are sent as one message. Servers refuse more than 4 MiB unless told otherwise. Default: 3 MiB.
+    /// How many bytes are sent as one message. gRPC servers refuse more than 4 MiB. Default: 3 MiB.
     pub batch_bytes: usize,
     /// How old a batch grows before it is sent though it is not full. ERROR and above do not wait. Default: 30 s.
     pub batch_timeout: Duration,
@@ -85,8 +87,6 @@ pub struct Config {
     pub retry_initial: Duration,
     /// Longest pause between retries. Default: 10 s.
     pub retry_max: Duration,
-    /// How long stopping may take when nobody names a deadline. Default: 5 s.
-    pub shutdown_timeout: Duration,
     /// The way to Toggle.
     pub toggle: ToggleConfig,
 }
@@ -112,9 +112,9 @@ pub struct ToggleConfig {
     pub timeout: Duration,
     /// How long a connection may take to come about. Default: 5 s.
     pub connect_timeout: Duration,
-    /// How long a connection may be silent while an answer is due, before it is probed. Default: 20 s.
+    /// How long a connection may be silent before it is probed. Default: 30 s.
     pub keepalive_interval: Duration,
-    /// How long the answer to a probe may take before the connection counts as dead. Default: 10 s.
+    /// How long the answer to a probe may take before the connection counts as dead. Default: 5 s.
     pub keepalive_timeout: Duration,
 }
 
@@ -193,11 +193,10 @@ impl Default for ToggleConfig {
             client_key_file: None,
             domain: None,
             compression: Compression::None,
-            // A healthy Toggle answers in milliseconds; ten seconds forgive a bad link and bound the wait for a dead one.
-            timeout: Duration::from_secs(10),
-            connect_timeout: Duration::from_secs(5),
-            keepalive_interval: Duration::from_secs(20),
-            keepalive_timeout: Duration::from_secs(10),
+            timeout: uplink::DEFAULT_TIMEOUT,
+            connect_timeout: uplink::DEFAULT_CONNECT_TIMEOUT,
+            keepalive_interval: uplink::DEFAULT_KEEPALIVE_INTERVAL,
+            keepalive_timeout: uplink::DEFAULT_KEEPALIVE_TIMEOUT,
         }
     }
 }
@@ -220,7 +219,6 @@ impl Config {
             max_in_flight: 4,
             retry_initial: Duration::from_millis(200),
             retry_max: Duration::from_secs(10),
-            shutdown_timeout: Duration::from_secs(5),
             toggle: ToggleConfig::default(),
         }
     }

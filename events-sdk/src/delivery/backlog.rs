@@ -67,7 +67,9 @@ pub(crate) struct Backlog {
 impl Backlog {
     /// A file joins, in its place by age.
     pub(crate) fn add(&mut self, file: SpoolFile) {
-        let place = self.files.partition_point(|other| (other.timestamp_ms, other.id) <= (file.timestamp_ms, file.id));
+        let place = self
+            .files
+            .partition_point(|other| (other.timestamp_ms, other.id) <= (file.timestamp_ms, file.id));
         self.files.insert(place, file);
     }
 
@@ -131,9 +133,8 @@ impl Backlog {
 
     /// The oldest piece that may be sent now. `clean` asks for one that was never refused.
     pub(crate) fn take(&mut self, now: Instant, clean: bool) -> Option<Waiting> {
-        let may_go = |piece: &Waiting| {
-            piece.not_before.is_none_or(|at| now >= at) && !(clean && piece.refusals > 0)
-        };
+        let may_go =
+            |piece: &Waiting| piece.not_before.is_none_or(|at| now >= at) && !(clean && piece.refusals > 0);
         let place = self.pieces.iter().position(may_go)?;
         self.pieces.remove(place)
     }

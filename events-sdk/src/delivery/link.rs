@@ -49,11 +49,6 @@ impl Link {
         (!self.is_open()).then_some(self.retry_at)
     }
 
-    /// How many attempts have failed in a row.
-    pub(crate) fn failures(&self) -> u32 {
-        self.failures
-    }
-
     /// The next probe goes out at once.
     pub(crate) fn hurry(&mut self) {
         self.retry_at = Instant::now();
@@ -111,9 +106,9 @@ mod tests {
         let error = SendError::new(SendErrorKind::Unavailable, "down");
         assert_eq!(link.failed(&error, false, now), Change::Lost);
         assert_eq!(link.failed(&error, false, now), Change::None);
-        assert_eq!(link.failures(), 1);
+        assert_eq!(link.failures, 1);
         assert_eq!(link.failed(&error, true, now), Change::None);
-        assert_eq!(link.failures(), 2);
+        assert_eq!(link.failures, 2);
         assert!(!link.is_open());
     }
 

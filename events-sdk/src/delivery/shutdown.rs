@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Delivery, DiskCopy, Origin, spooler::{Content, Reply, Write}};
+use super::{
+    Delivery, DiskCopy, Origin,
+    spooler::{Content, Reply, Write},
+};
 use crate::{Batch, DropReason, accounts::Place, spool::SpoolFile};
 
 /// So long before the deadline the task stops sending, to have the books closed by then: a tenth of the time, at most
@@ -126,7 +129,12 @@ impl Delivery {
                 // Whether Toggle has it will never be known; it is not on disk, so it counts as lost.
                 Origin::Memory { chunk, .. } => {
                     for entry in chunk.entries() {
-                        state.accounts.lose(Place::Flight, DropReason::Shutdown, entry.category, entry.severity);
+                        state.accounts.lose(
+                            Place::Flight,
+                            DropReason::Shutdown,
+                            entry.category,
+                            entry.severity,
+                        );
                     }
                 }
             }
@@ -145,7 +153,10 @@ impl Delivery {
             .sum();
         drop(state);
         if lost > 0 {
-            tracing::error!(lost, "events were neither delivered nor written to disk by the shutdown deadline");
+            tracing::error!(
+                lost,
+                "events were neither delivered nor written to disk by the shutdown deadline"
+            );
         }
     }
 }

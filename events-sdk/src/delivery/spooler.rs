@@ -93,8 +93,7 @@ impl Spooler {
         let (commands, command_queue) = std_mpsc::channel();
         let (reply_queue, replies) = mpsc::unbounded_channel();
         let found = VecDeque::new();
-        let mut thread =
-            Thread { directory, spool, fingerprint, replies: reply_queue, found, reader: None };
+        let mut thread = Thread { directory, spool, fingerprint, replies: reply_queue, found, reader: None };
         thread::Builder::new().name("events-spool".into()).spawn(move || thread.run(&command_queue))?;
         Ok(Self { commands, replies })
     }

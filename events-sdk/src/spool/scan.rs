@@ -46,6 +46,8 @@ pub(super) enum Reason {
     TooLong,
     /// The bytes of an event are none.
     NoEvent,
+    /// The length of an event reaches into the next one.
+    Swallows,
     /// Not the beginning of a field that may stand here.
     NoField,
     /// A whole field that this version does not know. Kept because it might have been an event once.
@@ -58,6 +60,7 @@ impl fmt::Display for Reason {
             Self::CutOff => "the file ends within a field",
             Self::TooLong => "an event is longer than events may be",
             Self::NoEvent => "the bytes of an event do not decode as one",
+            Self::Swallows => "the length of an event reaches into the next one",
             Self::NoField => "no field of a batch begins here",
             Self::UnknownField => "a field that this version does not know",
         })
@@ -121,13 +124,16 @@ impl<R: Read> Scanner<R> {
     /// The next event or damaged span; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Found<'_>>> {
         while self.fill(HEAD_BYTES)? > 0 {
-            match self.field() {
+            match self.field(0) {
                 Field::Event { head, len } => {
                     let Some(size) = self.load(head as u64 + len)? else {
                         return self.damage(Reason::CutOff);
                     };
                     if !self.believes(head, size) {
                         return self.damage(Reason::NoEvent);
+                    }
+                    if self.trust != Trust::Intact && self.swallows_another(size)? {
+                        return self.damage(Reason::Swallows);
                     }
                     let begin = self.start;
                     self.consume(size);
@@ -139,6 +145,16 @@ impl<R: Read> Scanner<R> {
                 }
                 Field::Other { len, known } => {
                     let offset = self.offset;
+                    if !known && self.trust == Trust::Unsealed && len <= EVENT_BYTES {
+                        // In a file without a seal it may be noise in front of an event.
+                        let swallows = match self.load(len)? {
+                            Some(size) => self.swallows_another(size)?,
+                            None => false,
+                        };
+                        if swallows {
+                            return self.damage(Reason::NoField);
+                        }
+                    }
                     self.skip(len)?;
                     if !known && self.trust == Trust::Unsealed {
                         let reason = Reason::UnknownField;
@@ -151,10 +167,10 @@ impl<R: Read> Scanner<R> {
         Ok(None)
     }
 
-    /// Reads the head of the field at the start of the window.
-    fn field(&self) -> Field {
-        let bytes = self.ahead();
-        let left = self.end - self.offset;
+    /// Reads the head of the field that begins this far ahead.
+    fn field(&self, at: usize) -> Field {
+        let bytes = &self.ahead()[at..];
+        let left = self.end - self.offset - at as u64;
         let Some((tag, tag_len)) = varint(bytes) else {
             return Field::Nothing(if (bytes.len() as u64) == left {
                 Reason::CutOff
@@ -215,7 +231,7 @@ impl<R: Read> Scanner<R> {
                     continue;
                 }
             }
-            if self.is_event_for_sure()? {
+            if self.is_event_for_sure(0)? {
                 break;
             }
             self.consume(1);
@@ -223,21 +239,36 @@ impl<R: Read> Scanner<R> {
         Ok(Some(Found::Damage(Span { offset, len: self.offset - offset, reason, events })))
     }
 
-    /// Whether an event stands at the start of the window, where nothing but its own bytes speaks for it.
-    fn is_event_for_sure(&mut self) -> io::Result<bool> {
-        self.fill(HEAD_BYTES)?;
-        let Field::Event { head, len } = self.field() else { return Ok(false) };
+    /// Whether the event at the start of the window, which decodes, has a length that reaches into its neighbour: then
+    /// something else than a field of ours follows it, and another event begins within it.
+    fn swallows_another(&mut self, size: usize) -> io::Result<bool> {
+        let is_end = self.fill(size + HEAD_BYTES)? == size;
+        if is_end || !matches!(self.field(size), Field::Nothing(_) | Field::Other { known: false, .. }) {
+            return Ok(false);
+        }
+        for at in 1..size {
+            if self.ahead()[at] == ENTRY_TAG && self.is_event_for_sure(at)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether an event stands this far ahead, where nothing but its own bytes speaks for it.
+    fn is_event_for_sure(&mut self, at: usize) -> io::Result<bool> {
+        self.fill(at + HEAD_BYTES)?;
+        let Field::Event { head, len } = self.field(at) else { return Ok(false) };
         // Encoders write the plain fields first; this saves reading far ahead for most chance finds.
-        let first = self.ahead().get(head).copied();
+        let first = self.ahead().get(at + head).copied();
         if !first.is_some_and(|first| matches!(first, 0x0A | 0x10 | 0x18 | 0x22 | 0x28 | 0x32)) {
             return Ok(false);
         }
-        let size = head as u64 + len;
-        if len > EVENT_BYTES || size > self.work {
+        if len > EVENT_BYTES || len > self.work {
             return Ok(false);
         }
-        let Some(size) = self.load(size)? else { return Ok(false) };
-        let (is_real, work) = looks_real(&self.ahead()[head..size]);
+        let begin = at + head;
+        let Some(end) = self.load(begin as u64 + len)? else { return Ok(false) };
+        let (is_real, work) = looks_real(&self.ahead()[begin..end]);
         self.work = self.work.saturating_sub(work);
         Ok(is_real)
     }

@@ -107,7 +107,9 @@ impl GrpcConfig {
     /// When there is no endpoint.
     pub fn from_toggle(toggle: &ToggleConfig) -> Result<Self, GrpcConfigError> {
         let endpoint = toggle.endpoint.clone().ok_or_else(|| {
-            GrpcConfigError::new("no endpoint is configured; set events.toggle.endpoint in rodent.yml to https://host:port")
+            GrpcConfigError::new(
+                "no endpoint is configured; set events.toggle.endpoint in rodent.yml to https://host:port",
+            )
         })?;
         Ok(Self {
             endpoint,

@@ -28,9 +28,9 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{
-    config::encoding,
     GrpcConfig, GrpcConfigError, SendError, SendErrorKind, SendFuture, Uplink,
     codec::BatchCodec,
+    config::encoding,
     guard::Guarded,
     status::{describe, is_ours, kind_of, quote, says_no_to_compression},
     token::{FileStamp, Token},

@@ -47,7 +47,6 @@ events:
   max_in_flight: 8
   retry_initial: 1
   retry_max: 2m
-  shutdown_timeout: 9s
   toggle:
     endpoint: https://toggle.example.com:50051
     token_file: token
@@ -74,7 +73,6 @@ events:
         max_in_flight: 8,
         retry_initial: Duration::from_secs(1),
         retry_max: Duration::from_secs(120),
-        shutdown_timeout: Duration::from_secs(9),
         toggle: ToggleConfig {
             endpoint: Some("https://toggle.example.com:50051".to_owned()),
             token: TokenSource::File("/etc/rodent/token".into()),

@@ -1,1 +1,7 @@
+//! What the spool promises, on real directories and on a file system made to fail.
+
+mod damage;
+mod disk;
+mod faults;
+mod faulty;
 pub(crate) mod samples;

@@ -1,0 +1,249 @@
+//! Files that are torn, flipped, cut, or no batch at all.
+
+use std::{collections::HashSet, fs};
+
+use proptest::prelude::*;
+
+use super::samples::{entries, entry, id, read_all, spill, split};
+use crate::spool::{FileName, Spool, SpoolFile, format::encode_trailer};
+
+/// Puts these bytes into the spool and inspects them.
+fn put(dir: &std::path::Path, spool: &Spool, name: &str, bytes: &[u8]) -> SpoolFile {
+    fs::write(dir.join(name), bytes).unwrap();
+    spool.inspect(&FileName::parse(name.as_ref()).unwrap()).unwrap()
+}
+
+/// Everything in the quarantine folder, by name.
+fn aside(dir: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(dir.join("quarantine"))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_torn_file_gives_up_only_its_tail() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    let mut bytes = entries(0..1001);
+    bytes.truncate(bytes.len() - 9);
+    let file = put(dir.path(), &spool, "torn.pb", &bytes);
+    assert_eq!((file.events, file.sealed), (1001, false));
+
+    let mut reader = spool.read(&file).unwrap();
+    let mut counts = Vec::new();
+    while let Some(piece) = reader.next_piece().unwrap() {
+        counts.push(piece.count);
+    }
+    assert_eq!(counts, [500, 500]);
+    let damage = reader.damage().unwrap();
+    let torn = entry(1000).len() - 9;
+    assert_eq!((damage.bytes, damage.events, damage.spans), (torn as u64, 1, 1));
+
+    assert_eq!(spool.quarantine(&file).unwrap(), Some(damage));
+    let files = aside(dir.path());
+    assert_eq!(files.len(), 2);
+    assert_eq!(files[0].1, entry(1000)[..torn]);
+    assert!(files[0].0.starts_with("torn.pb.") && files[0].0.ends_with(".damaged"));
+    assert_eq!(files[1].0, format!("{}.txt", files[0].0));
+    let text = String::from_utf8(files[1].1.clone()).unwrap();
+    assert!(text.contains("1 events as far as can be known; 1000 events were delivered"), "{text}");
+    assert!(text.contains("the file ends within a field"), "{text}");
+
+    // Again, as after a crash before the file was removed.
+    spool.quarantine(&file).unwrap();
+    assert_eq!(aside(dir.path()), files);
+}
+
+#[test]
+fn a_flipped_length_in_a_sealed_file_costs_one_event_and_the_seal_counts_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    let file = spill(&spool, id(1), 0..600, false).unwrap();
+    let path = dir.path().join(file.name.as_os_str());
+    let mut bytes = fs::read(&path).unwrap();
+    let at = entries(0..100).len();
+    bytes[at + 1] ^= 0x40;
+    fs::write(&path, bytes).unwrap();
+
+    let file = spool.inspect(&file.name).unwrap();
+    assert_eq!((file.events, file.sealed), (600, true));
+    let expected = [split(&entries(0..100)), split(&entries(101..600))].concat();
+    assert_eq!(read_all(&spool, &file), expected);
+    let damage = spool.quarantine(&file).unwrap().unwrap();
+    assert_eq!((damage.bytes, damage.events, damage.spans), (entry(100).len() as u64, 1, 1));
+    assert_eq!(aside(dir.path())[0].1[2..], entry(100)[2..]);
+}
+
+#[test]
+fn files_that_are_no_batch_yield_nothing_and_are_kept_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    let cases: [(&str, &[u8]); 5] = [
+        ("zeros.pb", &[0; 70_000]),
+        ("text.pb", b"this is no protobuf message at all\n"),
+        ("tag.pb", &[0x0A]),
+        ("length.pb", &[0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01]),
+        ("groups.pb", &[0x0B, 0x0C, 0x0B, 0x0C]),
+    ];
+    for (name, bytes) in cases {
+        let file = put(dir.path(), &spool, name, bytes);
+        assert_eq!(read_all(&spool, &file).len(), 0, "{name}");
+        let damage = spool.quarantine(&file).unwrap().unwrap();
+        assert_eq!((damage.bytes, damage.events), (bytes.len() as u64, file.events), "{name}");
+        assert!(
+            aside(dir.path()).iter().any(|(aside, kept)| aside.starts_with(name) && kept == bytes),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_file_without_events_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    for (name, bytes) in [("empty.pb", vec![]), ("trailer.pb", encode_trailer(5, id(1)))] {
+        let file = put(dir.path(), &spool, name, &bytes);
+        assert_eq!((file.events, file.bytes), (0, bytes.len() as u64));
+        assert_eq!(read_all(&spool, &file).len(), 0);
+        assert_eq!(spool.quarantine(&file).unwrap(), None);
+    }
+    let file = spill(&spool, id(2), 0..0, true).unwrap();
+    assert_eq!(read_all(&spool, &file).len(), 0);
+}
+
+#[test]
+fn a_seal_that_counts_more_than_there_is_still_lets_the_account_balance() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    let events = entries(0..2);
+    let file = crate::spool::NewFile {
+        id: id(1),
+        timestamp_ms: 1,
+        runs: &[&events],
+        count: 5,
+        levels: &[],
+        whole: false,
+        fingerprint: 0,
+    };
+    let file = spool.write(file).unwrap();
+    assert_eq!(read_all(&spool, &file).len(), 2);
+    let damage = spool.quarantine(&file).unwrap().unwrap();
+    assert_eq!((damage.bytes, damage.events), (0, 3));
+}
+
+#[derive(Debug, Clone)]
+enum Harm {
+    Flip(prop::sample::Index, u8),
+    Cut(prop::sample::Index),
+    Zero(prop::sample::Index, u8),
+    Insert(prop::sample::Index, Vec<u8>),
+    Remove(prop::sample::Index, u8),
+}
+
+fn harm() -> impl Strategy<Value = Harm> {
+    let place = any::<prop::sample::Index>;
+    prop_oneof![
+        4 => (place(), 0..8_u8).prop_map(|(at, bit)| Harm::Flip(at, bit)),
+        1 => place().prop_map(Harm::Cut),
+        1 => (place(), any::<u8>()).prop_map(|(at, len)| Harm::Zero(at, len)),
+        1 => (place(), prop::collection::vec(any::<u8>(), 1..40)).prop_map(|(at, bytes)| Harm::Insert(at, bytes)),
+        1 => (place(), 1..60_u8).prop_map(|(at, len)| Harm::Remove(at, len)),
+    ]
+}
+
+/// Applies the harm; `whose` says of each byte to which event it belongs, if to any. Returns the events it touched.
+fn apply(harm: &Harm, bytes: &mut Vec<u8>, whose: &mut Vec<Option<u32>>) -> HashSet<u32> {
+    if bytes.is_empty() {
+        return HashSet::new();
+    }
+    let range = |at: &prop::sample::Index, len: usize| {
+        let at = at.index(bytes.len());
+        at..(at + len).min(bytes.len())
+    };
+    match harm {
+        Harm::Flip(at, bit) => {
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            whose[at].into_iter().collect()
+        }
+        Harm::Cut(at) => {
+            let at = at.index(bytes.len());
+            bytes.truncate(at);
+            whose.split_off(at).into_iter().flatten().collect()
+        }
+        Harm::Zero(at, len) => {
+            let range = range(at, usize::from(*len));
+            bytes[range.clone()].fill(0);
+            whose[range].iter().copied().flatten().collect()
+        }
+        Harm::Insert(at, new) => {
+            let at = at.index(bytes.len());
+            // Between two events it harms neither.
+            let hit = if at > 0 && whose[at] == whose[at - 1] { whose[at] } else { None };
+            bytes.splice(at..at, new.iter().copied());
+            whose.splice(at..at, new.iter().map(|_| None));
+            hit.into_iter().collect()
+        }
+        Harm::Remove(at, len) => {
+            let range = range(at, usize::from(*len));
+            bytes.drain(range.clone());
+            whose.drain(range).flatten().collect()
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_to_the_bytes_all_of_them_are_accounted_for(
+        harms in prop::collection::vec(harm(), 1..6),
+        sealed in any::<bool>(),
+        whole in any::<bool>(),
+    ) {
+        const COUNT: u32 = 60;
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path()).unwrap();
+        let file = spill(&spool, id(1), 0..COUNT, whole).unwrap();
+        let path = dir.path().join(file.name.as_os_str());
+        let mut bytes = fs::read(&path).unwrap();
+        let run = entries(0..COUNT).len();
+        if !sealed {
+            bytes.truncate(run);
+        }
+        let mut whose: Vec<_> = (0..COUNT).flat_map(|index| entry(index).into_iter().map(move |_| Some(index))).collect();
+        whose.resize(bytes.len(), None);
+        let mut touched = HashSet::new();
+        for harm in &harms {
+            touched.extend(apply(harm, &mut bytes, &mut whose));
+        }
+        fs::write(&path, &bytes).unwrap();
+
+        let file = spool.inspect(&file.name).unwrap();
+        let mut reader = spool.read(&file).unwrap();
+        let (mut delivered, mut kept) = (Vec::new(), 0);
+        while let Some(piece) = reader.next_piece().unwrap() {
+            kept += piece.events.len() as u64;
+            delivered.extend(split(&piece.events));
+        }
+        let again = read_all(&spool, &file);
+        prop_assert_eq!(&again, &delivered);
+        let damage = reader.damage();
+        prop_assert_eq!(spool.quarantine(&file).unwrap(), damage.clone());
+        prop_assert!(kept + damage.as_ref().map_or(0, |damage| damage.bytes) <= bytes.len() as u64);
+        if damage.as_ref().is_some_and(|damage| damage.bytes > 0) {
+            let files = aside(dir.path());
+            prop_assert_eq!(files[0].1.len() as u64, damage.as_ref().unwrap().bytes);
+        }
+        prop_assert!(reader.found() + damage.map_or(0, |damage| damage.events) >= file.events);
+        let delivered: HashSet<_> = delivered.into_iter().collect();
+        for index in (0..COUNT).filter(|index| !touched.contains(index)) {
+            prop_assert!(delivered.contains(&entry(index)), "event {} was not harmed", index);
+        }
+    }
+}

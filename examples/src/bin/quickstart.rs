@@ -1,2 +1,0 @@
-//! The main job on an embedded Toggle.
-fn main() {}

@@ -1,0 +1,323 @@
+//! Every golden file, compiled with warnings denied and put to use: what it encodes is what prost encodes.
+
+#![deny(warnings, missing_docs, unreachable_pub, unused_qualifications)]
+
+use std::fmt::Debug;
+
+use events_sdk::__private::prost;
+use events_sdk::__private::wire;
+use events_sdk::Level;
+
+/// Checks a payload against its wire type: the same bytes, of the length that was announced, and back again.
+fn same<P, W>(payload: P) -> W
+where
+    P: wire::Message + Copy,
+    W: prost::Message + From<P> + Default + PartialEq + Debug,
+{
+    let mut bytes = Vec::new();
+    payload.encode(&mut bytes);
+    let expected = W::from(payload);
+    assert_eq!(bytes, expected.encode_to_vec());
+    assert_eq!(bytes.len(), payload.encoded_len());
+    let read = W::decode(bytes.as_slice()).unwrap();
+    assert_eq!(read, expected);
+    read
+}
+
+/// Every scalar type.
+pub mod scalars {
+    include!("../golden/scalars.rs");
+
+    #[test]
+    fn every_scalar_is_encoded_as_prost_does() {
+        use payload::DemoScalarsPayload;
+        type Wire = proto::golden::scalars::DemoScalarsPayload;
+        super::same::<_, Wire>(DemoScalarsPayload::default());
+        let full = DemoScalarsPayload {
+            double: 1.5,
+            float: -0.25,
+            int32: -1,
+            int64: i64::MIN,
+            uint32: u32::MAX,
+            uint64: u64::MAX,
+            sint32: i32::MIN,
+            sint64: -7,
+            fixed32: 7,
+            fixed64: 8,
+            sfixed32: -9,
+            sfixed64: -10,
+            bool: true,
+            string: "é",
+            bytes: &[0, 255],
+            maybe_int32: Some(3),
+            maybe_string: Some("some"),
+            maybe_bytes: Some(&[1]),
+        };
+        super::same::<_, Wire>(full);
+        let present = DemoScalarsPayload {
+            maybe_int32: Some(0),
+            maybe_string: Some(""),
+            maybe_bytes: Some(&[]),
+            double: f64::INFINITY,
+            float: -0.0,
+            ..DemoScalarsPayload::default()
+        };
+        let read: Wire = super::same(present);
+        assert_eq!(read.maybe_int32, Some(0));
+        assert_eq!(read.maybe_string.as_deref(), Some(""));
+    }
+}
+
+/// Repeated fields and maps.
+pub mod collections {
+    include!("../golden/collections.rs");
+
+    #[test]
+    fn collections_are_encoded_as_prost_does() {
+        use payload::{Colour, DemoCollectionsPayload, Part};
+        type Wire = proto::golden::collections::DemoCollectionsPayload;
+        super::same::<_, Wire>(DemoCollectionsPayload::default());
+        let full = DemoCollectionsPayload {
+            names: &["a", "", "c"],
+            sizes: &[0, -1, 300],
+            loose: &[0, 1],
+            blobs: &[&[1, 2], &[]],
+            colours: &[Colour::DarkBlue, Colour::Red],
+            parts: &[Part { number: 3 }, Part { number: 0 }],
+            labels: &[("k", "v")],
+            painted: &[(0, Colour::Red)],
+            chosen: &[(true, Part { number: 0 })],
+        };
+        let read: Wire = super::same(full);
+        assert_eq!(read.labels["k"], "v");
+        assert_eq!(read.painted[&0], Colour::Red.number());
+    }
+}
+
+/// Messages inside payloads.
+pub mod messages {
+    include!("../golden/messages.rs");
+
+    #[test]
+    fn messages_in_messages_are_encoded_as_prost_does() {
+        use payload::{DemoMessagesPayload, Place, Tree};
+        type Wire = proto::golden::messages::DemoMessagesPayload;
+        let leaf = Tree { name: "leaf", ..Tree::default() };
+        let empty: Wire = super::same(DemoMessagesPayload::new(Place::default()));
+        assert!(empty.place.is_some() && empty.other.is_none());
+        let full = DemoMessagesPayload {
+            other: Some(Place { x: -1, y: 2 }),
+            tree: Some(Tree { name: "root", left: Some(&leaf), children: &[leaf, leaf] }),
+            ..DemoMessagesPayload::new(Place { x: 1, y: 0 })
+        };
+        let read: Wire = super::same(full);
+        assert_eq!(read.tree.unwrap().left.unwrap().name, "leaf");
+    }
+}
+
+/// Enums.
+pub mod enums {
+    include!("../golden/enums.rs");
+
+    #[test]
+    fn enums_have_no_unspecified_variant_and_encode_as_prost_does() {
+        use payload::{DemoEnumsPayload, DemoOperation, Side};
+        type Wire = proto::golden::enums::DemoEnumsPayload;
+        let least: Wire = super::same(DemoEnumsPayload::new(DemoOperation::Self_, Side::Right));
+        assert_eq!((least.side, least.other_side, least.r#type), (0, None, -2));
+        let full = DemoEnumsPayload {
+            side: Some(Side::Left),
+            other_side: Some(Side::Right),
+            ..DemoEnumsPayload::new(DemoOperation::Started, Side::Left)
+        };
+        super::same::<_, Wire>(full);
+        assert_eq!(Side::ALL, [Side::Left, Side::Right]);
+        assert_eq!(Side::Right.number(), -2);
+        assert_eq!(DemoOperation::Self_.name(), "self");
+        let _: kinds::demo_enums::fields::operation = DemoOperation::Started;
+        let (field, text) = kinds::demo_enums::REQUIRED[1];
+        assert_eq!(field, "type");
+        assert!(text.contains("one of Left, Right"), "{text}");
+    }
+}
+
+/// Emitters: levels, names, options.
+pub mod rules {
+    include!("../golden/rules.rs");
+
+    #[test]
+    fn options_beside_the_field_go_before_those_of_the_payload_key_by_key() {
+        use super::Level;
+        let names: Vec<_> = kinds::ALL.iter().map(|kind| (kind.name, kind.source, kind.level)).collect();
+        assert_eq!(
+            names,
+            [
+                ("demo_empty", "demo", Some(Level::Essential)),
+                ("demo_named", "demo.named", None),
+                ("demo_second", "demo.named", Some(Level::Warn)),
+            ]
+        );
+        assert_eq!(kinds::demo_second::KIND.kind_tag, [0xc2, 0x3e]);
+        assert_eq!(kinds::demo_named::KIND.head, b"\x18\x01\x22\x0ademo.named");
+        super::same::<_, proto::golden::rules::DemoEmptyPayload>(payload::DemoEmptyPayload::default());
+    }
+
+    #[test]
+    fn every_kind_has_a_function_that_takes_a_level_only_where_the_caller_says_it() {
+        use super::Level;
+        use payload::{DemoEmptyPayload, Oddly};
+        let tickets = [
+            emit_demo_empty(DemoEmptyPayload {}, ()),
+            emit_demo_named(Level::Info, Oddly { r#type: "x" }, [("k", "v")]),
+            emit_demo_second(Oddly::default(), ()),
+        ];
+        assert!(tickets.iter().all(|ticket| ticket.outcome() != events_sdk::Outcome::Queued));
+    }
+}
+
+/// Personal data.
+pub mod sensitivity {
+    include!("../golden/sensitivity.rs");
+
+    #[test]
+    fn personal_data_does_not_show() {
+        use payload::DemoPersonPayload;
+        let person = DemoPersonPayload {
+            others: &["bob@example.org"],
+            ..DemoPersonPayload::new(7, "ann@example.org")
+        };
+        let shown = format!("{person:?}");
+        assert_eq!(shown, "DemoPersonPayload { id: 7, email: <pii>, others: <pii> }");
+        let read = super::same::<_, proto::golden::sensitivity::DemoPersonPayload>(person);
+        assert_eq!(read.email, "ann@example.org");
+    }
+}
+
+/// Comments.
+pub mod comments {
+    include!("../golden/comments.rs");
+
+    #[test]
+    fn a_payload_with_odd_comments_is_a_payload() {
+        let payload = payload::DemoCommentsPayload { silent: 1, ..Default::default() };
+        super::same::<_, proto::golden::comments::DemoCommentsPayload>(payload);
+    }
+}
+
+/// A schema outside the SDK.
+pub mod extension {
+    include!("../golden/extension.rs");
+
+    #[test]
+    fn a_schema_outside_the_sdk_may_use_its_payloads() {
+        let foreign = payload::SystemRegistrationPayload { rodent_id: "r", ..Default::default() };
+        super::same::<_, events_sdk::proto::events::SystemRegistrationPayload>(foreign);
+        super::same::<_, proto::golden::extension::StorageScrubPayload>(payload::StorageScrubPayload {
+            errors: 1,
+        });
+        assert_eq!(kinds::backup_job::KIND.category, 63);
+        assert_eq!(kinds::backup_job::KIND.category_name, "backup_job");
+        assert_eq!(kinds::storage_scrub::KIND.category_tag, [0x5a]);
+    }
+}
+
+/// What the SDK generates for itself: compiled in the place of the SDK.
+pub mod levels {
+    include!("../golden/levels.rs");
+}
+
+/// The wire types of `levels`, where the SDK has its own.
+pub mod proto {
+    /// As in the SDK.
+    #[allow(missing_docs)]
+    pub mod events {
+        include!(concat!(env!("OUT_DIR"), "/as_sdk/rodent.events.rs"));
+    }
+}
+
+/// The runtime that `levels` is compiled against.
+pub mod __private {
+    pub use events_sdk::__private::{Metadata, Ticket, wire};
+
+    pub use super::levels::Level;
+
+    /// A kind, with the levels of the golden schema.
+    #[allow(missing_docs, dead_code)]
+    #[derive(Debug)]
+    pub struct Kind {
+        pub name: &'static str,
+        pub payload: &'static str,
+        pub category: u8,
+        pub category_name: &'static str,
+        pub source: &'static str,
+        pub level: Option<Level>,
+        pub head: &'static [u8],
+        pub category_tag: &'static [u8],
+        pub kind_tag: &'static [u8],
+    }
+
+    /// A handle that keeps nothing.
+    #[derive(Debug)]
+    pub struct Events;
+
+    impl Events {
+        /// Stands for the runtime's.
+        pub fn __emit(
+            &self,
+            kind: &'static Kind,
+            level: Level,
+            payload: &impl wire::Message,
+            metadata: impl Metadata,
+        ) -> Ticket {
+            emit(kind, level, payload, metadata)
+        }
+    }
+
+    /// Stands for the runtime's: an event that nobody initialised a system for.
+    pub fn emit(
+        kind: &'static Kind,
+        level: Level,
+        payload: &impl wire::Message,
+        metadata: impl Metadata,
+    ) -> Ticket {
+        assert_eq!(kind.level, Some(level));
+        assert!(payload.encoded_len() > 0);
+        events_sdk::emit_system_shutdown(
+            events_sdk::payload::SystemShutdownPayload::new(
+                events_sdk::payload::SystemShutdownOperation::Restart,
+            ),
+            metadata,
+        )
+    }
+}
+
+#[test]
+fn levels_are_ordered_by_severity_and_not_by_number() {
+    use levels::{Category, Level};
+    assert!(Level::Info < Level::Warn);
+    assert_eq!(Level::ALL.map_numbers(), [2, 1]);
+    assert_eq!(Level::from_number(1), Some(Level::Warn));
+    assert_eq!(Level::from_number(0), None);
+    assert_eq!(Level::from_name("WARN"), Some(Level::Warn));
+    assert_eq!(Level::from_name("warning"), None);
+    assert_eq!(format!("{:>6}", Level::Info), "  info");
+    assert_eq!(Category::ALL, [Category::Disk, Category::DataMove]);
+    assert_eq!(Category::DataMove.name(), "data_move");
+    assert_eq!(Category::from_name("Data_Move"), Some(Category::DataMove));
+    let payload = levels::payload::DiskPayload { slot: 3 };
+    same::<_, proto::events::DiskPayload>(payload);
+    assert_eq!(levels::emit_disk(payload, ()), __private::Events.emit_disk(payload, ()));
+    assert_eq!(levels::kinds::disk::KIND.category_tag, [0x82, 0x01]);
+}
+
+/// The numbers of levels, to compare them at one glance.
+trait Numbers {
+    /// In the order of the list.
+    fn map_numbers(&self) -> Vec<i32>;
+}
+
+impl Numbers for [levels::Level] {
+    fn map_numbers(&self) -> Vec<i32> {
+        self.iter().map(|level| level.number()).collect()
+    }
+}

@@ -1,0 +1,81 @@
+//! The README says what the code says: its tables are compared with what they are rendered from.
+//!
+//! When a comparison fails, `UPDATE_README=1 cargo test -p events-tests --test readme` writes the tables anew; look at the
+//! difference before it is committed.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::{fmt::Write as _, fs, path::PathBuf};
+
+use events_sdk::Config;
+use heck::ToUpperCamelCase as _;
+
+const EMITTERS: &str = include_str!("../wire/emitters.tsv");
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Where the text between `<!-- name… -->` and `<!-- /name -->` begins and ends.
+fn section(readme: &str, name: &str) -> (usize, usize) {
+    let opening = readme.find(&format!("<!-- {name}")).expect("the README has the section");
+    let start = opening + readme[opening..].find('\n').expect("more lines") + 1;
+    let end = start + readme[start..].find(&format!("<!-- /{name} -->")).expect("the section ends");
+    (start, end)
+}
+
+fn assert_section(name: &str, expected: &str) {
+    let path = root().join("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let (start, end) = section(&readme, name);
+    let expected = format!("\n{}\n\n", expected.trim_end());
+    if std::env::var_os("UPDATE_README").is_some() {
+        fs::write(&path, format!("{}{expected}{}", &readme[..start], &readme[end..])).unwrap();
+    } else {
+        assert_eq!(readme[start..end], expected, "the table `{name}` of the README is not up to date");
+    }
+}
+
+#[test]
+fn the_readme_has_every_key_and_every_emitter() {
+    // One test, because both write the same file when asked to.
+    assert_section("keys", &Config::reference());
+    assert_section("emitters", &emitters());
+}
+
+fn emitters() -> String {
+    let mut table =
+        String::from("| function | payload | category | source | level |\n|---|---|---|---|---|\n");
+    for line in EMITTERS.lines().skip(1) {
+        let columns: Vec<_> = line.split('\t').collect();
+        let [name, category, _, payload, source, level] = columns[..] else { panic!("{line}") };
+        let level = level.strip_prefix("fixed ").unwrap_or("`caller`");
+        // As it is spelled in Rust: `AccessACLPayload` is `AccessAclPayload`.
+        let payload = payload.to_upper_camel_case();
+        writeln!(table, "| `{name}` | `{payload}` | {category} | `{source}` | {level} |").unwrap();
+    }
+    table
+}
+
+#[test]
+fn every_log_line_in_the_readme_is_one_of_the_runtime() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (start, end) = section(&readme, "log");
+    let mut source = String::new();
+    let mut folders = vec![root().join("events-sdk/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                source += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let texts: Vec<_> = readme[start..end].lines().filter_map(|line| line.split('`').nth(1)).collect();
+    assert!(texts.len() >= 5, "{texts:?}");
+    for text in texts {
+        assert!(source.contains(&format!("\"{text}\"")), "no such line in the log: {text}");
+    }
+}
