@@ -99,7 +99,7 @@ fn a_level_is_a_name_an_expression_or_the_kinds_own() {
         emit!(on events, storage_pool, essential, { operation: Created });
         emit!(on events, storage_pool, (level), { operation: Created });
         emit!(on events, storage_pool, Level::Error, { operation: Created });
-        emit!(on events, storage_pool, Some(level).unwrap_or(Level::Info), { operation: Created });
+        emit!(on events, storage_pool, Level::max(level, Level::Info), { operation: Created });
         emit!(on events, system_startup, { operation: Registered, boot_time_seconds: 7 });
     });
     let levels: Vec<_> = events.iter().filter_map(|event| Level::from_number(event.level)).collect();

@@ -1,8 +1,7 @@
 //! What rustc says to calls of `emit!` that are wrong: the files in `ui`.
 //!
 //! A line that is wrong ends in `//~ token: text`. The first error that rustc reports for it must start at the token
-//! and say the text. Lines without a mark have no error. Only what is ours is compared, so that a new rustc may word
-//! its own part as it likes.
+//! contain the text; the rest of it rustc may word as it likes. Lines without a mark have no error.
 //!
 //! Each file is one run of rustc against the library that this test was linked with, a fraction of a second: nothing is
 //! built for it.
