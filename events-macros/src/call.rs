@@ -1,4 +1,4 @@
-//! The grammar of `emit!`: from tokens to a [`Call`].
+//! The grammar of `emit!`: from tokens to a `Call`.
 //!
 //! ```text
 //! call     = sdk ";" [ "on" handle "," ] kind [ "," level ] "," "{" fields "}" [ "," metadata ] [ "," ]
@@ -124,7 +124,10 @@ fn kind(input: ParseStream<'_>) -> Result<(Option<Path>, Ident)> {
 }
 
 fn is_path_start(input: ParseStream<'_>) -> bool {
-    input.peek(Token![::]) || input.peek(Token![crate]) || input.peek(Token![self]) || input.peek(Token![super])
+    input.peek(Token![::])
+        || input.peek(Token![crate])
+        || input.peek(Token![self])
+        || input.peek(Token![super])
 }
 
 fn level(input: ParseStream<'_>, kind: &Ident) -> Result<Option<Level>> {
@@ -191,7 +194,9 @@ fn metadata(input: ParseStream<'_>) -> Result<Metadata> {
         Some(_) => {
             let content;
             braced!(content in input);
-            Metadata::Pairs(Punctuated::<_, Token![,]>::parse_terminated_with(&content, pair)?.into_iter().collect())
+            Metadata::Pairs(
+                Punctuated::<_, Token![,]>::parse_terminated_with(&content, pair)?.into_iter().collect(),
+            )
         }
         None => Metadata::Expr(input.parse()?),
     };
@@ -200,7 +205,10 @@ fn metadata(input: ParseStream<'_>) -> Result<Metadata> {
     }
     match input.is_empty() {
         true => Ok(metadata),
-        false => Err(input.error("nothing comes after the metadata: fields and metadata are one pair of braces each")),
+        false => {
+            Err(input
+                .error("nothing comes after the metadata: fields and metadata are one pair of braces each"))
+        }
     }
 }
 
@@ -232,5 +240,81 @@ fn without_parentheses(value: Expr) -> Expr {
     match value {
         Expr::Paren(inner) if inner.attrs.is_empty() => *inner.expr,
         value => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quote::quote;
+
+    fn parse(call: TokenStream) -> Result<Call> {
+        syn::parse2(quote!(::events_sdk; #call))
+    }
+
+    fn error(call: TokenStream) -> String {
+        match parse(call) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn only_a_bare_identifier_in_camel_case_is_a_variant() {
+        for (value, is_variant) in [
+            (quote!(Created), true),
+            (quote!(Ipv4), true),
+            (quote!(None), false),
+            (quote!(CREATED), false),
+            (quote!(V4), false),
+            (quote!(created), false),
+            (quote!(Operation::Created), false),
+            (quote!((Created)), false),
+            (quote!(&Created), false),
+            (quote!(Some(Created)), false),
+        ] {
+            let call = parse(quote!(storage_pool, warn, { operation: #value })).unwrap();
+            assert_eq!(matches!(call.fields[0].value, Value::Variant(_)), is_variant, "{value}");
+        }
+    }
+
+    #[test]
+    fn on_is_a_handle_only_before_one() {
+        for (call, has_handle) in [
+            (quote!(on events, storage_pool, warn, {}), true),
+            (quote!(on & self.events, storage_pool, {}), true),
+            (quote!(on, warn, {}), false),
+            (quote!(on::storage_pool, warn, {}), false),
+            (quote!(once, {}), false),
+        ] {
+            assert_eq!(parse(call.clone()).unwrap().handle.is_some(), has_handle, "{call}");
+        }
+    }
+
+    #[test]
+    fn commas_may_trail() {
+        let call = parse(quote!(storage_pool, warn, { pool_name, }, { "a" => "b", },)).unwrap();
+        assert_eq!(call.fields.len(), 1);
+        assert!(matches!(call.metadata, Metadata::Pairs(pairs) if pairs.len() == 1));
+        assert!(parse(quote!(storage_pool, {},)).is_ok());
+    }
+
+    #[test]
+    fn what_makes_no_sense_as_a_call_is_told_with_the_cure() {
+        for (call, text) in [
+            (quote!(), "what is to be emitted is missing: `emit!(storage_pool"),
+            (quote!("pool"), "expected the kind of event, as in"),
+            (quote!(::storage_pool, {}), "name the kind after it"),
+            (quote!(storage_pool), "the fields of `storage_pool` are missing"),
+            (quote!(storage_pool, warn), "the fields of `storage_pool` are missing"),
+            (quote!(storage_pool, warn, pool), "expected the fields of `storage_pool` in braces"),
+            (quote!(storage_pool, level, {}), "stands in parentheses: `(level)`"),
+            (quote!(storage_pool, warn, { ..base }), "leave `..` out"),
+            (quote!(storage_pool, warn, {}, { "a": 1 }), "metadata is written `\"key\" => value`"),
+            (quote!(storage_pool, warn, {}, {}, {}), "nothing comes after the metadata"),
+        ] {
+            let error = error(call.clone());
+            assert!(error.contains(text), "{call}: {error}");
+        }
     }
 }

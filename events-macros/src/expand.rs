@@ -20,7 +20,8 @@ pub(crate) fn expand(call: &Call) -> TokenStream {
     let emitter = format_ident!("emit_{}", kind, span = here);
 
     let given = call.fields.iter().map(|field| field.name.unraw().to_string());
-    let required = quote_spanned!(here=> const _: () = #sdk::__private::require(__kind::REQUIRED, &[#(#given),*]););
+    let required =
+        quote_spanned!(here=> const _: () = #sdk::__private::require(__kind::REQUIRED, &[#(#given),*]););
     let (before, level, argument) = level(call);
     let payload = payload(&call.fields, kind.span());
     let metadata = metadata(&call.metadata);
@@ -28,19 +29,20 @@ pub(crate) fn expand(call: &Call) -> TokenStream {
 
     let (imports, let_handle, refusal, emit) = match &call.handle {
         None => (
-            quote_spanned!(here=> use #schema::{kinds::#kind as __kind, #emitter as __emit};),
+            quote_spanned!(here=> use #schema::{kinds::#kind as __kind, #emitter};),
             None,
             quote_spanned!(here=> #sdk::__private::refuses(&__kind::KIND, #level)),
-            quote_spanned!(here=> __emit(#arguments)),
+            quote_spanned!(here=> #emitter(#arguments)),
         ),
         Some(handle) => {
             let place = at(handle.span());
-            let events = Ident::new("events", Span::mixed_site());
-            let sdk = moved(&sdk, place);
+            let events = Ident::new("events", place);
+            let handle_type = moved(&quote!(#sdk::Events), place);
             (
                 quote_spanned!(here=> use #schema::kinds::#kind as __kind;),
-                Some(quote_spanned!(place=> let #events: &#sdk::Events = &#handle;)),
-                quote_spanned!(here=> #events.__refuses(&__kind::KIND, #level)),
+                // In two steps, so that the type is no hint for the expression: anything that derefs to a handle will do.
+                Some(quote_spanned!(place=> let #events = &#handle; let #events: &#handle_type = #events;)),
+                quote_spanned!(here=> #sdk::__private::refuses_on(#events, &__kind::KIND, #level)),
                 match &call.schema {
                     None => quote_spanned!(here=> #events.#emitter(#arguments)),
                     Some(schema) => quote_spanned!(here=> #schema::EmitExt::#emitter(#events, #arguments)),
@@ -138,5 +140,121 @@ fn text(value: &Expr) -> TokenStream {
     match value {
         Expr::Lit(ExprLit { attrs, lit: Lit::Str(literal) }) if attrs.is_empty() => literal.to_token_stream(),
         value => quote_spanned!(at(value.span())=> ::core::convert::AsRef::<str>::as_ref(&#value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The expansion of a call, written as a person would.
+    fn expansion(call: TokenStream) -> String {
+        let call = syn::parse2(quote!(::events_sdk; #call)).unwrap();
+        let block = expand(&call);
+        let file = syn::parse2(quote!(fn f() #block)).unwrap();
+        prettyplease::unparse(&file)
+    }
+
+    #[test]
+    fn a_call_becomes_a_question_and_the_emitter_that_a_person_would_call() {
+        let call = quote! {
+            storage_pool, warn, { pool_name: name, operation: Created }, { "component" => "zfs", "node" => node }
+        };
+        assert_eq!(
+            expansion(call),
+            r#"fn f() {
+    use ::events_sdk::{kinds::storage_pool as __kind, emit_storage_pool};
+    const _: () = ::events_sdk::__private::require(
+        __kind::REQUIRED,
+        &["pool_name", "operation"],
+    );
+    let _: [(); ::events_sdk::__private::takes_level(&__kind::KIND)];
+    match ::events_sdk::__private::refuses(&__kind::KIND, ::events_sdk::Level::Warn) {
+        ::core::option::Option::Some(ticket) => ticket,
+        #[allow(clippy::needless_update)]
+        ::core::option::Option::None => {
+            emit_storage_pool(
+                ::events_sdk::Level::Warn,
+                __kind::Payload {
+                    pool_name: name,
+                    operation: ::core::convert::Into::into(
+                        __kind::fields::operation::Created,
+                    ),
+                    ..__kind::Payload::__unset()
+                },
+                [
+                    ("component", "zfs"),
+                    ("node", ::core::convert::AsRef::<str>::as_ref(&node)),
+                ],
+            )
+        }
+    }
+}
+"#
+        );
+    }
+
+    #[test]
+    fn a_handle_is_evaluated_once_and_emits_by_its_method() {
+        assert_eq!(
+            expansion(quote!(on self.events(), system_startup, { operation })),
+            r#"fn f() {
+    use ::events_sdk::kinds::system_startup as __kind;
+    const _: () = ::events_sdk::__private::require(__kind::REQUIRED, &["operation"]);
+    let events = &self.events();
+    let events: &::events_sdk::Events = events;
+    match ::events_sdk::__private::refuses_on(
+        events,
+        &__kind::KIND,
+        const { ::events_sdk::__private::fixed_level(&__kind::KIND) },
+    ) {
+        ::core::option::Option::Some(ticket) => ticket,
+        #[allow(clippy::needless_update)]
+        ::core::option::Option::None => {
+            events
+                .emit_system_startup(
+                    __kind::Payload {
+                        operation,
+                        ..__kind::Payload::__unset()
+                    },
+                    (),
+                )
+        }
+    }
+}
+"#
+        );
+    }
+
+    #[test]
+    fn a_kind_of_another_schema_is_taken_from_its_module() {
+        let free = expansion(quote!(crate::acme::backup, info, {}));
+        assert!(free.contains("use crate::acme::{kinds::backup as __kind, emit_backup};"), "{free}");
+        assert!(free.contains("::events_sdk::Level::Info"), "{free}");
+        let method = expansion(quote!(on events, acme::backup, info, {}));
+        assert!(method.contains("use acme::kinds::backup as __kind;"), "{method}");
+        assert!(method.contains("acme::EmitExt::emit_backup(\n                events,"), "{method}");
+    }
+
+    #[test]
+    fn a_computed_level_is_evaluated_once() {
+        for call in [quote!(storage_pool, (level()), {}), quote!(storage_pool, level(), {})] {
+            let text = expansion(call);
+            assert_eq!(text.matches("level()").count(), 1, "{text}");
+            assert!(text.contains("let level: ::events_sdk::Level = level();"), "{text}");
+        }
+        assert!(expansion(quote!(storage_pool, Level::Warn, {})).contains("Level = Level::Warn;"));
+    }
+
+    #[test]
+    fn metadata_as_a_whole_is_passed_on() {
+        assert!(expansion(quote!(storage_pool, warn, {}, &map)).contains("&map,"));
+        assert!(expansion(quote!(storage_pool, warn, {}, {})).contains("(),"));
+    }
+
+    #[test]
+    fn a_raw_field_is_required_by_its_bare_name() {
+        let text = expansion(quote!(usage_quota, warn, { r#type: 1 }));
+        assert!(text.contains(r#"&["type"]"#) && text.contains("r#type: 1"), "{text}");
     }
 }

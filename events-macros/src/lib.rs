@@ -2,7 +2,7 @@
 //!
 //! `events-sdk` wraps it in a macro of its own, which passes on the path to the SDK and carries the documentation; use
 //! it from there. What an event may hold is not known here: the expansion names the generated items, and rustc checks
-//! it against them. Owned here are the grammar ([`call`]) and what is made of it ([`expand`]).
+//! it against them. Owned here are the grammar (`call`) and what is made of it (`expand`).
 
 mod call;
 mod expand;

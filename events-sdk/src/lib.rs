@@ -37,6 +37,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`emit!`] writes the same call in one line, and evaluates nothing for an event that nobody wants.
+//!
 //! Programs that want no global keep an [`Events`] handle; it has the same functions as methods.
 
 mod accounts;
@@ -96,7 +98,7 @@ pub mod __private {
     pub use crate::{
         Events, Kind, Level, Metadata, Ticket,
         global::{__emit as emit, __refuses as refuses},
-        macro_support::{fixed_level, require, takes_level},
+        macro_support::{fixed_level, refuses_on, require, takes_level},
         wire,
     };
     pub use events_macros::emit_event;

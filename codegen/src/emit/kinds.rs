@@ -2,6 +2,7 @@
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
+use syn::ext::IdentExt;
 
 use super::Paths;
 use super::payload::type_of;
@@ -40,7 +41,7 @@ fn one(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths) -> T
     let lifetime = message.borrows.then(|| quote!(<'a>));
     let constant = constant(kind, message, schema, paths);
     let required = message.required().map(|field| {
-        let (name, text) = (&field.name, missing(kind, field, schema));
+        let (name, text) = (rust_name(field), missing(kind, field, schema));
         quote!((#name, #text))
     });
     let aliases = message.fields.iter().filter_map(|field| {
@@ -124,9 +125,14 @@ pub(crate) fn level(kind: &EventKind, schema: &Schema) -> Option<String> {
         .next()
 }
 
+/// The field as a caller writes it, without `r#`.
+fn rust_name(field: &Field) -> String {
+    names::ident(&names::snake(&field.name)).unraw().to_string()
+}
+
 /// What the `emit!` macro says when a required field is missing.
 fn missing(kind: &EventKind, field: &Field, schema: &Schema) -> String {
-    let (emitter, name) = (&kind.emitter, &field.name);
+    let (emitter, name) = (&kind.emitter, rust_name(field));
     let values = match &field.ty {
         Type::Enum(name) => schema.enumeration(name).map(|one| &one.values),
         _ => None,
