@@ -14,7 +14,7 @@
 //! | `quarantine/` | damaged bytes and unreadable files, see [`quarantine`] |
 //!
 //! Directories have mode 0700, files 0600. In the directory no symbolic link is followed, and nothing but the above is
-//! touched.
+//! touched. The configured path itself may lead through links: where the spool lies is the operator's choice.
 //!
 //! # A spill file
 //!
