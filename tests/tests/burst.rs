@@ -18,7 +18,9 @@ fn of_a_million_events_from_four_threads_every_drop_is_counted() {
     thread::scope(|scope| {
         for thread in 0..THREADS {
             let events = &rig.events;
-            scope.spawn(move || (thread..EVENTS).step_by(THREADS).for_each(|number| emit_number(events, number)));
+            scope.spawn(move || {
+                (thread..EVENTS).step_by(THREADS).for_each(|number| emit_number(events, number))
+            });
         }
     });
     let burst = start.elapsed();
@@ -28,5 +30,9 @@ fn of_a_million_events_from_four_threads_every_drop_is_counted() {
     assert_eq!(stats.accepted, EVENTS as u64);
     assert_eq!(stats.delivered + stats.dropped_total(), EVENTS as u64, "{stats:#?}");
     assert_eq!(rig.toggle.unique_events() as u64, stats.delivered);
-    println!("burst of {burst:?}: {} delivered, {} dropped and counted", stats.delivered, stats.dropped_total());
+    println!(
+        "burst of {burst:?}: {} delivered, {} dropped and counted",
+        stats.delivered,
+        stats.dropped_total()
+    );
 }

@@ -76,5 +76,9 @@ fn a_shutdown_returns_by_its_deadline_while_toggle_hangs() {
     let report = rig.events.shutdown(Duration::from_secs(1));
     assert!(start.elapsed() < Duration::from_secs(1) + SLACK, "the shutdown hung");
     assert!(report.complete, "{report:#?}");
-    assert_eq!((report.delivered, report.on_disk), (0, EVENTS as u64), "what is in flight is on disk as well");
+    assert_eq!(
+        (report.delivered, report.on_disk),
+        (0, EVENTS as u64),
+        "what is in flight is on disk as well"
+    );
 }
