@@ -94,7 +94,7 @@ fn read_without_our_field(bytes: &[u8]) -> Vec<proto::events::Event> {
     let pool = schema::compile(copy.path());
     let batch = schema::decode_batch(&pool, bytes);
     let unknown: Vec<_> = batch.unknown_fields().map(|field| field.number()).collect();
-    assert_eq!(unknown, [100], "the seal, and nothing else, is skipped");
+    assert!(!unknown.is_empty() && unknown.iter().all(|&number| number == 100), "only the seal is skipped: {unknown:?}");
     schema::events(&batch).iter().map(|event| event.transcode_to().unwrap()).collect()
 }
 
