@@ -1,5 +1,7 @@
 //! What the tests share: a rig of one Toggle, one spool and one event system, and a storm of numbered events.
 
+#![allow(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 pub mod samples;
 pub mod schema;
 

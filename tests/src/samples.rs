@@ -56,7 +56,7 @@ impl<'a> Material<'a> {
     }
 
     fn some<T>(&self, from: &'a [T]) -> &'a [T] {
-        let mut end = || usize::try_from(self.number()).unwrap_or(usize::MAX) % (from.len() + 1);
+        let end = || usize::try_from(self.number()).unwrap_or(usize::MAX) % (from.len() + 1);
         let (one, other) = (end(), end());
         &from[one.min(other)..one.max(other)]
     }

@@ -1,5 +1,7 @@
 //! What is let through, what waits for company, and what may be given as metadata.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,

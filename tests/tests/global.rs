@@ -2,6 +2,8 @@
 //!
 //! There is one per process, so the tests here take turns.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{
     io,
     net::{Shutdown, TcpListener, TcpStream},
