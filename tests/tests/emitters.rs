@@ -1,6 +1,8 @@
 //! Every emitter against `wire/emitters.tsv`, by calling it and looking at what arrives, field by field and without the
 //! generated code that sent it.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{
     collections::HashSet,
     time::{Duration, SystemTime, UNIX_EPOCH},

@@ -2,6 +2,8 @@
 //!
 //! Only the entries of a map have no order: there the bytes are the same in number, and read back as the same message.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use events_sdk::{Kind, kinds};
 use events_tests::{
     samples::{Material, Sample, Visitor, each_kind},

@@ -1,15 +1,18 @@
 //! What is let through, what waits for company, and what may be given as metadata.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
 };
 
 use events_sdk::{
-    Category, Config, Filter, Level, Metadata, Outcome, Profile, Ticket, kinds,
+    Category, Config, DropReason, Filter, FlushOutcome, Level, Metadata, Outcome, Profile, Ticket, kinds,
     payload::{
         NetworkConnectionOperation, NetworkConnectionPayload, ServiceStatusOperation, ServiceStatusPayload,
     },
+    uplink,
 };
 use events_tests::{Rig, wait_until};
 
@@ -174,9 +177,53 @@ fn metadata_that_changes_while_it_is_read_costs_that_event_and_is_counted() {
     let rig = Rig::start();
     let payload = ServiceStatusPayload::new(ServiceStatusOperation::Started);
     let ticket = rig.events.emit_service_status(Level::Error, payload, Fickle(std::cell::Cell::new(0)));
-    assert_eq!(ticket.outcome(), Outcome::Dropped(events_sdk::DropReason::Encoding));
+    assert_eq!(ticket.outcome(), Outcome::Dropped(DropReason::Encoding));
     service(&rig, Level::Error);
     assert!(rig.toggle.wait_for_events(1, PATIENCE));
     let stats = wait_until(&rig.events, PATIENCE, |stats| stats.delivered == 1);
-    assert_eq!((stats.accepted, stats.dropped_for(events_sdk::DropReason::Encoding)), (2, 1));
+    assert_eq!((stats.accepted, stats.dropped_for(DropReason::Encoding)), (2, 1));
+
+    rig.events.shutdown(PATIENCE);
+    let ticket = rig.events.emit_service_status(Level::Error, payload, Fickle(std::cell::Cell::new(0)));
+    assert_eq!(
+        ticket.outcome(),
+        Outcome::Dropped(DropReason::NotInitialized),
+        "after the end nothing else matters"
+    );
+    let stats = rig.events.stats();
+    assert_eq!((stats.accepted, stats.not_initialized), (2, 1));
+}
+
+#[test]
+fn an_event_as_large_as_a_message_is_delivered_from_memory_and_from_disk_and_a_larger_one_is_counted() {
+    // What an event takes beside its largest text, and a message beside its event.
+    const REST: usize = 8 << 10;
+    const MESSAGE: usize = uplink::DEFAULT_MAX_MESSAGE_BYTES;
+    let rig = Rig::start();
+    let emit = |length: usize| {
+        let status = "x".repeat(length);
+        let payload = ServiceStatusPayload {
+            status: &status,
+            ..ServiceStatusPayload::new(ServiceStatusOperation::Started)
+        };
+        service(&rig, Level::Info);
+        let ticket = rig.events.emit_service_status(Level::Info, payload, ());
+        service(&rig, Level::Info);
+        ticket.outcome()
+    };
+    assert_eq!(emit(MESSAGE - REST), Outcome::Queued);
+    assert_eq!(emit(MESSAGE), Outcome::Dropped(DropReason::TooLarge));
+    assert_eq!(rig.events.flush(PATIENCE), FlushOutcome::Complete);
+    assert!(rig.toggle.wait_for_events(5, PATIENCE), "{:#?}", rig.events.stats());
+
+    rig.toggle.stop();
+    assert_eq!(emit(MESSAGE - REST), Outcome::Queued);
+    assert_eq!(rig.events.flush(PATIENCE), FlushOutcome::Complete);
+    assert_eq!(rig.events.stats().on_disk, 3);
+    rig.toggle.restart().unwrap();
+    assert!(rig.toggle.wait_for_events(8, PATIENCE), "{:#?}", rig.events.stats());
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.delivered == 8);
+    assert_eq!((stats.accepted, stats.delivered), (9, 8), "{stats:#?}");
+    assert_eq!((stats.dropped_total(), stats.dropped_for(DropReason::TooLarge)), (1, 1));
+    assert!(rig.toggle.batches().iter().all(|received| received.bytes <= MESSAGE));
 }

@@ -1,5 +1,7 @@
 //! Real processes: what one leaves behind, by shutdown or by `kill -9`, the next one delivers.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{
     collections::{HashMap, HashSet},
     fs,

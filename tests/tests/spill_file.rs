@@ -1,5 +1,7 @@
 //! Spill files from outside: what other programs read in them, what files of the earlier agent and damaged files become.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{
     collections::{HashMap, HashSet},
     fs,
@@ -93,8 +95,8 @@ fn read_without_our_field(bytes: &[u8]) -> Vec<proto::events::Event> {
     }
     let pool = schema::compile(copy.path());
     let batch = schema::decode_batch(&pool, bytes);
-    let unknown: Vec<_> = batch.unknown_fields().map(|field| field.number()).collect();
-    assert!(!unknown.is_empty() && unknown.iter().all(|&number| number == 100), "only the seal is skipped: {unknown:?}");
+    let unknown: HashSet<_> = batch.unknown_fields().map(|field| field.number()).collect();
+    assert_eq!(unknown, HashSet::from([100]), "the seal, and nothing else, is skipped");
     schema::events(&batch).iter().map(|event| event.transcode_to().unwrap()).collect()
 }
 
@@ -305,6 +307,43 @@ fn an_event_that_claims_to_be_longer_takes_none_of_its_neighbours_along() {
     damaged[at - 1] ^= 0x02;
     let stats = recover(&name, &bytes, &damaged, at - 1..at);
     assert_eq!(stats.quarantined, 1, "{stats:#?}");
+}
+
+#[test]
+fn a_change_that_still_reads_as_an_event_is_not_delivered() {
+    let (name, bytes) = sealed_file(1_000);
+    let half = bytes.len() / 2;
+    let at = half + bytes[half..].windows(4).position(|text| text == b"tank").unwrap();
+    let mut damaged = bytes.clone();
+    damaged[at] = b'b';
+    assert!(EventBatch::decode(damaged.as_slice()).is_ok());
+    let stats = recover(&name, &bytes, &damaged, at..at + 1);
+    assert_eq!(stats.quarantined, 1, "{stats:#?}");
+}
+
+#[test]
+fn an_event_too_large_for_any_message_holds_up_none_of_its_neighbours() {
+    const EVENTS: usize = 1_000;
+    const LARGE: usize = 400;
+    let mut bytes = Vec::new();
+    for number in 0..EVENTS {
+        let event = proto::events::Event {
+            event_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, &number.to_le_bytes()).to_string(),
+            source: "x".repeat(if number == LARGE { MESSAGE_LIMIT - 1_000 } else { 10 }),
+            timestamp: 1_751_600_000_000,
+            metadata: HashMap::from([(NUMBER.to_owned(), number.to_string())]),
+            ..Default::default()
+        };
+        encoding::message::encode(1, &event, &mut bytes);
+    }
+    let spool = TempDir::new().unwrap();
+    fs::write(spool.path().join(format!("{EARLIER_NAME}.pb")), bytes).unwrap();
+    let toggle = Toggle::start().unwrap();
+    let events = Events::start(config(&toggle, spool.path())).unwrap();
+    assert!(toggle.wait_for_events(EVENTS - 1, PATIENCE), "{:#?}", events.stats());
+    let stats = drained(&events, spool.path());
+    assert_eq!((stats.adopted, stats.delivered, stats.quarantined), (1_000, 999, 1), "{stats:#?}");
+    assert!(toggle.events().iter().all(|event| number(event) != LARGE));
 }
 
 #[test]
