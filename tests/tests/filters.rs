@@ -126,6 +126,7 @@ fn a_full_batch_does_not_wait_and_an_old_one_is_sent_though_it_is_not_full() {
 }
 
 #[test]
+#[allow(clippy::needless_borrows_for_generic_args, reason = "references are what is tested")]
 fn metadata_comes_in_every_shape() {
     fn arrives(rig: &Rig, metadata: impl Metadata, expected: &[(&str, &str)]) {
         rig.toggle.clear();

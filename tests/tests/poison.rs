@@ -13,7 +13,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn poisonous_events_are_set_aside_alone_and_all_others_are_delivered() {
     let rig = Rig::start();
     rig.toggle.refuse_when(|event| {
-        event.metadata.get(NUMBER).and_then(|text| text.parse::<usize>().ok()).is_some_and(|number| number % POISON == 0)
+        event
+            .metadata
+            .get(NUMBER)
+            .and_then(|text| text.parse::<usize>().ok())
+            .is_some_and(|number| number % POISON == 0)
     });
     storm(&rig.events, 0..EVENTS, 2_000);
     let bad = EVENTS / POISON;

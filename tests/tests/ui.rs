@@ -81,7 +81,12 @@ fn sdk(libraries: &Path) -> &'static Path {
         let probe = folder.path().join("probe.rs");
         fs::write(&probe, "pub use events_sdk::emit_storage_pool;").expect("a file");
         let fits = |sdk: &PathBuf| compile(&probe, sdk, libraries).status.success();
-        candidates.into_iter().rev().map(|(_, path)| path).find(fits).expect("the SDK's library beside this test")
+        candidates
+            .into_iter()
+            .rev()
+            .map(|(_, path)| path)
+            .find(fits)
+            .expect("the SDK's library beside this test")
     })
 }
 

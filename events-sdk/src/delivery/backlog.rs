@@ -106,7 +106,12 @@ impl Backlog {
         if let Some(open) = self.open.get_mut(&file) {
             open.outstanding += 1;
             for batch in halves {
-                self.pieces.push_back(Waiting { file, batch: Arc::new(batch), refusals: 1, not_before: None });
+                self.pieces.push_back(Waiting {
+                    file,
+                    batch: Arc::new(batch),
+                    refusals: 1,
+                    not_before: None,
+                });
             }
         }
     }

@@ -485,7 +485,8 @@ impl Delivery {
                 if verdict.is_some_and(|verdict| verdict.blamed || too_large) {
                     self.narrow_down(file, parcel.batch, error);
                 } else {
-                    let refusals = verdict.map_or_else(|| self.refusals.times(parcel.batch.id()), |verdict| verdict.times);
+                    let refusals = verdict
+                        .map_or_else(|| self.refusals.times(parcel.batch.id()), |verdict| verdict.times);
                     let not_before = refused.then(|| now + self.link.pause_for(refusals));
                     self.backlog.put_back(Waiting { file, batch: parcel.batch, refusals, not_before });
                 }

@@ -103,10 +103,8 @@ impl Spool {
 
     fn write_file(&self, temp: &Path, target: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = self.create_temp(temp)?;
-        let written = file
-            .write_all(bytes)
-            .and_then(|()| file.sync())
-            .and_then(|()| self.storage.rename(temp, target));
+        let written =
+            file.write_all(bytes).and_then(|()| file.sync()).and_then(|()| self.storage.rename(temp, target));
         written.inspect_err(|_| {
             let _ = self.storage.remove(temp);
         })

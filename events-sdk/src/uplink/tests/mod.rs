@@ -16,8 +16,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    Compression, TokenSource,
-    proto,
+    Compression, TokenSource, proto,
     testing::{Mode, Toggle},
 };
 
