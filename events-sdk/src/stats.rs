@@ -19,7 +19,7 @@ pub struct Stats {
     pub in_memory: u64,
     /// Events in batches that are on their way to Toggle.
     pub in_flight: u64,
-    /// Events in spill files.
+    /// Events in spill files, but for those of them that are in flight at the moment.
     pub on_disk: u64,
     /// Events set aside because they were damaged or refused.
     pub quarantined: u64,
