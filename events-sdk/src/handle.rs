@@ -136,9 +136,10 @@ impl Events {
             retry_initial: config.retry_initial,
             retry_max: config.retry_max,
         };
+        let spool_is_open = spool.is_some();
         let spooler = Spooler::start(config.spool_dir, spool, SCHEMA_FINGERPRINT).map_err(Error::thread)?;
         let (control, commands) = mpsc::unbounded_channel();
-        let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler);
+        let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler, spool_is_open);
         worker.handle().spawn(delivery.run());
         let shared =
             Shared { intake, control, worker, stage: Mutex::new(Stage::Running), down: Condvar::new() };

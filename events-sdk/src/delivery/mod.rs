@@ -8,7 +8,7 @@
 //!                      └──────────────────────► spill file ──all pieces acknowledged──► removed
 //! ```
 //!
-//! * Live events go before the backlog; the backlog uses at most all places in flight but one.
+//! * Live events go before the backlog, which uses at most all places in flight but one, and at least one.
 //! * A batch that failed becomes a spill file of its own under its own id. It is never cut, so every repeat carries the
 //!   same id and the same bytes.
 //! * While Toggle is away one batch at a time probes it, the oldest first, and nothing waits in memory for longer than
@@ -140,6 +140,10 @@ pub(crate) struct Delivery {
     copying: Vec<(Arc<Batch>, Chunk)>,
     /// The oldest place in the order of chunks of each file being written.
     writing: Vec<u64>,
+    /// The spool's directory could not be opened: nothing of earlier processes is adopted until it can.
+    spool_is_closed: bool,
+    /// It was asked to be opened.
+    opening: bool,
     spool_failures: u32,
     spool_backoff: Backoff,
     spool_retry_at: Option<Instant>,
@@ -156,6 +160,7 @@ impl Delivery {
         settings: Settings,
         control: mpsc::UnboundedReceiver<Control>,
         spooler: Spooler,
+        spool_is_open: bool,
     ) -> Self {
         Self {
             intake,
@@ -173,9 +178,11 @@ impl Delivery {
             held: VecDeque::new(),
             copying: Vec::new(),
             writing: Vec::new(),
+            spool_is_closed: !spool_is_open,
+            opening: false,
             spool_failures: 0,
             spool_backoff: Backoff::new(SPOOL_RETRY.0, SPOOL_RETRY.1),
-            spool_retry_at: None,
+            spool_retry_at: (!spool_is_open).then(|| Instant::now() + SPOOL_RETRY.0),
             flushes: Vec::new(),
             closing: None,
             linger_until: Instant::now(),
@@ -223,6 +230,13 @@ impl Delivery {
     fn spill(&mut self) {
         let now = Instant::now();
         if self.spool_retry_at.is_some_and(|at| now < at) {
+            return;
+        }
+        if self.spool_is_closed {
+            if !self.opening {
+                self.opening = true;
+                self.spooler.open();
+            }
             return;
         }
         if self.spool_retry_at.is_some() && !self.writing.is_empty() {
@@ -318,7 +332,13 @@ impl Delivery {
         let now = Instant::now();
         if self.link.is_open() {
             while self.in_flight.len() < self.settings.max_in_flight {
-                let Some(parcel) = self.next_live(now).or_else(|| self.next_of_backlog(now)) else { return };
+                // The last place is the backlog's while it uses none, or a busy node would never get rid of it.
+                let is_last =
+                    self.in_flight.len() + 1 == self.settings.max_in_flight && !self.in_flight.is_empty();
+                let first =
+                    if is_last && self.backlog_in_flight == 0 { self.next_of_backlog(now) } else { None };
+                let parcel = first.or_else(|| self.next_live(now)).or_else(|| self.next_of_backlog(now));
+                let Some(parcel) = parcel else { return };
                 self.launch(parcel);
             }
         } else if self.in_flight.is_empty()
@@ -575,7 +595,14 @@ impl Delivery {
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
             }
             Reply::SetAside { file, batch, result } => self.set_aside(file, batch, result),
-            Reply::Broken(error) => self.spool_fails(&error),
+            Reply::Opened(result) => {
+                self.opening = false;
+                self.spool_is_closed = result.is_err();
+                match result {
+                    Ok(()) => self.spool_works(),
+                    Err(error) => self.spool_fails(&error),
+                }
+            }
             Reply::Stopped => {}
         }
     }
@@ -647,7 +674,9 @@ impl Delivery {
         let open = self.link.is_open();
         let can_send = open && self.in_flight.len() < self.settings.max_in_flight;
         let can_probe = !open && self.in_flight.is_empty();
-        let can_spill = self.writing.is_empty() && self.spool_retry_at.is_none_or(|at| now >= at);
+        let can_spill = self.writing.is_empty()
+            && !self.spool_is_closed
+            && self.spool_retry_at.is_none_or(|at| now >= at);
         let mut state = self.intake.buffer.lock();
         let ready = (can_send && state.has_full_batch())
             || (can_spill && self.should_spill(&state, now))
@@ -676,7 +705,7 @@ impl Delivery {
             _ => None,
         };
         let read_at = self.backlog.next_read_at(self.read_ahead_limit(), now);
-        let spool_at = self.spool_retry_at.filter(|&at| at > now);
+        let spool_at = self.spool_retry_at.filter(|&at| at > now || (self.spool_is_closed && !self.opening));
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
         let linger_at = lingers.then_some(self.linger_until);
         let wake_at =

@@ -57,6 +57,7 @@ impl Write {
 
 #[derive(Debug)]
 enum Command {
+    Open,
     Write(Write),
     Read(SpoolFile, u32),
     Remove(SpoolFile),
@@ -69,6 +70,8 @@ enum Command {
 pub(crate) enum Reply {
     /// A file of an earlier process was found.
     Found(SpoolFile),
+    /// The directory could be opened now, or not.
+    Opened(Result<(), SpoolError>),
     /// A spill file was written, or not: then its content comes back.
     Wrote(Write, Result<SpoolFile, SpoolError>),
     /// The next piece of a file; `None` at its end.
@@ -77,8 +80,6 @@ pub(crate) enum Reply {
     Removed(SpoolFile, Result<(), SpoolError>),
     /// A refused batch, a piece of that file, was put into the quarantine.
     SetAside { file: Uuid, batch: Arc<Batch>, result: Result<(), SpoolError> },
-    /// The directory could not be opened or listed.
-    Broken(SpoolError),
     /// The spool is closed and its lock released.
     Stopped,
 }
@@ -99,6 +100,11 @@ impl Spooler {
         let mut thread = Thread { directory, spool, fingerprint, replies: reply_queue, found, reader: None };
         thread::Builder::new().name("events-spool".into()).spawn(move || thread.run(&command_queue))?;
         Ok(Self { commands, replies })
+    }
+
+    /// Opens the directory, where that was not possible before.
+    pub(crate) fn open(&self) {
+        self.command(Command::Open);
     }
 
     /// Writes a file.
@@ -149,9 +155,13 @@ struct Thread {
 
 impl Thread {
     fn run(&mut self, commands: &std_mpsc::Receiver<Command>) {
-        if let Some(spool) = self.spool.take() {
-            self.list(&spool);
-            self.spool = Some(spool);
+        match self.spool.as_ref().map(Spool::list) {
+            Some(Ok(names)) => self.found = names.into(),
+            Some(Err(error)) => {
+                self.spool = None;
+                self.reply(Reply::Opened(Err(error)));
+            }
+            None => {}
         }
         loop {
             let command = match self.found.pop_front() {
@@ -169,6 +179,7 @@ impl Thread {
                 },
             };
             let reply = match command {
+                Some(Command::Open) => Reply::Opened(self.spool().map(drop)),
                 Some(Command::Write(write)) => {
                     let result = self.write(&write);
                     Reply::Wrote(write, result)
@@ -199,13 +210,6 @@ impl Thread {
         let _ = self.replies.send(reply);
     }
 
-    fn list(&mut self, spool: &Spool) {
-        match spool.list() {
-            Ok(names) => self.found = names.into(),
-            Err(error) => self.reply(Reply::Broken(error)),
-        }
-    }
-
     fn examine(&mut self, name: &FileName) {
         let Some(spool) = &self.spool else { return };
         match spool.inspect(name) {
@@ -222,7 +226,7 @@ impl Thread {
             Some(spool) => spool,
             None => {
                 let spool = Spool::open(&self.directory)?;
-                self.list(&spool);
+                self.found = spool.list()?.into();
                 spool
             }
         };

@@ -1,0 +1,56 @@
+//! A disk that takes nothing: events stay in memory, the least grave ones go first, and the disk may come back.
+
+use std::{fs, time::Duration};
+
+use events_sdk::{DropReason, Level, payload::*};
+use events_tests::{Rig, storm, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const BUFFER: usize = 1_000;
+
+/// A rig whose spool directory cannot be made: a file has its name.
+fn rig() -> Rig {
+    Rig::with(|config| {
+        config.spool_dir.push("events");
+        fs::write(&config.spool_dir, "in the way").expect("a file");
+        config.buffer_size = BUFFER;
+        config.flush_threshold = BUFFER - 100;
+    })
+}
+
+#[test]
+fn the_system_starts_and_delivers_without_a_spool_and_says_so() {
+    let rig = rig();
+    assert!(rig.events.stats().spool.broken.is_some());
+    storm(&rig.events, 0..500, 100_000);
+    rig.assert_all_delivered(500, PATIENCE);
+}
+
+#[test]
+fn lower_levels_go_first_and_a_spool_that_comes_back_takes_the_rest() {
+    let rig = rig();
+    rig.toggle.stop();
+    let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+    for _ in 0..BUFFER {
+        rig.events.emit_storage_pool(Level::Info, payload, ());
+    }
+    for _ in 0..BUFFER / 2 {
+        rig.events.emit_storage_pool(Level::Error, payload, ());
+    }
+    let stats = rig.events.stats();
+    assert!(stats.balances(), "{stats:#?}");
+    assert!(stats.dropped_for(DropReason::BufferFull) > 0);
+    assert!(stats.dropped.iter().all(|drop| drop.level == Some(Level::Info)), "{:#?}", stats.dropped);
+    assert!(stats.in_memory + stats.in_flight <= (BUFFER + 400) as u64, "{stats:#?}");
+
+    fs::remove_file(&stats.spool.directory).expect("the file in the way");
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.broken.is_none() && stats.on_disk > 0);
+    assert!(stats.spool.broken.is_none() && stats.on_disk > 0, "{stats:#?}");
+
+    rig.toggle.restart().expect("the same port");
+    let kept = stats.accepted - stats.dropped_total();
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.delivered == kept);
+    assert_eq!(stats.delivered, kept, "{stats:#?}");
+    let errors = rig.toggle.events().iter().filter(|event| event.level == Level::Error.number()).count();
+    assert_eq!(errors, BUFFER / 2, "no error was lost");
+}
