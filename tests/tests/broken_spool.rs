@@ -1,5 +1,7 @@
 //! A disk that takes nothing: events stay in memory, the least grave ones go first, and the disk may come back.
 
+#![allow(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 use std::{fs, time::Duration};
 
 use events_sdk::{DropReason, Level, payload::*};
