@@ -85,6 +85,9 @@ pub(crate) struct State {
     waiting_events: usize,
     waiting_bytes: usize,
     waiting_by_severity: [u32; SEVERITIES],
+    waiting_bytes_by_severity: [usize; SEVERITIES],
+    /// Bytes of chunks that were taken out to be written to disk.
+    writing_bytes: usize,
     next_sequence: u64,
     ids: IdGenerator,
     closed: bool,
@@ -104,6 +107,8 @@ impl Buffer {
             waiting_events: 0,
             waiting_bytes: 0,
             waiting_by_severity: [0; SEVERITIES],
+            waiting_bytes_by_severity: [0; SEVERITIES],
+            writing_bytes: 0,
             next_sequence: 1,
             ids: IdGenerator::new(),
             closed: false,
@@ -140,7 +145,7 @@ impl Buffer {
             return Ticket::dropped(DropReason::NotInitialized);
         }
         let severity = level.severity();
-        if event.len() > MAX_EVENT_BYTES {
+        if event.len() > MAX_EVENT_BYTES.min(state.limits.bytes) {
             state.accounts.reject(DropReason::TooLarge, category, severity);
             return Ticket::dropped(DropReason::TooLarge);
         }
@@ -198,6 +203,7 @@ impl State {
         self.waiting_events += 1;
         self.waiting_bytes += event.len();
         self.waiting_by_severity[usize::from(severity) % SEVERITIES] += 1;
+        self.waiting_bytes_by_severity[usize::from(severity) % SEVERITIES] += event.len();
         if level >= URGENT {
             self.open.urgent = true;
             happened.urgent = true;
@@ -206,7 +212,7 @@ impl State {
             self.seal();
             happened.batch = true;
         }
-        happened.threshold = self.waiting_events >= self.limits.threshold;
+        happened.threshold = self.is_over_threshold();
         let wake = (happened.first && self.wake_on.first)
             || (happened.batch && self.wake_on.batch)
             || (happened.urgent && self.wake_on.urgent)
@@ -228,6 +234,15 @@ impl State {
     /// Drops the least grave events waiting until an event of `severity` and `length` bytes fits. `false` when nothing
     /// less grave waits.
     fn make_room(&mut self, length: usize, severity: u8) -> bool {
+        let lower = ..usize::from(severity) % SEVERITIES;
+        let events: u64 = self.waiting_by_severity[lower].iter().map(|&count| u64::from(count)).sum();
+        let bytes: usize = self.waiting_bytes_by_severity[lower].iter().sum();
+        let would_fit = self.accounts.in_memory - events < self.limits.events as u64
+            && self.waiting_bytes + self.writing_bytes - bytes + length <= self.limits.bytes;
+        if !would_fit {
+            // Nothing is dropped in vain.
+            return false;
+        }
         while self.is_full_for(length) {
             let Some(least) =
                 (0..usize::from(severity)).find(|&severity| self.waiting_by_severity[severity] > 0)
@@ -254,6 +269,7 @@ impl State {
         self.waiting_events -= count as usize;
         self.waiting_bytes -= freed;
         self.waiting_by_severity[severity] -= count;
+        self.waiting_bytes_by_severity[severity] -= freed;
         if let Some(place) = place
             && self.ready[place].is_empty()
             && let Some(chunk) = self.ready.remove(place)
@@ -282,17 +298,28 @@ impl State {
         let chunks: Vec<_> = self.ready.drain(..).collect();
         for chunk in &chunks {
             self.uncount(chunk);
+            self.writing_bytes += chunk.bytes().len();
         }
         chunks
+    }
+
+    /// Chunks that were taken out to be written are on disk.
+    pub(crate) fn written(&mut self, chunks: Vec<Chunk>) {
+        for chunk in chunks {
+            self.writing_bytes -= chunk.bytes().len();
+            self.recycle(chunk);
+        }
     }
 
     /// Chunks that could neither be sent nor written come back, in front of all others.
     pub(crate) fn put_back(&mut self, chunks: Vec<Chunk>) {
         for chunk in chunks.into_iter().rev() {
+            self.writing_bytes -= chunk.bytes().len();
             self.waiting_events += chunk.len();
             self.waiting_bytes += chunk.bytes().len();
             for (severity, count) in self.waiting_by_severity.iter_mut().enumerate() {
                 *count += chunk.count_of(severity);
+                self.waiting_bytes_by_severity[severity] += chunk.bytes_of(severity);
             }
             self.ready.push_front(chunk);
         }
@@ -303,6 +330,7 @@ impl State {
         self.waiting_bytes -= chunk.bytes().len();
         for (severity, count) in self.waiting_by_severity.iter_mut().enumerate() {
             *count -= chunk.count_of(severity);
+            self.waiting_bytes_by_severity[severity] -= chunk.bytes_of(severity);
         }
     }
 
@@ -340,8 +368,14 @@ impl State {
         self.waiting_bytes
     }
 
+    /// Whether so much waits that it should go to disk: the flush threshold, or nine tenths of the bytes.
     pub(crate) fn is_over_threshold(&self) -> bool {
-        self.waiting_events >= self.limits.threshold
+        self.waiting_events >= self.limits.threshold || self.waiting_bytes >= self.limits.bytes / 10 * 9
+    }
+
+    /// Whether an event waits that does not wait for company.
+    pub(crate) fn has_urgent(&self) -> bool {
+        self.waiting_by_severity[usize::from(URGENT.severity())..].iter().any(|&count| count > 0)
     }
 
     /// When the oldest waiting event came in.
@@ -361,7 +395,7 @@ impl State {
     }
 
     pub(crate) fn has_full_batch(&self) -> bool {
-        !self.ready.is_empty() || self.open.urgent
+        !self.ready.is_empty() || (self.open.urgent && !self.open.is_empty())
     }
 
     /// What the delivery task wants to be woken for.
@@ -454,6 +488,37 @@ mod tests {
             chunk.bytes().chunks(ID_TEXT_LEN + 4).map(|event| &event[2..2 + ID_TEXT_LEN]).collect();
         assert!(ids.is_sorted());
         assert!(ids.iter().all(|id| Uuid::try_parse_ascii(id).is_ok()));
+    }
+
+    #[test]
+    fn an_event_that_cannot_fit_drops_nothing_in_vain() {
+        let buffer = Buffer::new(Limits { bytes: 100, ..limits() });
+        emit(&buffer, 1, Level::Info);
+        emit(&buffer, 2, Level::Info);
+        let ticket = buffer.accept(&[0; 101], 2, 1, Level::Critical, 2);
+        assert_eq!(ticket.outcome(), crate::Outcome::Dropped(DropReason::TooLarge));
+        assert_eq!(buffer.lock().waiting_events(), 2);
+    }
+
+    #[test]
+    fn an_emptied_buffer_has_nothing_that_is_due_or_urgent() {
+        let buffer = Buffer::new(Limits { bytes: 100, ..limits() });
+        emit(&buffer, 1, Level::Error);
+        emit(&buffer, 2, Level::Error);
+        emit(&buffer, 3, Level::Critical);
+        let mut state = buffer.lock();
+        assert_eq!(state.take_all().len(), 1);
+        assert_eq!(state.oldest(), None);
+        assert!(!state.has_full_batch() && !state.has_urgent());
+    }
+
+    #[test]
+    fn bytes_that_wait_reach_the_threshold_too() {
+        let buffer = Buffer::new(Limits { bytes: 100, ..limits() });
+        emit(&buffer, 1, Level::Info);
+        assert!(!buffer.lock().is_over_threshold());
+        buffer.accept(&[0; 55], 2, 1, Level::Info, 2);
+        assert!(buffer.lock().is_over_threshold());
     }
 
     #[test]

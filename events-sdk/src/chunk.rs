@@ -22,6 +22,7 @@ pub(crate) struct Chunk {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     by_severity: [u32; SEVERITIES],
+    bytes_by_severity: [usize; SEVERITIES],
     /// When the first event came in.
     pub(crate) opened_at: Option<Instant>,
     /// Its place in the order of chunks.
@@ -51,6 +52,10 @@ impl Chunk {
         &self.by_severity
     }
 
+    pub(crate) fn bytes_of(&self, severity: usize) -> usize {
+        self.bytes_by_severity[severity]
+    }
+
     pub(crate) fn count_of(&self, severity: usize) -> u32 {
         self.by_severity[severity]
     }
@@ -63,6 +68,7 @@ impl Chunk {
         // A chunk is sealed long before it reaches 4 GiB: see `MAX_MESSAGE_BYTES`.
         self.entries.push(Entry { end: self.bytes.len() as u32, severity, category });
         self.by_severity[usize::from(severity) % SEVERITIES] += 1;
+        self.bytes_by_severity[usize::from(severity) % SEVERITIES] += event.len();
         &mut self.bytes[start..]
     }
 
@@ -87,6 +93,11 @@ impl Chunk {
         });
         bytes.truncate(write);
         self.by_severity[severity] = 0;
+        self.bytes_by_severity[severity] = 0;
+        if self.entries.is_empty() {
+            // Nothing of what was said of its events holds any more.
+            self.clear();
+        }
         before - write
     }
 
@@ -95,6 +106,24 @@ impl Chunk {
         for (total, count) in levels.iter_mut().zip(self.by_severity) {
             *total += count;
         }
+    }
+
+    /// Cuts off what is known of the events from the one at `first` on. The bytes are with a batch at that time.
+    pub(crate) fn split_off(&mut self, first: usize) -> Self {
+        let mut rest = Self { opened_at: self.opened_at, sequence: self.sequence, ..Self::default() };
+        let cut = first.min(self.entries.len());
+        let start = cut.checked_sub(1).map_or(0, |last| self.entries[last].end);
+        let mut from = start;
+        for entry in self.entries.split_off(cut) {
+            let (place, length) = (usize::from(entry.severity) % SEVERITIES, (entry.end - from) as usize);
+            self.by_severity[place] -= 1;
+            self.bytes_by_severity[place] -= length;
+            rest.by_severity[place] += 1;
+            rest.bytes_by_severity[place] += length;
+            from = entry.end;
+            rest.entries.push(Entry { end: entry.end - start, ..entry });
+        }
+        rest
     }
 
     /// The bytes leave for a batch; what the accounts know stays.
@@ -112,6 +141,7 @@ impl Chunk {
         self.bytes.clear();
         self.entries.clear();
         self.by_severity = [0; SEVERITIES];
+        self.bytes_by_severity = [0; SEVERITIES];
         self.opened_at = None;
         self.urgent = false;
     }
@@ -149,7 +179,27 @@ mod tests {
         assert_eq!((gone, freed), (3, 5));
         assert_eq!(chunk.bytes(), b"bbdddd");
         assert_eq!(chunk.entries().iter().map(|entry| entry.end).collect::<Vec<_>>(), [2, 6]);
-        assert_eq!(chunk.count_of(3), 0);
-        assert_eq!(chunk.count_of(5), 1);
+        assert_eq!((chunk.count_of(3), chunk.bytes_of(3)), (0, 0));
+        assert_eq!((chunk.count_of(5), chunk.bytes_of(5)), (1, 4));
+    }
+
+    #[test]
+    fn splitting_keeps_the_accounts_of_both_parts() {
+        let mut chunk = Chunk::default();
+        for (text, severity) in [("a", 3), ("bb", 2), ("ccc", 3)] {
+            chunk.push(text.as_bytes(), severity, 1);
+        }
+        let rest = chunk.split_off(1);
+        assert_eq!((chunk.len(), chunk.count_of(3), chunk.bytes_of(3)), (1, 1, 1));
+        assert_eq!((rest.len(), rest.count_of(3), rest.bytes_of(3), rest.bytes_of(2)), (2, 1, 3, 2));
+        assert_eq!(rest.entries().iter().map(|entry| entry.end).collect::<Vec<_>>(), [2, 5]);
+    }
+
+    #[test]
+    fn an_emptied_chunk_says_nothing_of_the_events_it_had() {
+        let mut chunk = Chunk { opened_at: Some(Instant::now()), urgent: true, ..Chunk::default() };
+        chunk.push(b"a", 3, 1);
+        chunk.evict(3, |_| {});
+        assert_eq!((chunk.opened_at, chunk.urgent), (None, false));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -44,15 +44,14 @@ pub fn initialize_with(config: Config, uplink: Arc<dyn Uplink>) -> Result<Events
 }
 
 pub(crate) fn set(start: impl FnOnce() -> Result<Events, Error>) -> Result<Events, Error> {
+    // One at a time: the second of two threads must hear that the system is there, not that its spool is in use.
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     if is_initialized() {
         return Err(Error::already_initialized());
     }
     let events = start()?;
-    let before = EVENTS.compare_and_swap(&None::<Arc<Events>>, Some(Arc::new(events.clone())));
-    if before.is_some() {
-        // Another thread was quicker; this system has not accepted anything yet.
-        return Err(Error::already_initialized());
-    }
+    EVENTS.store(Some(Arc::new(events.clone())));
     Ok(events)
 }
 

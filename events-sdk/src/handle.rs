@@ -192,14 +192,17 @@ impl Events {
     pub fn flush(&self, deadline: Duration) -> FlushOutcome {
         let until = Instant::now() + deadline;
         let (done, answer) = std_mpsc::channel();
-        if self.shared.control.send(Control::Flush(done)).is_err() {
-            // Shut down: nothing is only in memory any more.
+        let asked = self.shared.control.send(Control::Flush(done)).is_ok();
+        let left = until.saturating_duration_since(Instant::now());
+        if asked && !self.shared.worker.is_current() && answer.recv_timeout(left).is_ok() {
             return FlushOutcome::Complete;
         }
-        match answer.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Err(std_mpsc::RecvTimeoutError::Timeout) => FlushOutcome::TimedOut,
-            // Without an answer the task has ended, and nothing is only in memory any more.
-            Ok(()) | Err(std_mpsc::RecvTimeoutError::Disconnected) => FlushOutcome::Complete,
+        // No answer: out of time, or the system is shut down and nothing is only in memory any more.
+        let stats = self.stats();
+        if stats.is_shutdown && stats.in_memory == 0 && stats.in_flight == 0 {
+            FlushOutcome::Complete
+        } else {
+            FlushOutcome::TimedOut
         }
     }
 

@@ -28,8 +28,8 @@ pub enum DropReason {
     TooLarge,
     /// The metadata changed while it was being encoded.
     Encoding,
-    /// It was read back from disk damaged beyond use.
-    Damaged,
+    /// Its spill file was removed by somebody else before it was delivered.
+    Vanished,
     /// It was still in memory when the shutdown deadline passed.
     Shutdown,
     /// There was no event system: `initialize` had not been called, or `shutdown` had.
@@ -42,7 +42,7 @@ impl DropReason {
         Self::BufferFull,
         Self::TooLarge,
         Self::Encoding,
-        Self::Damaged,
+        Self::Vanished,
         Self::Shutdown,
         Self::NotInitialized,
     ];
@@ -53,7 +53,7 @@ impl DropReason {
             Self::BufferFull => "buffer_full",
             Self::TooLarge => "too_large",
             Self::Encoding => "encoding",
-            Self::Damaged => "damaged",
+            Self::Vanished => "vanished",
             Self::Shutdown => "shutdown",
             Self::NotInitialized => "not_initialized",
         }

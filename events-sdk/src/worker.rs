@@ -1,6 +1,6 @@
 //! The SDK's own thread with its own runtime, so that the program may have any runtime or none.
 
-use std::{io, thread};
+use std::{io, sync::mpsc, thread};
 
 use tokio::{runtime, sync::oneshot};
 
@@ -19,14 +19,25 @@ impl Worker {
     ///
     /// When the system has no thread or no file descriptors for it.
     pub(crate) fn start() -> io::Result<Self> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
+        // Made and dropped on its own thread: a runtime must not be dropped inside another one.
+        let (started, start) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("events-delivery".into()).spawn(move || {
-            // Either the word to stop or the end of whoever could have said it.
-            let _ = runtime.block_on(stopped);
+            let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    // Whoever started it waits for this.
+                    let _ = started.send(Err(error));
+                    return;
+                }
+            };
+            if started.send(Ok(runtime.handle().clone())).is_ok() {
+                // Either the word to stop or the end of whoever could have said it.
+                let _ = runtime.block_on(stopped);
+            }
             runtime.shutdown_background();
         })?;
+        let handle = start.recv().unwrap_or_else(|_| Err(io::Error::other("the thread ended at once")))?;
         Ok(Self { handle, thread: thread.thread().id(), stop: Some(stop) })
     }
 

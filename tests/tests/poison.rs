@@ -1,5 +1,7 @@
 //! Events that Toggle refuses: they are found, set aside with the reason, and stop nobody else.
 
+#![allow(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 use std::{collections::HashSet, fs, time::Duration};
 
 use events_tests::{NUMBER, Rig, storm, wait_until};
@@ -47,4 +49,69 @@ fn when_toggle_refuses_everything_nothing_is_set_aside() {
     rig.toggle.refuse_nothing();
     rig.assert_all_delivered(EVENTS, PATIENCE);
     assert_eq!(rig.events.stats().quarantined, 0);
+}
+
+/// Refuses every event whose number the function picks, emits so many, and waits until all others are delivered and those
+/// are set aside.
+fn isolates(count: usize, is_bad: fn(usize) -> bool) {
+    let rig = Rig::with(|config| config.retry_max = Duration::from_millis(200));
+    rig.toggle.refuse_when(move |event| {
+        event.metadata.get(NUMBER).and_then(|text| text.parse::<usize>().ok()).is_some_and(is_bad)
+    });
+    storm(&rig.events, 0..count, 100_000);
+    let bad = (0..count).filter(|&number| is_bad(number)).count();
+    let stats = wait_until(&rig.events, PATIENCE, |stats| {
+        stats.delivered as usize == count - bad && stats.quarantined as usize == bad
+    });
+    assert_eq!(stats.delivered as usize, count - bad, "{stats:#?}");
+    assert_eq!(stats.dropped_total(), 0);
+}
+
+#[test]
+fn the_good_events_of_a_lone_batch_are_delivered_although_nothing_else_is_sent() {
+    let rig = Rig::with(|config| config.retry_max = Duration::from_millis(200));
+    rig.toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|number| number == "99"));
+    storm(&rig.events, 0..100, 100_000);
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.delivered == 99 && stats.quarantined == 1);
+    assert_eq!((stats.delivered, stats.quarantined), (99, 1), "{stats:#?}");
+    assert_eq!(stats.dropped_total(), 0);
+}
+
+#[test]
+fn bad_events_in_every_batch_hold_none_of_the_others_up() {
+    isolates(2_000, |number| number % 50 == 7);
+}
+
+#[test]
+fn a_poisonous_batch_stops_nobody_while_the_disk_takes_nothing() {
+    let rig = Rig::with(|config| {
+        config.spool_dir.push("events");
+        fs::write(&config.spool_dir, "in the way").expect("a file");
+        config.retry_max = Duration::from_millis(200);
+    });
+    rig.toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|number| number == "42"));
+    storm(&rig.events, 0..EVENTS, 5_000);
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.delivered as usize == EVENTS - 1);
+    assert_eq!((stats.delivered as usize, stats.in_memory), (EVENTS - 1, 1), "{stats:#?}");
+    assert_eq!(stats.dropped_total(), 0);
+}
+
+#[test]
+fn large_events_go_to_disk_before_memory_is_full() {
+    let rig = Rig::start();
+    rig.toggle.stop();
+    let text = "x".repeat(4096);
+    let payload =
+        events_sdk::payload::StoragePoolPayload::new(events_sdk::payload::StoragePoolOperation::Created);
+    for number in 0..12_000 {
+        rig.events.emit_storage_pool(events_sdk::Level::Info, payload, [("text", text.as_str())]);
+        if number % 500 == 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    let stats = rig.events.stats();
+    assert_eq!((stats.accepted, stats.dropped_total()), (12_000, 0), "{stats:#?}");
+    rig.toggle.restart().expect("the same port");
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.delivered == 12_000);
+    assert_eq!(stats.delivered, 12_000, "{stats:#?}");
 }

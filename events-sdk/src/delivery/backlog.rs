@@ -4,9 +4,9 @@
 //! has been acknowledged; only then may it be removed.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use uuid::Uuid;
@@ -39,6 +39,8 @@ struct Open {
     read: u64,
     /// All of it has been read.
     exhausted: bool,
+    /// Reads in a row that failed.
+    failures: u32,
 }
 
 /// What becomes of a file when its last piece has been acknowledged.
@@ -60,9 +62,15 @@ pub(crate) struct Backlog {
     reading: bool,
     /// Pieces to send, oldest first.
     pieces: VecDeque<Waiting>,
-    /// No file is read before then, because the last read failed.
-    pub(crate) read_after: Option<Instant>,
+    /// Files that could not be read, and when each is tried again. They hold up no other.
+    parked: Vec<(Instant, Uuid)>,
+    /// Files that are to be removed, until they are.
+    leaving: HashSet<Uuid>,
 }
+
+/// Pieces that wait for another try are kept in memory up to this size; beyond it reading stops until some are gone. A
+/// piece is at most a batch.
+const PIECES_BYTES: usize = 16 << 20;
 
 impl Backlog {
     /// A file joins, in its place by age.
@@ -78,11 +86,20 @@ impl Backlog {
         if self.next_read_at(ahead, now)? > now {
             return None;
         }
-        self.read_after = None;
         if self.current.is_none() {
-            let file = self.files.pop_front()?;
-            self.current = Some(file.id);
-            self.open.insert(file.id, Open { file, outstanding: 0, pieces: 0, read: 0, exhausted: false });
+            self.current = Some(match self.files.pop_front() {
+                Some(file) => {
+                    let id = file.id;
+                    let open =
+                        Open { file, outstanding: 0, pieces: 0, read: 0, exhausted: false, failures: 0 };
+                    self.open.insert(id, open);
+                    id
+                }
+                None => {
+                    let due = self.parked.iter().position(|&(at, _)| at <= now)?;
+                    self.parked.swap_remove(due).1
+                }
+            });
         }
         let open = self.open.get(&self.current?)?;
         self.reading = true;
@@ -95,6 +112,7 @@ impl Backlog {
         if let Some(open) = self.open.get_mut(&file) {
             open.outstanding += 1;
             open.pieces += 1;
+            open.failures = 0;
             open.read += u64::from(piece.count);
             let batch = Batch::new(piece.id, piece.timestamp_ms, piece.events, piece.count);
             self.pieces.push_back(Waiting { file, batch: Arc::new(batch), refusals, not_before: None });
@@ -129,21 +147,21 @@ impl Backlog {
         self.finish(file)
     }
 
-    /// The file could not be read; the pieces of it that were are not affected. It is tried again after `until`, unless
-    /// it is gone.
-    pub(crate) fn unreadable(&mut self, file: Uuid, gone: bool, until: Instant) -> Option<Finished> {
-        if gone {
-            return self.exhausted(file);
-        }
+    /// The file could not be read; the pieces of it that were are not affected. It is tried again after a pause, which
+    /// depends on how often it has failed; the others go on.
+    pub(crate) fn unreadable(
+        &mut self,
+        file: Uuid,
+        now: Instant,
+        pause: impl FnOnce(u32) -> Duration,
+    ) -> u32 {
         self.reading = false;
-        self.read_after = Some(until);
-        if self.open.get(&file)?.pieces == 0 {
-            // Not begun: another file may be in better health.
-            self.current = None;
-            let open = self.open.remove(&file)?;
-            self.files.push_back(open.file);
-        }
-        None
+        self.current = None;
+        let Some(open) = self.open.get_mut(&file) else { return 0 };
+        open.failures = open.failures.saturating_add(1);
+        let failures = open.failures;
+        self.parked.push((now + pause(failures), file));
+        failures
     }
 
     /// The oldest piece that may be sent now. `clean` asks for one that was never refused.
@@ -176,6 +194,7 @@ impl Backlog {
             return None;
         }
         let open = self.open.remove(&file)?;
+        self.leaving.insert(file);
         let missing = u64::from(open.file.events).saturating_sub(open.read);
         Some(Finished { file: open.file, missing })
     }
@@ -187,8 +206,27 @@ impl Backlog {
 
     /// When the next piece may be read; `None` when none is wanted or one is being read.
     pub(crate) fn next_read_at(&self, ahead: usize, now: Instant) -> Option<Instant> {
-        let nothing = self.current.is_none() && self.files.is_empty();
-        (!self.reading && self.pieces.len() < ahead && !nothing).then(|| self.read_after.unwrap_or(now))
+        let clean = self.pieces.iter().filter(|piece| piece.refusals == 0).count();
+        let bytes: usize = self.pieces.iter().map(|piece| piece.batch.events().len()).sum();
+        if self.reading || clean >= ahead || bytes >= PIECES_BYTES {
+            return None;
+        }
+        if self.current.is_some() || !self.files.is_empty() {
+            return Some(now);
+        }
+        self.parked.iter().map(|&(at, _)| at).min()
+    }
+
+    /// Whether this file is waiting, being read or about to be removed.
+    pub(crate) fn knows(&self, file: Uuid) -> bool {
+        self.open.contains_key(&file)
+            || self.leaving.contains(&file)
+            || self.files.iter().any(|other| other.id == file)
+    }
+
+    /// The file is gone.
+    pub(crate) fn removed(&mut self, file: Uuid) {
+        self.leaving.remove(&file);
     }
 
     /// Whether no file is left, read or unread.

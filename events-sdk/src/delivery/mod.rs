@@ -41,12 +41,12 @@ pub(crate) use self::spooler::Spooler;
 use self::{
     backlog::{Backlog, Finished, Waiting},
     link::{Change, Link},
-    refusals::Refusals,
+    refusals::{Refusals, Verdict},
     shutdown::Closing,
     spooler::{Content, Reply, Write},
 };
 use crate::{
-    Batch, SendError, SendErrorKind, Uplink,
+    Batch, DropReason, SendError, SendErrorKind, Uplink,
     accounts::Place,
     backoff::Backoff,
     buffer::{State, WakeOn},
@@ -61,6 +61,10 @@ const READ_AHEAD: usize = 2;
 
 /// A spool that failed is tried again after this, doubling up to a minute.
 const SPOOL_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// While Toggle is away an urgent event is on disk after this: soon enough that hardly anything of it is lost with the
+/// process, seldom enough that a storm of errors does not become a storm of files.
+const URGENT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// While batches fill up faster than this, the task looks for them itself instead of being woken for each: a wake costs
 /// the emitting thread a system call, more than a dozen emits.
@@ -97,11 +101,23 @@ struct Parcel {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are only as many as batches in flight")]
 enum Origin {
     /// From memory. `chunk` knows the events, without their bytes.
     Memory { chunk: Chunk, file: DiskCopy },
     /// A piece of a spill file.
     Disk { file: uuid::Uuid },
+}
+
+/// A batch that failed and is in memory, with what the accounts know of it.
+#[derive(Debug)]
+struct Held {
+    batch: Arc<Batch>,
+    chunk: Chunk,
+    /// How often Toggle has refused it.
+    refusals: u32,
+    /// It stays behind until then, because it was refused.
+    not_before: Option<Instant>,
 }
 
 /// Whether a batch in flight has been put on disk as well, at shutdown.
@@ -124,6 +140,7 @@ struct Flush {
 pub(crate) struct Delivery {
     intake: Arc<Intake>,
     uplink: Arc<dyn Uplink>,
+    uplink_target: String,
     settings: Settings,
     control: mpsc::UnboundedReceiver<Control>,
     spooler: Spooler,
@@ -133,11 +150,10 @@ pub(crate) struct Delivery {
     link: Link,
     refusals: Refusals,
     backlog: Backlog,
-    read_failures: u32,
     /// Batches that failed while the disk took nothing.
-    held: VecDeque<(Arc<Batch>, Chunk)>,
+    held: VecDeque<Held>,
     /// Batches that failed while a copy of them was being written.
-    copying: Vec<(Arc<Batch>, Chunk)>,
+    copying: Vec<Held>,
     /// The oldest place in the order of chunks of each file being written.
     writing: Vec<u64>,
     /// The spool's directory could not be opened: nothing of earlier processes is adopted until it can.
@@ -164,6 +180,7 @@ impl Delivery {
     ) -> Self {
         Self {
             intake,
+            uplink_target: uplink.target(),
             uplink,
             settings,
             control,
@@ -174,7 +191,6 @@ impl Delivery {
             link: Link::new(Backoff::new(settings.retry_initial, settings.retry_max)),
             refusals: Refusals::default(),
             backlog: Backlog::default(),
-            read_failures: 0,
             held: VecDeque::new(),
             copying: Vec::new(),
             writing: Vec::new(),
@@ -199,7 +215,11 @@ impl Delivery {
             if self.is_closed_down() {
                 break;
             }
-            let Some(wake_at) = self.prepare_to_wait() else { continue };
+            let Some(wake_at) = self.prepare_to_wait() else {
+                // Others on this thread, the batches in flight above all, must come to their turn.
+                tokio::task::yield_now().await;
+                continue;
+            };
             tokio::select! {
                 control = self.control.recv(), if self.closing.is_none() => self.obey(control),
                 Some(sent) = self.sends.join_next_with_id() => self.sent(sent),
@@ -244,8 +264,8 @@ impl Delivery {
             return;
         }
         if !self.link.is_open() || self.closing.is_some() {
-            while let Some((batch, chunk)) = self.held.pop_front() {
-                self.write_whole(batch, chunk);
+            while let Some(held) = self.held.pop_front() {
+                self.write_whole(held.batch, held.chunk);
             }
         }
         if !self.writing.is_empty() && self.closing.is_none() {
@@ -271,7 +291,13 @@ impl Delivery {
         state.is_over_threshold()
             || self.closing.is_some()
             || (away && !self.flushes.is_empty())
-            || (away && now >= oldest + self.settings.batch_timeout)
+            || (away && now >= oldest + self.patience(state))
+    }
+
+    /// How long events may wait in memory while Toggle is away.
+    fn patience(&self, state: &State) -> Duration {
+        let timeout = self.settings.batch_timeout;
+        if state.has_urgent() { timeout.min(URGENT_PATIENCE) } else { timeout }
     }
 
     fn write_whole(&mut self, batch: Arc<Batch>, chunk: Chunk) {
@@ -301,7 +327,7 @@ impl Delivery {
             Content::Chunks(chunks) => {
                 let mut state = self.intake.buffer.lock();
                 state.accounts.shift(u64::from(file.events), Place::Memory, Place::Disk);
-                chunks.into_iter().for_each(|chunk| state.recycle(chunk));
+                state.written(chunks);
                 drop(state);
                 self.backlog.add(file);
             }
@@ -320,9 +346,16 @@ impl Delivery {
         self.spool_fails(error);
         match write.content {
             Content::Chunks(chunks) => self.intake.buffer.lock().put_back(chunks),
-            Content::Whole { batch, chunk: Some(chunk), .. } => self.held.push_back((batch, chunk)),
+            Content::Whole { batch, chunk: Some(chunk), .. } => self.hold(batch, chunk),
             Content::Whole { batch, chunk: None, .. } => self.copy_not_written(&batch),
         }
+    }
+
+    /// Keeps a batch that failed in memory.
+    fn hold(&mut self, batch: Arc<Batch>, chunk: Chunk) {
+        let refusals = self.refusals.times(batch.id());
+        let not_before = (refusals > 0).then(|| Instant::now() + self.link.pause_for(refusals));
+        self.held.push_back(Held { batch, chunk, refusals, not_before });
     }
 
     // ---- to Toggle ----
@@ -337,7 +370,8 @@ impl Delivery {
                     self.in_flight.len() + 1 == self.settings.max_in_flight && !self.in_flight.is_empty();
                 let first =
                     if is_last && self.backlog_in_flight == 0 { self.next_of_backlog(now) } else { None };
-                let parcel = first.or_else(|| self.next_live(now)).or_else(|| self.next_of_backlog(now));
+                let parcel =
+                    first.or_else(|| self.next_live(now, false)).or_else(|| self.next_of_backlog(now));
                 let Some(parcel) = parcel else { return };
                 self.launch(parcel);
             }
@@ -350,12 +384,17 @@ impl Delivery {
         }
     }
 
-    fn next_live(&mut self, now: Instant) -> Option<Parcel> {
-        let all = self.closing.is_some() || !self.flushes.is_empty();
-        if let Some((batch, chunk)) = self.held.pop_front() {
-            self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Memory, Place::Flight);
-            return Some(Parcel::from_memory(batch, chunk));
+    /// What waits in memory: a batch that failed before, or the oldest that is due. `clean` asks for one that was never
+    /// refused.
+    fn next_live(&mut self, now: Instant, clean: bool) -> Option<Parcel> {
+        let may_go =
+            |held: &Held| held.not_before.is_none_or(|at| now >= at) && !(clean && held.refusals > 0);
+        let place = self.held.iter().position(may_go);
+        if let Some(held) = place.and_then(|place| self.held.remove(place)) {
+            self.intake.buffer.lock().accounts.shift(held.batch.len() as u64, Place::Memory, Place::Flight);
+            return Some(Parcel::from_memory(held.batch, held.chunk));
         }
+        let all = self.closing.is_some() || !self.flushes.is_empty();
         let mut state = self.intake.buffer.lock();
         let mut chunk = state.take_due(self.settings.batch_timeout, now, all)?;
         state.accounts.shift(chunk.len() as u64, Place::Memory, Place::Flight);
@@ -383,15 +422,10 @@ impl Delivery {
         if let Some(parcel) = self.take_piece(now, true) {
             return Some(parcel);
         }
-        if let Some(parcel) = self.next_live(now) {
-            return Some(parcel);
-        }
-        let waits_in_memory = self.intake.buffer.lock().oldest().is_some();
-        if waits_in_memory {
-            self.intake.buffer.lock().seal();
-            return self.next_live(now);
-        }
-        self.take_piece(now, false)
+        self.intake.buffer.lock().seal();
+        self.next_live(now, true)
+            .or_else(|| self.take_piece(now, false))
+            .or_else(|| self.next_live(now, false))
     }
 
     fn take_piece(&mut self, now: Instant, clean: bool) -> Option<Parcel> {
@@ -432,7 +466,12 @@ impl Delivery {
         let now = Instant::now();
         self.refusals.delivered(parcel.batch.id());
         if let Change::Back(after) = self.link.delivered(now) {
-            tracing::info!(target = %self.uplink.target(), ?after, "Toggle takes events again");
+            tracing::info!(target = %self.uplink_target, ?after, "Toggle takes events again");
+            // Whatever could not be read before, or was put there meanwhile.
+            self.spooler.list();
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.gave_up = false;
         }
         let mut state = self.intake.buffer.lock();
         state.accounts.shift(parcel.batch.len() as u64, Place::Flight, Place::Delivered);
@@ -457,77 +496,112 @@ impl Delivery {
 
     fn not_delivered(&mut self, parcel: Parcel, error: &SendError) {
         let now = Instant::now();
-        let refused = matches!(error.kind(), SendErrorKind::Refused | SendErrorKind::TooLarge);
-        let verdict = refused.then(|| self.refusals.refused(parcel.batch.id()));
-        // A refused batch says nothing about Toggle unless the others are refused too.
-        let change = if parcel.probe || verdict.is_none_or(|verdict| verdict.toggle) {
-            self.link.failed(error, parcel.probe, now)
-        } else {
-            Change::None
+        let id = parcel.batch.id();
+        let verdict = self.judge(&parcel, error);
+        let change = match verdict {
+            // Toggle is there, and says what it wants.
+            Some(Verdict::Halve | Verdict::SetAside) if error.kind() == SendErrorKind::TooLarge => {
+                self.link.delivered(now)
+            }
+            Some(Verdict::Halve | Verdict::SetAside | Verdict::Wait { toggle: false, .. })
+                if !parcel.probe =>
+            {
+                Change::None
+            }
+            _ => self.link.failed(error, parcel.probe, now),
         };
-        if change == Change::Lost {
-            tracing::warn!(
-                target = %self.uplink.target(),
+        match change {
+            Change::Lost => tracing::warn!(
+                target = %self.uplink_target,
                 state = %self.link.state(),
-                batch = %parcel.batch.id(),
+                batch = %id,
                 %error,
                 "Toggle does not take events; they are kept and it is tried again"
-            );
-        } else {
-            tracing::debug!(batch = %parcel.batch.id(), %error, "a batch was not delivered");
+            ),
+            _ => tracing::debug!(batch = %id, %error, "a batch was not delivered"),
         }
         if let Some(closing) = &mut self.closing {
             closing.gave_up = !self.link.is_open();
         }
-        let count = parcel.batch.len() as u64;
+        let in_memory = match &parcel.origin {
+            Origin::Memory { file, .. } => !matches!(file, DiskCopy::Written(_)),
+            Origin::Disk { .. } => false,
+        };
+        let to = if in_memory { Place::Memory } else { Place::Disk };
         let mut state = self.intake.buffer.lock();
         state.status.uplink.attempts_failed += 1;
         state.status.uplink.state = self.link.state();
         state.status.uplink_since = Some(self.link.since());
         state.status.last_error = Some(error.to_string());
-        let to = if matches!(parcel.origin, Origin::Memory { file: DiskCopy::None | DiskCopy::Writing, .. }) {
-            Place::Memory
-        } else {
-            Place::Disk
-        };
-        state.accounts.shift(count, Place::Flight, to);
+        state.accounts.shift(parcel.batch.len() as u64, Place::Flight, to);
         drop(state);
+        let refusals = self.refusals.times(id);
+        let not_before = verdict.is_some().then(|| now + self.link.pause_for(refusals));
         match parcel.origin {
-            Origin::Memory { chunk, file: DiskCopy::None } if refused && self.spool_retry_at.is_none() => {
-                self.write_whole(parcel.batch, chunk);
-            }
-            Origin::Memory { chunk, file: DiskCopy::None } => self.held.push_back((parcel.batch, chunk)),
+            Origin::Memory { chunk, file: DiskCopy::None } => self.keep(parcel.batch, chunk, verdict, error),
             // Its copy on disk takes its place when it is there.
-            Origin::Memory { chunk, file: DiskCopy::Writing } => self.copying.push((parcel.batch, chunk)),
+            Origin::Memory { chunk, file: DiskCopy::Writing } => {
+                self.copying.push(Held { batch: parcel.batch, chunk, refusals, not_before });
+            }
             Origin::Memory { file: DiskCopy::Written(file), .. } => self.backlog.add(file),
-            Origin::Disk { file } => {
-                let too_large = error.kind() == SendErrorKind::TooLarge;
-                if verdict.is_some_and(|verdict| verdict.blamed || too_large) {
-                    self.narrow_down(file, parcel.batch, error);
-                } else {
-                    let refusals = verdict
-                        .map_or_else(|| self.refusals.times(parcel.batch.id()), |verdict| verdict.times);
-                    let not_before = refused.then(|| now + self.link.pause_for(refusals));
+            Origin::Disk { file } => match verdict {
+                Some(Verdict::Halve) => self.halve(file, &parcel.batch),
+                Some(Verdict::SetAside) => self.spooler.set_aside(file, parcel.batch, error.to_string()),
+                Some(Verdict::Wait { .. }) | None => {
                     self.backlog.put_back(Waiting { file, batch: parcel.batch, refusals, not_before });
                 }
-            }
+            },
         }
     }
 
-    /// A batch is refused while others are taken: it is halved, and a single event is set aside.
-    fn narrow_down(&mut self, file: uuid::Uuid, batch: Arc<Batch>, error: &SendError) {
-        self.refusals.forget(batch.id());
+    /// Whether a batch that was not delivered is to blame for that itself; `None` when it was not refused at all.
+    fn judge(&mut self, parcel: &Parcel, error: &SendError) -> Option<Verdict> {
+        match error.kind() {
+            SendErrorKind::TooLarge if parcel.batch.len() > 1 => Some(Verdict::Halve),
+            SendErrorKind::Refused | SendErrorKind::Declined | SendErrorKind::TooLarge => {
+                Some(self.refusals.refused(parcel.batch.id(), parcel.batch.len(), error.kind(), parcel.probe))
+            }
+            _ => None,
+        }
+    }
+
+    /// A batch from memory was not delivered: it goes to disk if it was refused, so that it stands in nobody's way; else
+    /// it is held until it is known whether it may be sent again.
+    fn keep(&mut self, batch: Arc<Batch>, mut chunk: Chunk, verdict: Option<Verdict>, error: &SendError) {
+        let disk_works = self.spool_retry_at.is_none();
+        let cut = verdict == Some(Verdict::Halve) && (!disk_works || error.kind() == SendErrorKind::TooLarge);
+        match batch.halves().filter(|_| cut) {
+            Some([left, right]) => {
+                self.refusals.halved(batch.id(), [left.id(), right.id()]);
+                let rest = chunk.split_off(left.len());
+                for (batch, chunk) in [(left, chunk), (right, rest)] {
+                    self.held.push_back(Held {
+                        batch: Arc::new(batch),
+                        chunk,
+                        refusals: 0,
+                        not_before: None,
+                    });
+                }
+            }
+            None if verdict.is_some() && disk_works => self.write_whole(batch, chunk),
+            None => self.hold(batch, chunk),
+        }
+    }
+
+    /// A batch on disk is refused while others are taken.
+    fn halve(&mut self, file: uuid::Uuid, batch: &Batch) {
         if let Some(halves) = batch.halves() {
             tracing::debug!(batch = %batch.id(), events = batch.len(), "a refused batch is halved");
+            self.refusals.halved(batch.id(), [halves[0].id(), halves[1].id()]);
             self.backlog.halved(file, halves);
-        } else {
-            self.spooler.set_aside(file, batch, error.to_string());
         }
     }
 
     fn set_aside(&mut self, file: uuid::Uuid, batch: Arc<Batch>, result: Result<(), SpoolError>) {
         match result {
             Ok(()) => {
+                self.refusals.forget(batch.id());
+                self.spool_works();
                 tracing::error!(batch = %batch.id(), "Toggle refuses an event; it is in the quarantine folder, with the reason");
                 let mut state = self.intake.buffer.lock();
                 state.accounts.shift(batch.len() as u64, Place::Disk, Place::Quarantine);
@@ -553,6 +627,7 @@ impl Delivery {
 
     fn spooled(&mut self, reply: Reply) {
         match reply {
+            Reply::Found(file) if self.backlog.knows(file.id) || self.is_copy(file.id) => {}
             Reply::Found(file) => {
                 self.spool_grows(&file);
                 self.intake.buffer.lock().accounts.adopt(u64::from(file.events));
@@ -566,7 +641,6 @@ impl Delivery {
                     // It holds more than was known of it.
                     self.intake.buffer.lock().accounts.adopt(beyond);
                 }
-                self.read_failures = 0;
                 let refusals = self.refusals.times(piece.id);
                 self.backlog.piece(file.id, piece, refusals);
             }
@@ -574,23 +648,31 @@ impl Delivery {
                 let finished = self.backlog.exhausted(file.id);
                 self.finish(finished);
             }
+            Reply::Read(file, Err(error)) if error.kind() == SpoolErrorKind::Missing => {
+                self.intake.buffer.lock().status.last_error = Some(error.to_string());
+                if let Some(Finished { file, missing }) = self.backlog.exhausted(file.id) {
+                    self.vanished(&file, missing);
+                } else {
+                    tracing::error!(%error, file = %file.id, "a spill file was removed while it was being delivered");
+                }
+            }
             Reply::Read(file, Err(error)) => {
-                if self.read_failures == 0 {
+                let backoff = &mut self.spool_backoff;
+                let failures =
+                    self.backlog.unreadable(file.id, Instant::now(), |failures| backoff.pause(failures));
+                if failures == 1 {
                     tracing::warn!(%error, file = %file.id, "a spill file cannot be read; it is tried again");
                 }
-                self.read_failures = self.read_failures.saturating_add(1);
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
-                let until = Instant::now() + self.spool_backoff.pause(self.read_failures);
-                let finished =
-                    self.backlog.unreadable(file.id, error.kind() == SpoolErrorKind::Missing, until);
-                self.finish(finished);
             }
             Reply::Removed(file, Ok(())) => {
+                self.backlog.removed(file.id);
                 let mut state = self.intake.buffer.lock();
                 state.status.spool.files = state.status.spool.files.saturating_sub(1);
                 state.status.spool.bytes = state.status.spool.bytes.saturating_sub(file.bytes);
             }
             Reply::Removed(file, Err(error)) => {
+                // It stays known, so that it is not taken for a new one.
                 tracing::warn!(%error, file = %file.id, "a delivered spill file cannot be removed; it will be sent again after a restart");
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
             }
@@ -617,6 +699,17 @@ impl Delivery {
         self.spooler.remove(file);
     }
 
+    /// A file is gone that somebody else must have removed, and with it the events that were not read.
+    fn vanished(&mut self, file: &SpoolFile, missing: u64) {
+        tracing::error!(file = %file.id, missing, "a spill file was removed; its events are lost");
+        let mut state = self.intake.buffer.lock();
+        state.accounts.lose_many(Place::Disk, DropReason::Vanished, 0, 0, missing);
+        state.status.spool.files = state.status.spool.files.saturating_sub(1);
+        state.status.spool.bytes = state.status.spool.bytes.saturating_sub(file.bytes);
+        drop(state);
+        self.backlog.removed(file.id);
+    }
+
     // ---- the state of the spool ----
 
     fn spool_grows(&self, file: &SpoolFile) {
@@ -626,9 +719,9 @@ impl Delivery {
     }
 
     fn spool_works(&mut self) {
-        if self.spool_retry_at.take().is_some() {
-            self.spool_failures = 0;
-            self.intake.buffer.lock().status.spool.broken = None;
+        self.spool_retry_at = None;
+        self.spool_failures = 0;
+        if self.intake.buffer.lock().status.spool.broken.take().is_some() {
             tracing::info!("the spool takes events again");
         }
     }
@@ -656,7 +749,7 @@ impl Delivery {
         });
         let oldest = in_flight
             .chain(self.writing.iter().copied())
-            .chain(self.held.iter().chain(&self.copying).map(|(_, chunk)| chunk.sequence))
+            .chain(self.held.iter().chain(&self.copying).map(|held| held.chunk.sequence))
             .chain(self.intake.buffer.lock().oldest_sequence())
             .min()
             .unwrap_or(u64::MAX);
@@ -686,30 +779,34 @@ impl Delivery {
         }
         let oldest = state.oldest();
         let lingers = can_send && now < self.linger_until;
+        let has_urgent = state.has_urgent();
         state.set_wake_on(WakeOn {
             first: oldest.is_none() && !lingers,
             batch: can_send && !lingers,
-            urgent: can_send,
+            urgent: can_send || (!open && can_spill && !has_urgent),
             threshold: can_spill,
         });
+        let patience = if open { self.settings.batch_timeout } else { self.patience(&state) };
         drop(state);
 
-        let due =
-            oldest.filter(|_| can_send || (!open && can_spill)).map(|at| at + self.settings.batch_timeout);
-        let waits_in_memory = oldest.is_some() || !self.held.is_empty();
+        let due = oldest.filter(|_| can_send || (!open && can_spill)).map(|at| at + patience);
+        let held = self.held.iter().map(|held| held.not_before.unwrap_or(now)).min();
+        let held_at = held.filter(|_| can_send);
         let piece = self.backlog.next_piece_at(now);
         let piece_at = piece.filter(|_| can_send && self.backlog_in_flight < self.backlog_places());
         let probe_at = match (self.link.retry_at().filter(|_| can_probe), piece) {
-            (Some(retry), _) if waits_in_memory => Some(retry),
-            (Some(retry), Some(piece)) => Some(retry.max(piece)),
-            _ => None,
+            (Some(retry), _) if oldest.is_some() => Some(retry),
+            (Some(retry), piece) => piece.into_iter().chain(held).min().map(|at| retry.max(at)),
+            (None, _) => None,
         };
         let read_at = self.backlog.next_read_at(self.read_ahead_limit(), now);
         let spool_at = self.spool_retry_at.filter(|&at| at > now || (self.spool_is_closed && !self.opening));
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
         let linger_at = lingers.then_some(self.linger_until);
-        let wake_at =
-            [due, piece_at, probe_at, read_at, spool_at, closing_at, linger_at].into_iter().flatten().min();
+        let wake_at = [due, held_at, piece_at, probe_at, read_at, spool_at, closing_at, linger_at]
+            .into_iter()
+            .flatten()
+            .min();
         Some(wake_at.map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT)))
     }
 

@@ -1,16 +1,34 @@
 //! Refusals: is it the batch, or is it Toggle?
 //!
 //! Toggle's answer is one yes or no for a whole batch. One batch that is refused while others are taken is to blame
-//! itself: it is halved until the event that Toggle does not want stands alone, and that one is set aside. When
-//! everything is refused it is Toggle's trouble: nothing is blamed, and everything waits.
+//! itself: it is halved until the event that Toggle does not want stands alone. That one is set aside once it has been
+//! refused often enough with others taken in between. When everything is refused it is Toggle's trouble:
+//! everything waits, and nothing is set aside.
+//!
+//! Halving costs nothing but smaller batches, so little evidence is asked for: a delivery since the first refusal, or, on
+//! a node where nothing else is sent, that a probe was refused three times.
 
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
-/// So many refusals without a delivery in between are Toggle's trouble. Fewer may be a few bad batches among those in
-/// flight.
+use crate::SendErrorKind;
+
+/// So many refusals of batches that are not to blame, without a delivery in between, are Toggle's trouble. Fewer may be a
+/// few bad batches among those in flight.
 const IN_A_ROW: u32 = 3;
+
+/// A probe that was refused so often is halved though nothing was delivered meanwhile.
+const PROBES: u32 = 3;
+
+/// An event that Toggle calls invalid is set aside when others were taken between so many pairs of refusals: of it, or of
+/// the batch that it was the rest of. Toggle has named the culprit, so one is enough.
+const REFUSALS: u32 = 1;
+
+/// An event that Toggle only declines is set aside after so many. A Toggle that declines seven batches of ten for its own
+/// reasons declines a good one twenty times in a row in one case of a thousand, and the pauses between are by then
+/// minutes.
+const DECLINES: u32 = 20;
 
 /// What we know of the refusals so far.
 #[derive(Debug, Default)]
@@ -20,22 +38,26 @@ pub(crate) struct Refusals {
     delivered: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Refused {
     times: u32,
     /// How many batches had been delivered when it was refused for the first time.
-    delivered_then: u64,
+    delivered_first: u64,
+    /// And when it was refused the last time.
+    delivered_last: u64,
+    /// How often others were taken between two refusals of it.
+    evidence: u32,
 }
 
 /// What to do with a batch that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    /// How often it has been refused.
-    pub(crate) times: u32,
-    /// Others were taken in between: it is the batch.
-    pub(crate) blamed: bool,
-    /// Everything is being refused: it is Toggle.
-    pub(crate) toggle: bool,
+pub(crate) enum Verdict {
+    /// Offer it again later. `toggle`: everything is being refused.
+    Wait { times: u32, toggle: bool },
+    /// It is the batch: halve it.
+    Halve,
+    /// It is this event: set it aside.
+    SetAside,
 }
 
 impl Refusals {
@@ -46,20 +68,45 @@ impl Refusals {
         self.batches.remove(&batch);
     }
 
-    /// Toggle refused a batch.
-    pub(crate) fn refused(&mut self, batch: Uuid) -> Verdict {
-        self.in_a_row += 1;
+    /// Toggle refused a batch of so many events.
+    pub(crate) fn refused(
+        &mut self,
+        batch: Uuid,
+        events: usize,
+        kind: SendErrorKind,
+        probe: bool,
+    ) -> Verdict {
         let delivered = self.delivered;
-        let refused = self.batches.entry(batch).or_insert(Refused { times: 0, delivered_then: delivered });
+        let new = Refused { times: 0, delivered_first: delivered, delivered_last: delivered, evidence: 0 };
+        let refused = self.batches.entry(batch).or_insert(new);
         refused.times += 1;
-        Verdict {
-            times: refused.times,
-            blamed: refused.times > 1 && delivered > refused.delivered_then,
-            toggle: self.in_a_row >= IN_A_ROW,
+        refused.evidence += u32::from(delivered > refused.delivered_last);
+        refused.delivered_last = delivered;
+        let Refused { times, delivered_first, evidence, .. } = *refused;
+        let enough = if kind == SendErrorKind::Declined { DECLINES } else { REFUSALS };
+        let to_blame = times > 1 && delivered > delivered_first;
+        if events > 1 && (to_blame || (probe && times >= PROBES)) {
+            return Verdict::Halve;
+        }
+        if events == 1 && evidence >= enough {
+            return Verdict::SetAside;
+        }
+        if !to_blame {
+            self.in_a_row += 1;
+        }
+        Verdict::Wait { times, toggle: self.in_a_row >= IN_A_ROW }
+    }
+
+    /// A batch was halved: what was known of it is known of its halves.
+    pub(crate) fn halved(&mut self, batch: Uuid, halves: [Uuid; 2]) {
+        if let Some(refused) = self.batches.remove(&batch) {
+            for half in halves {
+                self.batches.insert(half, Refused { evidence: 0, ..refused });
+            }
         }
     }
 
-    /// The batch is no more: it was halved or set aside.
+    /// The batch is no more: it was set aside.
     pub(crate) fn forget(&mut self, batch: Uuid) {
         self.batches.remove(&batch);
     }
@@ -76,29 +123,71 @@ mod tests {
 
     const BAD: Uuid = Uuid::from_u128(1);
     const GOOD: Uuid = Uuid::from_u128(2);
+    const REFUSED: SendErrorKind = SendErrorKind::Refused;
 
     #[test]
-    fn a_batch_is_blamed_only_when_another_was_taken_between_its_refusals() {
+    fn a_batch_is_halved_when_another_was_taken_since_its_first_refusal() {
         let mut refusals = Refusals::default();
-        assert_eq!(refusals.refused(BAD), Verdict { times: 1, blamed: false, toggle: false });
-        assert_eq!(refusals.refused(BAD), Verdict { times: 2, blamed: false, toggle: false });
+        assert_eq!(refusals.refused(BAD, 9, REFUSED, false), Verdict::Wait { times: 1, toggle: false });
+        assert_eq!(refusals.refused(BAD, 9, REFUSED, false), Verdict::Wait { times: 2, toggle: false });
         refusals.delivered(GOOD);
-        assert_eq!(refusals.refused(BAD), Verdict { times: 3, blamed: true, toggle: false });
+        assert_eq!(refusals.refused(BAD, 9, REFUSED, false), Verdict::Halve);
     }
 
     #[test]
-    fn when_everything_is_refused_nothing_is_blamed() {
+    fn when_everything_is_refused_only_a_patient_probe_is_halved_and_nothing_set_aside() {
         let mut refusals = Refusals::default();
         refusals.delivered(GOOD);
-        let verdicts: Vec<_> = (10..20).map(|id| refusals.refused(Uuid::from_u128(id))).collect();
-        assert!(verdicts.iter().all(|verdict| !verdict.blamed));
-        assert!(verdicts[2..].iter().all(|verdict| verdict.toggle));
+        for round in 0..100 {
+            for id in 10..20 {
+                let verdict = refusals.refused(Uuid::from_u128(id), 1, REFUSED, false);
+                assert!(matches!(verdict, Verdict::Wait { .. }), "{verdict:?}");
+                assert_eq!(
+                    verdict == Verdict::Wait { times: round + 1, toggle: true },
+                    round > 0 || id >= 12
+                );
+            }
+        }
+        for _ in 1..PROBES {
+            assert!(matches!(refusals.refused(BAD, 9, REFUSED, true), Verdict::Wait { .. }));
+        }
+        assert_eq!(refusals.refused(BAD, 9, REFUSED, true), Verdict::Halve);
+    }
+
+    #[test]
+    fn a_half_inherits_what_was_known_so_that_its_sister_is_evidence() {
+        let mut refusals = Refusals::default();
+        let halves = [Uuid::from_u128(3), Uuid::from_u128(4)];
+        refusals.refused(BAD, 4, REFUSED, false);
+        refusals.delivered(GOOD);
+        assert_eq!(refusals.refused(BAD, 4, REFUSED, false), Verdict::Halve);
+        refusals.halved(BAD, halves);
+        refusals.delivered(halves[0]);
+        assert_eq!(refusals.refused(halves[1], 2, REFUSED, false), Verdict::Halve);
+    }
+
+    #[test]
+    fn a_single_event_is_set_aside_only_when_others_are_taken_again_and_again() {
+        for (kind, enough) in [(REFUSED, REFUSALS), (SendErrorKind::Declined, DECLINES)] {
+            let mut refusals = Refusals::default();
+            refusals.refused(BAD, 1, kind, false);
+            assert!(
+                matches!(refusals.refused(BAD, 1, kind, false), Verdict::Wait { .. }),
+                "nothing was taken"
+            );
+            for _ in 1..enough {
+                refusals.delivered(GOOD);
+                assert!(matches!(refusals.refused(BAD, 1, kind, false), Verdict::Wait { toggle: false, .. }));
+            }
+            refusals.delivered(GOOD);
+            assert_eq!(refusals.refused(BAD, 1, kind, false), Verdict::SetAside);
+        }
     }
 
     #[test]
     fn a_batch_that_is_taken_after_all_is_forgotten() {
         let mut refusals = Refusals::default();
-        refusals.refused(BAD);
+        refusals.refused(BAD, 9, REFUSED, false);
         refusals.delivered(BAD);
         assert_eq!(refusals.times(BAD), 0);
         assert!(refusals.batches.is_empty());

@@ -15,6 +15,9 @@ use crate::{Batch, DropReason, accounts::Place, spool::SpoolFile};
 /// this.
 const CLOSING_TIME: Duration = Duration::from_millis(100);
 
+/// A disk that does not answer for so long after the deadline is not waited for.
+const DISK_TIME: Duration = Duration::from_secs(5);
+
 /// A shutdown under way.
 #[derive(Debug)]
 pub(crate) struct Closing {
@@ -58,7 +61,7 @@ impl Delivery {
     pub(super) fn copy_written(&mut self, batch: &Batch, copy: SpoolFile) {
         if let Some(file) = self.copy_of(batch) {
             *file = DiskCopy::Written(copy);
-        } else if let Some(place) = self.copying.iter().position(|(other, _)| other.id() == batch.id()) {
+        } else if let Some(place) = self.copying.iter().position(|held| held.batch.id() == batch.id()) {
             self.copying.swap_remove(place);
             self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Memory, Place::Disk);
             self.backlog.add(copy);
@@ -71,7 +74,7 @@ impl Delivery {
     pub(super) fn copy_not_written(&mut self, batch: &Batch) {
         if let Some(file) = self.copy_of(batch) {
             *file = DiskCopy::None;
-        } else if let Some(place) = self.copying.iter().position(|(other, _)| other.id() == batch.id()) {
+        } else if let Some(place) = self.copying.iter().position(|held| held.batch.id() == batch.id()) {
             let failed = self.copying.swap_remove(place);
             self.held.push_back(failed);
         }
@@ -84,6 +87,11 @@ impl Delivery {
                 Origin::Disk { .. } => None,
             }
         })
+    }
+
+    /// Whether a file is the copy of a batch in flight.
+    pub(super) fn is_copy(&self, file: uuid::Uuid) -> bool {
+        self.closing.is_some() && self.in_flight.values().any(|parcel| parcel.batch.id() == file)
     }
 
     /// Whether the shutdown has done what it can.
@@ -100,17 +108,25 @@ impl Delivery {
         memory_is_empty && (closing.gave_up || self.backlog.is_empty())
     }
 
-    /// Closes the books and the spool.
+    /// Closes the spool and the books.
+    ///
+    /// What the spool's thread is still writing counts where it ends, so its answers are waited for, also when whoever
+    /// asked for the shutdown no longer waits.
     pub(super) async fn close_down(mut self) {
         self.sends.abort_all();
-        self.close_books();
         self.spooler.stop();
-        let deadline =
-            self.closing.as_ref().map_or_else(Instant::now, |closing| closing.deadline) + CLOSING_TIME;
-        let stopped = async { while !matches!(self.spooler.reply().await, Some(Reply::Stopped) | None) {} };
-        if tokio::time::timeout_at(deadline.into(), stopped).await.is_err() {
-            tracing::warn!("the disk did not answer before the shutdown deadline");
+        let limit = Instant::now() + DISK_TIME;
+        loop {
+            match tokio::time::timeout_at(limit.into(), self.spooler.reply()).await {
+                Ok(Some(Reply::Stopped) | None) => break,
+                Ok(Some(reply)) => self.spooled(reply),
+                Err(_) => {
+                    tracing::warn!("the disk does not answer; what was being written counts as in memory");
+                    break;
+                }
+            }
         }
+        self.close_books();
         if let Some(done) = self.closing.and_then(|closing| closing.done) {
             // Whoever asked may have given up.
             let _ = done.send(());
@@ -140,7 +156,7 @@ impl Delivery {
             }
         }
         let waiting = state.take_all();
-        let left = waiting.iter().chain(self.held.iter().chain(&self.copying).map(|(_, chunk)| chunk));
+        let left = waiting.iter().chain(self.held.iter().chain(&self.copying).map(|held| &held.chunk));
         for entry in left.flat_map(|chunk| chunk.entries()) {
             state.accounts.lose(Place::Memory, DropReason::Shutdown, entry.category, entry.severity);
         }

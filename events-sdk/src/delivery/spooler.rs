@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     Batch,
     chunk::{Chunk, SEVERITIES, level_counts},
-    spool::{FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolFile},
+    spool::{FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
 };
 
 /// What is to become a spill file.
@@ -58,6 +58,7 @@ impl Write {
 #[derive(Debug)]
 enum Command {
     Open,
+    List,
     Write(Write),
     Read(SpoolFile, u32),
     Remove(SpoolFile),
@@ -68,7 +69,7 @@ enum Command {
 /// What became of a command.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// A file of an earlier process was found.
+    /// A spill file was found: one of an earlier process, or one that is known.
     Found(SpoolFile),
     /// The directory could be opened now, or not.
     Opened(Result<(), SpoolError>),
@@ -105,6 +106,11 @@ impl Spooler {
     /// Opens the directory, where that was not possible before.
     pub(crate) fn open(&self) {
         self.command(Command::Open);
+    }
+
+    /// Looks what lies in the directory.
+    pub(crate) fn list(&self) {
+        self.command(Command::List);
     }
 
     /// Writes a file.
@@ -180,6 +186,14 @@ impl Thread {
             };
             let reply = match command {
                 Some(Command::Open) => Reply::Opened(self.spool().map(drop)),
+                Some(Command::List) => {
+                    let names = self.spool().and_then(Spool::list);
+                    match names {
+                        Ok(names) => self.found = names.into(),
+                        Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
+                    }
+                    continue;
+                }
                 Some(Command::Write(write)) => {
                     let result = self.write(&write);
                     Reply::Wrote(write, result)
@@ -214,8 +228,10 @@ impl Thread {
         let Some(spool) = &self.spool else { return };
         match spool.inspect(name) {
             Ok(file) => self.reply(Reply::Found(file)),
+            // Delivered and removed since the directory was listed.
+            Err(error) if error.kind() == SpoolErrorKind::Missing => {}
             Err(error) => {
-                tracing::warn!(%error, %name, "a spill file is left alone");
+                tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again after the next outage or start");
             }
         }
     }

@@ -252,6 +252,7 @@ impl Spool {
         for (name, metadata) in self.storage.list(dir).map_err(failed)? {
             let bytes = name.as_encoded_bytes();
             if metadata.kind == EntryKind::Dir || !bytes.starts_with(b".") || !bytes.ends_with(b".tmp") {
+                // Not one of ours.
                 continue;
             }
             let path = dir.join(&name);

@@ -123,7 +123,7 @@ impl GrpcUplink {
     /// # Errors
     ///
     /// When Toggle cannot be reached or answers with an error, as for [`Uplink::send`]; with
-    /// [`SendErrorKind::Refused`] and Toggle's reason when it answers `success = false`.
+    /// [`SendErrorKind::Declined`] and Toggle's reason when it answers `success = false`.
     pub async fn register(&self, system: proto::SystemInfo) -> Result<Registration, SendError> {
         let request = proto::RegisterRequest { system_info: Some(system) };
         let codec = ProstCodec::<proto::RegisterRequest, proto::RegisterResponse>::default();
@@ -279,7 +279,7 @@ impl GrpcUplink {
 
     fn refusal(&self, method: &str, reason: &str) -> SendError {
         let reason = if reason.is_empty() { "without a reason".to_owned() } else { quote(reason) };
-        self.error(SendErrorKind::Refused, method, &format!("Toggle answered success = false: {reason}"))
+        self.error(SendErrorKind::Declined, method, &format!("Toggle answered success = false: {reason}"))
     }
 
     fn error(&self, kind: SendErrorKind, method: &str, what: &str) -> SendError {

@@ -47,8 +47,10 @@ pub enum SendErrorKind {
     Busy,
     /// The token is missing, expired or refused: hold until there is another.
     Unauthenticated,
-    /// Toggle does not want this batch (`INVALID_ARGUMENT`, `success = false`): perhaps another.
+    /// Toggle says that something is wrong with this batch (`INVALID_ARGUMENT`): perhaps it takes another.
     Refused,
+    /// Toggle did not take this batch and does not say whose fault it is (`success = false`).
+    Declined,
     /// The message is larger than the receiver accepts: send less at once.
     TooLarge,
 }

@@ -12,7 +12,7 @@
 //! | `RESOURCE_EXHAUSTED`, `OUT_OF_RANGE`, HTTP 413, and the text says that the message is too long | too large | fewer events at once will pass |
 //! | `INVALID_ARGUMENT`, other `OUT_OF_RANGE` | refused | the content is at fault, and another batch may pass |
 //! | `ALREADY_EXISTS` | refused | not the acknowledgement that the protocol knows, so not taken for one |
-//! | answered, `success = false` | refused | Toggle gives its reason in `message` |
+//! | answered, `success = false` | declined | Toggle gives its reason in `message` |
 //!
 //! Only what blames the content of a batch is "refused", for a refused batch is taken apart and its bad events are
 //! quarantined: with a blunter rule a misconfigured Toggle would send a whole node's events there.

@@ -93,7 +93,7 @@ fn every_mode_has_its_kind_of_failure() {
         (Mode::Unauthenticated, SendErrorKind::Unauthenticated, "no token is configured"),
         (Mode::InvalidArgument, SendErrorKind::Refused, "INVALID_ARGUMENT"),
         (Mode::ResourceExhausted, SendErrorKind::Busy, "RESOURCE_EXHAUSTED"),
-        (Mode::SuccessFalse, SendErrorKind::Refused, "success = false: told to"),
+        (Mode::SuccessFalse, SendErrorKind::Declined, "success = false: told to"),
         (Mode::DropConnections, SendErrorKind::Unavailable, "onnection"),
     ] {
         toggle.set_mode(mode);
@@ -281,7 +281,7 @@ fn a_node_registers_over_the_same_configuration() {
         ..Default::default()
     });
     let error = runtime.block_on(uplink.register(proto::SystemInfo::default())).unwrap_err();
-    assert_eq!(error.kind(), SendErrorKind::Refused);
+    assert_eq!(error.kind(), SendErrorKind::Declined);
     assert!(error.to_string().contains("Register to http"), "{error}");
     assert!(error.to_string().contains("unknown organisation"), "{error}");
 }
