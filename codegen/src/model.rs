@@ -145,11 +145,32 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// Its name without the names of what it is in.
+    pub(crate) fn short_name(&self) -> &str {
+        self.full_name.rsplit('.').next().unwrap_or(&self.full_name)
+    }
+
     pub(crate) fn required(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| field.required)
     }
 
-    /// A field of it is personal data.
+    /// Its oneofs, each with the field that holds it.
+    pub(crate) fn oneofs(&self) -> impl Iterator<Item = (&Field, &Oneof)> {
+        self.fields.iter().filter_map(|field| match &field.ty {
+            Type::Oneof(oneof) => Some((field, &**oneof)),
+            _ => None,
+        })
+    }
+
+    /// Its fields as the schema has them, those in oneofs too.
+    pub(crate) fn all_fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().flat_map(|field| match &field.ty {
+            Type::Oneof(oneof) => oneof.variants.iter(),
+            _ => std::slice::from_ref(field).iter(),
+        })
+    }
+
+    /// A field of it, outside its oneofs, is personal data.
     pub(crate) fn has_pii(&self) -> bool {
         self.fields.iter().any(|field| field.sensitivity == Sensitivity::Pii)
     }
@@ -164,8 +185,8 @@ pub(crate) struct Unfit {
     pub(crate) origin: Origin,
 }
 
-/// A field of a message.
-#[derive(Debug, Clone)]
+/// A field of a message, or a whole oneof of it, which stands where the least of its numbers does.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) number: u32,
@@ -189,6 +210,27 @@ pub(crate) enum Type {
         /// The message reaches the one that the field is in, so it is held by reference.
         recursive: bool,
     },
+    Oneof(Box<Oneof>),
+}
+
+/// A oneof inside a payload: at most one of its fields is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Oneof {
+    /// The name of the generated enum.
+    pub(crate) rust_name: String,
+    /// The name of prost's enum, in the module of the message.
+    pub(crate) wire_name: String,
+    /// A variant holds a reference, so the generated enum has a lifetime.
+    pub(crate) borrows: bool,
+    /// The fields, in the order of the schema; none of them is a oneof.
+    pub(crate) variants: Vec<Field>,
+}
+
+impl Oneof {
+    /// A field of it is personal data.
+    pub(crate) fn has_pii(&self) -> bool {
+        self.variants.iter().any(|field| field.sensitivity == Sensitivity::Pii)
+    }
 }
 
 /// How often a field may occur, and whether its absence can be told from its default.
@@ -238,9 +280,10 @@ pub(crate) enum Sensitivity {
 }
 
 /// An enum. `values` holds all but the zero value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Enum {
     pub(crate) full_name: String,
+    pub(crate) package: String,
     pub(crate) rust_name: String,
     pub(crate) docs: String,
     pub(crate) origin: Origin,

@@ -1,14 +1,17 @@
 //! From message and enum descriptors to the model's types: the payloads, what is inside them, and their enums.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Syntax};
+use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, Syntax};
 
 use crate::annotations;
-use crate::model::{Enum, EnumValue, Field, Message, Presence, Scalar, Type, Unfit};
+use crate::model::{
+    Enum, EnumValue, Field, Message, Oneof, Presence, Scalar, Sensitivity, Type, Unfit,
+};
 use crate::names;
 use crate::read::real_oneof;
 use crate::source::{Sources, comment};
+use crate::type_names;
 
 /// Collects types in the order of first use, each once.
 pub(crate) struct Types<'a> {
@@ -23,9 +26,10 @@ impl<'a> Types<'a> {
         Self { sources, seen: BTreeSet::new(), messages: Vec::new(), enums: Vec::new() }
     }
 
-    /// The messages and enums that were met, messages with their lifetimes settled.
+    /// The messages and enums that were met, with their lifetimes and names settled.
     pub(crate) fn finish(mut self) -> (Vec<Message>, Vec<Enum>) {
         settle_borrows(&mut self.messages);
+        type_names::settle(&mut self.messages, &mut self.enums);
         (self.messages, self.enums)
     }
 
@@ -57,9 +61,10 @@ impl<'a> Types<'a> {
             unfit: Vec::new(),
         };
         for field in descriptor.fields() {
-            match self.field(&field, inner) {
-                Ok(field) => message.fields.push(field),
-                Err((what, cure)) => message.unfit.push(Unfit {
+            match (self.field(&field, inner), real_oneof(&field)) {
+                (Ok(field), None) => message.fields.push(field),
+                (Ok(field), Some(oneof)) => self.variant(&mut message, field, &oneof),
+                (Err((what, cure)), _) => message.unfit.push(Unfit {
                     name: field.name().to_owned(),
                     what,
                     cure,
@@ -84,10 +89,6 @@ impl<'a> Types<'a> {
                 "a field of a message that is not proto3".to_owned(),
                 "begin its file with `syntax = \"proto3\";`",
             ));
-        }
-        if let Some(oneof) = real_oneof(field) {
-            let what = format!("a member of the oneof `{}`", oneof.name());
-            return Err((what, "use `optional` fields, or a message for each alternative"));
         }
         let (kind, presence) = match field.kind() {
             Kind::Message(entry) if field.is_map() => {
@@ -141,6 +142,39 @@ impl<'a> Types<'a> {
         })
     }
 
+    /// Adds a field to the oneof that it was written in.
+    fn variant(&self, message: &mut Message, field: Field, oneof: &OneofDescriptor) {
+        let known = message.fields.iter_mut().find_map(|one| match &mut one.ty {
+            Type::Oneof(known) if one.name == oneof.name() => Some((&mut one.number, known)),
+            _ => None,
+        });
+        if let Some((number, known)) = known {
+            *number = field.number.min(*number);
+            known.variants.push(field);
+            return;
+        }
+        let parent = oneof.parent_message();
+        let rust_name = names::camel(oneof.name());
+        // As prost does it: a nested type of the same name has it first.
+        let messages = parent.child_messages().map(|one| names::camel(one.name()));
+        let taken = messages.chain(parent.child_enums().map(|one| names::camel(one.name())));
+        let wire_name = match taken.into_iter().any(|name| name == rust_name) {
+            true => format!("{rust_name}OneOf"),
+            false => rust_name.clone(),
+        };
+        message.fields.push(Field {
+            name: oneof.name().to_owned(),
+            number: field.number,
+            presence: Presence::Explicit,
+            required: false,
+            sensitivity: Sensitivity::Public,
+            deprecated: false,
+            docs: comment(&parent.parent_file(), oneof.path()),
+            origin: self.sources.oneof(oneof),
+            ty: Type::Oneof(Box::new(Oneof { rust_name, wire_name, borrows: false, variants: vec![field] })),
+        });
+    }
+
     /// Reads an enum. It is not among those that [`finish`](Self::finish) gives unless a field has it.
     pub(crate) fn enumeration(&self, descriptor: &EnumDescriptor) -> Enum {
         let file = descriptor.parent_file();
@@ -165,6 +199,7 @@ impl<'a> Types<'a> {
             .collect();
         Enum {
             full_name: descriptor.full_name().to_owned(),
+            package: descriptor.package_name().to_owned(),
             rust_name: names::camel(descriptor.name()),
             docs: comment(&file, descriptor.path()),
             origin: self.sources.enumeration(descriptor),
@@ -225,24 +260,35 @@ fn reaches(from: &MessageDescriptor, target: &str) -> bool {
 
 /// A message borrows if a field of it does; a field that holds a message by value does if that message does.
 fn settle_borrows(messages: &mut [Message]) {
-    let mut borrows: BTreeMap<String, bool> = BTreeMap::new();
+    let mut borrowing: BTreeSet<String> = BTreeSet::new();
     loop {
-        let mut changed = false;
+        let before = borrowing.len();
         for message in messages.iter_mut().filter(|message| !message.borrows) {
-            message.borrows = message.fields.iter().any(|field| match (&field.presence, &field.ty) {
-                (Presence::Repeated { .. } | Presence::Map { .. }, _) => true,
-                (_, Type::Scalar(Scalar::String | Scalar::Bytes)) => true,
-                (_, Type::Scalar(_) | Type::Enum(_)) => false,
-                (_, Type::Message { recursive: true, .. }) => true,
-                (_, Type::Message { full_name, .. }) => borrows.get(full_name).copied().unwrap_or(false),
-            });
-            if message.borrows {
-                borrows.insert(message.full_name.clone(), true);
-                changed = true;
+            if message.fields.iter().any(|field| borrows(field, &borrowing)) {
+                message.borrows = true;
+                borrowing.insert(message.full_name.clone());
             }
         }
-        if !changed {
-            return;
+        if borrowing.len() == before {
+            break;
         }
+    }
+    for field in messages.iter_mut().flat_map(|message| &mut message.fields) {
+        let does = borrows(field, &borrowing);
+        if let Type::Oneof(oneof) = &mut field.ty {
+            oneof.borrows = does;
+        }
+    }
+}
+
+/// Whether the field holds a reference, given the messages that do.
+fn borrows(field: &Field, borrowing: &BTreeSet<String>) -> bool {
+    match (&field.presence, &field.ty) {
+        (Presence::Repeated { .. } | Presence::Map { .. }, _) => true,
+        (_, Type::Scalar(Scalar::String | Scalar::Bytes)) => true,
+        (_, Type::Scalar(_) | Type::Enum(_)) => false,
+        (_, Type::Message { recursive: true, .. }) => true,
+        (_, Type::Message { full_name, .. }) => borrowing.contains(full_name),
+        (_, Type::Oneof(oneof)) => oneof.variants.iter().any(|field| borrows(field, borrowing)),
     }
 }

@@ -68,12 +68,11 @@ pub(crate) fn write(compiled: &Compiled, schema: &Schema, runtime: Option<&str>)
 
     let mut types = WireTypes { modules: Vec::new(), files: BTreeMap::new() };
     for (module, text) in written {
-        let personal = |message: &&Message| {
-            message.has_pii()
-                && compiled.on_disk.contains_key(&message.file)
+        let here = |message: &&Message| {
+            compiled.on_disk.contains_key(&message.file)
                 && Module::from_protobuf_package_name(&message.package) == module
         };
-        let text = mask::without_debug(text, schema.messages.iter().filter(personal))?;
+        let text = mask::without_debug(text, schema.messages.iter().filter(here))?;
         let file = module.to_file_name_or(NO_PACKAGE);
         types
             .modules

@@ -331,6 +331,20 @@ pub fn optional_len<C: Codec<T>, T: Copy>(number: u32, value: Option<T>) -> usiz
     value.map_or(0, |value| always_len::<C, T>(number, value))
 }
 
+/// A oneof: the field that it is, if it is one.
+#[inline]
+pub fn oneof<M: Message>(value: Option<M>, out: &mut Vec<u8>) {
+    if let Some(value) = value {
+        value.encode(out);
+    }
+}
+
+/// The length of [`oneof`].
+#[inline]
+pub fn oneof_len<M: Message>(value: Option<M>) -> usize {
+    value.map_or(0, |value| value.encoded_len())
+}
+
 /// A repeated field with a tag before each value.
 #[inline]
 pub fn repeated<C: Codec<T>, T: Copy>(number: u32, values: &[T], out: &mut Vec<u8>) {

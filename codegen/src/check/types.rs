@@ -15,7 +15,18 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
             unfit.cure,
         );
     }
-    for field in &message.fields {
+    for field in message.oneofs().flat_map(|(_, oneof)| &oneof.variants).filter(|field| field.required) {
+        findings.add(
+            "required-field",
+            &field.origin,
+            format!(
+                "`{}` of {} cannot be required: it is one of the alternatives of a oneof",
+                field.name, message.full_name
+            ),
+            "remove `required`",
+        );
+    }
+    for field in message.all_fields() {
         if field.sensitivity == Sensitivity::Secret {
             findings.add(
                 "secret-field",
@@ -99,18 +110,19 @@ pub(super) fn collisions(schema: &Schema, findings: &mut Findings) {
         }
     }
     let mut types: BTreeMap<&str, (&str, &Origin)> = BTreeMap::new();
-    let all = schema
-        .messages
-        .iter()
-        .map(|message| (&message.rust_name, &message.full_name, &message.origin))
-        .chain(schema.enums.iter().map(|one| (&one.rust_name, &one.full_name, &one.origin)));
-    for (rust_name, full_name, origin) in all {
+    let messages =
+        schema.messages.iter().map(|one| (&one.rust_name, one.full_name.as_str(), &one.origin));
+    let oneofs = schema.messages.iter().flat_map(|message| {
+        message.oneofs().map(|(field, oneof)| (&oneof.rust_name, field.name.as_str(), &field.origin))
+    });
+    let enums = schema.enums.iter().map(|one| (&one.rust_name, one.full_name.as_str(), &one.origin));
+    for (rust_name, full_name, origin) in messages.chain(oneofs).chain(enums) {
         if let Some((other, _)) = types.insert(rust_name, (full_name, origin)) {
             findings.add(
                 "same-type",
                 origin,
                 format!("{other} and {full_name} are both called `payload::{rust_name}` in Rust"),
-                "rename one of them: nested types stand side by side in the `payload` module",
+                "rename one of them: types stand side by side in the `payload` module, and here the messages and packages around them do not tell them apart",
             );
         }
     }
@@ -125,6 +137,18 @@ pub(super) fn collisions(schema: &Schema, findings: &mut Findings) {
                     field.name, message.full_name
                 );
                 findings.add("same-name", &field.origin, text, "rename one of them");
+            }
+        }
+        for (_, oneof) in message.oneofs() {
+            let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+            for field in &oneof.variants {
+                if let Some(other) = taken.insert(names::camel(&field.name), &field.name) {
+                    let text = format!(
+                        "`{other}` and `{}` of {} are the same variant in Rust",
+                        field.name, message.full_name
+                    );
+                    findings.add("same-name", &field.origin, text, "rename one of them");
+                }
             }
         }
     }

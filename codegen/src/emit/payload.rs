@@ -3,13 +3,13 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use super::{Paths, enums, wire};
+use super::{Paths, enums, oneofs, wire};
 use crate::docs;
-use crate::model::{Field, Message, Presence, Scalar, Schema, Sensitivity, Type};
+use crate::model::{Field, Message, Oneof, Presence, Scalar, Schema, Sensitivity, Type};
 use crate::names;
 
 /// What stands in `Debug` output for personal data.
-const MASK: &str = "<pii>";
+pub(crate) const MASK: &str = "<pii>";
 
 /// `pub mod payload`.
 pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
@@ -20,6 +20,7 @@ pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
             debug(message, paths),
             wire::encoding(message),
             to_wire_type(message, paths),
+            oneofs::emit(message, schema, paths),
         ];
         quote!(#(#parts)*)
     });
@@ -46,12 +47,21 @@ pub(crate) fn type_of(message: &Message, lifetime: &TokenStream) -> TokenStream 
     }
 }
 
+/// The name of an enum made of a oneof, with its lifetime, if it has one.
+pub(crate) fn oneof_type(oneof: &Oneof, lifetime: &TokenStream) -> TokenStream {
+    let name = names::ident(&oneof.rust_name);
+    match oneof.borrows {
+        true => quote!(#name<#lifetime>),
+        false => quote!(#name),
+    }
+}
+
 fn field_ident(field: &Field) -> Ident {
     names::ident(&names::snake(&field.name))
 }
 
 /// The Rust type of one value of the field.
-fn element(ty: &Type, schema: &Schema) -> TokenStream {
+pub(crate) fn element(ty: &Type, schema: &Schema) -> TokenStream {
     match ty {
         Type::Scalar(one) => scalar(*one),
         Type::Enum(name) => {
@@ -65,6 +75,7 @@ fn element(ty: &Type, schema: &Schema) -> TokenStream {
                 false => quote!(#ty),
             }
         }
+        Type::Oneof(oneof) => oneof_type(oneof, &quote!('a)),
     }
 }
 
@@ -106,18 +117,23 @@ fn field_type(field: &Field, schema: &Schema) -> TokenStream {
     }
 }
 
+/// What the schema says of a field, as documentation.
+pub(crate) fn field_docs(field: &Field) -> TokenStream {
+    let mut lines = docs::lines(&field.docs);
+    if lines.is_empty() {
+        lines.push(format!("The field `{}`.", field.name));
+    }
+    if field.sensitivity == Sensitivity::Pii {
+        lines.extend([String::new(), "Masked in `Debug` output.".to_owned()]);
+    }
+    docs::plain(&lines)
+}
+
 fn structure(message: &Message, schema: &Schema) -> TokenStream {
     let attributes = docs::attributes(&message.docs, &format!("The message `{}`.", message.full_name));
     let ty = type_of(message, &quote!('a));
     let fields = message.fields.iter().map(|field| {
-        let mut lines = docs::lines(&field.docs);
-        if lines.is_empty() {
-            lines.push(format!("The field `{}`.", field.name));
-        }
-        if field.sensitivity == Sensitivity::Pii {
-            lines.extend([String::new(), "Masked in `Debug` output.".to_owned()]);
-        }
-        let (docs, name, ty) = (docs::plain(&lines), field_ident(field), field_type(field, schema));
+        let (docs, name, ty) = (field_docs(field), field_ident(field), field_type(field, schema));
         quote!(#docs pub #name: #ty)
     });
     let default = message.required().next().is_none().then(|| quote!(, Default));
@@ -194,6 +210,8 @@ fn unset(field: &Field, schema: &Schema) -> TokenStream {
             let ty = names::ident(schema.message(full_name).map_or("", |message| &message.rust_name));
             quote!(#ty::__unset())
         }
+        // A oneof is never required, so it has been dealt with above.
+        Type::Oneof(_) => quote!(::core::option::Option::None),
     }
 }
 
@@ -241,8 +259,8 @@ fn debug_of(ty: &TokenStream, message: &Message, show: impl Fn(&Field) -> TokenS
 }
 
 /// The wire type's deprecated fields are read and written like any other.
-fn allow_deprecated(message: &Message) -> Option<TokenStream> {
-    message.fields.iter().any(|field| field.deprecated).then(|| quote!(#[allow(deprecated)]))
+pub(crate) fn allow_deprecated(message: &Message) -> Option<TokenStream> {
+    message.all_fields().any(|field| field.deprecated).then(|| quote!(#[allow(deprecated)]))
 }
 
 /// `From` for the prost type.
@@ -299,13 +317,13 @@ fn owned(field: &Field) -> TokenStream {
 }
 
 /// A borrowed value made owned, or `None` where it already is.
-fn convert(ty: &Type, value: &TokenStream) -> Option<TokenStream> {
+pub(crate) fn convert(ty: &Type, value: &TokenStream) -> Option<TokenStream> {
     match ty {
         Type::Scalar(Scalar::String) => Some(quote!(#value.to_owned())),
         Type::Scalar(Scalar::Bytes) => Some(quote!(#value.to_vec())),
         Type::Scalar(_) => None,
         Type::Enum(_) => Some(quote!(#value.number())),
         Type::Message { recursive: true, .. } => Some(quote!(::std::boxed::Box::new((*#value).into()))),
-        Type::Message { .. } => Some(quote!(#value.into())),
+        Type::Message { .. } | Type::Oneof(_) => Some(quote!(#value.into())),
     }
 }
