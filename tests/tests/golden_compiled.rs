@@ -142,6 +142,50 @@ pub mod enums {
     }
 }
 
+/// Oneofs.
+pub mod oneofs {
+    include!("../golden/oneofs.rs");
+
+    #[test]
+    fn a_oneof_is_encoded_as_prost_does_in_the_place_of_its_least_number() {
+        use payload::{DemoOneofsPayload, DemoOneofsTarget};
+        type Wire = proto::golden::oneofs::DemoOneofsPayload;
+        super::same::<_, Wire>(DemoOneofsPayload::default());
+        let inner = DemoOneofsPayload { last: "inner", ..DemoOneofsPayload::default() };
+        let targets = [
+            DemoOneofsTarget::Path(""),
+            DemoOneofsTarget::Path("/tank"),
+            DemoOneofsTarget::Other(&inner),
+            DemoOneofsTarget::Owner("ann"),
+        ];
+        for target in targets {
+            let payload = DemoOneofsPayload { target: Some(target), last: "last" };
+            let read: Wire = super::same(payload);
+            let shown = format!("{payload:?} {read:?}");
+            assert!(!shown.contains("ann"), "{shown}");
+            let hidden = shown.matches("Owner(<pii>)").count();
+            assert_eq!(hidden == 2, matches!(target, DemoOneofsTarget::Owner(_)), "{shown}");
+        }
+    }
+}
+
+/// Names.
+pub mod names {
+    include!("../golden/names.rs");
+
+    #[test]
+    fn names_that_rust_has_a_use_for_are_names_of_types_and_fields() {
+        use payload::{DemoNamesPayload, DemoNamesSome, Option, String};
+        let full = DemoNamesPayload {
+            string: Some(String::String1st),
+            self_: Some(Option {}),
+            _1st: 1,
+            some: Some(DemoNamesSome::None(false)),
+        };
+        super::same::<_, proto::golden::names::DemoNamesPayload>(full);
+    }
+}
+
 /// Emitters: levels, names, options.
 pub mod rules {
     include!("../golden/rules.rs");
