@@ -211,6 +211,20 @@ pub(crate) enum Type {
         recursive: bool,
     },
     Oneof(Box<Oneof>),
+    WellKnown(WellKnown),
+}
+
+/// The types of `google.protobuf` that payloads can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WellKnown {
+    Timestamp,
+    Duration,
+    Struct,
+    Value,
+    List,
+    Empty,
+    /// A message with one scalar: `StringValue` and the like.
+    Wrapper(Scalar),
 }
 
 /// A oneof inside a payload: at most one of its fields is there.

@@ -6,7 +6,7 @@ use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, On
 
 use crate::annotations;
 use crate::model::{
-    Enum, EnumValue, Field, Message, Oneof, Presence, Scalar, Sensitivity, Type, Unfit,
+    Enum, EnumValue, Field, Message, Oneof, Presence, Scalar, Sensitivity, Type, Unfit, WellKnown,
 };
 use crate::names;
 use crate::read::real_oneof;
@@ -104,13 +104,10 @@ impl<'a> Types<'a> {
             kind => (kind, Presence::Implicit),
         };
         let ty = match &kind {
-            Kind::Message(message) if message.package_name() == "google.protobuf" => {
-                let what = format!("of protobuf's own type `{}`", message.full_name());
-                return Err((
-                    what,
-                    "say it with scalars: times are `int64` milliseconds, free text is `string`",
-                ));
+            Kind::Message(message) if message.package_name() == GOOGLE => {
+                Type::WellKnown(well_known(message.name()).ok_or_else(|| foreign(message.full_name()))?)
             }
+            Kind::Enum(one) if one.package_name() == GOOGLE => return Err(foreign(one.full_name())),
             Kind::Message(message) => {
                 inner.push(message.clone());
                 let single = !matches!(presence, Presence::Repeated { .. } | Presence::Map { .. });
@@ -217,6 +214,38 @@ fn packed(field: &FieldDescriptor, kind: &Kind) -> bool {
     packable && said.unwrap_or(true)
 }
 
+/// The package of protobuf's own types.
+const GOOGLE: &str = "google.protobuf";
+
+fn foreign(full_name: &str) -> (String, &'static str) {
+    (
+        format!("of protobuf's own type `{full_name}`"),
+        "use a message or an enum of your own; of protobuf's, payloads hold Timestamp, Duration, Struct, Value, ListValue, \
+         Empty and the wrappers",
+    )
+}
+
+fn well_known(name: &str) -> Option<WellKnown> {
+    Some(match name {
+        "Timestamp" => WellKnown::Timestamp,
+        "Duration" => WellKnown::Duration,
+        "Struct" => WellKnown::Struct,
+        "Value" => WellKnown::Value,
+        "ListValue" => WellKnown::List,
+        "Empty" => WellKnown::Empty,
+        "BoolValue" => WellKnown::Wrapper(Scalar::Bool),
+        "BytesValue" => WellKnown::Wrapper(Scalar::Bytes),
+        "DoubleValue" => WellKnown::Wrapper(Scalar::Double),
+        "FloatValue" => WellKnown::Wrapper(Scalar::Float),
+        "Int32Value" => WellKnown::Wrapper(Scalar::Int32),
+        "Int64Value" => WellKnown::Wrapper(Scalar::Int64),
+        "StringValue" => WellKnown::Wrapper(Scalar::String),
+        "UInt32Value" => WellKnown::Wrapper(Scalar::Uint32),
+        "UInt64Value" => WellKnown::Wrapper(Scalar::Uint64),
+        _ => return None,
+    })
+}
+
 fn scalar(kind: &Kind) -> Option<Scalar> {
     Some(match kind {
         Kind::Double => Scalar::Double,
@@ -287,6 +316,13 @@ fn borrows(field: &Field, borrowing: &BTreeSet<String>) -> bool {
         (Presence::Repeated { .. } | Presence::Map { .. }, _) => true,
         (_, Type::Scalar(Scalar::String | Scalar::Bytes)) => true,
         (_, Type::Scalar(_) | Type::Enum(_)) => false,
+        (_, Type::WellKnown(one)) => matches!(
+            one,
+            WellKnown::Struct
+                | WellKnown::Value
+                | WellKnown::List
+                | WellKnown::Wrapper(Scalar::String | Scalar::Bytes)
+        ),
         (_, Type::Message { recursive: true, .. }) => true,
         (_, Type::Message { full_name, .. }) => borrowing.contains(full_name),
         (_, Type::Oneof(oneof)) => oneof.variants.iter().any(|field| borrows(field, borrowing)),

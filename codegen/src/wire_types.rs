@@ -39,6 +39,8 @@ pub(crate) fn write(compiled: &Compiled, schema: &Schema, runtime: Option<&str>)
     let mut config = Config::new();
     if let Some(runtime) = runtime {
         config.prost_path(format!("{runtime}::__private::prost"));
+        // prost puts the parts of this path into snake case, so it cannot be in `__private`.
+        config.prost_types_path(format!("{runtime}::proto::google::protobuf"));
     }
     for file in compiled.pool.file_descriptor_protos() {
         let place = match runtime {

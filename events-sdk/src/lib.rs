@@ -64,6 +64,7 @@ pub mod testing;
 mod ticket;
 pub mod toggle;
 pub mod uplink;
+pub mod well_known;
 #[doc(hidden)]
 pub mod wire;
 mod worker;
@@ -85,6 +86,11 @@ pub use uplink::{SendError, SendErrorKind, Uplink};
 #[allow(missing_docs, deprecated, clippy::all, unreachable_pub)]
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/rodent.rs"));
+
+    /// Protobuf's own types.
+    pub mod google {
+        pub use prost_types as protobuf;
+    }
 
     /// The event payloads.
     pub mod events {

@@ -8,6 +8,8 @@
 //! it ([`implicit`], [`optional`], [`packed`], [`map`] …). Field numbers are constants in generated code, so after
 //! inlining tags are too.
 
+pub use crate::well_known::{Duration, List, Struct, Timestamp, Value};
+
 /// A value that can be written as a protobuf message.
 pub trait Message {
     /// The length of what [`encode`](Self::encode) writes, in bytes.
@@ -288,6 +290,54 @@ impl<M: Message + Copy> Codec<M> for Sub {
     fn put(value: M, out: &mut Vec<u8>) {
         varint(value.encoded_len() as u64, out);
         value.encode(out);
+    }
+}
+
+/// `google.protobuf.Empty`, a message without fields.
+#[derive(Debug)]
+pub enum Empty {}
+
+impl Codec<()> for Empty {
+    const WIRE_TYPE: u32 = LENGTH_DELIMITED;
+
+    #[inline]
+    fn is_default((): ()) -> bool {
+        true
+    }
+
+    #[inline]
+    fn len((): ()) -> usize {
+        1
+    }
+
+    #[inline]
+    fn put((): (), out: &mut Vec<u8>) {
+        out.push(0);
+    }
+}
+
+/// One of protobuf's wrappers, such as `google.protobuf.StringValue`: a message with the value as field 1.
+#[derive(Debug)]
+pub struct Wrapped<C>(C);
+
+impl<C: Codec<T>, T: Copy> Codec<T> for Wrapped<C> {
+    const WIRE_TYPE: u32 = LENGTH_DELIMITED;
+
+    #[inline]
+    fn is_default(value: T) -> bool {
+        C::is_default(value)
+    }
+
+    #[inline]
+    fn len(value: T) -> usize {
+        let len = implicit_len::<C, T>(1, value);
+        varint_len(len as u64) + len
+    }
+
+    #[inline]
+    fn put(value: T, out: &mut Vec<u8>) {
+        varint(implicit_len::<C, T>(1, value) as u64, out);
+        implicit::<C, T>(1, value, out);
     }
 }
 

@@ -169,6 +169,32 @@ pub mod oneofs {
     }
 }
 
+/// Protobuf's own types.
+pub mod well_known {
+    include!("../golden/well_known.rs");
+
+    #[test]
+    fn the_types_of_protobuf_are_encoded_as_prost_does() {
+        use events_sdk::well_known::{Struct, Value};
+        use payload::DemoTimesPayload;
+        use std::time::{Duration, SystemTime};
+        type Wire = proto::golden::well_known::DemoTimesPayload;
+        let now = SystemTime::now();
+        let read: Wire = super::same(DemoTimesPayload::new(now.into()));
+        assert_eq!(SystemTime::try_from(read.at.unwrap()).unwrap(), now);
+        for name in ["", "name"] {
+            super::same::<_, Wire>(DemoTimesPayload {
+                took: Some(Duration::from_millis(1500).into()),
+                details: Some(Struct(&[("attempt", Value::Number(2.0))])),
+                name: Some(name),
+                retries: &[SystemTime::UNIX_EPOCH.into(), now.into()],
+                nothing: Some(()),
+                ..DemoTimesPayload::new(SystemTime::UNIX_EPOCH.into())
+            });
+        }
+    }
+}
+
 /// Names.
 pub mod names {
     include!("../golden/names.rs");

@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::{Paths, enums, oneofs, wire};
 use crate::docs;
-use crate::model::{Field, Message, Oneof, Presence, Scalar, Schema, Sensitivity, Type};
+use crate::model::{Field, Message, Oneof, Presence, Scalar, Schema, Sensitivity, Type, WellKnown};
 use crate::names;
 
 /// What stands in `Debug` output for personal data.
@@ -76,6 +76,15 @@ pub(crate) fn element(ty: &Type, schema: &Schema) -> TokenStream {
             }
         }
         Type::Oneof(oneof) => oneof_type(oneof, &quote!('a)),
+        Type::WellKnown(one) => match one {
+            WellKnown::Timestamp => quote!(wire::Timestamp),
+            WellKnown::Duration => quote!(wire::Duration),
+            WellKnown::Struct => quote!(wire::Struct<'a>),
+            WellKnown::Value => quote!(wire::Value<'a>),
+            WellKnown::List => quote!(wire::List<'a>),
+            WellKnown::Empty => quote!(()),
+            WellKnown::Wrapper(inner) => scalar(*inner),
+        },
     }
 }
 
@@ -194,11 +203,19 @@ fn unset(field: &Field, schema: &Schema) -> TokenStream {
         return quote!(::core::option::Option::None);
     }
     match &field.ty {
-        Type::Scalar(Scalar::String) => quote!(""),
-        Type::Scalar(Scalar::Bytes) => quote!(&[]),
-        Type::Scalar(Scalar::Bool) => quote!(false),
-        Type::Scalar(Scalar::Double | Scalar::Float) => quote!(0.0),
-        Type::Scalar(_) => quote!(0),
+        Type::Scalar(one) | Type::WellKnown(WellKnown::Wrapper(one)) => match one {
+            Scalar::String => quote!(""),
+            Scalar::Bytes => quote!(&[]),
+            Scalar::Bool => quote!(false),
+            Scalar::Double | Scalar::Float => quote!(0.0),
+            _ => quote!(0),
+        },
+        Type::WellKnown(WellKnown::Timestamp) => quote!(wire::Timestamp::UNIX_EPOCH),
+        Type::WellKnown(WellKnown::Duration) => quote!(wire::Duration::ZERO),
+        Type::WellKnown(WellKnown::Struct) => quote!(wire::Struct(&[])),
+        Type::WellKnown(WellKnown::Value) => quote!(wire::Value::Null),
+        Type::WellKnown(WellKnown::List) => quote!(wire::List(&[])),
+        Type::WellKnown(WellKnown::Empty) => quote!(()),
         Type::Enum(name) => {
             let one = schema.enumeration(name);
             let ty = names::ident(one.map_or("", |one| &one.rust_name));
@@ -319,11 +336,14 @@ fn owned(field: &Field) -> TokenStream {
 /// A borrowed value made owned, or `None` where it already is.
 pub(crate) fn convert(ty: &Type, value: &TokenStream) -> Option<TokenStream> {
     match ty {
-        Type::Scalar(Scalar::String) => Some(quote!(#value.to_owned())),
-        Type::Scalar(Scalar::Bytes) => Some(quote!(#value.to_vec())),
-        Type::Scalar(_) => None,
+        Type::Scalar(one) | Type::WellKnown(WellKnown::Wrapper(one)) => match one {
+            Scalar::String => Some(quote!(#value.to_owned())),
+            Scalar::Bytes => Some(quote!(#value.to_vec())),
+            _ => None,
+        },
+        Type::WellKnown(WellKnown::Empty) => None,
         Type::Enum(_) => Some(quote!(#value.number())),
         Type::Message { recursive: true, .. } => Some(quote!(::std::boxed::Box::new((*#value).into()))),
-        Type::Message { .. } | Type::Oneof(_) => Some(quote!(#value.into())),
+        Type::Message { .. } | Type::Oneof(_) | Type::WellKnown(_) => Some(quote!(#value.into())),
     }
 }

@@ -3,7 +3,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use crate::model::{Field, Message, Oneof, Presence, Scalar, Type};
+use crate::model::{Field, Message, Oneof, Presence, Scalar, Type, WellKnown};
 use crate::names;
 
 /// `impl wire::Message for` a payload type.
@@ -125,7 +125,12 @@ fn codec(ty: &Type) -> TokenStream {
     match ty {
         Type::Scalar(one) => scalar(*one),
         Type::Enum(_) => quote!(wire::Enum),
-        Type::Message { .. } | Type::Oneof(_) => quote!(wire::Sub),
+        Type::WellKnown(WellKnown::Empty) => quote!(wire::Empty),
+        Type::WellKnown(WellKnown::Wrapper(one)) => {
+            let one = scalar(*one);
+            quote!(wire::Wrapped<#one>)
+        }
+        Type::Message { .. } | Type::Oneof(_) | Type::WellKnown(_) => quote!(wire::Sub),
     }
 }
 
