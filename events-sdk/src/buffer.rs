@@ -159,9 +159,10 @@ impl Buffer {
     /// Counts an event that was dropped before it reached the buffer.
     pub(crate) fn reject(&self, reason: DropReason, category: u8, level: Level) -> Ticket {
         let mut state = self.lock();
-        if !state.closed {
-            state.accounts.reject(reason, category, level.severity());
+        if state.closed {
+            return Ticket::dropped(DropReason::NotInitialized);
         }
+        state.accounts.reject(reason, category, level.severity());
         Ticket::dropped(reason)
     }
 }

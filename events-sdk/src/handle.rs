@@ -1,7 +1,7 @@
 //! The handle on an event system: start, emit, look, flush, stop.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc},
+    sync::{Arc, Condvar, Mutex, PoisonError, mpsc as std_mpsc},
     time::{Duration, Instant},
 };
 
@@ -37,8 +37,17 @@ struct Shared {
     intake: Arc<Intake>,
     control: mpsc::UnboundedSender<Control>,
     worker: Worker,
-    /// Taken by the first shutdown; the others wait for it here.
-    shutdown: Mutex<bool>,
+    stage: Mutex<Stage>,
+    /// Told when the stage is [`Stage::Down`].
+    down: Condvar,
+}
+
+/// How far a shutdown has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Running,
+    Stopping,
+    Down,
 }
 
 /// How a shutdown went.
@@ -114,7 +123,8 @@ impl Events {
         {
             let mut state = intake.buffer.lock();
             state.status.spool.directory.clone_from(&config.spool_dir);
-            state.status.spool.concerns = spool.as_ref().map(|spool| spool.concerns().to_vec()).unwrap_or_default();
+            state.status.spool.concerns =
+                spool.as_ref().map(|spool| spool.concerns().to_vec()).unwrap_or_default();
             state.status.last_error.clone_from(&broken);
             state.status.spool.broken = broken;
             state.status.uplink.target = uplink.target();
@@ -130,7 +140,8 @@ impl Events {
         let (control, commands) = mpsc::unbounded_channel();
         let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler);
         worker.handle().spawn(delivery.run());
-        let shared = Shared { intake, control, worker, shutdown: Mutex::new(false) };
+        let shared =
+            Shared { intake, control, worker, stage: Mutex::new(Stage::Running), down: Condvar::new() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -213,17 +224,30 @@ impl Shared {
     fn shutdown(&self, deadline: Duration) {
         let until = Instant::now() + deadline;
         self.intake.buffer.lock().close();
-        let mut is_down = self.shutdown.lock().unwrap_or_else(PoisonError::into_inner);
-        if *is_down {
-            return;
-        }
-        let (done, answer) = std_mpsc::channel();
-        let asked = self.control.send(Control::Shutdown { deadline: until, done });
-        if asked.is_ok() && !self.worker.is_current() {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stage == Stage::Running {
+            let (done, answer) = std_mpsc::channel();
+            let asked = self.control.send(Control::Shutdown { deadline: until, done });
+            if asked.is_err() || self.worker.is_current() {
+                // The task has ended, or is who asks and cannot wait for itself.
+                *stage = Stage::Down;
+                return;
+            }
+            *stage = Stage::Stopping;
+            drop(stage);
             // The deadline, or the end of the task: either way it is over.
             let _ = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
+            *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Down;
+            self.down.notify_all();
+            return;
         }
-        *is_down = true;
+        // Another thread was first; its deadline may be later than ours.
+        let left = until.saturating_duration_since(Instant::now());
+        drop(
+            self.down
+                .wait_timeout_while(stage, left, |stage| *stage == Stage::Stopping)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 }
 

@@ -1,5 +1,10 @@
 //! What the tests share: a rig of one Toggle, one spool and one event system, and a storm of numbered events.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+pub mod samples;
+pub mod schema;
+
 use std::{
     collections::HashSet,
     path::Path,
@@ -12,6 +17,7 @@ use events_sdk::{
     testing::Toggle,
 };
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// The metadata key that numbers the events of a storm.
 pub const NUMBER: &str = "n";
@@ -66,19 +72,29 @@ impl Rig {
 
 /// A configuration for tests: everything as by default, but nobody waits for seconds.
 pub fn config(toggle: &Toggle, spool: &Path) -> Config {
+    config_for(toggle.endpoint(), spool)
+}
+
+/// The same, for a Toggle of which only the address is known.
+pub fn config_for(endpoint: String, spool: &Path) -> Config {
     Config {
         spool_dir: spool.to_owned(),
         batch_timeout: Duration::from_millis(200),
         retry_initial: Duration::from_millis(50),
         retry_max: Duration::from_secs(1),
         toggle: ToggleConfig {
-            endpoint: Some(toggle.endpoint()),
+            endpoint: Some(endpoint),
             timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(2),
             ..ToggleConfig::default()
         },
         ..Config::default()
     }
+}
+
+/// Whether this is a UUIDv7 in its usual spelling.
+pub fn is_uuid_v7(text: &str) -> bool {
+    Uuid::try_parse(text).is_ok_and(|id| id.get_version_num() == 7 && id.to_string() == text)
 }
 
 /// The names of the spill files in a directory, oldest first.

@@ -1,7 +1,7 @@
 //! What rustc says to calls of `emit!` that are wrong: the files in `ui`.
 //!
 //! A line that is wrong ends in `//~ token: text`. The first error that rustc reports for it must start at the token
-//! contain the text; the rest of it rustc may word as it likes. Lines without a mark have no error.
+//! and contain the text; the rest of it rustc may word as it likes. Lines without a mark have no error.
 //!
 //! Each file is one run of rustc against the library that this test was linked with, a fraction of a second: nothing is
 //! built for it.
@@ -12,7 +12,8 @@ use std::{
     collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
+    sync::OnceLock,
 };
 
 const MARK: &str = "//~ ";
@@ -63,28 +64,47 @@ fn libraries() -> PathBuf {
     test.parent().expect("its folder").to_owned()
 }
 
-/// The SDK. Where several were built, with other features or from other sources, the newest is this test's.
-fn sdk(libraries: &Path) -> PathBuf {
-    let candidates = fs::read_dir(libraries).expect("the folder of this test").filter_map(|entry| {
-        let entry = entry.ok()?;
-        let name = entry.file_name().into_string().ok()?;
-        let is_sdk = name.starts_with("libevents_sdk-") && name.ends_with(".rlib");
-        is_sdk.then_some((entry.metadata().ok()?.modified().ok()?, entry.path()))
-    });
-    candidates.max().expect("the SDK's library beside this test").1
+/// The SDK. Where several were built, with other features or from other sources, the newest that can be compiled against
+/// is this test's.
+fn sdk(libraries: &Path) -> &'static Path {
+    static SDK: OnceLock<PathBuf> = OnceLock::new();
+    SDK.get_or_init(|| {
+        let candidates = fs::read_dir(libraries).expect("the folder of this test").filter_map(|entry| {
+            let entry = entry.ok()?;
+            let name = entry.file_name().into_string().ok()?;
+            let is_sdk = name.starts_with("libevents_sdk-") && name.ends_with(".rlib");
+            is_sdk.then_some((entry.metadata().ok()?.modified().ok()?, entry.path()))
+        });
+        let mut candidates: Vec<_> = candidates.collect();
+        candidates.sort();
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let probe = folder.path().join("probe.rs");
+        fs::write(&probe, "pub use events_sdk::emit_storage_pool;").expect("a file");
+        let fits = |sdk: &PathBuf| compile(&probe, sdk, libraries).status.success();
+        candidates
+            .into_iter()
+            .rev()
+            .map(|(_, path)| path)
+            .find(fits)
+            .expect("the SDK's library beside this test")
+    })
+}
+
+fn compile(file: &Path, sdk: &Path, libraries: &Path) -> Output {
+    let out = tempfile::tempdir().expect("a temporary directory");
+    let mut command = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    command.args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "--error-format=short"]);
+    command.arg("--extern").arg(format!("events_sdk={}", sdk.display()));
+    // Macros are built for this machine: elsewhere when the libraries are built for another target.
+    for folder in [libraries.to_owned(), libraries.join("../../../debug/deps")] {
+        command.arg("-L").arg(format!("dependency={}", folder.display()));
+    }
+    command.arg("--out-dir").arg(out.path()).arg(file).output().expect("rustc to run")
 }
 
 fn rustc(file: &Path) -> String {
     let libraries = libraries();
-    let out = tempfile::tempdir().expect("a temporary directory");
-    let mut command = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    command.args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "--error-format=short"]);
-    command.arg("--extern").arg(format!("events_sdk={}", sdk(&libraries).display()));
-    // Macros are built for this machine: elsewhere when the libraries are built for another target.
-    for folder in [libraries.clone(), libraries.join("../../../debug/deps")] {
-        command.arg("-L").arg(format!("dependency={}", folder.display()));
-    }
-    let output = command.arg("--out-dir").arg(out.path()).arg(file).output().expect("rustc to run");
+    let output = compile(file, sdk(&libraries), &libraries);
     let says = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "{} compiles\n{says}", file.display());
     says

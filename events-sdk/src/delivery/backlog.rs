@@ -89,15 +89,30 @@ impl Backlog {
         Some((open.file.clone(), open.pieces))
     }
 
-    /// A piece was read.
-    pub(crate) fn piece(&mut self, file: Uuid, piece: Piece) {
+    /// A piece was read. `refusals` is how often it has been refused before.
+    pub(crate) fn piece(&mut self, file: Uuid, piece: Piece, refusals: u32) {
         self.reading = false;
         if let Some(open) = self.open.get_mut(&file) {
             open.outstanding += 1;
             open.pieces += 1;
             open.read += u64::from(piece.count);
             let batch = Batch::new(piece.id, piece.timestamp_ms, piece.events, piece.count);
-            self.pieces.push_back(Waiting { file, batch: Arc::new(batch), refusals: 0, not_before: None });
+            self.pieces.push_back(Waiting { file, batch: Arc::new(batch), refusals, not_before: None });
+        }
+    }
+
+    /// Two halves take the place of a piece.
+    pub(crate) fn halved(&mut self, file: Uuid, halves: [Batch; 2]) {
+        if let Some(open) = self.open.get_mut(&file) {
+            open.outstanding += 1;
+            for batch in halves {
+                self.pieces.push_back(Waiting {
+                    file,
+                    batch: Arc::new(batch),
+                    refusals: 1,
+                    not_before: None,
+                });
+            }
         }
     }
 
@@ -148,8 +163,8 @@ impl Backlog {
         }
     }
 
-    /// A piece was delivered. Gives the file back when that was the last of it.
-    pub(crate) fn delivered(&mut self, file: Uuid) -> Option<Finished> {
+    /// A piece was delivered or set aside. Gives the file back when that was the last of it.
+    pub(crate) fn done(&mut self, file: Uuid) -> Option<Finished> {
         let open = self.open.get_mut(&file)?;
         open.outstanding = open.outstanding.saturating_sub(1);
         self.finish(file)

@@ -13,7 +13,8 @@
 //!   same id and the same bytes.
 //! * While Toggle is away one batch at a time probes it, the oldest first, and nothing waits in memory for longer than
 //!   the batch timeout: it goes to disk.
-//! * A batch that was refused stands behind the others, so that it blocks nobody.
+//! * A batch that was refused goes to disk and stands behind the others, so that it blocks nobody. If they are taken and
+//!   it is refused again, it is halved until the event that Toggle does not want stands alone; that one is set aside.
 //! * When the disk takes nothing, events stay in memory within its bounds, and are sent from there.
 //!
 //! The task itself never waits for a disk ([`spooler`]) nor for Toggle ([`Uplink`]); it only decides. All counting is in
@@ -21,6 +22,7 @@
 
 mod backlog;
 mod link;
+mod refusals;
 mod shutdown;
 mod spooler;
 
@@ -39,6 +41,7 @@ pub(crate) use self::spooler::Spooler;
 use self::{
     backlog::{Backlog, Finished, Waiting},
     link::{Change, Link},
+    refusals::Refusals,
     shutdown::Closing,
     spooler::{Content, Reply, Write},
 };
@@ -98,7 +101,7 @@ enum Origin {
     /// From memory. `chunk` knows the events, without their bytes.
     Memory { chunk: Chunk, file: DiskCopy },
     /// A piece of a spill file.
-    Disk { file: uuid::Uuid, refusals: u32 },
+    Disk { file: uuid::Uuid },
 }
 
 /// Whether a batch in flight has been put on disk as well, at shutdown.
@@ -128,7 +131,9 @@ pub(crate) struct Delivery {
     in_flight: HashMap<task::Id, Parcel>,
     backlog_in_flight: usize,
     link: Link,
+    refusals: Refusals,
     backlog: Backlog,
+    read_failures: u32,
     /// Batches that failed while the disk took nothing.
     held: VecDeque<(Arc<Batch>, Chunk)>,
     /// Batches that failed while a copy of them was being written.
@@ -162,7 +167,9 @@ impl Delivery {
             in_flight: HashMap::new(),
             backlog_in_flight: 0,
             link: Link::new(Backoff::new(settings.retry_initial, settings.retry_max)),
+            refusals: Refusals::default(),
             backlog: Backlog::default(),
+            read_failures: 0,
             held: VecDeque::new(),
             copying: Vec::new(),
             writing: Vec::new(),
@@ -368,10 +375,10 @@ impl Delivery {
     }
 
     fn take_piece(&mut self, now: Instant, clean: bool) -> Option<Parcel> {
-        let Waiting { file, batch, refusals, .. } = self.backlog.take(now, clean)?;
+        let Waiting { file, batch, .. } = self.backlog.take(now, clean)?;
         self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Disk, Place::Flight);
         self.backlog_in_flight += 1;
-        Some(Parcel { batch, origin: Origin::Disk { file, refusals }, probe: false })
+        Some(Parcel { batch, origin: Origin::Disk { file }, probe: false })
     }
 
     fn launch(&mut self, parcel: Parcel) {
@@ -403,6 +410,7 @@ impl Delivery {
 
     fn delivered(&mut self, parcel: Parcel) {
         let now = Instant::now();
+        self.refusals.delivered(parcel.batch.id());
         if let Change::Back(after) = self.link.delivered(now) {
             tracing::info!(target = %self.uplink.target(), ?after, "Toggle takes events again");
         }
@@ -419,9 +427,9 @@ impl Delivery {
                     self.spooler.remove(file);
                 }
             }
-            Origin::Disk { file, .. } => {
+            Origin::Disk { file } => {
                 drop(state);
-                let finished = self.backlog.delivered(file);
+                let finished = self.backlog.done(file);
                 self.finish(finished);
             }
         }
@@ -430,12 +438,12 @@ impl Delivery {
     fn not_delivered(&mut self, parcel: Parcel, error: &SendError) {
         let now = Instant::now();
         let refused = matches!(error.kind(), SendErrorKind::Refused | SendErrorKind::TooLarge);
-        let refused_before = matches!(parcel.origin, Origin::Disk { refusals: 1.., .. });
-        // A batch that is known to be refused says nothing about Toggle.
-        let change = if refused && refused_before && !parcel.probe {
-            Change::None
-        } else {
+        let verdict = refused.then(|| self.refusals.refused(parcel.batch.id()));
+        // A refused batch says nothing about Toggle unless the others are refused too.
+        let change = if parcel.probe || verdict.is_none_or(|verdict| verdict.toggle) {
             self.link.failed(error, parcel.probe, now)
+        } else {
+            Change::None
         };
         if change == Change::Lost {
             tracing::warn!(
@@ -457,29 +465,60 @@ impl Delivery {
         state.status.uplink.state = self.link.state();
         state.status.uplink_since = Some(self.link.since());
         state.status.last_error = Some(error.to_string());
+        let to = if matches!(parcel.origin, Origin::Memory { file: DiskCopy::None | DiskCopy::Writing, .. }) {
+            Place::Memory
+        } else {
+            Place::Disk
+        };
+        state.accounts.shift(count, Place::Flight, to);
+        drop(state);
         match parcel.origin {
-            Origin::Memory { chunk, file: DiskCopy::None } => {
-                state.accounts.shift(count, Place::Flight, Place::Memory);
-                drop(state);
-                self.held.push_back((parcel.batch, chunk));
+            Origin::Memory { chunk, file: DiskCopy::None } if refused && self.spool_retry_at.is_none() => {
+                self.write_whole(parcel.batch, chunk);
             }
+            Origin::Memory { chunk, file: DiskCopy::None } => self.held.push_back((parcel.batch, chunk)),
             // Its copy on disk takes its place when it is there.
-            Origin::Memory { chunk, file: DiskCopy::Writing } => {
-                state.accounts.shift(count, Place::Flight, Place::Memory);
-                drop(state);
-                self.copying.push((parcel.batch, chunk));
+            Origin::Memory { chunk, file: DiskCopy::Writing } => self.copying.push((parcel.batch, chunk)),
+            Origin::Memory { file: DiskCopy::Written(file), .. } => self.backlog.add(file),
+            Origin::Disk { file } => {
+                let too_large = error.kind() == SendErrorKind::TooLarge;
+                if verdict.is_some_and(|verdict| verdict.blamed || too_large) {
+                    self.narrow_down(file, parcel.batch, error);
+                } else {
+                    let refusals = verdict
+                        .map_or_else(|| self.refusals.times(parcel.batch.id()), |verdict| verdict.times);
+                    let not_before = refused.then(|| now + self.link.pause_for(refusals));
+                    self.backlog.put_back(Waiting { file, batch: parcel.batch, refusals, not_before });
+                }
             }
-            Origin::Memory { file: DiskCopy::Written(file), .. } => {
-                state.accounts.shift(count, Place::Flight, Place::Disk);
+        }
+    }
+
+    /// A batch is refused while others are taken: it is halved, and a single event is set aside.
+    fn narrow_down(&mut self, file: uuid::Uuid, batch: Arc<Batch>, error: &SendError) {
+        self.refusals.forget(batch.id());
+        if let Some(halves) = batch.halves() {
+            tracing::debug!(batch = %batch.id(), events = batch.len(), "a refused batch is halved");
+            self.backlog.halved(file, halves);
+        } else {
+            self.spooler.set_aside(file, batch, error.to_string());
+        }
+    }
+
+    fn set_aside(&mut self, file: uuid::Uuid, batch: Arc<Batch>, result: Result<(), SpoolError>) {
+        match result {
+            Ok(()) => {
+                tracing::error!(batch = %batch.id(), "Toggle refuses an event; it is in the quarantine folder, with the reason");
+                let mut state = self.intake.buffer.lock();
+                state.accounts.shift(batch.len() as u64, Place::Disk, Place::Quarantine);
                 drop(state);
-                self.backlog.add(file);
+                let finished = self.backlog.done(file);
+                self.finish(finished);
             }
-            Origin::Disk { file, refusals } => {
-                state.accounts.shift(count, Place::Flight, Place::Disk);
-                drop(state);
-                let refusals = refusals + u32::from(refused);
-                let not_before = refused.then(|| now + self.link.pause_for(refusals));
-                self.backlog.put_back(Waiting { file, batch: parcel.batch, refusals, not_before });
+            Err(error) => {
+                self.spool_fails(&error);
+                let not_before = self.spool_retry_at;
+                self.backlog.put_back(Waiting { file, batch, refusals: 1, not_before });
             }
         }
     }
@@ -507,16 +546,21 @@ impl Delivery {
                     // It holds more than was known of it.
                     self.intake.buffer.lock().accounts.adopt(beyond);
                 }
-                self.backlog.piece(file.id, piece);
+                self.read_failures = 0;
+                let refusals = self.refusals.times(piece.id);
+                self.backlog.piece(file.id, piece, refusals);
             }
             Reply::Read(file, Ok(None)) => {
                 let finished = self.backlog.exhausted(file.id);
                 self.finish(finished);
             }
             Reply::Read(file, Err(error)) => {
-                tracing::warn!(%error, file = %file.id, "a spill file cannot be read");
+                if self.read_failures == 0 {
+                    tracing::warn!(%error, file = %file.id, "a spill file cannot be read; it is tried again");
+                }
+                self.read_failures = self.read_failures.saturating_add(1);
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
-                let until = Instant::now() + self.spool_backoff.pause(1);
+                let until = Instant::now() + self.spool_backoff.pause(self.read_failures);
                 let finished =
                     self.backlog.unreadable(file.id, error.kind() == SpoolErrorKind::Missing, until);
                 self.finish(finished);
@@ -530,6 +574,7 @@ impl Delivery {
                 tracing::warn!(%error, file = %file.id, "a delivered spill file cannot be removed; it will be sent again after a restart");
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
             }
+            Reply::SetAside { file, batch, result } => self.set_aside(file, batch, result),
             Reply::Broken(error) => self.spool_fails(&error),
             Reply::Stopped => {}
         }

@@ -60,6 +60,7 @@ enum Command {
     Write(Write),
     Read(SpoolFile, u32),
     Remove(SpoolFile),
+    SetAside { file: Uuid, batch: Arc<Batch>, reason: String },
     Stop,
 }
 
@@ -74,6 +75,8 @@ pub(crate) enum Reply {
     Read(SpoolFile, Result<Option<Piece>, SpoolError>),
     /// A file was removed.
     Removed(SpoolFile, Result<(), SpoolError>),
+    /// A refused batch, a piece of that file, was put into the quarantine.
+    SetAside { file: Uuid, batch: Arc<Batch>, result: Result<(), SpoolError> },
     /// The directory could not be opened or listed.
     Broken(SpoolError),
     /// The spool is closed and its lock released.
@@ -111,6 +114,11 @@ impl Spooler {
     /// Removes a file that Toggle has.
     pub(crate) fn remove(&self, file: SpoolFile) {
         self.command(Command::Remove(file));
+    }
+
+    /// Puts a refused batch, a piece of that file, into the quarantine.
+    pub(crate) fn set_aside(&self, file: Uuid, batch: Arc<Batch>, reason: String) {
+        self.command(Command::SetAside { file, batch, reason });
     }
 
     /// Closes the spool.
@@ -172,6 +180,10 @@ impl Thread {
                 Some(Command::Remove(file)) => {
                     let result = self.remove(&file);
                     Reply::Removed(file, result)
+                }
+                Some(Command::SetAside { file, batch, reason }) => {
+                    let result = self.spool().and_then(|spool| spool.set_aside(&batch, &reason));
+                    Reply::SetAside { file, batch, result }
                 }
                 Some(Command::Stop) | None => break,
             };

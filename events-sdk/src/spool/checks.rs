@@ -2,7 +2,7 @@
 //!
 //! They are the first part of the file's seal, behind the events. An intact file is read without them.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, SeekFrom};
 
 use prost::{Message, encoding::encoded_len_varint};
 

@@ -93,7 +93,7 @@ impl Storage for Disk {
 
     fn lock(&self, path: &Path, note: &str) -> io::Result<Lock> {
         for _ in 0..LOCK_ATTEMPTS {
-            let mut file = options(OFlags::NOFOLLOW | OFlags::NONBLOCK)
+            let file = options(OFlags::NOFOLLOW | OFlags::NONBLOCK)
                 .read(true)
                 .write(true)
                 .create(true)

@@ -58,6 +58,7 @@ impl SpoolError {
     }
 
     /// The file or directory it happened to.
+    #[cfg(test)]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

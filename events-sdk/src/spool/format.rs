@@ -1,6 +1,6 @@
 //! The bytes of a spill file: its limits, its end, and how the end is found again.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, SeekFrom};
 
 use crc_fast::{CrcAlgorithm, Digest};
 use prost::Message;

@@ -14,7 +14,7 @@
 //! | `quarantine/` | damaged bytes and unreadable files, see [`quarantine`] |
 //!
 //! Directories have mode 0700, files 0600. In the directory no symbolic link is followed, and nothing but the above is
-//! touched.
+//! touched. The configured path itself may lead through links: where the spool lies is the operator's choice.
 //!
 //! # A spill file
 //!
@@ -89,12 +89,14 @@ use uuid::Uuid;
 
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
-pub(crate) use reader::{Damage, Piece, Reader};
+#[cfg(test)]
+pub(crate) use reader::Damage;
+pub(crate) use reader::{Piece, Reader};
 pub(crate) use write::NewFile;
 
 use disk::Disk;
 use reader::Opened;
-use scan::{Found, Trust};
+use scan::Found;
 use storage::{EntryKind, Lock, LockGuard, Storage};
 
 /// The name of the lock file.
@@ -127,17 +129,6 @@ pub(crate) struct SpoolFile {
     pub(crate) timestamp_ms: i64,
     /// How many of the events are of each level, by the level's number on the wire. Empty without a seal.
     pub(crate) levels: Vec<(i32, u32)>,
-}
-
-/// How much lies in the spool.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
-    /// Spill files.
-    pub(crate) files: u64,
-    /// Their bytes.
-    pub(crate) bytes: u64,
-    /// Bytes in the quarantine.
-    pub(crate) quarantine_bytes: u64,
 }
 
 impl Spool {
@@ -238,22 +229,6 @@ impl Spool {
             tracing::debug!(path = %path.display(), %error, "the removal of a spill file is not on stable storage yet");
         }
         Ok(())
-    }
-
-    /// How much lies here now.
-    pub(crate) fn usage(&self) -> Result<Usage, SpoolError> {
-        let failed = |error| SpoolError::new("list the spool directory", &self.dir, error);
-        let mut usage = Usage::default();
-        for (name, metadata) in self.storage.list(&self.dir).map_err(failed)? {
-            if metadata.kind == EntryKind::File && FileName::parse(&name).is_some() {
-                usage.files += 1;
-                usage.bytes += metadata.len;
-            } else if metadata.kind == EntryKind::Dir && name == quarantine::FOLDER {
-                let aside = self.storage.list(&self.dir.join(name)).map_err(failed)?;
-                usage.quarantine_bytes = aside.iter().map(|(_, metadata)| metadata.len).sum();
-            }
-        }
-        Ok(usage)
     }
 
     fn path_of(&self, name: &FileName) -> PathBuf {

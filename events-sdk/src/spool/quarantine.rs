@@ -1,11 +1,11 @@
 //! Sets aside what cannot be delivered, so that nothing is deleted that somebody might still want to look at.
 //!
 //! It lies in the folder `quarantine` of the spool: `<spill file>.<crc32c>.damaged` holds damaged bytes one place after
-//! the other, or a whole file that could not be read, and the same name with `.txt` says where they were and why.
+//! the other, `<batch id>.pb` an event that Toggle refused, and the same name with `.txt` says where they were and why.
 
 use std::{
     ffi::OsString,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,7 @@ use super::{
     scan::{Found, Span},
     storage::{EntryKind, ReadFile, WriteFile},
 };
+use crate::Batch;
 
 /// The folder in the spool directory.
 pub(super) const FOLDER: &str = "quarantine";
@@ -23,9 +24,6 @@ pub(super) const FOLDER: &str = "quarantine";
 /// How many damaged places are described one by one. More than a screen full helps nobody; the bytes are kept all the
 /// same.
 const DESCRIBED_SPANS: u64 = 100;
-
-/// How many unreadable files of one name are kept apart. They are moved by hand or never.
-const SAME_NAMES: u32 = 1000;
 
 impl Spool {
     /// Copies what [`read`](Self::read) could not deliver of a file to the quarantine, durably. `None` if nothing was
@@ -67,34 +65,25 @@ impl Spool {
         Ok(Some(damage))
     }
 
-    /// Moves a whole file to the quarantine, because it cannot be read at all.
-    pub(crate) fn quarantine_file(&self, name: &FileName, reason: &str) -> Result<(), SpoolError> {
+    /// Puts events that Toggle refuses into the quarantine, durably, as a file that may be moved back into the spool to
+    /// be offered again. Doing it twice is harmless.
+    pub(crate) fn set_aside(&self, batch: &Batch, reason: &str) -> Result<(), SpoolError> {
         let folder = self.quarantine_folder()?;
-        let path = self.path_of(name);
-        let failed = |error| SpoolError::new("set aside the spill file", &path, error);
-        for number in 0..SAME_NAMES {
-            let target = folder.join(with_ending(name, &format!(".{number}.damaged")));
-            match self.storage.metadata(&target) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(failed(error)),
-                Ok(_) => continue,
-            }
-            // The reason first: a file without one is worse than a reason without a file.
-            let report = format!("The spill file {name}, set aside because it could not be read: {reason}\n");
-            let (text, temp) = (described_by(&target), folder.join(format!(".{name}.txt.tmp")));
-            self.write_text(&temp, &text, &report).map_err(failed)?;
-            let moved = self.storage.rename(&path, &target);
-            if let Err(error) = moved {
-                let _ = self.storage.remove(&text);
-                return Err(failed(error));
-            }
-            self.storage.sync_dir(&folder).map_err(failed)?;
-            return self.storage.sync_dir(&self.dir).map_err(failed);
-        }
-        Err(failed(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "too many files of this name in the quarantine",
-        )))
+        let target = folder.join(format!("{}.pb", batch.id()));
+        let temp = folder.join(format!(".{}.tmp", batch.id()));
+        let mut bytes = Vec::with_capacity(batch.encoded_len());
+        batch.encode(&mut bytes);
+        let report = format!(
+            "{} event(s) that Toggle refused: {reason}\n\
+             Move the .pb file back into the spool directory to have it offered again at the next start.\n",
+            batch.len()
+        );
+        let written = self
+            .write_file(&temp, &described_by(&target), report.as_bytes())
+            .and_then(|()| self.write_file(&temp, &target, &bytes))
+            .and_then(|()| self.storage.sync_dir(&folder))
+            .and_then(|()| self.storage.sync_dir(&self.dir));
+        written.map_err(|error| SpoolError::new("set aside a refused event as", &target, error))
     }
 
     fn quarantine_folder(&self) -> Result<PathBuf, SpoolError> {
@@ -112,12 +101,10 @@ impl Spool {
         Ok(folder)
     }
 
-    fn write_text(&self, temp: &Path, target: &Path, text: &str) -> io::Result<()> {
+    fn write_file(&self, temp: &Path, target: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = self.create_temp(temp)?;
-        let written = file
-            .write_all(text.as_bytes())
-            .and_then(|()| file.sync())
-            .and_then(|()| self.storage.rename(temp, target));
+        let written =
+            file.write_all(bytes).and_then(|()| file.sync()).and_then(|()| self.storage.rename(temp, target));
         written.inspect_err(|_| {
             let _ = self.storage.remove(temp);
         })
@@ -156,7 +143,7 @@ impl Copy {
         let finished = self
             .file
             .sync()
-            .and_then(|()| spool.write_text(&text_temp, &described_by(&target), report))
+            .and_then(|()| spool.write_file(&text_temp, &described_by(&target), report.as_bytes()))
             .and_then(|()| spool.storage.rename(&self.temp, &target))
             .and_then(|()| spool.storage.sync_dir(&self.folder))
             .and_then(|()| spool.storage.sync_dir(&spool.dir));

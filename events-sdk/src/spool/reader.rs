@@ -194,6 +194,7 @@ impl Reader {
     }
 
     /// How many events were found so far, those that were skipped among them.
+    #[cfg(test)]
     pub(crate) fn found(&self) -> u32 {
         self.found
     }

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::samples::{INFO, entries, entry, id, read_all, spill, split};
 use crate::{
+    Batch,
     proto::{BatchSeal, EventBatch},
-    spool::{FileName, NewFile, Spool, SpoolErrorKind, Usage, format::*},
+    spool::{FileName, NewFile, Spool, SpoolErrorKind, format::*},
 };
 
 fn names(spool: &Spool) -> Vec<String> {
@@ -46,10 +47,9 @@ fn a_written_file_is_a_plain_event_batch_with_a_seal_that_says_what_is_in_it() {
 
     assert_eq!(file.bytes, bytes.len() as u64);
     assert_eq!(spool.inspect(&file.name).unwrap(), file);
-    assert_eq!(spool.usage().unwrap(), Usage { files: 1, bytes: file.bytes, quarantine_bytes: 0 });
     spool.remove(&file).unwrap();
     spool.remove(&file).unwrap();
-    assert_eq!(spool.usage().unwrap(), Usage::default());
+    assert_eq!(names(&spool), [""; 0]);
     assert_eq!(spool.inspect(&file.name).unwrap_err().kind(), SpoolErrorKind::Missing);
 }
 
@@ -280,7 +280,8 @@ fn links_in_the_directory_lead_nowhere() {
     fs::write(dir.path().join("torn.pb"), [0x0A, 0x05]).unwrap();
     let file = spool.inspect(&FileName::parse("torn.pb".as_ref()).unwrap()).unwrap();
     assert_eq!(spool.quarantine(&file).unwrap_err().kind(), SpoolErrorKind::Broken);
-    assert_eq!(spool.quarantine_file(&file.name, "x").unwrap_err().kind(), SpoolErrorKind::Broken);
+    let refused = Batch::new(id(1), 1, entry(0), 1);
+    assert_eq!(spool.set_aside(&refused, "x").unwrap_err().kind(), SpoolErrorKind::Broken);
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     drop(spool);
 
@@ -322,19 +323,23 @@ fn a_directory_open_to_others_or_on_a_tmpfs_is_reported() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_moved_aside_with_the_reason() {
+fn a_refused_event_is_set_aside_with_the_reason_as_a_file_that_can_be_offered_again() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path()).unwrap();
-    for content in ["one", "two"] {
-        fs::write(dir.path().join("x.pb"), content).unwrap();
-        spool.quarantine_file(&FileName::parse("x.pb".as_ref()).unwrap(), "the disk said no").unwrap();
+    let refused = Batch::new(id(1), 1_800_000_000_000, entry(7), 1);
+    for _ in 0..2 {
+        spool.set_aside(&refused, "no such pool").unwrap();
     }
     let aside = dir.path().join("quarantine");
     assert_eq!(mode(&aside), 0o700);
-    assert_eq!(fs::read_to_string(aside.join("x.pb.0.damaged")).unwrap(), "one");
-    assert_eq!(fs::read_to_string(aside.join("x.pb.1.damaged")).unwrap(), "two");
-    let text = fs::read_to_string(aside.join("x.pb.1.damaged.txt")).unwrap();
-    assert!(text.contains("the disk said no"));
-    assert_eq!(names(&spool), [""; 0]);
-    assert_eq!(spool.usage().unwrap().quarantine_bytes, 6 + 2 * text.len() as u64);
+    let file = aside.join(format!("{}.pb", id(1)));
+    assert_eq!(mode(&file), 0o600);
+    let text = fs::read_to_string(aside.join(format!("{}.pb.txt", id(1)))).unwrap();
+    assert!(text.contains("no such pool"), "{text}");
+    assert_eq!(fs::read_dir(&aside).unwrap().count(), 2);
+
+    fs::rename(&file, dir.path().join(file.file_name().unwrap())).unwrap();
+    let [name] = &spool.list().unwrap()[..] else { panic!("one file") };
+    let back = spool.inspect(name).unwrap();
+    assert_eq!(read_all(&spool, &back), split(&entry(7)));
 }

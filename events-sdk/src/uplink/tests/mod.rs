@@ -16,8 +16,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    Compression, TokenSource,
-    proto,
+    Compression, TokenSource, proto,
     testing::{Mode, Toggle},
 };
 
@@ -268,20 +267,20 @@ fn a_node_registers_over_the_same_configuration() {
     let (toggle, runtime) = (Toggle::start().unwrap(), runtime());
     toggle.require_token(Some("jwt"));
     let config = GrpcConfig { token: TokenSource::Value("jwt".to_owned()), ..config(&toggle) };
-    let client = crate::toggle::Client::new(config).unwrap();
+    let uplink = GrpcUplink::new(config).unwrap();
     let system = proto::SystemInfo { cpu_usage: 0.5, warnings: vec!["w".to_owned()], ..Default::default() };
 
-    let registration = runtime.block_on(client.register(system.clone())).unwrap();
+    let registration = runtime.block_on(uplink.register(system.clone())).unwrap();
     assert_eq!(registration.domain, "node.toggle.test");
     assert_eq!(registration.private_key, "private key");
     assert_eq!(toggle.registrations(), [system]);
-    send(&runtime, &client.uplink(), &batch(1)).unwrap();
+    send(&runtime, &uplink, &batch(1)).unwrap();
 
     toggle.answer_registration(proto::RegisterResponse {
         message: "unknown organisation".to_owned(),
         ..Default::default()
     });
-    let error = runtime.block_on(client.register(proto::SystemInfo::default())).unwrap_err();
+    let error = runtime.block_on(uplink.register(proto::SystemInfo::default())).unwrap_err();
     assert_eq!(error.kind(), SendErrorKind::Refused);
     assert!(error.to_string().contains("Register to http"), "{error}");
     assert!(error.to_string().contains("unknown organisation"), "{error}");

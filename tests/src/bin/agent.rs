@@ -1,0 +1,67 @@
+//! A small agent for tests with real processes: it emits numbered events as its standard input says.
+//!
+//! `agent ENDPOINT SPOOL_DIR FLUSH_THRESHOLD` starts an event system. Every line of input is a command: `emit FROM COUNT`,
+//! `stats`, `flush MILLISECONDS`, `shutdown MILLISECONDS`. After the start and after every command it prints its accounts
+//! as one line of JSON. It ends with its input. When something fails it says so on standard error, with exit code 1.
+
+#![allow(clippy::print_stdout, reason = "the tests read it")]
+
+use std::{
+    error::Error,
+    io::{BufRead, Write, stdin, stdout},
+    path::Path,
+    time::Duration,
+};
+
+use events_sdk::{Events, Stats};
+use events_tests::{config_for, emit_number};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [endpoint, spool, threshold] = arguments.as_slice() else {
+        return Err("usage: agent ENDPOINT SPOOL_DIR FLUSH_THRESHOLD".into());
+    };
+    let mut config = config_for(endpoint.clone(), Path::new(spool));
+    config.flush_threshold = threshold.parse()?;
+    config.batch_size = config.batch_size.min(config.flush_threshold);
+    let events = Events::start(config)?;
+    answer(&events.stats())?;
+
+    for line in stdin().lock().lines() {
+        let line = line?;
+        let mut words = line.split_whitespace();
+        let command = words.next().unwrap_or_default();
+        let mut number = || -> Result<u64, Box<dyn Error>> {
+            Ok(words.next().ok_or_else(|| format!("`{line}` lacks a number"))?.parse()?)
+        };
+        match command {
+            "emit" => {
+                let (from, count) = (usize::try_from(number()?)?, usize::try_from(number()?)?);
+                (from..from + count).for_each(|number| emit_number(&events, number));
+            }
+            "stats" => {}
+            "flush" => drop(events.flush(Duration::from_millis(number()?))),
+            "shutdown" => drop(events.shutdown(Duration::from_millis(number()?))),
+            other => return Err(format!("`{other}` is not a command").into()),
+        }
+        answer(&events.stats())?;
+    }
+    Ok(())
+}
+
+fn answer(stats: &Stats) -> Result<(), Box<dyn Error>> {
+    let counts = [
+        ("accepted", stats.accepted),
+        ("adopted", stats.adopted),
+        ("delivered", stats.delivered),
+        ("in_memory", stats.in_memory),
+        ("in_flight", stats.in_flight),
+        ("on_disk", stats.on_disk),
+        ("quarantined", stats.quarantined),
+        ("dropped", stats.dropped_total()),
+        ("not_initialized", stats.not_initialized),
+    ];
+    let fields: Vec<_> = counts.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
+    println!("{{{}}}", fields.join(","));
+    Ok(stdout().flush()?)
+}
