@@ -47,12 +47,25 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
+    /// The level that `text` names: the value without the enum's name, in any case.
+    pub(crate) fn level(&self, text: &str) -> Option<&EnumValue> {
+        let mut levels = self.envelopes.iter().filter_map(|envelope| envelope.levels.as_ref());
+        levels.find_map(|one| one.values.iter().find(|value| value.short.eq_ignore_ascii_case(text)))
+    }
+
     pub(crate) fn message(&self, full_name: &str) -> Option<&Message> {
         self.messages.iter().find(|message| message.full_name == full_name)
     }
 
     pub(crate) fn enumeration(&self, full_name: &str) -> Option<&Enum> {
         self.enums.iter().find(|one| one.full_name == full_name)
+    }
+
+    /// Something in payloads is deprecated, so generated code uses deprecated items.
+    pub(crate) fn has_deprecated(&self) -> bool {
+        let message = |one: &Message| one.deprecated || one.all_fields().any(|field| field.deprecated);
+        let enumeration = |one: &Enum| one.deprecated || one.values.iter().any(|value| value.deprecated);
+        self.messages.iter().any(message) || self.enums.iter().any(enumeration)
     }
 
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &EventKind> {
@@ -117,7 +130,11 @@ pub(crate) struct EventKind {
     pub(crate) source: Option<String>,
     /// The name of the level that every event of the kind has, as the annotation says it.
     pub(crate) level: Option<String>,
-    /// The oneof field is marked `deprecated`.
+    pub(crate) owner: Option<String>,
+    pub(crate) since: Option<String>,
+    pub(crate) durability: Durability,
+    /// The oneof field is marked `deprecated`, which only the documentation tells: an event of an earlier generation may
+    /// go on being emitted. Where it may not, the payload message is the one to mark.
     pub(crate) deprecated: bool,
     /// Where the oneof field is.
     pub(crate) origin: Origin,
@@ -140,8 +157,16 @@ pub(crate) struct Message {
     pub(crate) fields: Vec<Field>,
     /// It holds a reference, so the generated type has a lifetime.
     pub(crate) borrows: bool,
+    pub(crate) deprecated: bool,
     /// What cannot be generated, and why.
     pub(crate) unfit: Vec<Unfit>,
+}
+
+impl EventKind {
+    /// The operation says the level.
+    pub(crate) fn level_by_operation(&self) -> bool {
+        self.level.as_deref() == Some(BY_OPERATION)
+    }
 }
 
 impl Message {
@@ -194,6 +219,9 @@ pub(crate) struct Field {
     pub(crate) presence: Presence,
     pub(crate) required: bool,
     pub(crate) sensitivity: Sensitivity,
+    pub(crate) unit: Option<String>,
+    /// A longer string is cut, in bytes.
+    pub(crate) max_len: Option<u32>,
     pub(crate) deprecated: bool,
     pub(crate) docs: String,
     pub(crate) origin: Origin,
@@ -282,10 +310,27 @@ pub(crate) enum Scalar {
     Bytes,
 }
 
+/// What `level` says in `EventOptions` where the operation says the level.
+pub(crate) const BY_OPERATION: &str = "BY_OPERATION";
+
+/// The field that says what was done.
+pub(crate) const OPERATION: &str = "operation";
+
+/// How much is done so that an event is not lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Durability {
+    BestEffort,
+    #[default]
+    Spill,
+    Sync,
+}
+
 /// How carefully a field is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Sensitivity {
+    /// Nothing was said, which is the same as public unless the field's name smells of a secret.
     #[default]
+    Unsaid,
     Public,
     /// Masked in `Debug` output.
     Pii,
@@ -299,12 +344,20 @@ pub(crate) struct Enum {
     pub(crate) full_name: String,
     pub(crate) package: String,
     pub(crate) rust_name: String,
+    pub(crate) deprecated: bool,
     pub(crate) docs: String,
     pub(crate) origin: Origin,
     /// The name of the value with number 0, if there is one.
     pub(crate) zero: Option<String>,
     /// Without the zero value and without second names for a number.
     pub(crate) values: Vec<EnumValue>,
+}
+
+impl Enum {
+    /// Its values say levels.
+    pub(crate) fn has_levels(&self) -> bool {
+        self.values.iter().any(|value| value.level.is_some())
+    }
 }
 
 /// A value of an enum.
@@ -317,6 +370,9 @@ pub(crate) struct EnumValue {
     pub(crate) short: String,
     pub(crate) number: i32,
     pub(crate) severity: Option<u32>,
+    /// The name of the level that an event with this value has.
+    pub(crate) level: Option<String>,
+    pub(crate) deprecated: bool,
     pub(crate) docs: String,
     pub(crate) origin: Origin,
 }

@@ -153,7 +153,10 @@ fn kinds(
             tag: leaf.number(),
             source: options.source,
             level: options.level,
-            deprecated: annotations::deprecated(&leaf),
+            owner: options.owner,
+            since: options.since,
+            durability: options.durability.unwrap_or_default(),
+            deprecated: annotations::deprecated(&leaf.options()),
             origin: sources.field(&leaf),
             payload_origin: sources.message(&payload),
         });

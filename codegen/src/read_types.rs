@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, Syntax};
 
-use crate::annotations;
+use crate::annotations::{self, FieldRules};
 use crate::model::{
     Enum, EnumValue, Field, Message, Oneof, Presence, Scalar, Sensitivity, Type, Unfit, WellKnown,
 };
@@ -58,6 +58,7 @@ impl<'a> Types<'a> {
             origin: self.sources.message(descriptor),
             fields: Vec::new(),
             borrows: false,
+            deprecated: annotations::deprecated(&descriptor.options()),
             unfit: Vec::new(),
         };
         for field in descriptor.fields() {
@@ -125,7 +126,7 @@ impl<'a> Types<'a> {
                 scalar(kind).ok_or_else(|| ("of an unknown type".to_owned(), "use a scalar type"))?,
             ),
         };
-        let (required, sensitivity) = annotations::rules(field);
+        let FieldRules { required, sensitivity, unit, max_len } = annotations::rules(field);
         Ok(Field {
             name: field.name().to_owned(),
             number: field.number(),
@@ -133,7 +134,9 @@ impl<'a> Types<'a> {
             presence,
             required,
             sensitivity,
-            deprecated: annotations::deprecated(field),
+            unit,
+            max_len,
+            deprecated: annotations::deprecated(&field.options()),
             docs: comment(&field.parent_message().parent_file(), field.path()),
             origin: self.sources.field(field),
         })
@@ -165,6 +168,8 @@ impl<'a> Types<'a> {
             presence: Presence::Explicit,
             required: false,
             sensitivity: Sensitivity::Public,
+            unit: None,
+            max_len: None,
             deprecated: false,
             docs: comment(&parent.parent_file(), oneof.path()),
             origin: self.sources.oneof(oneof),
@@ -189,6 +194,8 @@ impl<'a> Types<'a> {
                     variant,
                     number: value.number(),
                     severity: annotations::severity(&value),
+                    level: annotations::event_level(&value),
+                    deprecated: annotations::deprecated(&value.options()),
                     docs: comment(&file, value.path()),
                     origin: self.sources.value(&value),
                 }
@@ -198,6 +205,7 @@ impl<'a> Types<'a> {
             full_name: descriptor.full_name().to_owned(),
             package: descriptor.package_name().to_owned(),
             rust_name: names::camel(descriptor.name()),
+            deprecated: annotations::deprecated(&descriptor.options()),
             docs: comment(&file, descriptor.path()),
             origin: self.sources.enumeration(descriptor),
             zero: descriptor.values().find(|value| value.number() == 0).map(|value| value.name().to_owned()),

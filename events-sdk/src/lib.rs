@@ -201,7 +201,7 @@ pub use error::{Error, ErrorKind};
 pub use generated::*;
 pub use global::{flush, initialize, initialize_with, is_initialized, shutdown, stats};
 pub use handle::{Events, FlushOutcome, ShutdownReport};
-pub use kind::Kind;
+pub use kind::{Durability, Kind};
 pub use metadata::Metadata;
 pub use stats::{BufferStats, SpoolStats, Stats, UplinkState, UplinkStats};
 pub use ticket::{DropReason, Outcome, Ticket};
@@ -227,7 +227,7 @@ pub mod proto {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
-        Events, Kind, Level, Metadata, Ticket,
+        Durability, Events, Kind, Level, Metadata, Ticket,
         global::{__emit as emit, __refuses as refuses},
         macro_support::{fixed_level, refuses_on, require, takes_level},
         wire,

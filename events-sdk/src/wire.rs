@@ -8,6 +8,8 @@
 //! it ([`implicit`], [`optional`], [`packed`], [`map`] …). Field numbers are constants in generated code, so after
 //! inlining tags are too.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 pub use crate::well_known::{Duration, List, Struct, Timestamp, Value};
 
 /// A value that can be written as a protobuf message.
@@ -293,6 +295,37 @@ impl<M: Message + Copy> Codec<M> for Sub {
     }
 }
 
+/// Texts that [`cut_counted`] has cut since the program began.
+static CUTS: AtomicU64 = AtomicU64::new(0);
+
+/// No more than `max` bytes of the text, and whole characters only.
+#[inline]
+pub fn cut(text: &str, max: usize) -> &str {
+    if text.len() <= max {
+        return text;
+    }
+    let mut end = max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    // `end` is a boundary: 0 is one.
+    text.get(..end).unwrap_or_default()
+}
+
+/// [`cut`], and a text that was longer is counted.
+#[inline]
+pub fn cut_counted(text: &str, max: usize) -> &str {
+    if text.len() > max {
+        CUTS.fetch_add(1, Ordering::Relaxed);
+    }
+    cut(text, max)
+}
+
+/// How many texts were cut since the program began, because they were longer than the schema allows.
+pub fn cuts() -> u64 {
+    CUTS.load(Ordering::Relaxed)
+}
+
 /// `google.protobuf.Empty`, a message without fields.
 #[derive(Debug)]
 pub enum Empty {}
@@ -571,6 +604,18 @@ mod tests {
             assert_eq!(ours, theirs);
             assert_eq!(map_len::<Str, Str, _, _>(6, &[(key, value)]), ours.len());
         }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        for (text, max, expected) in
+            [("abc", 3, "abc"), ("abcd", 3, "abc"), ("aéé", 4, "aé"), ("€", 2, ""), ("", 0, "")]
+        {
+            assert_eq!(cut(text, max), expected, "{text} {max}");
+        }
+        let before = cuts();
+        assert_eq!((cut_counted("abc", 3), cut_counted("abc", 2)), ("abc", "ab"));
+        assert!(cuts() > before);
     }
 
     #[test]

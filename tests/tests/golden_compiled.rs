@@ -195,6 +195,62 @@ pub mod well_known {
     }
 }
 
+/// Deprecated items.
+pub mod deprecated {
+    include!("../golden/deprecated.rs");
+
+    #[test]
+    fn what_is_not_marked_itself_is_used_without_a_warning() {
+        use payload::{Colour, DemoEarlierEither, DemoEarlierPayload};
+        let payload = DemoEarlierPayload {
+            colour: Some(Colour::Blue),
+            either: Some(DemoEarlierEither::That(true)),
+            ..DemoEarlierPayload::default()
+        };
+        super::same::<_, proto::golden::deprecated::DemoEarlierPayload>(payload);
+        assert!(!emit_demo_earlier(super::Level::Info, payload, ()).is_queued());
+    }
+
+    #[test]
+    #[expect(deprecated, reason = "this is what is tested")]
+    fn what_is_marked_warns() {
+        let _ = emit_demo_old(super::Level::Info, payload::DemoOldPayload {}, ());
+    }
+}
+
+/// Annotations.
+pub mod annotations {
+    include!("../golden/annotations.rs");
+
+    #[test]
+    fn the_operation_says_the_level() {
+        use super::Level;
+        use events_sdk::Durability;
+        use payload::{DemoAnnotatedOperation, DemoAnnotatedPayload};
+        assert_eq!(DemoAnnotatedOperation::Started.level(), Level::Info);
+        assert_eq!(DemoAnnotatedOperation::Failed.level(), Level::Error);
+        let payload = DemoAnnotatedPayload::new(DemoAnnotatedOperation::Failed);
+        assert!(!emit_demo_annotated(payload, ()).is_queued());
+        let kind = &kinds::demo_annotated::KIND;
+        assert!(kind.level.is_none() && kind.level_by_operation);
+        assert_eq!((kind.durability, kind.owner, kind.since), (Durability::Sync, Some("storage"), Some("1.2")));
+    }
+
+    #[test]
+    fn a_longer_text_is_cut_between_characters_and_counted() {
+        use events_sdk::__private::wire;
+        use payload::{DemoAnnotatedOperation, DemoAnnotatedPayload};
+        let before = wire::cuts();
+        let read = super::same::<_, proto::golden::annotations::DemoAnnotatedPayload>(DemoAnnotatedPayload {
+            title: "ééééé",
+            note: Some("12345"),
+            ..DemoAnnotatedPayload::new(DemoAnnotatedOperation::Started)
+        });
+        assert_eq!((read.title.as_str(), read.note.as_deref()), ("éééé", Some("1234")));
+        assert_eq!(wire::cuts(), before + 2);
+    }
+}
+
 /// Names.
 pub mod names {
     include!("../golden/names.rs");
@@ -309,7 +365,7 @@ pub mod proto {
 
 /// The runtime that `levels` is compiled against.
 pub mod __private {
-    pub use events_sdk::__private::{Metadata, Ticket, wire};
+    pub use events_sdk::__private::{Durability, Metadata, Ticket, wire};
 
     pub use super::levels::Level;
 
@@ -323,6 +379,10 @@ pub mod __private {
         pub category_name: &'static str,
         pub source: &'static str,
         pub level: Option<Level>,
+        pub level_by_operation: bool,
+        pub durability: Durability,
+        pub owner: Option<&'static str>,
+        pub since: Option<&'static str>,
         pub head: &'static [u8],
         pub category_tag: &'static [u8],
         pub kind_tag: &'static [u8],

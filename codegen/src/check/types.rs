@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Findings;
-use crate::model::{Enum, EventKind, Field, Message, Origin, Presence, Schema, Sensitivity, Type};
+use crate::model::{Enum, EventKind, Field, Message, Origin, Presence, Scalar, Schema, Sensitivity, Type, WellKnown};
 use crate::names;
 
 pub(super) fn fields(message: &Message, findings: &mut Findings) {
@@ -38,6 +38,28 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
                 "remove the field; an identifier or a fingerprint of the secret is enough to speak of it",
             );
         }
+        if field.sensitivity == Sensitivity::Unsaid
+            && holds_text(&field.ty)
+            && let Some(word) = names::secret(&field.name)
+        {
+            findings.add(
+                "secret-name",
+                &field.origin,
+                format!(
+                    "`{}` of {} smells of a secret (`{word}`), and nothing says that it is none",
+                    field.name, message.full_name
+                ),
+                "remove the field, or write `[(rodent.events.field).sensitivity = SENSITIVITY_PUBLIC]` behind it if it holds no secret",
+            );
+        }
+        if field.max_len.is_some() && !can_be_cut(field, message) {
+            findings.add(
+                "max-len",
+                &field.origin,
+                format!("`{}` of {} cannot have a `max_len`", field.name, message.full_name),
+                "remove it: only a single `string` outside of oneofs is cut",
+            );
+        }
         if let Some(why) = cannot_be_required(field) {
             findings.add(
                 "required-field",
@@ -47,6 +69,26 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
             );
         }
     }
+}
+
+/// Whether the type holds text or bytes: a number or a choice is no secret, whatever it is called.
+fn holds_text(ty: &Type) -> bool {
+    matches!(
+        ty,
+        Type::Scalar(Scalar::String | Scalar::Bytes)
+            | Type::WellKnown(
+                WellKnown::Wrapper(Scalar::String | Scalar::Bytes)
+                    | WellKnown::Struct
+                    | WellKnown::Value
+                    | WellKnown::List
+            )
+    )
+}
+
+fn can_be_cut(field: &Field, message: &Message) -> bool {
+    matches!(field.ty, Type::Scalar(Scalar::String))
+        && !matches!(field.presence, Presence::Repeated { .. } | Presence::Map { .. })
+        && message.fields.contains(field)
 }
 
 fn cannot_be_required(field: &Field) -> Option<&'static str> {

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use super::payload::{MASK, allow_deprecated, convert, element, field_docs, oneof_type};
+use super::payload::{MASK, convert, element, field_docs, oneof_type};
 use super::{Paths, wire};
 use crate::docs;
 use crate::model::{Field, Message, Oneof, Schema, Sensitivity};
@@ -33,7 +33,8 @@ fn enumeration(field: &Field, oneof: &Oneof, message: &Message, schema: &Schema)
     let ty = oneof_type(oneof, &quote!('a));
     let variants = oneof.variants.iter().map(|field| {
         let (docs, name, ty) = (field_docs(field), variant(field), element(&field.ty, schema));
-        quote!(#docs #name(#ty))
+        let deprecated = docs::deprecated(field.deprecated);
+        quote!(#docs #deprecated #name(#ty))
     });
     let debug = (!oneof.has_pii()).then(|| quote!(Debug,));
     quote! {
@@ -51,15 +52,15 @@ fn debug(oneof: &Oneof, message: &Message, paths: &Paths) -> TokenStream {
     if !oneof.has_pii() {
         return TokenStream::new();
     }
-    let ours = debug_of(&oneof_type(oneof, &quote!('_)), oneof, None);
+    let ours = debug_of(&oneof_type(oneof, &quote!('_)), oneof);
     if !paths.owns(message) {
         return ours;
     }
-    let theirs = debug_of(&paths.wire_oneof(message, oneof), oneof, allow_deprecated(message));
+    let theirs = debug_of(&paths.wire_oneof(message, oneof), oneof);
     quote!(#ours #theirs)
 }
 
-fn debug_of(ty: &TokenStream, oneof: &Oneof, allow: Option<TokenStream>) -> TokenStream {
+fn debug_of(ty: &TokenStream, oneof: &Oneof) -> TokenStream {
     let arms = oneof.variants.iter().map(|field| {
         let name = variant(field);
         let shown = names::camel(&field.name);
@@ -71,7 +72,6 @@ fn debug_of(ty: &TokenStream, oneof: &Oneof, allow: Option<TokenStream>) -> Toke
         }
     });
     quote! {
-        #allow
         impl ::core::fmt::Debug for #ty {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self {
@@ -91,9 +91,7 @@ fn to_wire_type(oneof: &Oneof, message: &Message, paths: &Paths) -> TokenStream 
         let from = names::ident(&oneof.rust_name);
         quote!(#from::#name(one) => Self::#name(#value))
     });
-    let allow = allow_deprecated(message);
     quote! {
-        #allow
         impl ::core::convert::From<#ty> for #target {
             fn from(oneof: #ty) -> Self {
                 match oneof {

@@ -24,11 +24,13 @@ pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
         ];
         quote!(#(#parts)*)
     });
-    let enums = schema.enums.iter().map(enums::emit);
+    let enums = schema.enums.iter().map(|one| enums::emit(one, schema, paths));
     // Every kind has a payload, and every payload is encoded: the import is always used, and no type is in lower case.
     let wire = (!schema.messages.is_empty()).then(|| paths.private("wire")).map(|wire| quote!(use #wire;));
+    let allow = schema.has_deprecated().then(|| quote!(#[allow(deprecated)]));
     quote! {
         /// What events carry: borrowed types for emitting, with the enums of the schema as Rust enums.
+        #allow
         pub mod payload {
             #wire
 
@@ -135,6 +137,14 @@ pub(crate) fn field_docs(field: &Field) -> TokenStream {
     if field.sensitivity == Sensitivity::Pii {
         lines.extend([String::new(), "Masked in `Debug` output.".to_owned()]);
     }
+    if let Some(unit) = &field.unit {
+        // As the comments are: what is written is shown, and is no markup.
+        lines.push(String::new());
+        lines.extend(docs::lines(&format!("Unit: {unit}.")));
+    }
+    if let Some(max) = field.max_len {
+        lines.extend([String::new(), format!("At most {max} bytes: a longer text is cut, and counted.")]);
+    }
     docs::plain(&lines)
 }
 
@@ -143,12 +153,15 @@ fn structure(message: &Message, schema: &Schema) -> TokenStream {
     let ty = type_of(message, &quote!('a));
     let fields = message.fields.iter().map(|field| {
         let (docs, name, ty) = (field_docs(field), field_ident(field), field_type(field, schema));
-        quote!(#docs pub #name: #ty)
+        let deprecated = docs::deprecated(field.deprecated);
+        quote!(#docs #deprecated pub #name: #ty)
     });
     let default = message.required().next().is_none().then(|| quote!(, Default));
     let debug = (!message.has_pii()).then(|| quote!(Debug,));
+    let deprecated = docs::deprecated(message.deprecated);
     quote! {
         #attributes
+        #deprecated
         #[derive(#debug Clone, Copy, PartialEq #default)]
         pub struct #ty {
             #(#fields,)*
@@ -257,7 +270,7 @@ fn debug(message: &Message, paths: &Paths) -> TokenStream {
 }
 
 fn debug_of(ty: &TokenStream, message: &Message, show: impl Fn(&Field) -> TokenStream) -> TokenStream {
-    let (name, allow) = (&message.rust_name, allow_deprecated(message));
+    let name = &message.rust_name;
     let fields = message.fields.iter().map(|field| {
         let (name, value) = (&field.name, show(field));
         match field.sensitivity {
@@ -266,18 +279,12 @@ fn debug_of(ty: &TokenStream, message: &Message, show: impl Fn(&Field) -> TokenS
         }
     });
     quote! {
-        #allow
         impl ::core::fmt::Debug for #ty {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.debug_struct(#name) #(#fields)* .finish()
             }
         }
     }
-}
-
-/// The wire type's deprecated fields are read and written like any other.
-pub(crate) fn allow_deprecated(message: &Message) -> Option<TokenStream> {
-    message.all_fields().any(|field| field.deprecated).then(|| quote!(#[allow(deprecated)]))
 }
 
 /// `From` for the prost type.
@@ -287,13 +294,11 @@ fn to_wire_type(message: &Message, paths: &Paths) -> TokenStream {
         let (name, value) = (field_ident(field), owned(field));
         quote!(#name: #value)
     });
-    let allow = allow_deprecated(message);
     let payload = match message.fields.is_empty() {
         true => quote!(_payload),
         false => quote!(payload),
     };
     quote! {
-        #allow
         impl ::core::convert::From<#ty> for #target {
             fn from(#payload: #ty) -> Self {
                 Self { #(#fields,)* }
@@ -305,8 +310,8 @@ fn to_wire_type(message: &Message, paths: &Paths) -> TokenStream {
 /// The field as prost holds it.
 fn owned(field: &Field) -> TokenStream {
     let name = field_ident(field);
-    let value = quote!(payload.#name);
     let one = quote!(one);
+    let value = wire::cut(field, quote!(payload.#name), false);
     match (field.presence, &field.ty) {
         (Presence::Repeated { .. }, ty) => match convert(ty, &one) {
             None => quote!(#value.to_vec()),

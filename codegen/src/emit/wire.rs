@@ -21,16 +21,13 @@ pub(crate) fn encoding(message: &Message) -> TokenStream {
             }
         };
     }
-    let calls: Vec<(Call, proc_macro2::Ident)> = message
-        .fields
-        .iter()
-        .map(|field| (call(field), names::ident(&names::snake(&field.name))))
-        .collect();
-    let lens = calls.iter().map(|(Call { len, codecs, number, .. }, name)| {
-        quote!(wire::#len #codecs (#number self.#name))
+    let lens = message.fields.iter().map(|field| {
+        let (Call { len, codecs, number, .. }, value) = (call(field), value(field, false));
+        quote!(wire::#len #codecs (#number #value))
     });
-    let writes = calls.iter().map(|(Call { write, codecs, number, .. }, name)| {
-        quote!(wire::#write #codecs (#number self.#name, out);)
+    let writes = message.fields.iter().map(|field| {
+        let (Call { write, codecs, number, .. }, value) = (call(field), value(field, true));
+        quote!(wire::#write #codecs (#number #value, out);)
     });
     quote! {
         impl wire::Message for #ty #lifetime {
@@ -78,6 +75,23 @@ pub(crate) fn alternatives(oneof: &Oneof) -> TokenStream {
                 }
             }
         }
+    }
+}
+
+fn value(field: &Field, counted: bool) -> TokenStream {
+    let name = names::ident(&names::snake(&field.name));
+    cut(field, quote!(self.#name), counted)
+}
+
+/// The `value` of a field, no longer than the schema allows; whether that is `counted` as a cut.
+pub(crate) fn cut(field: &Field, value: TokenStream, counted: bool) -> TokenStream {
+    let Some(max) = field.max_len.map(Literal::u32_unsuffixed) else { return value };
+    let function = names::ident(if counted { "cut_counted" } else { "cut" });
+    match field.presence {
+        Presence::Explicit if !field.required => {
+            quote!(#value.map(|one| wire::#function(one, #max)))
+        }
+        _ => quote!(wire::#function(#value, #max)),
     }
 }
 
