@@ -77,6 +77,9 @@ fn refused(error: &protox::Error, includes: &[impl AsRef<Path>]) -> Error {
         _ if error.is_file_not_found() => {
             "name the file as it lies below one of the include directories, or add its directory to them"
         }
+        text if text.contains("but found 'edition'") => {
+            "editions are not supported: begin the file with `syntax = \"proto3\";`"
+        }
         // protox says that the value is wrong, and not what would be right.
         text if text.contains("'rodent.events.EventOptions'") => {
             "its keys are `name`, `source`, `level`, `owner` and `since`, each a string, and `durability`: `DURABILITY_BEST_EFFORT`, \

@@ -40,8 +40,6 @@ pub(crate) struct Schema {
     pub(crate) enums: Vec<Enum>,
     /// Messages of the asked-for files that look like payloads and that no envelope reaches.
     pub(crate) strays: Vec<(String, Origin)>,
-    /// Files that are not proto3, with what they are.
-    pub(crate) foreign_syntax: Vec<(Origin, String)>,
     /// Names that leave nothing to name a Rust item with.
     pub(crate) nameless: Vec<(String, Origin)>,
 }
@@ -282,6 +280,8 @@ pub(crate) enum Presence {
     Implicit,
     /// `optional`, and every message.
     Explicit,
+    /// proto2's `required`: always sent.
+    Required,
     Repeated {
         packed: bool,
     },
@@ -347,6 +347,8 @@ pub(crate) struct Enum {
     pub(crate) deprecated: bool,
     pub(crate) docs: String,
     pub(crate) origin: Origin,
+    /// An enum of proto2, which may have no value with number 0.
+    pub(crate) closed: bool,
     /// The name of the value with number 0, if there is one.
     pub(crate) zero: Option<String>,
     /// Without the zero value and without second names for a number.

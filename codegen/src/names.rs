@@ -85,16 +85,12 @@ const SECRETS: &[&[&str]] = &[
     &["passphrase"],
     &["pwd"],
     &["secret"],
-    &["secrets"],
     &["token"],
-    &["tokens"],
     &["credential"],
-    &["credentials"],
     &["private", "key"],
     &["api", "key"],
     &["apikey"],
     &["access", "key"],
-    &["secret", "key"],
     &["encryption", "key"],
     &["bearer"],
     &["cookie"],
@@ -105,7 +101,12 @@ const SECRETS: &[&[&str]] = &[
 pub(crate) fn secret(name: &str) -> Option<String> {
     let name = snake(name);
     let words: Vec<&str> = name.split('_').collect();
-    let found = SECRETS.iter().find(|secret| words.windows(secret.len()).any(|part| part == **secret))?;
+    // One or many of them.
+    let same =
+        |(word, secret): (&&str, &&str)| word.strip_suffix('s').unwrap_or(word) == *secret || word == secret;
+    let found = SECRETS
+        .iter()
+        .find(|secret| words.windows(secret.len()).any(|part| part.iter().zip(secret.iter()).all(same)))?;
     Some(found.join("_"))
 }
 
@@ -156,7 +157,8 @@ mod tests {
             ("password", Some("password")),
             ("sessionToken", Some("token")),
             ("ssh_private_key_pem", Some("private_key")),
-            ("API_KEY", Some("api_key")),
+            ("API_KEYS", Some("api_key")),
+            ("pass", None),
             ("tokenizer", None),
             ("key", None),
             ("private", None),

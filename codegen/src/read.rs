@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use prost_reflect::{
-    DescriptorPool, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, OneofDescriptor, Syntax,
+    DescriptorPool, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, OneofDescriptor,
 };
 
 use crate::annotations;
@@ -38,12 +38,6 @@ pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<Str
         .filter(|message| is_payload(message) && !reached.contains(message.full_name()))
         .map(|message| (message.name().to_owned(), sources.message(message)))
         .collect();
-    let foreign_syntax = files
-        .iter()
-        .filter(|file| file.syntax() != Syntax::Proto3)
-        .map(|file| (sources.file(file), format!("{:?}", file.syntax()).to_lowercase()))
-        .collect();
-
     let (messages, enums) = types.finish();
     Schema {
         roots: roots.to_vec(),
@@ -52,7 +46,6 @@ pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<Str
         messages,
         enums,
         strays,
-        foreign_syntax,
         nameless: nameless(pool, paths, &sources),
     }
 }

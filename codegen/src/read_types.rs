@@ -85,12 +85,6 @@ impl<'a> Types<'a> {
         if field.is_group() {
             return Err(("a group".to_owned(), "use a message field"));
         }
-        if field.parent_message().parent_file().syntax() != Syntax::Proto3 {
-            return Err((
-                "a field of a message that is not proto3".to_owned(),
-                "begin its file with `syntax = \"proto3\";`",
-            ));
-        }
         let (kind, presence) = match field.kind() {
             Kind::Message(entry) if field.is_map() => {
                 let key = scalar(&entry.map_entry_key_field().kind());
@@ -101,6 +95,7 @@ impl<'a> Types<'a> {
                 let packed = packed(field, &kind);
                 (kind, Presence::Repeated { packed })
             }
+            kind if field.is_required() => (kind, Presence::Required),
             kind if field.supports_presence() => (kind, Presence::Explicit),
             kind => (kind, Presence::Implicit),
         };
@@ -132,7 +127,7 @@ impl<'a> Types<'a> {
             number: field.number(),
             ty,
             presence,
-            required,
+            required: required || presence == Presence::Required,
             sensitivity,
             unit,
             max_len,
@@ -208,18 +203,20 @@ impl<'a> Types<'a> {
             deprecated: annotations::deprecated(&descriptor.options()),
             docs: comment(&file, descriptor.path()),
             origin: self.sources.enumeration(descriptor),
+            closed: file.syntax() == Syntax::Proto2,
             zero: descriptor.values().find(|value| value.number() == 0).map(|value| value.name().to_owned()),
             values,
         }
     }
 }
 
-/// Whether the values of a repeated field share one tag: in proto3 all numbers do, unless the schema says otherwise.
+/// Whether the values of a repeated field share one tag: in proto3 all numbers do, unless the schema says otherwise, and in
+/// proto2 those do of which the schema says so.
 fn packed(field: &FieldDescriptor, kind: &Kind) -> bool {
     let packable = !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_));
     // The option itself, as prost reads it: the descriptor's own answer is given before options are resolved.
     let said = field.field_descriptor_proto().options.as_ref().and_then(|options| options.packed);
-    packable && said.unwrap_or(true)
+    packable && said.unwrap_or(field.parent_message().parent_file().syntax() == Syntax::Proto3)
 }
 
 /// The package of protobuf's own types.

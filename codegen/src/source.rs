@@ -22,10 +22,6 @@ impl<'a> Sources<'a> {
         Self { paths }
     }
 
-    pub(crate) fn file(&self, file: &FileDescriptor) -> Origin {
-        Origin { file: self.path(file), line: 1, column: 1 }
-    }
-
     pub(crate) fn message(&self, message: &MessageDescriptor) -> Origin {
         self.origin(&message.parent_file(), message.path())
     }

@@ -233,7 +233,10 @@ pub mod annotations {
         assert!(!emit_demo_annotated(payload, ()).is_queued());
         let kind = &kinds::demo_annotated::KIND;
         assert!(kind.level.is_none() && kind.level_by_operation);
-        assert_eq!((kind.durability, kind.owner, kind.since), (Durability::Sync, Some("storage"), Some("1.2")));
+        assert_eq!(
+            (kind.durability, kind.owner, kind.since),
+            (Durability::Sync, Some("storage"), Some("1.2"))
+        );
     }
 
     #[test]
@@ -248,6 +251,25 @@ pub mod annotations {
         });
         assert_eq!((read.title.as_str(), read.note.as_deref()), ("éééé", Some("1234")));
         assert_eq!(wire::cuts(), before + 2);
+    }
+}
+
+/// proto2.
+pub mod proto2 {
+    include!("../golden/proto2.rs");
+
+    #[test]
+    fn a_payload_of_proto2_is_encoded_as_prost_does() {
+        use payload::{Colour, DemoOlderPayload};
+        type Wire = proto::golden::proto2::DemoOlderPayload;
+        let least: Wire = super::same(DemoOlderPayload::new("", Colour::Red));
+        assert_eq!((least.name.as_str(), least.count, least.count()), ("", None, 7));
+        super::same::<_, Wire>(DemoOlderPayload {
+            count: Some(0),
+            loose: &[0, 1],
+            packed: &[0, 300],
+            ..DemoOlderPayload::new("name", Colour::Blue)
+        });
     }
 }
 

@@ -56,14 +56,6 @@ fn files(schema: &Schema, findings: &mut Findings) {
              oneof lists the categories",
         );
     }
-    for (origin, syntax) in &schema.foreign_syntax {
-        findings.add(
-            "foreign-syntax",
-            origin,
-            format!("the file is {syntax}, and events are proto3"),
-            "begin the file with `syntax = \"proto3\";`",
-        );
-    }
     for (name, origin) in &schema.nameless {
         findings.add(
             "unusable-name",

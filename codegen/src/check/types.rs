@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Findings;
-use crate::model::{Enum, EventKind, Field, Message, Origin, Presence, Scalar, Schema, Sensitivity, Type, WellKnown};
+use crate::model::{
+    Enum, EventKind, Field, Message, Origin, Presence, Scalar, Schema, Sensitivity, Type, WellKnown,
+};
 use crate::names;
 
 pub(super) fn fields(message: &Message, findings: &mut Findings) {
@@ -105,6 +107,7 @@ fn cannot_be_required(field: &Field) -> Option<&'static str> {
 pub(super) fn enumeration(one: &Enum, findings: &mut Findings) {
     match &one.zero {
         Some(name) if name.ends_with(names::UNSPECIFIED) => {}
+        None if one.closed => {}
         zero => {
             let cure = format!(
                 "begin it with `{} = 0;`",
@@ -152,8 +155,7 @@ pub(super) fn collisions(schema: &Schema, findings: &mut Findings) {
         }
     }
     let mut types: BTreeMap<&str, (&str, &Origin)> = BTreeMap::new();
-    let messages =
-        schema.messages.iter().map(|one| (&one.rust_name, one.full_name.as_str(), &one.origin));
+    let messages = schema.messages.iter().map(|one| (&one.rust_name, one.full_name.as_str(), &one.origin));
     let oneofs = schema.messages.iter().flat_map(|message| {
         message.oneofs().map(|(field, oneof)| (&oneof.rust_name, field.name.as_str(), &field.origin))
     });

@@ -119,7 +119,8 @@ impl Emitter {
     }
 
     fn function(&self) -> TokenStream {
-        let (Self { docs, deprecated, name, module, level, ticket, emit, .. }, parameters) = (self, self.parameters());
+        let (Self { docs, deprecated, name, module, level, ticket, emit, .. }, parameters) =
+            (self, self.parameters());
         quote! {
             #docs
             #deprecated

@@ -65,7 +65,8 @@ impl Paths {
 
     /// The prost type of a message, as seen from inside the `payload` module.
     pub(crate) fn wire_type(&self, message: &Message) -> TokenStream {
-        let (outer, name) = (self.wire_module(message, false), names::ident(&names::camel(message.short_name())));
+        let (outer, name) =
+            (self.wire_module(message, false), names::ident(&names::camel(message.short_name())));
         quote!(#outer::#name)
     }
 

@@ -262,7 +262,7 @@ fn debug(message: &Message, paths: &Paths) -> TokenStream {
         let name = field_ident(field);
         match (field.presence, &field.ty) {
             // prost keeps a number, and has a function of the same name that says the enum.
-            (Presence::Implicit, Type::Enum(_)) => quote!(&self.#name()),
+            (Presence::Implicit | Presence::Required, Type::Enum(_)) => quote!(&self.#name()),
             _ => quote!(&self.#name),
         }
     });
@@ -326,7 +326,7 @@ fn owned(field: &Field) -> TokenStream {
         (Presence::Implicit, Type::Enum(_)) if is_option(field) => {
             quote!(#value.map_or(0, |one| one.number()))
         }
-        (Presence::Implicit, ty) => convert(ty, &value).unwrap_or(value),
+        (Presence::Implicit | Presence::Required, ty) => convert(ty, &value).unwrap_or(value),
         (Presence::Explicit, ty) if is_option(field) => match convert(ty, &one) {
             None => value,
             Some(one) => quote!(#value.map(|one| #one)),
