@@ -40,6 +40,8 @@ pub(crate) struct Schema {
     pub(crate) enums: Vec<Enum>,
     /// Messages of the asked-for files that look like payloads and that no envelope reaches.
     pub(crate) strays: Vec<(String, Origin)>,
+    /// Messages with types inside, whose module would have the name of a package's: message, package, place.
+    pub(crate) same_modules: Vec<(String, String, Origin)>,
     /// Names that leave nothing to name a Rust item with.
     pub(crate) nameless: Vec<(String, Origin)>,
 }
@@ -163,7 +165,7 @@ pub(crate) struct Message {
 impl EventKind {
     /// The operation says the level.
     pub(crate) fn level_by_operation(&self) -> bool {
-        self.level.as_deref() == Some(BY_OPERATION)
+        self.level.as_ref().is_some_and(|level| level.eq_ignore_ascii_case(BY_OPERATION))
     }
 }
 

@@ -56,6 +56,14 @@ fn files(schema: &Schema, findings: &mut Findings) {
              oneof lists the categories",
         );
     }
+    for (name, package, origin) in &schema.same_modules {
+        findings.add(
+            "same-module",
+            origin,
+            format!("the types inside {name} and the package {package} would be in the same Rust module"),
+            "rename the message or the package, or move the types out of the message",
+        );
+    }
     for (name, origin) in &schema.nameless {
         findings.add(
             "unusable-name",
