@@ -42,6 +42,7 @@ message NetworkRoutePayload {
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("run by cargo")?);
     golden(&out)?;
+    torture(&out)?;
     grown(&out)
 }
 
@@ -65,6 +66,16 @@ fn golden(out: &Path) -> Result<(), Box<dyn Error>> {
                 fs::write(folder.join(file), text)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// The schema with everything in it, whose emitters are not kept but compiled.
+fn torture(out: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=torture");
+    for (file, text) in Builder::new().generate(&["torture.proto"], &["torture"])?.files {
+        let name = if file == EVENTS_FILE { "torture_events.rs" } else { &file };
+        fs::write(out.join(name), text)?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use prost_reflect::{
     Value,
 };
 
-use crate::model::Sensitivity;
+use crate::model::{Durability, Sensitivity};
 
 const ENVELOPE: &str = "rodent.events.envelope";
 const EVENT: &str = "rodent.events.event";
@@ -16,7 +16,15 @@ const EMITTER: &str = "rodent.events.emitter";
 const FIELD: &str = "rodent.events.field";
 const SEVERITY: &str = "rodent.events.severity";
 
+const EVENT_LEVEL: &str = "rodent.events.event_level";
+
+/// The numbers of `rodent.events.Durability`.
+const BEST_EFFORT: i32 = 1;
+const SPILL: i32 = 2;
+const SYNC: i32 = 3;
+
 /// The numbers of `rodent.events.Sensitivity`.
+const PUBLIC: i32 = 1;
 const PII: i32 = 2;
 const SECRET: i32 = 3;
 
@@ -26,6 +34,9 @@ pub(crate) struct EventOptions {
     pub(crate) name: Option<String>,
     pub(crate) source: Option<String>,
     pub(crate) level: Option<String>,
+    pub(crate) owner: Option<String>,
+    pub(crate) since: Option<String>,
+    pub(crate) durability: Option<Durability>,
 }
 
 impl EventOptions {
@@ -34,7 +45,20 @@ impl EventOptions {
             let value = message.get_field_by_name(key)?;
             value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
         };
-        Self { name: text("name"), source: text("source"), level: text("level") }
+        let durability = message.get_field_by_name("durability").and_then(|value| value.as_enum_number());
+        Self {
+            name: text("name"),
+            source: text("source"),
+            level: text("level"),
+            owner: text("owner"),
+            since: text("since"),
+            durability: match durability {
+                Some(BEST_EFFORT) => Some(Durability::BestEffort),
+                Some(SPILL) => Some(Durability::Spill),
+                Some(SYNC) => Some(Durability::Sync),
+                _ => None,
+            },
+        }
     }
 
     /// What is said here, and where nothing is, what `other` says.
@@ -43,6 +67,9 @@ impl EventOptions {
             name: self.name.or(other.name),
             source: self.source.or(other.source),
             level: self.level.or(other.level),
+            owner: self.owner.or(other.owner),
+            since: self.since.or(other.since),
+            durability: self.durability.or(other.durability),
         }
     }
 }
@@ -65,22 +92,40 @@ pub(crate) fn emitter(field: &FieldDescriptor) -> Option<EventOptions> {
     value.as_message().map(EventOptions::read)
 }
 
-/// The `field` option of a payload's field: whether it is required, and how sensitive it is.
-pub(crate) fn rules(field: &FieldDescriptor) -> (bool, Sensitivity) {
-    let Some(value) = option(field.parent_pool(), &field.options(), FIELD) else {
-        return (false, Sensitivity::Public);
+/// What `FieldRules` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FieldRules {
+    pub(crate) required: bool,
+    pub(crate) sensitivity: Sensitivity,
+    pub(crate) unit: Option<String>,
+    pub(crate) max_len: Option<u32>,
+}
+
+/// The `field` option of a payload's field.
+pub(crate) fn rules(field: &FieldDescriptor) -> FieldRules {
+    let value = option(field.parent_pool(), &field.options(), FIELD);
+    let Some(message) = value.as_ref().and_then(Value::as_message) else {
+        return FieldRules::default();
     };
-    let Some(message) = value.as_message() else {
-        return (false, Sensitivity::Public);
-    };
-    let required = message.get_field_by_name("required").and_then(|value| value.as_bool()) == Some(true);
-    let sensitivity = match message.get_field_by_name("sensitivity").and_then(|value| value.as_enum_number())
-    {
-        Some(PII) => Sensitivity::Pii,
-        Some(SECRET) => Sensitivity::Secret,
-        _ => Sensitivity::Public,
-    };
-    (required, sensitivity)
+    let sensitivity = message.get_field_by_name("sensitivity").and_then(|value| value.as_enum_number());
+    let unit = message.get_field_by_name("unit");
+    let max_len = message.get_field_by_name("max_len").and_then(|value| value.as_u32());
+    FieldRules {
+        required: message.get_field_by_name("required").and_then(|value| value.as_bool()) == Some(true),
+        sensitivity: match sensitivity {
+            Some(PUBLIC) => Sensitivity::Public,
+            Some(PII) => Sensitivity::Pii,
+            Some(SECRET) => Sensitivity::Secret,
+            _ => Sensitivity::Unsaid,
+        },
+        unit: unit.and_then(|value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)),
+        max_len: max_len.filter(|len| *len > 0),
+    }
+}
+
+/// The `event_level` option of a value of a payload's enum.
+pub(crate) fn event_level(value: &EnumValueDescriptor) -> Option<String> {
+    option(value.parent_pool(), &value.options(), EVENT_LEVEL)?.as_str().map(str::to_owned)
 }
 
 /// The `severity` option of a level.
@@ -88,9 +133,9 @@ pub(crate) fn severity(value: &EnumValueDescriptor) -> Option<u32> {
     option(value.parent_pool(), &value.options(), SEVERITY)?.as_u32()
 }
 
-/// The `deprecated` option that protobuf itself has.
-pub(crate) fn deprecated(field: &FieldDescriptor) -> bool {
-    field.field_descriptor_proto().options.as_ref().is_some_and(|options| options.deprecated())
+/// The `deprecated` option that protobuf itself has, of fields, messages, enums and their values alike.
+pub(crate) fn deprecated(options: &DynamicMessage) -> bool {
+    options.get_field_by_name("deprecated").and_then(|value| value.as_bool()) == Some(true)
 }
 
 fn option(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Option<Value> {

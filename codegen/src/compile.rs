@@ -77,12 +77,17 @@ fn refused(error: &protox::Error, includes: &[impl AsRef<Path>]) -> Error {
         _ if error.is_file_not_found() => {
             "name the file as it lies below one of the include directories, or add its directory to them"
         }
+        text if text.contains("but found 'edition'") => {
+            "editions are not supported: begin the file with `syntax = \"proto3\";`"
+        }
         // protox says that the value is wrong, and not what would be right.
         text if text.contains("'rodent.events.EventOptions'") => {
-            "its keys are `name`, `source` and `level`, each a string"
+            "its keys are `name`, `source`, `level`, `owner` and `since`, each a string, and `durability`: `DURABILITY_BEST_EFFORT`, \
+             `DURABILITY_SPILL` or `DURABILITY_SYNC`"
         }
         text if text.contains("'rodent.events.FieldRules'") => {
-            "its keys are `required: true` and `sensitivity: SENSITIVITY_PUBLIC` or `SENSITIVITY_PII`"
+            "its keys are `required: true`, `sensitivity: SENSITIVITY_PUBLIC` or `SENSITIVITY_PII`, `unit`, a string, and `max_len`, \
+             a number"
         }
         _ => "correct the file at this place",
     };

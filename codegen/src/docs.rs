@@ -80,6 +80,11 @@ pub(crate) fn attributes(text: &str, otherwise: &str) -> TokenStream {
     plain(&lines)
 }
 
+/// `#[deprecated]`, where the schema says so.
+pub(crate) fn deprecated(yes: bool) -> Option<TokenStream> {
+    yes.then(|| quote!(#[deprecated = "the schema marks it as deprecated"]))
+}
+
 /// `#[doc]` attributes for lines that are documentation already.
 pub(crate) fn plain<S: AsRef<str>>(lines: &[S]) -> TokenStream {
     let lines = lines.iter().map(|line| match line.as_ref() {

@@ -56,6 +56,7 @@ mod read;
 mod read_types;
 mod source;
 mod text;
+mod type_names;
 mod wire_types;
 
 pub use builder::{Builder, EVENTS_FILE, Generated};

@@ -9,21 +9,19 @@ use crate::error::Error;
 use crate::model::Message;
 use crate::names;
 
-/// `text`, a module that prost wrote, with the messages `personal` left without `Debug`.
+/// `text`, a module that prost wrote, with the types of `messages` that hold personal data left without `Debug`.
 pub(crate) fn without_debug<'a>(
     text: String,
-    personal: impl Iterator<Item = &'a Message>,
+    messages: impl Iterator<Item = &'a Message>,
 ) -> Result<String, Error> {
-    let mut personal = personal.peekable();
-    if personal.peek().is_none() {
+    let personal: Vec<(Vec<&str>, String)> = messages.flat_map(personal).collect();
+    if personal.is_empty() {
         return Ok(text);
     }
     let mut file = syn::parse_file(&text)
         .map_err(|error| Error::internal(format!("prost-build wrote what is not Rust: {error}")))?;
-    for message in personal {
-        let within = message.full_name.strip_prefix(&message.package).unwrap_or(&message.full_name);
-        let mut outer: Vec<&str> = within.split('.').filter(|part| !part.is_empty()).collect();
-        let name = names::ident(&names::camel(outer.pop().unwrap_or_default()));
+    for (outer, name) in personal {
+        let ident = names::ident(&name);
         let mut items = Some(&mut file.items);
         for part in outer {
             let module = names::ident(&names::snake(part));
@@ -34,23 +32,33 @@ pub(crate) fn without_debug<'a>(
                 })
             });
         }
-        let structure = items.and_then(|items| {
+        let attributes = items.and_then(|items| {
             items.iter_mut().find_map(|item| match item {
-                Item::Struct(one) if one.ident == name => Some(one),
+                Item::Struct(one) if one.ident == ident => Some(&mut one.attrs),
+                Item::Enum(one) if one.ident == ident => Some(&mut one.attrs),
                 _ => None,
             })
         });
         let attribute: Attribute = syn::parse_quote!(#[prost(skip_debug)]);
-        match structure {
-            Some(structure) => structure.attrs.push(attribute),
-            None => {
-                return Err(Error::internal(format!(
-                    "prost-build wrote no struct for {}",
-                    message.full_name
-                )));
-            }
+        match attributes {
+            Some(attributes) => attributes.push(attribute),
+            None => return Err(Error::internal(format!("prost-build wrote no type `{name}`"))),
         }
     }
     let header = text.lines().next().filter(|line| line.starts_with("//")).unwrap_or_default();
     Ok(format!("{header}\n{}", prettyplease::unparse(&file)))
+}
+
+/// The types of a message that hold personal data: the messages that each is in, and its name.
+fn personal(message: &Message) -> Vec<(Vec<&str>, String)> {
+    let within = message.full_name.strip_prefix(&message.package).unwrap_or(&message.full_name);
+    let inside: Vec<&str> = within.split('.').filter(|part| !part.is_empty()).collect();
+    let mut types = Vec::new();
+    if message.has_pii() {
+        let outer = inside.iter().take(inside.len().saturating_sub(1)).copied().collect();
+        types.push((outer, names::camel(message.short_name())));
+    }
+    let oneofs = message.oneofs().filter(|(_, oneof)| oneof.has_pii());
+    types.extend(oneofs.map(|(_, oneof)| (inside.clone(), oneof.wire_name.clone())));
+    types
 }

@@ -40,19 +40,32 @@ pub(crate) struct Schema {
     pub(crate) enums: Vec<Enum>,
     /// Messages of the asked-for files that look like payloads and that no envelope reaches.
     pub(crate) strays: Vec<(String, Origin)>,
-    /// Files that are not proto3, with what they are.
-    pub(crate) foreign_syntax: Vec<(Origin, String)>,
+    /// Messages with types inside, whose module would have the name of a package's: message, package, place.
+    pub(crate) same_modules: Vec<(String, String, Origin)>,
     /// Names that leave nothing to name a Rust item with.
     pub(crate) nameless: Vec<(String, Origin)>,
 }
 
 impl Schema {
+    /// The level that `text` names: the value without the enum's name, in any case.
+    pub(crate) fn level(&self, text: &str) -> Option<&EnumValue> {
+        let mut levels = self.envelopes.iter().filter_map(|envelope| envelope.levels.as_ref());
+        levels.find_map(|one| one.values.iter().find(|value| value.short.eq_ignore_ascii_case(text)))
+    }
+
     pub(crate) fn message(&self, full_name: &str) -> Option<&Message> {
         self.messages.iter().find(|message| message.full_name == full_name)
     }
 
     pub(crate) fn enumeration(&self, full_name: &str) -> Option<&Enum> {
         self.enums.iter().find(|one| one.full_name == full_name)
+    }
+
+    /// Something in payloads is deprecated, so generated code uses deprecated items.
+    pub(crate) fn has_deprecated(&self) -> bool {
+        let message = |one: &Message| one.deprecated || one.all_fields().any(|field| field.deprecated);
+        let enumeration = |one: &Enum| one.deprecated || one.values.iter().any(|value| value.deprecated);
+        self.messages.iter().any(message) || self.enums.iter().any(enumeration)
     }
 
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &EventKind> {
@@ -117,7 +130,11 @@ pub(crate) struct EventKind {
     pub(crate) source: Option<String>,
     /// The name of the level that every event of the kind has, as the annotation says it.
     pub(crate) level: Option<String>,
-    /// The oneof field is marked `deprecated`.
+    pub(crate) owner: Option<String>,
+    pub(crate) since: Option<String>,
+    pub(crate) durability: Durability,
+    /// The oneof field is marked `deprecated`, which only the documentation tells: an event of an earlier generation may
+    /// go on being emitted. Where it may not, the payload message is the one to mark.
     pub(crate) deprecated: bool,
     /// Where the oneof field is.
     pub(crate) origin: Origin,
@@ -140,16 +157,45 @@ pub(crate) struct Message {
     pub(crate) fields: Vec<Field>,
     /// It holds a reference, so the generated type has a lifetime.
     pub(crate) borrows: bool,
+    pub(crate) deprecated: bool,
     /// What cannot be generated, and why.
     pub(crate) unfit: Vec<Unfit>,
 }
 
+impl EventKind {
+    /// The operation says the level.
+    pub(crate) fn level_by_operation(&self) -> bool {
+        self.level.as_ref().is_some_and(|level| level.eq_ignore_ascii_case(BY_OPERATION))
+    }
+}
+
 impl Message {
+    /// Its name without the names of what it is in.
+    pub(crate) fn short_name(&self) -> &str {
+        self.full_name.rsplit('.').next().unwrap_or(&self.full_name)
+    }
+
     pub(crate) fn required(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| field.required)
     }
 
-    /// A field of it is personal data.
+    /// Its oneofs, each with the field that holds it.
+    pub(crate) fn oneofs(&self) -> impl Iterator<Item = (&Field, &Oneof)> {
+        self.fields.iter().filter_map(|field| match &field.ty {
+            Type::Oneof(oneof) => Some((field, &**oneof)),
+            _ => None,
+        })
+    }
+
+    /// Its fields as the schema has them, those in oneofs too.
+    pub(crate) fn all_fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().flat_map(|field| match &field.ty {
+            Type::Oneof(oneof) => oneof.variants.iter(),
+            _ => std::slice::from_ref(field).iter(),
+        })
+    }
+
+    /// A field of it, outside its oneofs, is personal data.
     pub(crate) fn has_pii(&self) -> bool {
         self.fields.iter().any(|field| field.sensitivity == Sensitivity::Pii)
     }
@@ -164,8 +210,8 @@ pub(crate) struct Unfit {
     pub(crate) origin: Origin,
 }
 
-/// A field of a message.
-#[derive(Debug, Clone)]
+/// A field of a message, or a whole oneof of it, which stands where the least of its numbers does.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) number: u32,
@@ -173,6 +219,9 @@ pub(crate) struct Field {
     pub(crate) presence: Presence,
     pub(crate) required: bool,
     pub(crate) sensitivity: Sensitivity,
+    pub(crate) unit: Option<String>,
+    /// A longer string is cut, in bytes.
+    pub(crate) max_len: Option<u32>,
     pub(crate) deprecated: bool,
     pub(crate) docs: String,
     pub(crate) origin: Origin,
@@ -189,6 +238,41 @@ pub(crate) enum Type {
         /// The message reaches the one that the field is in, so it is held by reference.
         recursive: bool,
     },
+    Oneof(Box<Oneof>),
+    WellKnown(WellKnown),
+}
+
+/// The types of `google.protobuf` that payloads can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WellKnown {
+    Timestamp,
+    Duration,
+    Struct,
+    Value,
+    List,
+    Empty,
+    /// A message with one scalar: `StringValue` and the like.
+    Wrapper(Scalar),
+}
+
+/// A oneof inside a payload: at most one of its fields is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Oneof {
+    /// The name of the generated enum.
+    pub(crate) rust_name: String,
+    /// The name of prost's enum, in the module of the message.
+    pub(crate) wire_name: String,
+    /// A variant holds a reference, so the generated enum has a lifetime.
+    pub(crate) borrows: bool,
+    /// The fields, in the order of the schema; none of them is a oneof.
+    pub(crate) variants: Vec<Field>,
+}
+
+impl Oneof {
+    /// A field of it is personal data.
+    pub(crate) fn has_pii(&self) -> bool {
+        self.variants.iter().any(|field| field.sensitivity == Sensitivity::Pii)
+    }
 }
 
 /// How often a field may occur, and whether its absence can be told from its default.
@@ -198,6 +282,8 @@ pub(crate) enum Presence {
     Implicit,
     /// `optional`, and every message.
     Explicit,
+    /// proto2's `required`: always sent.
+    Required,
     Repeated {
         packed: bool,
     },
@@ -226,10 +312,27 @@ pub(crate) enum Scalar {
     Bytes,
 }
 
+/// What `level` says in `EventOptions` where the operation says the level.
+pub(crate) const BY_OPERATION: &str = "BY_OPERATION";
+
+/// The field that says what was done.
+pub(crate) const OPERATION: &str = "operation";
+
+/// How much is done so that an event is not lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Durability {
+    BestEffort,
+    #[default]
+    Spill,
+    Sync,
+}
+
 /// How carefully a field is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Sensitivity {
+    /// Nothing was said, which is the same as public unless the field's name smells of a secret.
     #[default]
+    Unsaid,
     Public,
     /// Masked in `Debug` output.
     Pii,
@@ -238,16 +341,27 @@ pub(crate) enum Sensitivity {
 }
 
 /// An enum. `values` holds all but the zero value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Enum {
     pub(crate) full_name: String,
+    pub(crate) package: String,
     pub(crate) rust_name: String,
+    pub(crate) deprecated: bool,
     pub(crate) docs: String,
     pub(crate) origin: Origin,
+    /// An enum of proto2, which may have no value with number 0.
+    pub(crate) closed: bool,
     /// The name of the value with number 0, if there is one.
     pub(crate) zero: Option<String>,
     /// Without the zero value and without second names for a number.
     pub(crate) values: Vec<EnumValue>,
+}
+
+impl Enum {
+    /// Its values say levels.
+    pub(crate) fn has_levels(&self) -> bool {
+        self.values.iter().any(|value| value.level.is_some())
+    }
 }
 
 /// A value of an enum.
@@ -260,6 +374,9 @@ pub(crate) struct EnumValue {
     pub(crate) short: String,
     pub(crate) number: i32,
     pub(crate) severity: Option<u32>,
+    /// The name of the level that an event with this value has.
+    pub(crate) level: Option<String>,
+    pub(crate) deprecated: bool,
     pub(crate) docs: String,
     pub(crate) origin: Origin,
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use prost_reflect::{
-    DescriptorPool, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, OneofDescriptor, Syntax,
+    DescriptorPool, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, OneofDescriptor,
 };
 
 use crate::annotations;
@@ -38,12 +38,6 @@ pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<Str
         .filter(|message| is_payload(message) && !reached.contains(message.full_name()))
         .map(|message| (message.name().to_owned(), sources.message(message)))
         .collect();
-    let foreign_syntax = files
-        .iter()
-        .filter(|file| file.syntax() != Syntax::Proto3)
-        .map(|file| (sources.file(file), format!("{:?}", file.syntax()).to_lowercase()))
-        .collect();
-
     let (messages, enums) = types.finish();
     Schema {
         roots: roots.to_vec(),
@@ -52,7 +46,7 @@ pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<Str
         messages,
         enums,
         strays,
-        foreign_syntax,
+        same_modules: same_modules(pool, paths, &sources),
         nameless: nameless(pool, paths, &sources),
     }
 }
@@ -153,7 +147,10 @@ fn kinds(
             tag: leaf.number(),
             source: options.source,
             level: options.level,
-            deprecated: annotations::deprecated(&leaf),
+            owner: options.owner,
+            since: options.since,
+            durability: options.durability.unwrap_or_default(),
+            deprecated: annotations::deprecated(&leaf.options()),
             origin: sources.field(&leaf),
             payload_origin: sources.message(&payload),
         });
@@ -189,6 +186,36 @@ fn proto_type(field: &FieldDescriptor) -> String {
         kind if field.field_descriptor_proto().proto3_optional() => format!("optional {}", name(&kind)),
         kind => name(&kind),
     }
+}
+
+/// Messages of the files on disk whose types inside would lie in a module that a package has already: prost makes a module
+/// of either.
+fn same_modules(
+    pool: &DescriptorPool,
+    paths: &BTreeMap<String, PathBuf>,
+    sources: &Sources<'_>,
+) -> Vec<(String, String, crate::model::Origin)> {
+    let module = |name: &str| -> Vec<String> { name.split('.').map(names::snake).collect() };
+    let files: Vec<FileDescriptor> = pool.files().filter(|file| paths.contains_key(file.name())).collect();
+    let mut packages: BTreeMap<Vec<String>, String> = BTreeMap::new();
+    for file in &files {
+        let module = module(file.package_name());
+        for depth in 1..=module.len() {
+            let above = module.iter().take(depth).cloned().collect();
+            packages.entry(above).or_insert_with(|| file.package_name().to_owned());
+        }
+    }
+    let has_module = |message: &MessageDescriptor| {
+        message.child_messages().any(|inner| !inner.is_map_entry())
+            || message.child_enums().next().is_some()
+            || real_oneofs(message).next().is_some()
+    };
+    let all = files.iter().flat_map(messages).filter(has_module);
+    all.filter_map(|message| {
+        let package = packages.get(&module(message.full_name()))?.clone();
+        Some((message.full_name().to_owned(), package, sources.message(&message)))
+    })
+    .collect()
 }
 
 /// Names in the files on disk that leave nothing to name a Rust item with, such as `_`.

@@ -1,14 +1,17 @@
 //! From message and enum descriptors to the model's types: the payloads, what is inside them, and their enums.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Syntax};
+use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, Syntax};
 
-use crate::annotations;
-use crate::model::{Enum, EnumValue, Field, Message, Presence, Scalar, Type, Unfit};
+use crate::annotations::{self, FieldRules};
+use crate::model::{
+    Enum, EnumValue, Field, Message, Oneof, Presence, Scalar, Sensitivity, Type, Unfit, WellKnown,
+};
 use crate::names;
 use crate::read::real_oneof;
 use crate::source::{Sources, comment};
+use crate::type_names;
 
 /// Collects types in the order of first use, each once.
 pub(crate) struct Types<'a> {
@@ -23,9 +26,10 @@ impl<'a> Types<'a> {
         Self { sources, seen: BTreeSet::new(), messages: Vec::new(), enums: Vec::new() }
     }
 
-    /// The messages and enums that were met, messages with their lifetimes settled.
+    /// The messages and enums that were met, with their lifetimes and names settled.
     pub(crate) fn finish(mut self) -> (Vec<Message>, Vec<Enum>) {
         settle_borrows(&mut self.messages);
+        type_names::settle(&mut self.messages, &mut self.enums);
         (self.messages, self.enums)
     }
 
@@ -54,12 +58,14 @@ impl<'a> Types<'a> {
             origin: self.sources.message(descriptor),
             fields: Vec::new(),
             borrows: false,
+            deprecated: annotations::deprecated(&descriptor.options()),
             unfit: Vec::new(),
         };
         for field in descriptor.fields() {
-            match self.field(&field, inner) {
-                Ok(field) => message.fields.push(field),
-                Err((what, cure)) => message.unfit.push(Unfit {
+            match (self.field(&field, inner), real_oneof(&field)) {
+                (Ok(field), None) => message.fields.push(field),
+                (Ok(field), Some(oneof)) => self.variant(&mut message, field, &oneof),
+                (Err((what, cure)), _) => message.unfit.push(Unfit {
                     name: field.name().to_owned(),
                     what,
                     cure,
@@ -79,16 +85,6 @@ impl<'a> Types<'a> {
         if field.is_group() {
             return Err(("a group".to_owned(), "use a message field"));
         }
-        if field.parent_message().parent_file().syntax() != Syntax::Proto3 {
-            return Err((
-                "a field of a message that is not proto3".to_owned(),
-                "begin its file with `syntax = \"proto3\";`",
-            ));
-        }
-        if let Some(oneof) = real_oneof(field) {
-            let what = format!("a member of the oneof `{}`", oneof.name());
-            return Err((what, "use `optional` fields, or a message for each alternative"));
-        }
         let (kind, presence) = match field.kind() {
             Kind::Message(entry) if field.is_map() => {
                 let key = scalar(&entry.map_entry_key_field().kind());
@@ -99,17 +95,15 @@ impl<'a> Types<'a> {
                 let packed = packed(field, &kind);
                 (kind, Presence::Repeated { packed })
             }
+            kind if field.is_required() => (kind, Presence::Required),
             kind if field.supports_presence() => (kind, Presence::Explicit),
             kind => (kind, Presence::Implicit),
         };
         let ty = match &kind {
-            Kind::Message(message) if message.package_name() == "google.protobuf" => {
-                let what = format!("of protobuf's own type `{}`", message.full_name());
-                return Err((
-                    what,
-                    "say it with scalars: times are `int64` milliseconds, free text is `string`",
-                ));
+            Kind::Message(message) if message.package_name() == GOOGLE => {
+                Type::WellKnown(well_known(message.name()).ok_or_else(|| foreign(message.full_name()))?)
             }
+            Kind::Enum(one) if one.package_name() == GOOGLE => return Err(foreign(one.full_name())),
             Kind::Message(message) => {
                 inner.push(message.clone());
                 let single = !matches!(presence, Presence::Repeated { .. } | Presence::Map { .. });
@@ -127,18 +121,55 @@ impl<'a> Types<'a> {
                 scalar(kind).ok_or_else(|| ("of an unknown type".to_owned(), "use a scalar type"))?,
             ),
         };
-        let (required, sensitivity) = annotations::rules(field);
+        let FieldRules { required, sensitivity, unit, max_len } = annotations::rules(field);
         Ok(Field {
             name: field.name().to_owned(),
             number: field.number(),
             ty,
             presence,
-            required,
+            required: required || presence == Presence::Required,
             sensitivity,
-            deprecated: annotations::deprecated(field),
+            unit,
+            max_len,
+            deprecated: annotations::deprecated(&field.options()),
             docs: comment(&field.parent_message().parent_file(), field.path()),
             origin: self.sources.field(field),
         })
+    }
+
+    /// Adds a field to the oneof that it was written in.
+    fn variant(&self, message: &mut Message, field: Field, oneof: &OneofDescriptor) {
+        let known = message.fields.iter_mut().find_map(|one| match &mut one.ty {
+            Type::Oneof(known) if one.name == oneof.name() => Some((&mut one.number, known)),
+            _ => None,
+        });
+        if let Some((number, known)) = known {
+            *number = field.number.min(*number);
+            known.variants.push(field);
+            return;
+        }
+        let parent = oneof.parent_message();
+        let rust_name = names::camel(oneof.name());
+        // As prost does it: a nested type of the same name has it first.
+        let messages = parent.child_messages().map(|one| names::camel(one.name()));
+        let taken = messages.chain(parent.child_enums().map(|one| names::camel(one.name())));
+        let wire_name = match taken.into_iter().any(|name| name == rust_name) {
+            true => format!("{rust_name}OneOf"),
+            false => rust_name.clone(),
+        };
+        message.fields.push(Field {
+            name: oneof.name().to_owned(),
+            number: field.number,
+            presence: Presence::Explicit,
+            required: false,
+            sensitivity: Sensitivity::Public,
+            unit: None,
+            max_len: None,
+            deprecated: false,
+            docs: comment(&parent.parent_file(), oneof.path()),
+            origin: self.sources.oneof(oneof),
+            ty: Type::Oneof(Box::new(Oneof { rust_name, wire_name, borrows: false, variants: vec![field] })),
+        });
     }
 
     /// Reads an enum. It is not among those that [`finish`](Self::finish) gives unless a field has it.
@@ -158,6 +189,8 @@ impl<'a> Types<'a> {
                     variant,
                     number: value.number(),
                     severity: annotations::severity(&value),
+                    level: annotations::event_level(&value),
+                    deprecated: annotations::deprecated(&value.options()),
                     docs: comment(&file, value.path()),
                     origin: self.sources.value(&value),
                 }
@@ -165,21 +198,57 @@ impl<'a> Types<'a> {
             .collect();
         Enum {
             full_name: descriptor.full_name().to_owned(),
+            package: descriptor.package_name().to_owned(),
             rust_name: names::camel(descriptor.name()),
+            deprecated: annotations::deprecated(&descriptor.options()),
             docs: comment(&file, descriptor.path()),
             origin: self.sources.enumeration(descriptor),
+            closed: file.syntax() == Syntax::Proto2,
             zero: descriptor.values().find(|value| value.number() == 0).map(|value| value.name().to_owned()),
             values,
         }
     }
 }
 
-/// Whether the values of a repeated field share one tag: in proto3 all numbers do, unless the schema says otherwise.
+/// Whether the values of a repeated field share one tag: in proto3 all numbers do, unless the schema says otherwise, and in
+/// proto2 those do of which the schema says so.
 fn packed(field: &FieldDescriptor, kind: &Kind) -> bool {
     let packable = !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_));
     // The option itself, as prost reads it: the descriptor's own answer is given before options are resolved.
     let said = field.field_descriptor_proto().options.as_ref().and_then(|options| options.packed);
-    packable && said.unwrap_or(true)
+    packable && said.unwrap_or(field.parent_message().parent_file().syntax() == Syntax::Proto3)
+}
+
+/// The package of protobuf's own types.
+const GOOGLE: &str = "google.protobuf";
+
+fn foreign(full_name: &str) -> (String, &'static str) {
+    (
+        format!("of protobuf's own type `{full_name}`"),
+        "use a message or an enum of your own; of protobuf's, payloads hold Timestamp, Duration, Struct, Value, ListValue, \
+         Empty and the wrappers",
+    )
+}
+
+fn well_known(name: &str) -> Option<WellKnown> {
+    Some(match name {
+        "Timestamp" => WellKnown::Timestamp,
+        "Duration" => WellKnown::Duration,
+        "Struct" => WellKnown::Struct,
+        "Value" => WellKnown::Value,
+        "ListValue" => WellKnown::List,
+        "Empty" => WellKnown::Empty,
+        "BoolValue" => WellKnown::Wrapper(Scalar::Bool),
+        "BytesValue" => WellKnown::Wrapper(Scalar::Bytes),
+        "DoubleValue" => WellKnown::Wrapper(Scalar::Double),
+        "FloatValue" => WellKnown::Wrapper(Scalar::Float),
+        "Int32Value" => WellKnown::Wrapper(Scalar::Int32),
+        "Int64Value" => WellKnown::Wrapper(Scalar::Int64),
+        "StringValue" => WellKnown::Wrapper(Scalar::String),
+        "UInt32Value" => WellKnown::Wrapper(Scalar::Uint32),
+        "UInt64Value" => WellKnown::Wrapper(Scalar::Uint64),
+        _ => return None,
+    })
 }
 
 fn scalar(kind: &Kind) -> Option<Scalar> {
@@ -225,24 +294,42 @@ fn reaches(from: &MessageDescriptor, target: &str) -> bool {
 
 /// A message borrows if a field of it does; a field that holds a message by value does if that message does.
 fn settle_borrows(messages: &mut [Message]) {
-    let mut borrows: BTreeMap<String, bool> = BTreeMap::new();
+    let mut borrowing: BTreeSet<String> = BTreeSet::new();
     loop {
-        let mut changed = false;
+        let before = borrowing.len();
         for message in messages.iter_mut().filter(|message| !message.borrows) {
-            message.borrows = message.fields.iter().any(|field| match (&field.presence, &field.ty) {
-                (Presence::Repeated { .. } | Presence::Map { .. }, _) => true,
-                (_, Type::Scalar(Scalar::String | Scalar::Bytes)) => true,
-                (_, Type::Scalar(_) | Type::Enum(_)) => false,
-                (_, Type::Message { recursive: true, .. }) => true,
-                (_, Type::Message { full_name, .. }) => borrows.get(full_name).copied().unwrap_or(false),
-            });
-            if message.borrows {
-                borrows.insert(message.full_name.clone(), true);
-                changed = true;
+            if message.fields.iter().any(|field| borrows(field, &borrowing)) {
+                message.borrows = true;
+                borrowing.insert(message.full_name.clone());
             }
         }
-        if !changed {
-            return;
+        if borrowing.len() == before {
+            break;
         }
+    }
+    for field in messages.iter_mut().flat_map(|message| &mut message.fields) {
+        let does = borrows(field, &borrowing);
+        if let Type::Oneof(oneof) = &mut field.ty {
+            oneof.borrows = does;
+        }
+    }
+}
+
+/// Whether the field holds a reference, given the messages that do.
+fn borrows(field: &Field, borrowing: &BTreeSet<String>) -> bool {
+    match (&field.presence, &field.ty) {
+        (Presence::Repeated { .. } | Presence::Map { .. }, _) => true,
+        (_, Type::Scalar(Scalar::String | Scalar::Bytes)) => true,
+        (_, Type::Scalar(_) | Type::Enum(_)) => false,
+        (_, Type::WellKnown(one)) => matches!(
+            one,
+            WellKnown::Struct
+                | WellKnown::Value
+                | WellKnown::List
+                | WellKnown::Wrapper(Scalar::String | Scalar::Bytes)
+        ),
+        (_, Type::Message { recursive: true, .. }) => true,
+        (_, Type::Message { full_name, .. }) => borrowing.contains(full_name),
+        (_, Type::Oneof(oneof)) => oneof.variants.iter().any(|field| borrows(field, borrowing)),
     }
 }

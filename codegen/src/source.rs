@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use prost_reflect::prost_types::source_code_info::Location;
 use prost_reflect::{
-    EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor,
+    EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor, OneofDescriptor,
 };
 
 use crate::model::Origin;
@@ -22,16 +22,16 @@ impl<'a> Sources<'a> {
         Self { paths }
     }
 
-    pub(crate) fn file(&self, file: &FileDescriptor) -> Origin {
-        Origin { file: self.path(file), line: 1, column: 1 }
-    }
-
     pub(crate) fn message(&self, message: &MessageDescriptor) -> Origin {
         self.origin(&message.parent_file(), message.path())
     }
 
     pub(crate) fn field(&self, field: &FieldDescriptor) -> Origin {
         self.origin(&field.parent_message().parent_file(), field.path())
+    }
+
+    pub(crate) fn oneof(&self, oneof: &OneofDescriptor) -> Origin {
+        self.origin(&oneof.parent_message().parent_file(), oneof.path())
     }
 
     pub(crate) fn enumeration(&self, one: &EnumDescriptor) -> Origin {

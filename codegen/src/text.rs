@@ -41,7 +41,9 @@ fn spaced(code: &str) -> String {
 fn parts(end: &str, begin: &str) -> bool {
     let documented = begin.starts_with("///") || begin.starts_with("#[");
     match end {
-        "}" | "};" => !begin.starts_with(['}', ')', '.']) && !begin.starts_with("else"),
+        "}" | "};" => {
+            !begin.starts_with(['}', ')', '.']) && !begin.starts_with("else") && !begin.contains("=>")
+        }
         end => !end.starts_with("//") && end.ends_with(';') && documented,
     }
 }

@@ -39,6 +39,8 @@ pub(crate) fn write(compiled: &Compiled, schema: &Schema, runtime: Option<&str>)
     let mut config = Config::new();
     if let Some(runtime) = runtime {
         config.prost_path(format!("{runtime}::__private::prost"));
+        // prost puts the parts of this path into snake case, so it cannot be in `__private`.
+        config.prost_types_path(format!("{runtime}::proto::google::protobuf"));
     }
     for file in compiled.pool.file_descriptor_protos() {
         let place = match runtime {
@@ -68,12 +70,11 @@ pub(crate) fn write(compiled: &Compiled, schema: &Schema, runtime: Option<&str>)
 
     let mut types = WireTypes { modules: Vec::new(), files: BTreeMap::new() };
     for (module, text) in written {
-        let personal = |message: &&Message| {
-            message.has_pii()
-                && compiled.on_disk.contains_key(&message.file)
+        let here = |message: &&Message| {
+            compiled.on_disk.contains_key(&message.file)
                 && Module::from_protobuf_package_name(&message.package) == module
         };
-        let text = mask::without_debug(text, schema.messages.iter().filter(personal))?;
+        let text = mask::without_debug(text, schema.messages.iter().filter(here))?;
         let file = module.to_file_name_or(NO_PACKAGE);
         types
             .modules

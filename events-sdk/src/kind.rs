@@ -2,6 +2,19 @@
 
 use crate::Level;
 
+/// How much is done so that an event outlives a crash, as the schema asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Kept in memory, and dropped rather than put on disk.
+    BestEffort,
+    /// Kept in memory, and put on disk when Toggle is away or memory runs short.
+    #[default]
+    Spill,
+    /// On disk before the emitter returns.
+    Sync,
+}
+
 /// One kind of event, as the schema declares it.
 #[derive(Debug)]
 pub struct Kind {
@@ -15,8 +28,16 @@ pub struct Kind {
     pub category_name: &'static str,
     /// Who reports: `Event.source`.
     pub source: &'static str,
-    /// The level all its events have; `None` where the caller says it.
+    /// The level all its events have; `None` where the caller or the operation says it.
     pub level: Option<Level>,
+    /// The payload's operation says the level.
+    pub level_by_operation: bool,
+    /// How much is done so that its events are not lost.
+    pub durability: Durability,
+    /// Who looks after it.
+    pub owner: Option<&'static str>,
+    /// The version of the program that emitted it first.
+    pub since: Option<&'static str>,
     /// The encoded fields `category` and `source` of `Event`.
     #[doc(hidden)]
     pub head: &'static [u8],

@@ -189,6 +189,7 @@ pub mod testing;
 mod ticket;
 pub mod toggle;
 pub mod uplink;
+pub mod well_known;
 #[doc(hidden)]
 pub mod wire;
 mod worker;
@@ -200,7 +201,7 @@ pub use error::{Error, ErrorKind};
 pub use generated::*;
 pub use global::{flush, initialize, initialize_with, is_initialized, shutdown, stats};
 pub use handle::{Events, FlushOutcome, ShutdownReport};
-pub use kind::Kind;
+pub use kind::{Durability, Kind};
 pub use metadata::Metadata;
 pub use stats::{BufferStats, SpoolStats, Stats, UplinkState, UplinkStats};
 pub use ticket::{DropReason, Outcome, Ticket};
@@ -210,6 +211,11 @@ pub use uplink::{SendError, SendErrorKind, Uplink};
 #[allow(missing_docs, deprecated, clippy::all, unreachable_pub)]
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/rodent.rs"));
+
+    /// Protobuf's own types.
+    pub mod google {
+        pub use prost_types as protobuf;
+    }
 
     /// The event payloads.
     pub mod events {
@@ -221,7 +227,7 @@ pub mod proto {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
-        Events, Kind, Level, Metadata, Ticket,
+        Durability, Events, Kind, Level, Metadata, Ticket,
         global::{__emit as emit, __refuses as refuses},
         macro_support::{fixed_level, refuses_on, require, takes_level},
         wire,

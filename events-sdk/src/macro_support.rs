@@ -134,6 +134,9 @@ pub const fn require(required: &[(&str, &str)], given: &[&str]) {
 )]
 pub const fn takes_level(kind: &Kind) -> usize {
     match kind.level {
+        None if kind.level_by_operation => {
+            panic!("the operation of this kind says the level: call its function, for `emit!` cannot ask it")
+        }
         None => 0,
         Some(_) => panic!("every event of this kind has the level that the schema says: leave the level out"),
     }
@@ -148,6 +151,9 @@ pub const fn takes_level(kind: &Kind) -> usize {
 pub const fn fixed_level(kind: &Kind) -> Level {
     match kind.level {
         Some(level) => level,
+        None if kind.level_by_operation => {
+            panic!("the operation of this kind says the level: call its function, for `emit!` cannot ask it")
+        }
         None => panic!("for this kind the caller says the level: write it after the kind"),
     }
 }

@@ -8,6 +8,10 @@
 //! it ([`implicit`], [`optional`], [`packed`], [`map`] …). Field numbers are constants in generated code, so after
 //! inlining tags are too.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use crate::well_known::{Duration, List, Struct, Timestamp, Value};
+
 /// A value that can be written as a protobuf message.
 pub trait Message {
     /// The length of what [`encode`](Self::encode) writes, in bytes.
@@ -291,6 +295,85 @@ impl<M: Message + Copy> Codec<M> for Sub {
     }
 }
 
+/// Texts that [`cut_counted`] has cut since the program began.
+static CUTS: AtomicU64 = AtomicU64::new(0);
+
+/// No more than `max` bytes of the text, and whole characters only.
+#[inline]
+pub fn cut(text: &str, max: usize) -> &str {
+    if text.len() <= max {
+        return text;
+    }
+    let mut end = max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    // `end` is a boundary: 0 is one.
+    text.get(..end).unwrap_or_default()
+}
+
+/// [`cut`], and a text that was longer is counted.
+#[inline]
+pub fn cut_counted(text: &str, max: usize) -> &str {
+    if text.len() > max {
+        CUTS.fetch_add(1, Ordering::Relaxed);
+    }
+    cut(text, max)
+}
+
+/// How many texts were cut since the program began, because they were longer than the schema allows.
+pub fn cuts() -> u64 {
+    CUTS.load(Ordering::Relaxed)
+}
+
+/// `google.protobuf.Empty`, a message without fields.
+#[derive(Debug)]
+pub enum Empty {}
+
+impl Codec<()> for Empty {
+    const WIRE_TYPE: u32 = LENGTH_DELIMITED;
+
+    #[inline]
+    fn is_default((): ()) -> bool {
+        true
+    }
+
+    #[inline]
+    fn len((): ()) -> usize {
+        1
+    }
+
+    #[inline]
+    fn put((): (), out: &mut Vec<u8>) {
+        out.push(0);
+    }
+}
+
+/// One of protobuf's wrappers, such as `google.protobuf.StringValue`: a message with the value as field 1.
+#[derive(Debug)]
+pub struct Wrapped<C>(C);
+
+impl<C: Codec<T>, T: Copy> Codec<T> for Wrapped<C> {
+    const WIRE_TYPE: u32 = LENGTH_DELIMITED;
+
+    #[inline]
+    fn is_default(value: T) -> bool {
+        C::is_default(value)
+    }
+
+    #[inline]
+    fn len(value: T) -> usize {
+        let len = implicit_len::<C, T>(1, value);
+        varint_len(len as u64) + len
+    }
+
+    #[inline]
+    fn put(value: T, out: &mut Vec<u8>) {
+        varint(implicit_len::<C, T>(1, value) as u64, out);
+        implicit::<C, T>(1, value, out);
+    }
+}
+
 /// A proto3 field without a label: its default value is not written.
 #[inline]
 pub fn implicit<C: Codec<T>, T: Copy>(number: u32, value: T, out: &mut Vec<u8>) {
@@ -329,6 +412,20 @@ pub fn optional<C: Codec<T>, T: Copy>(number: u32, value: Option<T>, out: &mut V
 #[inline]
 pub fn optional_len<C: Codec<T>, T: Copy>(number: u32, value: Option<T>) -> usize {
     value.map_or(0, |value| always_len::<C, T>(number, value))
+}
+
+/// A oneof: the field that it is, if it is one.
+#[inline]
+pub fn oneof<M: Message>(value: Option<M>, out: &mut Vec<u8>) {
+    if let Some(value) = value {
+        value.encode(out);
+    }
+}
+
+/// The length of [`oneof`].
+#[inline]
+pub fn oneof_len<M: Message>(value: Option<M>) -> usize {
+    value.map_or(0, |value| value.encoded_len())
 }
 
 /// A repeated field with a tag before each value.
@@ -507,6 +604,18 @@ mod tests {
             assert_eq!(ours, theirs);
             assert_eq!(map_len::<Str, Str, _, _>(6, &[(key, value)]), ours.len());
         }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        for (text, max, expected) in
+            [("abc", 3, "abc"), ("abcd", 3, "abc"), ("aéé", 4, "aé"), ("€", 2, ""), ("", 0, "")]
+        {
+            assert_eq!(cut(text, max), expected, "{text} {max}");
+        }
+        let before = cuts();
+        assert_eq!((cut_counted("abc", 3), cut_counted("abc", 2)), ("abc", "ab"));
+        assert!(cuts() > before);
     }
 
     #[test]

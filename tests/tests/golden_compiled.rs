@@ -142,6 +142,154 @@ pub mod enums {
     }
 }
 
+/// Oneofs.
+pub mod oneofs {
+    include!("../golden/oneofs.rs");
+
+    #[test]
+    fn a_oneof_is_encoded_as_prost_does_in_the_place_of_its_least_number() {
+        use payload::{DemoOneofsPayload, DemoOneofsTarget};
+        type Wire = proto::golden::oneofs::DemoOneofsPayload;
+        super::same::<_, Wire>(DemoOneofsPayload::default());
+        let inner = DemoOneofsPayload { last: "inner", ..DemoOneofsPayload::default() };
+        let targets = [
+            DemoOneofsTarget::Path(""),
+            DemoOneofsTarget::Path("/tank"),
+            DemoOneofsTarget::Other(&inner),
+            DemoOneofsTarget::Owner("ann"),
+        ];
+        for target in targets {
+            let payload = DemoOneofsPayload { target: Some(target), last: "last" };
+            let read: Wire = super::same(payload);
+            let shown = format!("{payload:?} {read:?}");
+            assert!(!shown.contains("ann"), "{shown}");
+            let hidden = shown.matches("Owner(<pii>)").count();
+            assert_eq!(hidden == 2, matches!(target, DemoOneofsTarget::Owner(_)), "{shown}");
+        }
+    }
+}
+
+/// Protobuf's own types.
+pub mod well_known {
+    include!("../golden/well_known.rs");
+
+    #[test]
+    fn the_types_of_protobuf_are_encoded_as_prost_does() {
+        use events_sdk::well_known::{Struct, Value};
+        use payload::DemoTimesPayload;
+        use std::time::{Duration, SystemTime};
+        type Wire = proto::golden::well_known::DemoTimesPayload;
+        let now = SystemTime::now();
+        let read: Wire = super::same(DemoTimesPayload::new(now.into()));
+        assert_eq!(SystemTime::try_from(read.at.unwrap()).unwrap(), now);
+        for name in ["", "name"] {
+            super::same::<_, Wire>(DemoTimesPayload {
+                took: Some(Duration::from_millis(1500).into()),
+                details: Some(Struct(&[("attempt", Value::Number(2.0))])),
+                name: Some(name),
+                retries: &[SystemTime::UNIX_EPOCH.into(), now.into()],
+                nothing: Some(()),
+                ..DemoTimesPayload::new(SystemTime::UNIX_EPOCH.into())
+            });
+        }
+    }
+}
+
+/// Deprecated items.
+pub mod deprecated {
+    include!("../golden/deprecated.rs");
+
+    #[test]
+    fn what_is_not_marked_itself_is_used_without_a_warning() {
+        use payload::{Colour, DemoEarlierEither, DemoEarlierPayload};
+        let payload = DemoEarlierPayload {
+            colour: Some(Colour::Blue),
+            either: Some(DemoEarlierEither::That(true)),
+            ..DemoEarlierPayload::default()
+        };
+        super::same::<_, proto::golden::deprecated::DemoEarlierPayload>(payload);
+        assert!(!emit_demo_earlier(super::Level::Info, payload, ()).is_queued());
+    }
+
+    #[test]
+    #[expect(deprecated, reason = "this is what is tested")]
+    fn what_is_marked_warns() {
+        let _ = emit_demo_old(super::Level::Info, payload::DemoOldPayload {}, ());
+    }
+}
+
+/// Annotations.
+pub mod annotations {
+    include!("../golden/annotations.rs");
+
+    #[test]
+    fn the_operation_says_the_level() {
+        use super::Level;
+        use events_sdk::Durability;
+        use payload::{DemoAnnotatedOperation, DemoAnnotatedPayload};
+        assert_eq!(DemoAnnotatedOperation::Started.level(), Level::Info);
+        assert_eq!(DemoAnnotatedOperation::Failed.level(), Level::Error);
+        let payload = DemoAnnotatedPayload::new(DemoAnnotatedOperation::Failed);
+        assert!(!emit_demo_annotated(payload, ()).is_queued());
+        let kind = &kinds::demo_annotated::KIND;
+        assert!(kind.level.is_none() && kind.level_by_operation);
+        assert_eq!(
+            (kind.durability, kind.owner, kind.since),
+            (Durability::Sync, Some("storage"), Some("1.2"))
+        );
+    }
+
+    #[test]
+    fn a_longer_text_is_cut_between_characters_and_counted() {
+        use events_sdk::__private::wire;
+        use payload::{DemoAnnotatedOperation, DemoAnnotatedPayload};
+        let before = wire::cuts();
+        let read = super::same::<_, proto::golden::annotations::DemoAnnotatedPayload>(DemoAnnotatedPayload {
+            title: "ééééé",
+            note: Some("12345"),
+            ..DemoAnnotatedPayload::new(DemoAnnotatedOperation::Started)
+        });
+        assert_eq!((read.title.as_str(), read.note.as_deref()), ("éééé", Some("1234")));
+        assert_eq!(wire::cuts(), before + 2);
+    }
+}
+
+/// proto2.
+pub mod proto2 {
+    include!("../golden/proto2.rs");
+
+    #[test]
+    fn a_payload_of_proto2_is_encoded_as_prost_does() {
+        use payload::{Colour, DemoOlderPayload};
+        type Wire = proto::golden::proto2::DemoOlderPayload;
+        let least: Wire = super::same(DemoOlderPayload::new("", Colour::Red));
+        assert_eq!((least.name.as_str(), least.count, least.count()), ("", None, 7));
+        super::same::<_, Wire>(DemoOlderPayload {
+            count: Some(0),
+            loose: &[0, 1],
+            packed: &[0, 300],
+            ..DemoOlderPayload::new("name", Colour::Blue)
+        });
+    }
+}
+
+/// Names.
+pub mod names {
+    include!("../golden/names.rs");
+
+    #[test]
+    fn names_that_rust_has_a_use_for_are_names_of_types_and_fields() {
+        use payload::{DemoNamesPayload, DemoNamesSome, Option, String};
+        let full = DemoNamesPayload {
+            string: Some(String::String1st),
+            self_: Some(Option {}),
+            _1st: 1,
+            some: Some(DemoNamesSome::None(false)),
+        };
+        super::same::<_, proto::golden::names::DemoNamesPayload>(full);
+    }
+}
+
 /// Emitters: levels, names, options.
 pub mod rules {
     include!("../golden/rules.rs");
@@ -239,7 +387,7 @@ pub mod proto {
 
 /// The runtime that `levels` is compiled against.
 pub mod __private {
-    pub use events_sdk::__private::{Metadata, Ticket, wire};
+    pub use events_sdk::__private::{Durability, Metadata, Ticket, wire};
 
     pub use super::levels::Level;
 
@@ -253,6 +401,10 @@ pub mod __private {
         pub category_name: &'static str,
         pub source: &'static str,
         pub level: Option<Level>,
+        pub level_by_operation: bool,
+        pub durability: Durability,
+        pub owner: Option<&'static str>,
+        pub since: Option<&'static str>,
         pub head: &'static [u8],
         pub category_tag: &'static [u8],
         pub kind_tag: &'static [u8],

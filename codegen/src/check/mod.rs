@@ -3,10 +3,11 @@
 //! Each rule is a function from the model to findings; none stops at the first. What passes here can be generated.
 
 mod envelope;
+mod levels;
 mod types;
 
 use crate::error::Finding;
-use crate::model::{Enum, EnumValue, Envelope, EventKind, Origin, Schema};
+use crate::model::{EventKind, OPERATION, Origin, Schema};
 use crate::names;
 
 /// Collects every breach of a rule.
@@ -16,7 +17,7 @@ pub(crate) fn check(schema: &Schema) -> Vec<Finding> {
     for envelope in &schema.envelopes {
         envelope::check(envelope, &mut findings);
         for kind in &envelope.kinds {
-            event(kind, envelope, schema, &mut findings);
+            event(kind, schema, &mut findings);
         }
     }
     for message in &schema.messages {
@@ -24,6 +25,7 @@ pub(crate) fn check(schema: &Schema) -> Vec<Finding> {
     }
     for one in &schema.enums {
         types::enumeration(one, &mut findings);
+        levels::values(one, schema, &mut findings);
     }
     types::collisions(schema, &mut findings);
     findings.0
@@ -54,12 +56,12 @@ fn files(schema: &Schema, findings: &mut Findings) {
              oneof lists the categories",
         );
     }
-    for (origin, syntax) in &schema.foreign_syntax {
+    for (name, package, origin) in &schema.same_modules {
         findings.add(
-            "foreign-syntax",
+            "same-module",
             origin,
-            format!("the file is {syntax}, and events are proto3"),
-            "begin the file with `syntax = \"proto3\";`",
+            format!("the types inside {name} and the package {package} would be in the same Rust module"),
+            "rename the message or the package, or move the types out of the message",
         );
     }
     for (name, origin) in &schema.nameless {
@@ -82,7 +84,7 @@ fn files(schema: &Schema, findings: &mut Findings) {
     }
 }
 
-fn event(kind: &EventKind, envelope: &Envelope, schema: &Schema, findings: &mut Findings) {
+fn event(kind: &EventKind, schema: &Schema, findings: &mut Findings) {
     let message = schema.message(&kind.payload);
     let name = message.map_or(kind.payload.as_str(), |message| message.rust_name.as_str());
     if kind.source.is_none() {
@@ -93,21 +95,7 @@ fn event(kind: &EventKind, envelope: &Envelope, schema: &Schema, findings: &mut 
             "add `option (rodent.events.event) = { source: \"...\" };` that names the component that reports",
         );
     }
-    if let (Some(level), Some(levels)) = (&kind.level, &envelope.levels)
-        && find_level(levels, level).is_none()
-    {
-        let known = levels.values.iter().map(|value| value.short.to_uppercase()).collect::<Vec<_>>();
-        let hint = match names::nearest(level, known.iter().map(String::as_str)) {
-            Some(near) => format!("write \"{near}\""),
-            None => format!("write one of {}, or leave it out so that the caller says it", known.join(", ")),
-        };
-        findings.add(
-            "unknown-level",
-            &kind.payload_origin,
-            format!("message {name} has the unknown level \"{level}\""),
-            hint,
-        );
-    }
+    levels::kind(kind, name, schema, findings);
     let category = kind.category.name.as_str();
     let rest = kind.emitter.strip_prefix(category);
     if kind.category.number.is_none() {
@@ -128,7 +116,7 @@ fn event(kind: &EventKind, envelope: &Envelope, schema: &Schema, findings: &mut 
         );
     }
     if let Some(field) =
-        message.and_then(|m| m.fields.iter().find(|field| field.name == "operation" && !field.required))
+        message.and_then(|m| m.fields.iter().find(|field| field.name == OPERATION && !field.required))
     {
         findings.add(
             "operation-required",
@@ -137,9 +125,4 @@ fn event(kind: &EventKind, envelope: &Envelope, schema: &Schema, findings: &mut 
             "write `[(rodent.events.field).required = true]` behind it: an event that does not say what was done says nothing",
         );
     }
-}
-
-/// The level that `text` names: the value without the enum's name, in any case.
-pub(crate) fn find_level<'a>(levels: &'a Enum, text: &str) -> Option<&'a EnumValue> {
-    levels.values.iter().find(|value| value.short.eq_ignore_ascii_case(text))
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Findings;
-use crate::model::{Enum, EventKind, Field, Message, Origin, Presence, Schema, Sensitivity, Type};
+use crate::model::{
+    Enum, EventKind, Field, Message, Origin, Presence, Scalar, Schema, Sensitivity, Type, WellKnown,
+};
 use crate::names;
 
 pub(super) fn fields(message: &Message, findings: &mut Findings) {
@@ -15,7 +17,18 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
             unfit.cure,
         );
     }
-    for field in &message.fields {
+    for field in message.oneofs().flat_map(|(_, oneof)| &oneof.variants).filter(|field| field.required) {
+        findings.add(
+            "required-field",
+            &field.origin,
+            format!(
+                "`{}` of {} cannot be required: it is one of the alternatives of a oneof",
+                field.name, message.full_name
+            ),
+            "remove `required`",
+        );
+    }
+    for field in message.all_fields() {
         if field.sensitivity == Sensitivity::Secret {
             findings.add(
                 "secret-field",
@@ -27,6 +40,28 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
                 "remove the field; an identifier or a fingerprint of the secret is enough to speak of it",
             );
         }
+        if field.sensitivity == Sensitivity::Unsaid
+            && holds_text(&field.ty)
+            && let Some(word) = names::secret(&field.name)
+        {
+            findings.add(
+                "secret-name",
+                &field.origin,
+                format!(
+                    "`{}` of {} smells of a secret (`{word}`), and nothing says that it is none",
+                    field.name, message.full_name
+                ),
+                "remove the field, or write `[(rodent.events.field).sensitivity = SENSITIVITY_PUBLIC]` behind it if it holds no secret",
+            );
+        }
+        if field.max_len.is_some() && !can_be_cut(field, message) {
+            findings.add(
+                "max-len",
+                &field.origin,
+                format!("`{}` of {} cannot have a `max_len`", field.name, message.full_name),
+                "remove it: only a single `string` outside of oneofs is cut",
+            );
+        }
         if let Some(why) = cannot_be_required(field) {
             findings.add(
                 "required-field",
@@ -36,6 +71,26 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
             );
         }
     }
+}
+
+/// Whether the type holds text or bytes: a number or a choice is no secret, whatever it is called.
+fn holds_text(ty: &Type) -> bool {
+    matches!(
+        ty,
+        Type::Scalar(Scalar::String | Scalar::Bytes)
+            | Type::WellKnown(
+                WellKnown::Wrapper(Scalar::String | Scalar::Bytes)
+                    | WellKnown::Struct
+                    | WellKnown::Value
+                    | WellKnown::List
+            )
+    )
+}
+
+fn can_be_cut(field: &Field, message: &Message) -> bool {
+    matches!(field.ty, Type::Scalar(Scalar::String))
+        && !matches!(field.presence, Presence::Repeated { .. } | Presence::Map { .. })
+        && message.fields.contains(field)
 }
 
 fn cannot_be_required(field: &Field) -> Option<&'static str> {
@@ -52,6 +107,7 @@ fn cannot_be_required(field: &Field) -> Option<&'static str> {
 pub(super) fn enumeration(one: &Enum, findings: &mut Findings) {
     match &one.zero {
         Some(name) if name.ends_with(names::UNSPECIFIED) => {}
+        None if one.closed => {}
         zero => {
             let cure = format!(
                 "begin it with `{} = 0;`",
@@ -99,18 +155,18 @@ pub(super) fn collisions(schema: &Schema, findings: &mut Findings) {
         }
     }
     let mut types: BTreeMap<&str, (&str, &Origin)> = BTreeMap::new();
-    let all = schema
-        .messages
-        .iter()
-        .map(|message| (&message.rust_name, &message.full_name, &message.origin))
-        .chain(schema.enums.iter().map(|one| (&one.rust_name, &one.full_name, &one.origin)));
-    for (rust_name, full_name, origin) in all {
+    let messages = schema.messages.iter().map(|one| (&one.rust_name, one.full_name.as_str(), &one.origin));
+    let oneofs = schema.messages.iter().flat_map(|message| {
+        message.oneofs().map(|(field, oneof)| (&oneof.rust_name, field.name.as_str(), &field.origin))
+    });
+    let enums = schema.enums.iter().map(|one| (&one.rust_name, one.full_name.as_str(), &one.origin));
+    for (rust_name, full_name, origin) in messages.chain(oneofs).chain(enums) {
         if let Some((other, _)) = types.insert(rust_name, (full_name, origin)) {
             findings.add(
                 "same-type",
                 origin,
                 format!("{other} and {full_name} are both called `payload::{rust_name}` in Rust"),
-                "rename one of them: nested types stand side by side in the `payload` module",
+                "rename one of them: types stand side by side in the `payload` module, and here the messages and packages around them do not tell them apart",
             );
         }
     }
@@ -125,6 +181,18 @@ pub(super) fn collisions(schema: &Schema, findings: &mut Findings) {
                     field.name, message.full_name
                 );
                 findings.add("same-name", &field.origin, text, "rename one of them");
+            }
+        }
+        for (_, oneof) in message.oneofs() {
+            let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+            for field in &oneof.variants {
+                if let Some(other) = taken.insert(names::camel(&field.name), &field.name) {
+                    let text = format!(
+                        "`{other}` and `{}` of {} are the same variant in Rust",
+                        field.name, message.full_name
+                    );
+                    findings.add("same-name", &field.origin, text, "rename one of them");
+                }
             }
         }
     }

@@ -3,12 +3,14 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
+use super::Paths;
 use crate::docs;
-use crate::model::Enum;
+use crate::model::{Enum, Schema};
 use crate::names;
 
 /// One enum of the `payload` module.
-pub(crate) fn emit(one: &Enum) -> TokenStream {
+pub(crate) fn emit(one: &Enum, schema: &Schema, paths: &Paths) -> TokenStream {
+    let level = level(one, schema, paths);
     let ty = names::ident(&one.rust_name);
     let attributes = docs::attributes(&one.docs, &format!("The values of `{}`.", one.full_name));
     let idents: Vec<_> = one.values.iter().map(|value| names::ident(&value.variant)).collect();
@@ -16,10 +18,13 @@ pub(crate) fn emit(one: &Enum) -> TokenStream {
     let shorts: Vec<&str> = one.values.iter().map(|value| value.short.as_str()).collect();
     let lines = one.values.iter().zip(&idents).zip(&numbers).map(|((value, ident), number)| {
         let docs = docs::attributes(&value.docs, &format!("`{}`", value.name));
-        quote!(#docs #ident = #number)
+        let deprecated = docs::deprecated(value.deprecated);
+        quote!(#docs #deprecated #ident = #number)
     });
+    let deprecated = docs::deprecated(one.deprecated);
     quote! {
         #attributes
+        #deprecated
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(i32)]
         #[non_exhaustive]
@@ -42,6 +47,8 @@ pub(crate) fn emit(one: &Enum) -> TokenStream {
                     #(Self::#idents => #shorts,)*
                 }
             }
+
+            #level
         }
 
         impl wire::Enumeration for #ty {
@@ -50,4 +57,29 @@ pub(crate) fn emit(one: &Enum) -> TokenStream {
             }
         }
     }
+}
+
+/// The level of an event that says the value, where the schema gives each value one.
+fn level(one: &Enum, schema: &Schema, paths: &Paths) -> Option<TokenStream> {
+    if !one.has_levels() {
+        return None;
+    }
+    // As seen from inside the `payload` module.
+    let level = match paths.in_sdk() {
+        true => quote!(super::Level),
+        false => paths.private("Level"),
+    };
+    let arms = one.values.iter().filter_map(|value| {
+        let known = schema.level(value.level.as_deref()?)?;
+        let (value, known) = (names::ident(&value.variant), names::ident(&known.variant));
+        Some(quote!(Self::#value => #level::#known))
+    });
+    Some(quote! {
+        /// The level that the schema gives to an event that says this.
+        pub const fn level(self) -> #level {
+            match self {
+                #(#arms,)*
+            }
+        }
+    })
 }

@@ -7,7 +7,7 @@ use super::Paths;
 use super::kinds::level;
 use super::payload::type_of;
 use crate::docs;
-use crate::model::{EventKind, Message, Schema};
+use crate::model::{EventKind, Message, OPERATION, Schema};
 use crate::names;
 
 /// Methods and free functions.
@@ -30,12 +30,16 @@ pub(crate) fn emit(schema: &Schema, paths: &Paths) -> TokenStream {
         false => {
             let signatures = emitters.iter().map(Emitter::signature);
             let methods = emitters.iter().map(|emitter| emitter.body(&TokenStream::new()));
+            // A method of an implementation cannot be marked as deprecated itself.
+            let deprecated = emitters.iter().any(|emitter| emitter.deprecated.is_some());
+            let allow = deprecated.then(|| quote!(#[allow(deprecated)]));
             quote! {
                 /// One method on the handle for each kind of event of this schema.
                 pub trait EmitExt {
                     #(#signatures)*
                 }
 
+                #allow
                 impl EmitExt for #events {
                     #(#methods)*
                 }
@@ -49,6 +53,7 @@ pub(crate) fn emit(schema: &Schema, paths: &Paths) -> TokenStream {
 /// The parts of an emitter.
 struct Emitter {
     docs: TokenStream,
+    deprecated: Option<TokenStream>,
     name: proc_macro2::Ident,
     module: proc_macro2::Ident,
     /// The level parameter, unless the kind fixes it.
@@ -64,6 +69,10 @@ impl Emitter {
     fn new(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths) -> Self {
         let level_type = paths.level();
         let (parameter, level) = match level(kind, schema) {
+            None if kind.level_by_operation() => {
+                let operation = names::ident(OPERATION);
+                (None, quote!(payload.#operation.level()))
+            }
             None => (Some(quote!(level: #level_type,)), quote!(level)),
             Some(variant) => {
                 let variant = names::ident(&variant);
@@ -72,6 +81,8 @@ impl Emitter {
         };
         Self {
             docs: docs::plain(&documentation(kind, message)),
+            // Its payload is deprecated too, which is not news here.
+            deprecated: docs::deprecated(message.deprecated).map(|one| quote!(#one #[allow(deprecated)])),
             name: names::ident(&format!("emit_{}", kind.emitter)),
             module: names::ident(&kind.emitter),
             parameter,
@@ -89,13 +100,13 @@ impl Emitter {
     }
 
     fn method(&self, visibility: &TokenStream) -> TokenStream {
-        let (docs, body) = (&self.docs, self.body(visibility));
-        quote!(#docs #body)
+        let (Self { docs, deprecated, .. }, body) = (self, self.body(visibility));
+        quote!(#docs #deprecated #body)
     }
 
     fn signature(&self) -> TokenStream {
-        let (Self { docs, name, ticket, .. }, parameters) = (self, self.parameters());
-        quote!(#docs fn #name(&self, #parameters) -> #ticket;)
+        let (Self { docs, deprecated, name, ticket, .. }, parameters) = (self, self.parameters());
+        quote!(#docs #deprecated fn #name(&self, #parameters) -> #ticket;)
     }
 
     fn body(&self, visibility: &TokenStream) -> TokenStream {
@@ -108,9 +119,11 @@ impl Emitter {
     }
 
     fn function(&self) -> TokenStream {
-        let (Self { docs, name, module, level, ticket, emit, .. }, parameters) = (self, self.parameters());
+        let (Self { docs, deprecated, name, module, level, ticket, emit, .. }, parameters) =
+            (self, self.parameters());
         quote! {
             #docs
+            #deprecated
             pub fn #name(#parameters) -> #ticket {
                 #emit(&kinds::#module::KIND, #level, &payload, metadata)
             }
@@ -126,11 +139,19 @@ fn documentation(kind: &EventKind, message: &Message) -> Vec<String> {
     }
     lines.push(String::new());
     let level = match &kind.level {
+        Some(_) if kind.level_by_operation() => "level by the operation".to_owned(),
         Some(level) => format!("level always `{}`", level.to_uppercase()),
         None => "level as the caller says".to_owned(),
     };
     let source = kind.source.as_deref().unwrap_or_default();
     lines.push(format!("Category `{}`, source `{source}`, {level}.", kind.category.name));
+    let said = [("Owner", &kind.owner), ("Since", &kind.since)];
+    let said: Vec<_> =
+        said.iter().filter_map(|(what, text)| Some(format!("{what}: {}.", text.as_ref()?))).collect();
+    if !said.is_empty() {
+        lines.push(String::new());
+        lines.extend(docs::lines(&said.join(" ")));
+    }
     if kind.deprecated {
         lines.push(String::new());
         lines.push(

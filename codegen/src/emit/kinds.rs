@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 
 use super::Paths;
 use super::payload::type_of;
-use crate::model::{EventKind, Field, Message, Presence, Schema, Type};
+use crate::model::{Durability, EventKind, Field, Message, Presence, Schema, Type};
 use crate::names;
 
 /// The wire type of strings and messages.
@@ -22,8 +22,10 @@ pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
     let mods: Vec<_> = schema.kinds().map(|kind| names::ident(&kind.emitter)).collect();
     let kinds =
         schema.kinds().filter_map(|kind| Some(one(kind, schema.message(&kind.payload)?, schema, paths)));
+    let allow = schema.has_deprecated().then(|| quote!(#[allow(deprecated)]));
     quote! {
         /// What is the same for all events of a kind, one module for each.
+        #allow
         pub mod kinds {
             use #kind;
 
@@ -91,6 +93,18 @@ fn constant(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths)
         }
         None => quote!(::core::option::Option::None),
     };
+    let by_operation = kind.level_by_operation();
+    let text = |text: &Option<String>| match text {
+        Some(text) => quote!(::core::option::Option::Some(#text)),
+        None => quote!(::core::option::Option::None),
+    };
+    let (owner, since) = (text(&kind.owner), text(&kind.since));
+    let durability = names::ident(match kind.durability {
+        Durability::BestEffort => "BestEffort",
+        Durability::Spill => "Spill",
+        Durability::Sync => "Sync",
+    });
+    let durability_type = paths.private("Durability");
     let mut head = Vec::new();
     varint(CATEGORY << 3, &mut head);
     varint(u64::from(category), &mut head);
@@ -108,6 +122,10 @@ fn constant(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths)
             category_name: #category_name,
             source: #source,
             level: #level,
+            level_by_operation: #by_operation,
+            durability: #durability_type::#durability,
+            owner: #owner,
+            since: #since,
             head: #head,
             category_tag: #category_tag,
             kind_tag: #kind_tag,
@@ -117,12 +135,7 @@ fn constant(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths)
 
 /// The variant of `Level` that every event of the kind has.
 pub(crate) fn level(kind: &EventKind, schema: &Schema) -> Option<String> {
-    let text = kind.level.as_ref()?;
-    let levels = schema.envelopes.iter().filter_map(|envelope| envelope.levels.as_ref());
-    levels
-        .filter_map(|levels| crate::check::find_level(levels, text))
-        .map(|value| value.variant.clone())
-        .next()
+    schema.level(kind.level.as_ref()?).map(|value| value.variant.clone())
 }
 
 /// The field as a caller writes it, without `r#`.

@@ -7,6 +7,7 @@ mod enums;
 mod functions;
 mod kinds;
 mod levels;
+mod oneofs;
 mod paths;
 mod payload;
 mod wire;

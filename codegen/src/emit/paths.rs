@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::model::Message;
+use crate::model::{Message, Oneof};
 use crate::names;
 
 /// The package of the SDK's own schema: its root is the SDK's `proto` module.
@@ -65,6 +65,19 @@ impl Paths {
 
     /// The prost type of a message, as seen from inside the `payload` module.
     pub(crate) fn wire_type(&self, message: &Message) -> TokenStream {
+        let (outer, name) =
+            (self.wire_module(message, false), names::ident(&names::camel(message.short_name())));
+        quote!(#outer::#name)
+    }
+
+    /// The prost type of a message's oneof, as seen from there.
+    pub(crate) fn wire_oneof(&self, message: &Message, oneof: &Oneof) -> TokenStream {
+        let (outer, name) = (self.wire_module(message, true), names::ident(&oneof.wire_name));
+        quote!(#outer::#name)
+    }
+
+    /// The module of a message's prost type, or that of the types inside the message.
+    fn wire_module(&self, message: &Message, inside: bool) -> TokenStream {
         let from_sdk = self.in_sdk || self.sdk_files.contains(&message.file);
         let runtime = &self.runtime;
         let (base, package) = match from_sdk {
@@ -76,10 +89,12 @@ impl Paths {
         };
         let within = message.full_name.strip_prefix(&message.package).unwrap_or(&message.full_name);
         let mut outer: Vec<&str> = within.split('.').filter(|part| !part.is_empty()).collect();
-        let name = names::ident(&names::camel(outer.pop().unwrap_or_default()));
+        if !inside {
+            outer.pop();
+        }
         let modules = package.split('.').filter(|part| !part.is_empty()).chain(outer);
         let modules = modules.map(|part| names::ident(&names::snake(part)));
-        quote!(#base #(::#modules)* :: #name)
+        quote!(#base #(::#modules)*)
     }
 
     /// `pub mod proto` with the wire types, for a crate that is not the SDK.

@@ -3,13 +3,13 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use super::{Paths, enums, wire};
+use super::{Paths, enums, oneofs, wire};
 use crate::docs;
-use crate::model::{Field, Message, Presence, Scalar, Schema, Sensitivity, Type};
+use crate::model::{Field, Message, Oneof, Presence, Scalar, Schema, Sensitivity, Type, WellKnown};
 use crate::names;
 
 /// What stands in `Debug` output for personal data.
-const MASK: &str = "<pii>";
+pub(crate) const MASK: &str = "<pii>";
 
 /// `pub mod payload`.
 pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
@@ -20,14 +20,17 @@ pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
             debug(message, paths),
             wire::encoding(message),
             to_wire_type(message, paths),
+            oneofs::emit(message, schema, paths),
         ];
         quote!(#(#parts)*)
     });
-    let enums = schema.enums.iter().map(enums::emit);
+    let enums = schema.enums.iter().map(|one| enums::emit(one, schema, paths));
     // Every kind has a payload, and every payload is encoded: the import is always used, and no type is in lower case.
     let wire = (!schema.messages.is_empty()).then(|| paths.private("wire")).map(|wire| quote!(use #wire;));
+    let allow = schema.has_deprecated().then(|| quote!(#[allow(deprecated)]));
     quote! {
         /// What events carry: borrowed types for emitting, with the enums of the schema as Rust enums.
+        #allow
         pub mod payload {
             #wire
 
@@ -46,12 +49,21 @@ pub(crate) fn type_of(message: &Message, lifetime: &TokenStream) -> TokenStream 
     }
 }
 
+/// The name of an enum made of a oneof, with its lifetime, if it has one.
+pub(crate) fn oneof_type(oneof: &Oneof, lifetime: &TokenStream) -> TokenStream {
+    let name = names::ident(&oneof.rust_name);
+    match oneof.borrows {
+        true => quote!(#name<#lifetime>),
+        false => quote!(#name),
+    }
+}
+
 fn field_ident(field: &Field) -> Ident {
     names::ident(&names::snake(&field.name))
 }
 
 /// The Rust type of one value of the field.
-fn element(ty: &Type, schema: &Schema) -> TokenStream {
+pub(crate) fn element(ty: &Type, schema: &Schema) -> TokenStream {
     match ty {
         Type::Scalar(one) => scalar(*one),
         Type::Enum(name) => {
@@ -65,6 +77,16 @@ fn element(ty: &Type, schema: &Schema) -> TokenStream {
                 false => quote!(#ty),
             }
         }
+        Type::Oneof(oneof) => oneof_type(oneof, &quote!('a)),
+        Type::WellKnown(one) => match one {
+            WellKnown::Timestamp => quote!(wire::Timestamp),
+            WellKnown::Duration => quote!(wire::Duration),
+            WellKnown::Struct => quote!(wire::Struct<'a>),
+            WellKnown::Value => quote!(wire::Value<'a>),
+            WellKnown::List => quote!(wire::List<'a>),
+            WellKnown::Empty => quote!(()),
+            WellKnown::Wrapper(inner) => scalar(*inner),
+        },
     }
 }
 
@@ -106,24 +128,40 @@ fn field_type(field: &Field, schema: &Schema) -> TokenStream {
     }
 }
 
+/// What the schema says of a field, as documentation.
+pub(crate) fn field_docs(field: &Field) -> TokenStream {
+    let mut lines = docs::lines(&field.docs);
+    if lines.is_empty() {
+        lines.push(format!("The field `{}`.", field.name));
+    }
+    if field.sensitivity == Sensitivity::Pii {
+        lines.extend([String::new(), "Masked in `Debug` output.".to_owned()]);
+    }
+    if let Some(unit) = &field.unit {
+        // As the comments are: what is written is shown, and is no markup.
+        lines.push(String::new());
+        lines.extend(docs::lines(&format!("Unit: {unit}.")));
+    }
+    if let Some(max) = field.max_len {
+        lines.extend([String::new(), format!("At most {max} bytes: a longer text is cut, and counted.")]);
+    }
+    docs::plain(&lines)
+}
+
 fn structure(message: &Message, schema: &Schema) -> TokenStream {
     let attributes = docs::attributes(&message.docs, &format!("The message `{}`.", message.full_name));
     let ty = type_of(message, &quote!('a));
     let fields = message.fields.iter().map(|field| {
-        let mut lines = docs::lines(&field.docs);
-        if lines.is_empty() {
-            lines.push(format!("The field `{}`.", field.name));
-        }
-        if field.sensitivity == Sensitivity::Pii {
-            lines.extend([String::new(), "Masked in `Debug` output.".to_owned()]);
-        }
-        let (docs, name, ty) = (docs::plain(&lines), field_ident(field), field_type(field, schema));
-        quote!(#docs pub #name: #ty)
+        let (docs, name, ty) = (field_docs(field), field_ident(field), field_type(field, schema));
+        let deprecated = docs::deprecated(field.deprecated);
+        quote!(#docs #deprecated pub #name: #ty)
     });
     let default = message.required().next().is_none().then(|| quote!(, Default));
     let debug = (!message.has_pii()).then(|| quote!(Debug,));
+    let deprecated = docs::deprecated(message.deprecated);
     quote! {
         #attributes
+        #deprecated
         #[derive(#debug Clone, Copy, PartialEq #default)]
         pub struct #ty {
             #(#fields,)*
@@ -178,11 +216,19 @@ fn unset(field: &Field, schema: &Schema) -> TokenStream {
         return quote!(::core::option::Option::None);
     }
     match &field.ty {
-        Type::Scalar(Scalar::String) => quote!(""),
-        Type::Scalar(Scalar::Bytes) => quote!(&[]),
-        Type::Scalar(Scalar::Bool) => quote!(false),
-        Type::Scalar(Scalar::Double | Scalar::Float) => quote!(0.0),
-        Type::Scalar(_) => quote!(0),
+        Type::Scalar(one) | Type::WellKnown(WellKnown::Wrapper(one)) => match one {
+            Scalar::String => quote!(""),
+            Scalar::Bytes => quote!(&[]),
+            Scalar::Bool => quote!(false),
+            Scalar::Double | Scalar::Float => quote!(0.0),
+            _ => quote!(0),
+        },
+        Type::WellKnown(WellKnown::Timestamp) => quote!(wire::Timestamp::UNIX_EPOCH),
+        Type::WellKnown(WellKnown::Duration) => quote!(wire::Duration::ZERO),
+        Type::WellKnown(WellKnown::Struct) => quote!(wire::Struct(&[])),
+        Type::WellKnown(WellKnown::Value) => quote!(wire::Value::Null),
+        Type::WellKnown(WellKnown::List) => quote!(wire::List(&[])),
+        Type::WellKnown(WellKnown::Empty) => quote!(()),
         Type::Enum(name) => {
             let one = schema.enumeration(name);
             let ty = names::ident(one.map_or("", |one| &one.rust_name));
@@ -194,6 +240,8 @@ fn unset(field: &Field, schema: &Schema) -> TokenStream {
             let ty = names::ident(schema.message(full_name).map_or("", |message| &message.rust_name));
             quote!(#ty::__unset())
         }
+        // A oneof is never required, so it has been dealt with above.
+        Type::Oneof(_) => quote!(::core::option::Option::None),
     }
 }
 
@@ -214,7 +262,7 @@ fn debug(message: &Message, paths: &Paths) -> TokenStream {
         let name = field_ident(field);
         match (field.presence, &field.ty) {
             // prost keeps a number, and has a function of the same name that says the enum.
-            (Presence::Implicit, Type::Enum(_)) => quote!(&self.#name()),
+            (Presence::Implicit | Presence::Required, Type::Enum(_)) => quote!(&self.#name()),
             _ => quote!(&self.#name),
         }
     });
@@ -222,7 +270,7 @@ fn debug(message: &Message, paths: &Paths) -> TokenStream {
 }
 
 fn debug_of(ty: &TokenStream, message: &Message, show: impl Fn(&Field) -> TokenStream) -> TokenStream {
-    let (name, allow) = (&message.rust_name, allow_deprecated(message));
+    let name = &message.rust_name;
     let fields = message.fields.iter().map(|field| {
         let (name, value) = (&field.name, show(field));
         match field.sensitivity {
@@ -231,18 +279,12 @@ fn debug_of(ty: &TokenStream, message: &Message, show: impl Fn(&Field) -> TokenS
         }
     });
     quote! {
-        #allow
         impl ::core::fmt::Debug for #ty {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.debug_struct(#name) #(#fields)* .finish()
             }
         }
     }
-}
-
-/// The wire type's deprecated fields are read and written like any other.
-fn allow_deprecated(message: &Message) -> Option<TokenStream> {
-    message.fields.iter().any(|field| field.deprecated).then(|| quote!(#[allow(deprecated)]))
 }
 
 /// `From` for the prost type.
@@ -252,13 +294,11 @@ fn to_wire_type(message: &Message, paths: &Paths) -> TokenStream {
         let (name, value) = (field_ident(field), owned(field));
         quote!(#name: #value)
     });
-    let allow = allow_deprecated(message);
     let payload = match message.fields.is_empty() {
         true => quote!(_payload),
         false => quote!(payload),
     };
     quote! {
-        #allow
         impl ::core::convert::From<#ty> for #target {
             fn from(#payload: #ty) -> Self {
                 Self { #(#fields,)* }
@@ -270,8 +310,8 @@ fn to_wire_type(message: &Message, paths: &Paths) -> TokenStream {
 /// The field as prost holds it.
 fn owned(field: &Field) -> TokenStream {
     let name = field_ident(field);
-    let value = quote!(payload.#name);
     let one = quote!(one);
+    let value = wire::cut(field, quote!(payload.#name), false);
     match (field.presence, &field.ty) {
         (Presence::Repeated { .. }, ty) => match convert(ty, &one) {
             None => quote!(#value.to_vec()),
@@ -286,7 +326,7 @@ fn owned(field: &Field) -> TokenStream {
         (Presence::Implicit, Type::Enum(_)) if is_option(field) => {
             quote!(#value.map_or(0, |one| one.number()))
         }
-        (Presence::Implicit, ty) => convert(ty, &value).unwrap_or(value),
+        (Presence::Implicit | Presence::Required, ty) => convert(ty, &value).unwrap_or(value),
         (Presence::Explicit, ty) if is_option(field) => match convert(ty, &one) {
             None => value,
             Some(one) => quote!(#value.map(|one| #one)),
@@ -299,13 +339,16 @@ fn owned(field: &Field) -> TokenStream {
 }
 
 /// A borrowed value made owned, or `None` where it already is.
-fn convert(ty: &Type, value: &TokenStream) -> Option<TokenStream> {
+pub(crate) fn convert(ty: &Type, value: &TokenStream) -> Option<TokenStream> {
     match ty {
-        Type::Scalar(Scalar::String) => Some(quote!(#value.to_owned())),
-        Type::Scalar(Scalar::Bytes) => Some(quote!(#value.to_vec())),
-        Type::Scalar(_) => None,
+        Type::Scalar(one) | Type::WellKnown(WellKnown::Wrapper(one)) => match one {
+            Scalar::String => Some(quote!(#value.to_owned())),
+            Scalar::Bytes => Some(quote!(#value.to_vec())),
+            _ => None,
+        },
+        Type::WellKnown(WellKnown::Empty) => None,
         Type::Enum(_) => Some(quote!(#value.number())),
         Type::Message { recursive: true, .. } => Some(quote!(::std::boxed::Box::new((*#value).into()))),
-        Type::Message { .. } => Some(quote!(#value.into())),
+        Type::Message { .. } | Type::Oneof(_) | Type::WellKnown(_) => Some(quote!(#value.into())),
     }
 }

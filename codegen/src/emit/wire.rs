@@ -3,7 +3,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use crate::model::{Field, Message, Presence, Scalar, Type};
+use crate::model::{Field, Message, Oneof, Presence, Scalar, Type, WellKnown};
 use crate::names;
 
 /// `impl wire::Message for` a payload type.
@@ -21,20 +21,13 @@ pub(crate) fn encoding(message: &Message) -> TokenStream {
             }
         };
     }
-    let calls: Vec<(Call, Literal, proc_macro2::Ident)> = message
-        .fields
-        .iter()
-        .map(|field| {
-            (call(field), Literal::u32_unsuffixed(field.number), names::ident(&names::snake(&field.name)))
-        })
-        .collect();
-    let lens = calls.iter().map(|(call, number, name)| {
-        let (function, codecs) = (&call.len, &call.codecs);
-        quote!(wire::#function::<#codecs>(#number, self.#name))
+    let lens = message.fields.iter().map(|field| {
+        let (Call { len, codecs, number, .. }, value) = (call(field), value(field, false));
+        quote!(wire::#len #codecs (#number #value))
     });
-    let writes = calls.iter().map(|(call, number, name)| {
-        let (function, codecs) = (&call.write, &call.codecs);
-        quote!(wire::#function::<#codecs>(#number, self.#name, out);)
+    let writes = message.fields.iter().map(|field| {
+        let (Call { write, codecs, number, .. }, value) = (call(field), value(field, true));
+        quote!(wire::#write #codecs (#number #value, out);)
     });
     quote! {
         impl wire::Message for #ty #lifetime {
@@ -51,14 +44,75 @@ pub(crate) fn encoding(message: &Message) -> TokenStream {
     }
 }
 
+/// `impl wire::Message for` the enum of a oneof: a field, without anything around it.
+pub(crate) fn alternatives(oneof: &Oneof) -> TokenStream {
+    let ty = names::ident(&oneof.rust_name);
+    let lifetime = oneof.borrows.then(|| quote!(<'_>));
+    let arms = |writes: bool| {
+        oneof.variants.iter().map(move |field| {
+            let (variant, codec) = (names::ident(&names::camel(&field.name)), codec(&field.ty));
+            let number = Literal::u32_unsuffixed(field.number);
+            match writes {
+                true => quote!(Self::#variant(one) => wire::always::<#codec, _>(#number, one, out)),
+                false => quote!(Self::#variant(one) => wire::always_len::<#codec, _>(#number, one)),
+            }
+        })
+    };
+    let (lens, writes) = (arms(false), arms(true));
+    quote! {
+        impl wire::Message for #ty #lifetime {
+            #[inline]
+            fn encoded_len(&self) -> usize {
+                match *self {
+                    #(#lens,)*
+                }
+            }
+
+            #[inline]
+            fn encode(&self, out: &mut ::std::vec::Vec<u8>) {
+                match *self {
+                    #(#writes,)*
+                }
+            }
+        }
+    }
+}
+
+fn value(field: &Field, counted: bool) -> TokenStream {
+    let name = names::ident(&names::snake(&field.name));
+    cut(field, quote!(self.#name), counted)
+}
+
+/// The `value` of a field, no longer than the schema allows; whether that is `counted` as a cut.
+pub(crate) fn cut(field: &Field, value: TokenStream, counted: bool) -> TokenStream {
+    let Some(max) = field.max_len.map(Literal::u32_unsuffixed) else { return value };
+    let function = names::ident(if counted { "cut_counted" } else { "cut" });
+    match field.presence {
+        Presence::Explicit if !field.required => {
+            quote!(#value.map(|one| wire::#function(one, #max)))
+        }
+        _ => quote!(wire::#function(#value, #max)),
+    }
+}
+
 /// The functions of `wire` for a field, and their type arguments.
 struct Call {
     write: proc_macro2::Ident,
     len: proc_macro2::Ident,
+    /// Type arguments and the field's number, unless it is a oneof, whose fields say them.
     codecs: TokenStream,
+    number: TokenStream,
 }
 
 fn call(field: &Field) -> Call {
+    if let Type::Oneof(_) = field.ty {
+        return Call {
+            write: names::ident("oneof"),
+            len: names::ident("oneof_len"),
+            codecs: TokenStream::new(),
+            number: TokenStream::new(),
+        };
+    }
     let codec = codec(&field.ty);
     let single = quote!(#codec, _);
     let (function, codecs) = match (&field.ty, field.presence) {
@@ -72,14 +126,25 @@ fn call(field: &Field) -> Call {
         _ if field.required => ("always", single),
         _ => ("optional", single),
     };
-    Call { write: names::ident(function), len: names::ident(&format!("{function}_len")), codecs }
+    let number = Literal::u32_unsuffixed(field.number);
+    Call {
+        write: names::ident(function),
+        len: names::ident(&format!("{function}_len")),
+        codecs: quote!(::<#codecs>),
+        number: quote!(#number,),
+    }
 }
 
 fn codec(ty: &Type) -> TokenStream {
     match ty {
         Type::Scalar(one) => scalar(*one),
         Type::Enum(_) => quote!(wire::Enum),
-        Type::Message { .. } => quote!(wire::Sub),
+        Type::WellKnown(WellKnown::Empty) => quote!(wire::Empty),
+        Type::WellKnown(WellKnown::Wrapper(one)) => {
+            let one = scalar(*one);
+            quote!(wire::Wrapped<#one>)
+        }
+        Type::Message { .. } | Type::Oneof(_) | Type::WellKnown(_) => quote!(wire::Sub),
     }
 }
 

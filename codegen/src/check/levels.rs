@@ -1,0 +1,65 @@
+//! The rules for levels that the schema says: of a kind of event, and of the values of an enum.
+
+use super::Findings;
+use crate::model::{BY_OPERATION, Enum, EventKind, OPERATION, Origin, Presence, Schema, Type};
+use crate::names;
+
+/// Checks the level of a kind, whose payload goes by `name`.
+pub(super) fn kind(kind: &EventKind, name: &str, schema: &Schema, findings: &mut Findings) {
+    if !kind.level_by_operation() {
+        if let Some(level) = &kind.level {
+            known(level, &format!("message {name}"), &kind.payload_origin, schema, findings);
+        }
+        return;
+    }
+    let message = schema.message(&kind.payload);
+    let operation = message.and_then(|one| one.fields.iter().find(|field| field.name == OPERATION));
+    let levels = operation.is_some_and(|field| match (&field.ty, field.presence) {
+        (Type::Enum(full_name), Presence::Implicit | Presence::Explicit) => {
+            field.required && schema.enumeration(full_name).is_some_and(Enum::has_levels)
+        }
+        _ => false,
+    });
+    if !levels {
+        findings.add(
+            "level-by-operation",
+            &kind.payload_origin,
+            format!("message {name} has its level \"{BY_OPERATION}\", and no operation that says one"),
+            format!(
+                "give it a required field `{OPERATION}` of an enum, and write `[(rodent.events.event_level) = \"INFO\"]` or another \
+                 level behind each of its values"
+            ),
+        );
+    }
+}
+
+/// Checks the levels of an enum's values.
+pub(super) fn values(one: &Enum, schema: &Schema, findings: &mut Findings) {
+    if !one.has_levels() {
+        return;
+    }
+    for value in &one.values {
+        match &value.level {
+            Some(level) => known(level, &format!("`{}`", value.name), &value.origin, schema, findings),
+            None => findings.add(
+                "value-level",
+                &value.origin,
+                format!("`{}` of {} has no level, and other values have", value.name, one.full_name),
+                "write `[(rodent.events.event_level) = \"INFO\"]` or another level behind it, or remove it from all values",
+            ),
+        }
+    }
+}
+
+fn known(level: &str, whose: &str, origin: &Origin, schema: &Schema, findings: &mut Findings) {
+    let Some(levels) = schema.envelopes.iter().find_map(|envelope| envelope.levels.as_ref()) else { return };
+    if schema.level(level).is_some() {
+        return;
+    }
+    let known = levels.values.iter().map(|value| value.short.to_uppercase()).collect::<Vec<_>>();
+    let hint = match names::nearest(level, known.iter().map(String::as_str)) {
+        Some(near) => format!("write \"{near}\""),
+        None => format!("write one of {}, or leave it out so that the caller says it", known.join(", ")),
+    };
+    findings.add("unknown-level", origin, format!("{whose} has the unknown level \"{level}\""), hint);
+}
