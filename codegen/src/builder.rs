@@ -12,6 +12,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::baseline::{self, Contract};
 use crate::check::check;
 use crate::compile::{Compiled, compile};
 use crate::emit::{Paths, emit};
@@ -142,6 +143,21 @@ impl Builder {
     /// As [`generate`](Self::generate).
     pub fn check(&self, protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
         checked(&compile(protos, includes)?).map(|_| ())
+    }
+
+    /// What the schema promises, for comparing with what was accepted before.
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate).
+    pub fn contract(
+        &self,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<Contract, Error> {
+        let compiled = compile(protos, includes)?;
+        let schema = checked(&compiled)?;
+        Ok(baseline::read(&compiled, &schema))
     }
 }
 

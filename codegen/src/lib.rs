@@ -10,7 +10,7 @@
 //!
 //! The passes, each a module: [`compile`] (.proto to descriptors, in pure Rust), [`read`] (descriptors to a
 //! [`model`]), [`check`] (the model's mistakes, all at once), [`emit`] (the model to tokens), [`text`] (tokens to a
-//! file). Only [`builder`] touches the disk.
+//! file). Only [`builder`] touches the disk. Beside them, [`baseline`] compares a schema with what was accepted before.
 //!
 //! # In a crate of your own
 //!
@@ -42,6 +42,7 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod annotations;
+mod baseline;
 mod builder;
 mod check;
 mod compile;
@@ -58,6 +59,7 @@ mod source;
 mod text;
 mod wire_types;
 
+pub use baseline::{Breaks, Change, Contract};
 pub use builder::{Builder, EVENTS_FILE, Generated};
 pub use error::{Error, ErrorKind, Finding};
 pub use model::Origin;
