@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::baseline::{self, Contract};
 use crate::check::check;
 use crate::compile::{Compiled, compile};
+use crate::coverage::Coverage;
 use crate::emit::{Paths, emit};
 use crate::error::Error;
 use crate::model::Schema;
@@ -158,6 +159,21 @@ impl Builder {
         let compiled = compile(protos, includes)?;
         let schema = checked(&compiled)?;
         Ok(baseline::read(&compiled, &schema))
+    }
+
+    /// The events that the schema declares, for finding out who emits them: give it Rust sources with
+    /// [`Coverage::add`].
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate).
+    pub fn coverage(
+        &self,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<Coverage, Error> {
+        let schema = checked(&compile(protos, includes)?)?;
+        Ok(Coverage::new(schema.kinds().map(|kind| (kind.emitter.clone(), kind.origin.clone())).collect()))
     }
 }
 

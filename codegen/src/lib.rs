@@ -10,7 +10,8 @@
 //!
 //! The passes, each a module: [`compile`] (.proto to descriptors, in pure Rust), [`read`] (descriptors to a
 //! [`model`]), [`check`] (the model's mistakes, all at once), [`emit`] (the model to tokens), [`text`] (tokens to a
-//! file). Only [`builder`] touches the disk. Beside them, [`baseline`] compares a schema with what was accepted before.
+//! file). Only [`builder`] touches the disk. Beside them, [`baseline`] compares a schema with what was accepted before, and [`coverage`]
+//! finds out who emits what.
 //!
 //! # In a crate of your own
 //!
@@ -46,6 +47,7 @@ mod baseline;
 mod builder;
 mod check;
 mod compile;
+mod coverage;
 mod docs;
 mod emit;
 mod error;
@@ -61,5 +63,6 @@ mod wire_types;
 
 pub use baseline::{Breaks, Change, Contract};
 pub use builder::{Builder, EVENTS_FILE, Generated};
+pub use coverage::Coverage;
 pub use error::{Error, ErrorKind, Finding};
 pub use model::Origin;

@@ -2,7 +2,7 @@
 
 mod arguments;
 //mod catalog;
-//mod coverage;
+mod coverage;
 //mod explain;
 mod lock;
 
@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<ExitCode, F
         "accept" => lock::accept(&parse(&["--include", "--lock", "--breaking"])?),
         //"explain" => explain::explain(&parse(&[])?),
         //"catalog" => catalog::catalog(&parse(&["--include", "--format", "--out"])?),
-        //"coverage" => coverage::coverage(&parse(&["--include", "--schema", "--deny-unused"])?),
+        "coverage" => coverage::coverage(&parse(&["--include", "--schema", "--deny-unused"])?),
         other => Err(Failure::Usage(format!("`{other}` is not a command"))),
     }
 }
