@@ -3,7 +3,7 @@
 mod arguments;
 //mod catalog;
 mod coverage;
-//mod explain;
+mod explain;
 mod lock;
 
 use std::fs;
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<ExitCode, F
         "generate" => generate(&parse(&["--include", "--out"])?),
         "check" => lock::check(&parse(&["--include", "--lock", "--locked"])?),
         "accept" => lock::accept(&parse(&["--include", "--lock", "--breaking"])?),
-        //"explain" => explain::explain(&parse(&[])?),
+        "explain" => explain::explain(&parse(&[])?),
         //"catalog" => catalog::catalog(&parse(&["--include", "--format", "--out"])?),
         "coverage" => coverage::coverage(&parse(&["--include", "--schema", "--deny-unused"])?),
         other => Err(Failure::Usage(format!("`{other}` is not a command"))),
