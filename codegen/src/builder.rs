@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::baseline::{self, Contract};
+use crate::catalog::Catalog;
 use crate::check::check;
 use crate::compile::{Compiled, compile};
 use crate::coverage::Coverage;
@@ -159,6 +160,21 @@ impl Builder {
         let compiled = compile(protos, includes)?;
         let schema = checked(&compiled)?;
         Ok(baseline::read(&compiled, &schema))
+    }
+
+    /// Every event of the schema, described for people.
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate).
+    pub fn catalog(
+        &self,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<Catalog, Error> {
+        let compiled = compile(protos, includes)?;
+        let schema = checked(&compiled)?;
+        Ok(Catalog::new(&compiled, &schema))
     }
 
     /// The events that the schema declares, for finding out who emits them: give it Rust sources with

@@ -11,7 +11,7 @@
 //! The passes, each a module: [`compile`] (.proto to descriptors, in pure Rust), [`read`] (descriptors to a
 //! [`model`]), [`check`] (the model's mistakes, all at once), [`emit`] (the model to tokens), [`text`] (tokens to a
 //! file). Only [`builder`] touches the disk. Beside them, [`baseline`] compares a schema with what was accepted before, and [`coverage`]
-//! finds out who emits what.
+//! finds out who emits what, [`catalog`] describes every event, and [`explain`] every rule.
 //!
 //! # In a crate of your own
 //!
@@ -45,6 +45,7 @@
 mod annotations;
 mod baseline;
 mod builder;
+mod catalog;
 mod check;
 mod compile;
 mod coverage;
@@ -64,6 +65,7 @@ mod wire_types;
 
 pub use baseline::{Breaks, Change, Contract};
 pub use builder::{Builder, EVENTS_FILE, Generated};
+pub use catalog::Catalog;
 pub use coverage::Coverage;
 pub use error::{Error, ErrorKind, Finding};
 pub use explain::{Example, Rule};

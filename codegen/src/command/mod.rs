@@ -1,7 +1,7 @@
 //! The commands: arguments in, files and text out. What they say is worked out by the library.
 
 mod arguments;
-//mod catalog;
+mod catalog;
 mod coverage;
 mod explain;
 mod lock;
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<ExitCode, F
         "check" => lock::check(&parse(&["--include", "--lock", "--locked"])?),
         "accept" => lock::accept(&parse(&["--include", "--lock", "--breaking"])?),
         "explain" => explain::explain(&parse(&[])?),
-        //"catalog" => catalog::catalog(&parse(&["--include", "--format", "--out"])?),
+        "catalog" => catalog::catalog(&parse(&["--include", "--format", "--out"])?),
         "coverage" => coverage::coverage(&parse(&["--include", "--schema", "--deny-unused"])?),
         other => Err(Failure::Usage(format!("`{other}` is not a command"))),
     }
