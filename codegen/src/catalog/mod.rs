@@ -163,7 +163,7 @@ fn collect(message: &MessageDescriptor, prefix: &str, within: &mut Vec<String>, 
             required: said.contains_key(REQUIRED),
             sensitivity: sensitivity.trim_start_matches("SENSITIVITY_").to_lowercase(),
             docs: words(&comment(&message.parent_file(), field.path())),
-            deprecated: annotations::deprecated(&field),
+            deprecated: deprecated(&field),
         });
         if let Kind::Message(inner) = field.kind()
             && !field.is_map()
@@ -173,6 +173,11 @@ fn collect(message: &MessageDescriptor, prefix: &str, within: &mut Vec<String>, 
         }
     }
     within.pop();
+}
+
+/// The field is marked with protobuf's own option.
+fn deprecated(field: &FieldDescriptor) -> bool {
+    field.field_descriptor_proto().options.as_ref().is_some_and(|options| options.deprecated())
 }
 
 /// A field's type as its author wrote it, but for the packages.

@@ -5,9 +5,8 @@
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 use super::json::Json;
-use super::{REQUIRED, words};
+use super::{REQUIRED, deprecated, words};
 use crate::annotations;
-use crate::check::find_level;
 use crate::model::{EnumValue, EventKind, Schema};
 use crate::names;
 use crate::read::real_oneof;
@@ -69,7 +68,9 @@ pub(super) fn json(kind: &EventKind, payload: &MessageDescriptor, schema: &Schem
 
 fn level<'a>(kind: &EventKind, schema: &'a Schema) -> Option<&'a EnumValue> {
     let levels = schema.envelopes.iter().find_map(|envelope| envelope.levels.as_ref())?;
-    find_level(levels, kind.level.as_deref().unwrap_or(LEVEL)).or_else(|| levels.values.first())
+    let wanted = kind.level.as_deref().unwrap_or(LEVEL);
+    let found = levels.values.iter().find(|value| value.short.eq_ignore_ascii_case(wanted));
+    found.or_else(|| levels.values.first())
 }
 
 fn required(field: &FieldDescriptor) -> bool {
@@ -80,9 +81,7 @@ fn required(field: &FieldDescriptor) -> bool {
 fn shown(message: &MessageDescriptor) -> Vec<FieldDescriptor> {
     let mut left = SHOWN;
     let simple = |field: &FieldDescriptor| {
-        !matches!(field.kind(), Kind::Message(_))
-            && real_oneof(field).is_none()
-            && !annotations::deprecated(field)
+        !matches!(field.kind(), Kind::Message(_)) && real_oneof(field).is_none() && !deprecated(field)
     };
     message
         .fields()
