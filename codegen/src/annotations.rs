@@ -12,6 +12,9 @@ use prost_reflect::{
 
 use crate::model::Sensitivity;
 
+/// The package of our options.
+const PACKAGE: &str = "rodent.events";
+
 const ENVELOPE: &str = "rodent.events.envelope";
 const EVENT: &str = "rodent.events.event";
 const EMITTER: &str = "rodent.events.emitter";
@@ -118,6 +121,17 @@ pub(crate) fn said_of_event(leaf: &FieldDescriptor) -> BTreeMap<String, String> 
     };
     all.extend(said(option(leaf.parent_pool(), &leaf.options(), EMITTER).as_ref()));
     all
+}
+
+/// What our options say of an enum's value, by the option's name without its package.
+pub(crate) fn said_of_value(value: &EnumValueDescriptor) -> BTreeMap<String, String> {
+    let options = value.options();
+    let ours = options.extensions().filter(|(option, _)| option.parent_file().package_name() == PACKAGE);
+    ours.map(|(option, value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (option.name().to_owned(), text)
+    })
+    .collect()
 }
 
 fn said(value: Option<&Value>) -> BTreeMap<String, String> {

@@ -152,14 +152,16 @@ impl<'a> Comparison<'a> {
     }
 
     fn facts_of_value(&mut self, name: &str, was: &Value, is: &Value) {
-        let show = |facts: &super::Facts| facts.get("severity").cloned().unwrap_or_else(|| "none".to_owned());
-        self.breaking(
-            "annotation-changed",
-            Breaks::MEANING,
-            (&is.at, &was.at),
-            format!("`severity` of `{name}` was {} and is {}", show(&was.facts), show(&is.facts)),
-            "write it as it was: every filter that is set by level compares severities",
-        );
+        for key in super::changed(&was.facts, &is.facts) {
+            let (before, after) = (super::said(&was.facts, key), super::said(&is.facts, key));
+            self.breaking(
+                "annotation-changed",
+                Breaks::MEANING,
+                (&is.at, &was.at),
+                format!("`{key}` of `{name}` was {before} and is {after}"),
+                "write it as it was: filters and readers compare levels",
+            );
+        }
     }
 
     fn methods(&mut self) {

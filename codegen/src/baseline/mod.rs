@@ -34,6 +34,16 @@ pub struct Contract {
 /// What an annotation says, by its key, as text.
 type Facts = BTreeMap<String, String>;
 
+/// The keys under which one says something else than the other.
+fn changed<'a>(was: &'a Facts, is: &'a Facts) -> BTreeSet<&'a str> {
+    was.keys().chain(is.keys()).map(String::as_str).filter(|key| was.get(*key) != is.get(*key)).collect()
+}
+
+/// What is said under a key, for people.
+fn said(facts: &Facts, key: &str) -> String {
+    facts.get(key).map_or_else(|| "not said".to_owned(), |value| format!("`{value}`"))
+}
+
 /// Numbers from the first to the last, both included.
 type Span = (i64, i64);
 

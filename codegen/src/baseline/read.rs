@@ -16,6 +16,13 @@ use crate::model::Schema;
 use crate::read::real_oneof;
 use crate::source::Sources;
 
+/// The keys of an event's annotation that have lines of their own, and those that promise nothing: whose it is, and since
+/// when there is one.
+const NO_FACTS: &[&str] = &["name", "source", "level", "owner", "since"];
+
+/// What a field is that no one said anything of.
+const PUBLIC: &str = "SENSITIVITY_PUBLIC";
+
 /// What the compiled files promise; `schema` is what was read from them.
 pub(crate) fn read(compiled: &Compiled, schema: &Schema) -> Contract {
     let sources = Sources::new(&compiled.on_disk);
@@ -57,7 +64,7 @@ fn events(compiled: &Compiled, schema: &Schema, contract: &mut Contract) {
                 branch.as_message()?.get_field(kind.tag)
             });
             let mut facts = leaf.map(|leaf| annotations::said_of_event(&leaf)).unwrap_or_default();
-            facts.retain(|key, _| !["name", "source", "level"].contains(&key.as_str()));
+            facts.retain(|key, _| !NO_FACTS.contains(&key.as_str()));
             let number = kind.category.number.unwrap_or_default();
             let path =
                 Path { envelope: envelope.full_name.clone(), category: kind.category.tag, leaf: kind.tag };
@@ -106,13 +113,16 @@ fn field(one: &FieldDescriptor, sources: &Sources<'_>) -> Field {
         }
         kind => type_name(&kind),
     };
+    let mut facts = annotations::said_of_field(one);
+    // To say that a field is ordinary data is to say nothing new.
+    facts.retain(|_, value| value != PUBLIC);
     Field {
         at: sources.field(one),
         name: one.name().to_owned(),
         ty,
         label,
         oneof: real_oneof(one).map(|oneof| oneof.name().to_owned()),
-        facts: annotations::said_of_field(one),
+        facts,
     }
 }
 
@@ -129,10 +139,8 @@ fn enumeration(one: &EnumDescriptor, sources: &Sources<'_>) -> Enum {
     let numbers: BTreeSet<_> =
         one.reserved_ranges().map(|range| (i64::from(*range.start()), i64::from(*range.end()))).collect();
     let values = one.values().map(|value| {
-        let facts =
-            annotations::severity(&value).map(|severity| ("severity".to_owned(), severity.to_string()));
-        let entry =
-            Value { at: sources.value(&value), number: value.number(), facts: facts.into_iter().collect() };
+        let facts = annotations::said_of_value(&value);
+        let entry = Value { at: sources.value(&value), number: value.number(), facts };
         (value.name().to_owned(), entry)
     });
     Enum {

@@ -1,11 +1,12 @@
 //! Changes of messages and their fields.
 
 use super::{ADDED, Comparison, RETIRED};
-use crate::baseline::{Breaks, Contract, Field, Label, Message};
+use crate::baseline::{Breaks, Contract, Field, Label, Message, changed, said};
 
 /// The annotations that have rules of their own.
 const REQUIRED: &str = "required";
 const SENSITIVITY: &str = "sensitivity";
+const UNIT: &str = "unit";
 
 impl<'a> Comparison<'a> {
     pub(super) fn messages(&mut self) {
@@ -165,14 +166,15 @@ impl<'a> Comparison<'a> {
     }
 
     fn facts(&mut self, owner: &str, was: &Field, is: &Field) {
-        let mut keys: Vec<&String> = was.facts.keys().chain(is.facts.keys()).collect();
-        keys.sort();
-        keys.dedup();
-        for key in keys.into_iter().filter(|key| was.facts.get(*key) != is.facts.get(*key)) {
-            let show = |facts: &crate::baseline::Facts| {
-                facts.get(key).map_or("not said".to_owned(), |value| format!("`{value}`"))
-            };
-            let (rule, breaks, cure) = match key.as_str() {
+        for key in changed(&was.facts, &is.facts) {
+            let (before, after) = (said(&was.facts, key), said(&is.facts, key));
+            let message = format!("`{key}` of `{}` in {owner} was {before} and is {after}", is.name);
+            if key == UNIT && !was.facts.contains_key(key) {
+                // What it always was is written down now.
+                self.note(ADDED, &is.at, Some(&was.at), message);
+                continue;
+            }
+            let (rule, breaks, cure) = match key {
                 REQUIRED => (
                     "required-changed",
                     Breaks::SOURCE,
@@ -190,12 +192,6 @@ impl<'a> Comparison<'a> {
                     "write the annotation as it was, or accept the change knowingly",
                 ),
             };
-            let message = format!(
-                "`{key}` of `{}` in {owner} was {} and is {}",
-                is.name,
-                show(&was.facts),
-                show(&is.facts)
-            );
             self.breaking(rule, breaks, (&is.at, &was.at), message, cure);
         }
     }
