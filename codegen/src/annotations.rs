@@ -3,12 +3,17 @@
 //! prost drops options that it does not know, so they are read through reflection, by name. A schema that does not
 //! import `events/annotations.proto` has none, which is no error here.
 
+use std::collections::BTreeMap;
+
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, EnumValueDescriptor, FieldDescriptor, MessageDescriptor, ReflectMessage,
-    Value,
+    DescriptorPool, DynamicMessage, EnumValueDescriptor, FieldDescriptor, Kind, MessageDescriptor,
+    ReflectMessage, Value,
 };
 
 use crate::model::{Durability, Sensitivity};
+
+/// The package of our options.
+const PACKAGE: &str = "rodent.events";
 
 const ENVELOPE: &str = "rodent.events.envelope";
 const EVENT: &str = "rodent.events.event";
@@ -145,4 +150,48 @@ fn option(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Option
         return None;
     }
     Some(options.get_extension(&extension).into_owned())
+}
+
+/// What the `field` option says of a field, key by key, as text; what it leaves at its default it does not say.
+pub(crate) fn said_of_field(field: &FieldDescriptor) -> BTreeMap<String, String> {
+    said(option(field.parent_pool(), &field.options(), FIELD).as_ref())
+}
+
+/// What the `emitter` option of a category message's field says, and where it says nothing, the `event` option of its
+/// payload.
+pub(crate) fn said_of_event(leaf: &FieldDescriptor) -> BTreeMap<String, String> {
+    let mut all = match leaf.kind() {
+        Kind::Message(payload) => said(option(payload.parent_pool(), &payload.options(), EVENT).as_ref()),
+        _ => BTreeMap::new(),
+    };
+    all.extend(said(option(leaf.parent_pool(), &leaf.options(), EMITTER).as_ref()));
+    all
+}
+
+/// What our options say of an enum's value, by the option's name without its package.
+pub(crate) fn said_of_value(value: &EnumValueDescriptor) -> BTreeMap<String, String> {
+    let options = value.options();
+    let ours = options.extensions().filter(|(option, _)| option.parent_file().package_name() == PACKAGE);
+    ours.map(|(option, value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (option.name().to_owned(), text)
+    })
+    .collect()
+}
+
+fn said(value: Option<&Value>) -> BTreeMap<String, String> {
+    let Some(message) = value.and_then(Value::as_message) else { return BTreeMap::new() };
+    let text = |field: FieldDescriptor, value: &Value| match (field.kind(), value) {
+        (Kind::Enum(one), Value::EnumNumber(number)) => match one.get_value(*number) {
+            Some(value) => value.name().to_owned(),
+            None => number.to_string(),
+        },
+        (_, Value::String(text)) => text.clone(),
+        (_, value) => value.to_string(),
+    };
+    message
+        .fields()
+        .filter(|(field, value)| !value.is_default_for_field(field))
+        .map(|(field, value)| (field.name().to_owned(), text(field, value)))
+        .collect()
 }

@@ -12,8 +12,11 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::baseline::{self, Contract};
+use crate::catalog::Catalog;
 use crate::check::check;
 use crate::compile::{Compiled, compile};
+use crate::coverage::Coverage;
 use crate::emit::{Paths, emit};
 use crate::error::Error;
 use crate::model::Schema;
@@ -142,6 +145,51 @@ impl Builder {
     /// As [`generate`](Self::generate).
     pub fn check(&self, protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
         checked(&compile(protos, includes)?).map(|_| ())
+    }
+
+    /// What the schema promises, for comparing with what was accepted before.
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate).
+    pub fn contract(
+        &self,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<Contract, Error> {
+        let compiled = compile(protos, includes)?;
+        let schema = checked(&compiled)?;
+        Ok(baseline::read(&compiled, &schema))
+    }
+
+    /// Every event of the schema, described for people.
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate).
+    pub fn catalog(
+        &self,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<Catalog, Error> {
+        let compiled = compile(protos, includes)?;
+        let schema = checked(&compiled)?;
+        Ok(Catalog::new(&compiled, &schema))
+    }
+
+    /// The events that the schema declares, for finding out who emits them: give it Rust sources with
+    /// [`Coverage::add`].
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate).
+    pub fn coverage(
+        &self,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<Coverage, Error> {
+        let schema = checked(&compile(protos, includes)?)?;
+        Ok(Coverage::new(schema.kinds().map(|kind| (kind.emitter.clone(), kind.origin.clone())).collect()))
     }
 }
 

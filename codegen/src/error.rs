@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Proto,
     /// The schema is valid protobuf but breaks a rule of events: see [`Error::findings`].
     Schema,
+    /// A lock file is not one: see [`Error::findings`].
+    Lock,
     /// The generated files could not be written.
     Io,
     /// The generator was called wrongly: no output directory, a runtime that is not a Rust path.
@@ -56,6 +58,8 @@ pub(crate) enum Inner {
     Proto(String, &'static str),
     #[error("{}", blocks(.0))]
     Schema(Vec<Finding>),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))]
+    Lock(Vec<Finding>),
     #[error("error[io]: {path}: {cause}\n  cure: make sure the directory exists and can be written to", path = path.display())]
     Io { path: PathBuf, cause: io::Error },
     #[error("error[usage]: {0}\n  cure: {1}")]
@@ -70,16 +74,18 @@ impl Error {
         match &self.0 {
             Inner::Proto(..) => ErrorKind::Proto,
             Inner::Schema(_) => ErrorKind::Schema,
+            Inner::Lock(_) => ErrorKind::Lock,
             Inner::Io { .. } => ErrorKind::Io,
             Inner::Usage(..) => ErrorKind::Usage,
             Inner::Internal(_) => ErrorKind::Internal,
         }
     }
 
-    /// Every mistake in the schema, in the order of files and lines. Empty unless the kind is [`ErrorKind::Schema`].
+    /// Every mistake in the schema or the lock file, in the order of files and lines. Empty unless the kind is
+    /// [`ErrorKind::Schema`] or [`ErrorKind::Lock`].
     pub fn findings(&self) -> &[Finding] {
         match &self.0 {
-            Inner::Schema(findings) => findings,
+            Inner::Schema(findings) | Inner::Lock(findings) => findings,
             _ => &[],
         }
     }
@@ -88,6 +94,10 @@ impl Error {
         findings.sort();
         findings.dedup();
         Self(Inner::Schema(findings))
+    }
+
+    pub(crate) fn lock(findings: Vec<Finding>) -> Self {
+        Self(Inner::Lock(findings))
     }
 
     pub(crate) fn io(path: &Path, cause: io::Error) -> Self {

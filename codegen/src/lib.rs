@@ -10,7 +10,8 @@
 //!
 //! The passes, each a module: [`compile`] (.proto to descriptors, in pure Rust), [`read`] (descriptors to a
 //! [`model`]), [`check`] (the model's mistakes, all at once), [`emit`] (the model to tokens), [`text`] (tokens to a
-//! file). Only [`builder`] touches the disk.
+//! file). Only [`builder`] touches the disk. Beside them, [`baseline`] compares a schema with what was accepted before, and [`coverage`]
+//! finds out who emits what, [`catalog`] describes every event, and [`explain`] every rule.
 //!
 //! # In a crate of your own
 //!
@@ -42,12 +43,16 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod annotations;
+mod baseline;
 mod builder;
+mod catalog;
 mod check;
 mod compile;
+mod coverage;
 mod docs;
 mod emit;
 mod error;
+mod explain;
 mod fingerprint;
 mod mask;
 mod model;
@@ -59,6 +64,10 @@ mod text;
 mod type_names;
 mod wire_types;
 
+pub use baseline::{Breaks, Change, Contract};
 pub use builder::{Builder, EVENTS_FILE, Generated};
+pub use catalog::Catalog;
+pub use coverage::Coverage;
 pub use error::{Error, ErrorKind, Finding};
+pub use explain::{Example, Rule};
 pub use model::Origin;

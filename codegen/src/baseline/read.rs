@@ -1,0 +1,164 @@
+//! From descriptors to the contract.
+//!
+//! Of the asked-for files and what they import, those on disk count: protobuf's own files and those that the generator
+//! carries are promised by others. The vocabulary of annotations is left out too, for it never travels.
+
+use std::collections::BTreeSet;
+
+use prost_reflect::{
+    EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, MethodDescriptor,
+};
+
+use super::{Contract, Enum, Event, Field, Label, Message, Method, Path, Reserved, Value};
+use crate::annotations;
+use crate::compile::{ANNOTATIONS, Compiled};
+use crate::model::{Origin, Schema};
+use crate::read::real_oneof;
+use crate::source::Sources;
+
+/// The keys of an event's annotation that have lines of their own, and those that promise nothing: whose it is, and since
+/// when there is one.
+const NO_FACTS: &[&str] = &["name", "source", "level", "owner", "since"];
+
+/// What a field is that no one said anything of.
+const PUBLIC: &str = "SENSITIVITY_PUBLIC";
+
+/// What the compiled files promise; `schema` is what was read from them.
+pub(crate) fn read(compiled: &Compiled, schema: &Schema) -> Contract {
+    let sources = Sources::new(&compiled.on_disk);
+    let mut contract = Contract::default();
+    let counted =
+        |file: &FileDescriptor| compiled.on_disk.contains_key(file.name()) && file.name() != ANNOTATIONS;
+    for file in compiled.pool.files().filter(counted) {
+        let mut open: Vec<MessageDescriptor> = file.messages().collect();
+        let mut enums: Vec<EnumDescriptor> = file.enums().collect();
+        while let Some(one) = open.pop() {
+            // The entries of maps are written by the compiler, not by the author.
+            if one.is_map_entry() {
+                continue;
+            }
+            open.extend(one.child_messages());
+            enums.extend(one.child_enums());
+            contract.messages.insert(one.full_name().to_owned(), message(&one, &sources));
+        }
+        for one in enums {
+            contract.enums.insert(one.full_name().to_owned(), enumeration(&one, &sources));
+        }
+        let path = compiled.on_disk.get(file.name()).map(|path| path.display().to_string());
+        let at = Origin { file: path.unwrap_or_default(), line: 1, column: 1 };
+        for service in file.services() {
+            for one in service.methods() {
+                let name = format!("{}/{}", service.full_name(), one.name());
+                contract.methods.insert(name, Method { at: at.clone(), signature: signature(&one) });
+            }
+        }
+    }
+    events(compiled, schema, &mut contract);
+    contract
+}
+
+fn events(compiled: &Compiled, schema: &Schema, contract: &mut Contract) {
+    for envelope in &schema.envelopes {
+        let message = compiled.pool.get_message_by_name(&envelope.full_name);
+        for kind in &envelope.kinds {
+            let leaf = message.as_ref().and_then(|message| {
+                let branch = message.get_field(kind.category.tag)?.kind();
+                branch.as_message()?.get_field(kind.tag)
+            });
+            let mut facts = leaf.map(|leaf| annotations::said_of_event(&leaf)).unwrap_or_default();
+            facts.retain(|key, _| !NO_FACTS.contains(&key.as_str()));
+            let number = kind.category.number.unwrap_or_default();
+            let path =
+                Path { envelope: envelope.full_name.clone(), category: kind.category.tag, leaf: kind.tag };
+            contract.events.insert(
+                path,
+                Event {
+                    at: kind.origin.clone(),
+                    emitter: kind.emitter.clone(),
+                    payload: kind.payload.clone(),
+                    category: format!("{} = {number}", kind.category.value),
+                    source: kind.source.clone().unwrap_or_default(),
+                    level: kind.level.as_ref().map(|level| level.to_uppercase()),
+                    facts,
+                },
+            );
+        }
+    }
+}
+
+fn message(one: &MessageDescriptor, sources: &Sources<'_>) -> Message {
+    let numbers =
+        one.reserved_ranges().map(|range| (i64::from(range.start), i64::from(range.end) - 1)).collect();
+    Message {
+        at: sources.message(one),
+        fields: one.fields().map(|one| (one.number(), field(&one, sources))).collect(),
+        reserved: Reserved { numbers, names: one.reserved_names().map(str::to_owned).collect() },
+    }
+}
+
+fn field(one: &FieldDescriptor, sources: &Sources<'_>) -> Field {
+    let unpacked = || {
+        let said = one.field_descriptor_proto().options.as_ref().and_then(|options| options.packed);
+        said == Some(false)
+    };
+    let label = match () {
+        () if one.is_map() => Label::Single,
+        () if one.is_list() && unpacked() => Label::Unpacked,
+        () if one.is_list() => Label::Repeated,
+        () if one.field_descriptor_proto().proto3_optional() => Label::Optional,
+        () => Label::Single,
+    };
+    let ty = match one.kind() {
+        Kind::Message(entry) if one.is_map() => {
+            let (key, value) = (entry.map_entry_key_field().kind(), entry.map_entry_value_field().kind());
+            format!("map<{}, {}>", type_name(&key), type_name(&value))
+        }
+        kind => type_name(&kind),
+    };
+    let mut facts = annotations::said_of_field(one);
+    // To say that a field is ordinary data is to say nothing new.
+    facts.retain(|_, value| value != PUBLIC);
+    Field {
+        at: sources.field(one),
+        name: one.name().to_owned(),
+        ty,
+        label,
+        oneof: real_oneof(one).map(|oneof| oneof.name().to_owned()),
+        facts,
+    }
+}
+
+/// A type as a .proto file would say it, but that an enum is called one: its full name alone could be a message's.
+pub(crate) fn type_name(kind: &Kind) -> String {
+    match kind {
+        Kind::Message(message) => message.full_name().to_owned(),
+        Kind::Enum(one) => format!("enum {}", one.full_name()),
+        scalar => format!("{scalar:?}").to_lowercase(),
+    }
+}
+
+fn enumeration(one: &EnumDescriptor, sources: &Sources<'_>) -> Enum {
+    let numbers: BTreeSet<_> =
+        one.reserved_ranges().map(|range| (i64::from(*range.start()), i64::from(*range.end()))).collect();
+    let values = one.values().map(|value| {
+        let facts = annotations::said_of_value(&value);
+        let entry = Value { at: sources.value(&value), number: value.number(), facts };
+        (value.name().to_owned(), entry)
+    });
+    Enum {
+        at: sources.enumeration(one),
+        values: values.collect(),
+        reserved: Reserved { numbers, names: one.reserved_names().map(str::to_owned).collect() },
+    }
+}
+
+fn signature(method: &MethodDescriptor) -> String {
+    let side = |message: MessageDescriptor, streaming: bool| {
+        format!("({}{})", if streaming { "stream " } else { "" }, message.full_name())
+    };
+    format!(
+        "{} returns {}",
+        side(method.input(), method.is_client_streaming()),
+        side(method.output(), method.is_server_streaming())
+    )
+}

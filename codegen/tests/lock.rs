@@ -1,0 +1,252 @@
+//! The lock file: what it notices, what it lets pass, and that ours is current.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use events_codegen::{Builder, Change, Contract, ErrorKind};
+
+const SCHEMA: &str = r#"syntax = "proto3";
+package acme;
+import "events/annotations.proto";
+import "events/event_messages.proto";
+enum Category { CATEGORY_UNSPECIFIED = 0; CATEGORY_BACKUP = 1; CATEGORY_OTHER = 2; }
+message Event {
+  option (rodent.events.envelope) = true;
+  string event_id = 1;
+  rodent.events.EventLevel level = 2;
+  Category category = 3;
+  string source = 4;
+  int64 timestamp = 5;
+  map<string, string> metadata = 6;
+  oneof event_payload { BackupEvent backup_event = 10; OtherEvent other_event = 11; }
+}
+message BackupEvent { oneof event_type { BackupPayload backup = 1; BackupDonePayload done = 2; } }
+message OtherEvent { oneof event_type { OtherPayload other = 1; } }
+message BackupPayload {
+  option (rodent.events.event) = { source: "acme" };
+  reserved 20, 30 to 39;
+  string name = 1;
+  int64 bytes = 2;
+  Kind kind = 3;
+  string owner = 4 [(rodent.events.field).sensitivity = SENSITIVITY_PII];
+  repeated int32 parts = 5;
+  enum Kind { KIND_UNSPECIFIED = 0; KIND_FULL = 1; KIND_DELTA = 2; }
+}
+message BackupDonePayload {
+  option (rodent.events.event) = { source: "acme", level: "INFO" };
+  string name = 1 [(rodent.events.field).required = true];
+}
+message OtherPayload { option (rodent.events.event) = { source: "other; \\ one" }; }
+service Backups { rpc Send(Event) returns (stream Event); }
+"#;
+
+fn contract(schema: &str) -> Contract {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("acme.proto"), schema).unwrap();
+    Builder::new().contract(&["acme.proto"], &[folder.path()]).unwrap()
+}
+
+fn changes(from: &str, to: &str) -> Vec<Change> {
+    assert!(SCHEMA.contains(from), "{from}");
+    let accepted = Contract::parse("acme.lock", &contract(SCHEMA).to_string()).unwrap();
+    accepted.changes(&contract(&SCHEMA.replacen(from, to, 1)))
+}
+
+fn proto() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto")
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_events-codegen")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn the_committed_lock_is_what_our_schema_promises() {
+    let now = Builder::new().contract(&["base.proto", "events/event_messages.proto"], &[proto()]).unwrap();
+    let committed = fs::read_to_string(proto().join("events.lock")).unwrap();
+    let accepted = Contract::parse("proto/events.lock", &committed).unwrap();
+    let changes: Vec<String> = accepted.changes(&now).iter().map(ToString::to_string).collect();
+    assert!(changes.is_empty(), "{}", changes.join("\n"));
+    assert_eq!(committed, now.to_string(), "write it anew with `events-codegen accept`, see CONTRIBUTING.md");
+}
+
+#[test]
+fn a_lock_file_says_all_that_it_is_told() {
+    let text = contract(SCHEMA).to_string();
+    let back = Contract::parse("acme.lock", &text).unwrap();
+    assert_eq!(back.to_string(), text);
+    assert!(back.changes(&contract(SCHEMA)).is_empty());
+    for line in [
+        "event acme.Event 10.2",
+        "  level INFO",
+        "  1 name: string; required = true",
+        "  4 owner: string; sensitivity = SENSITIVITY_PII",
+        "  10 backup_event: acme.BackupEvent; oneof event_payload",
+        "  6 metadata: map<string, string>",
+        "  reserved 30 to 39",
+        "  (acme.Event) returns (stream acme.Event)",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn every_break_is_told_once_with_its_line_and_what_it_breaks() {
+    for (from, to, rule, breaks) in [
+        ("string name = 1;", "", "field-removed", "wire, source"),
+        ("string name = 1;", "string title = 1;", "field-renamed", "source"),
+        ("string name = 1;", "string name = 6;", "field-renumbered", "wire"),
+        ("string name = 1;", "bytes name = 1;", "field-type", "wire, source"),
+        ("string name = 1;", "bool done = 1;", "number-reused", "wire, source, meaning"),
+        ("string name = 1;", "optional string name = 1;", "field-label", "source, meaning"),
+        ("string name = 1;", "repeated string name = 1;", "field-label", "wire, source"),
+        ("reserved 20, 30 to 39;", "reserved 30 to 39; string x = 20;", "number-reused", "wire, meaning"),
+        (
+            "string name = 1;",
+            "string name = 1 [(rodent.events.field).required = true];",
+            "required-changed",
+            "source",
+        ),
+        (
+            "int64 bytes = 2;",
+            "int64 bytes = 2; string x = 6 [(rodent.events.field).required = true];",
+            "required-changed",
+            "source",
+        ),
+        (" [(rodent.events.field).sensitivity = SENSITIVITY_PII]", "", "sensitivity-changed", "meaning"),
+        ("reserved 20, 30 to 39;", "reserved 20, 30 to 38;", "reserved-dropped", "wire"),
+        ("KIND_DELTA = 2;", "KIND_DELTA = 3;", "value-renumbered", "wire, meaning"),
+        ("KIND_DELTA = 2;", "", "value-removed", "wire, source"),
+        ("KIND_DELTA = 2;", "KIND_DIFF = 2;", "number-reused", "source, meaning"),
+        ("BackupDonePayload done = 2;", "BackupDonePayload done = 3;", "event-moved", "wire, meaning"),
+        ("source: \"acme\" }", "name: \"backup_begun\", source: \"acme\" }", "emitter-renamed", "source"),
+        ("source: \"acme\" }", "source: \"agent\" }", "source-changed", "meaning"),
+        ("source: \"acme\" }", "source: \"acme\", level: \"WARN\" }", "level-changed", "source, meaning"),
+        ("level: \"INFO\"", "level: \"WARN\"", "level-changed", "meaning"),
+        ("returns (stream Event)", "returns (Event)", "method-changed", "wire, source"),
+    ] {
+        let changes = changes(from, to);
+        let breaking: Vec<_> = changes.iter().filter(|change| change.breaks.any()).collect();
+        let [change] = breaking[..] else { panic!("{from} -> {to}: {breaking:#?}") };
+        assert_eq!(
+            (change.rule, change.breaks.to_string().as_str()),
+            (rule, breaks),
+            "{from} -> {to}: {change}"
+        );
+        assert!(change.origin.file.ends_with("acme.proto") && change.origin.line > 0, "{change}");
+        let accepted = change.accepted.as_ref().unwrap();
+        assert!(accepted.file == "acme.lock" && accepted.line > 0, "{change}");
+        assert!(!change.cure.is_empty() && change.changelog().starts_with("* **Breaks "), "{change}");
+    }
+}
+
+#[test]
+fn categories_severities_and_oneofs_are_watched() {
+    let renumbered =
+        changes("CATEGORY_BACKUP = 1; CATEGORY_OTHER = 2;", "CATEGORY_BACKUP = 3; CATEGORY_OTHER = 2;");
+    let rules: Vec<&str> = renumbered.iter().map(|change| change.rule).collect();
+    assert!(rules.contains(&"category-changed") && rules.contains(&"value-renumbered"), "{rules:?}");
+
+    let own = fs::read_to_string(proto().join("events/event_messages.proto")).unwrap();
+    let contract = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("events")).unwrap();
+        fs::write(folder.path().join("events/event_messages.proto"), text).unwrap();
+        Builder::new().contract(&["events/event_messages.proto"], &[folder.path()]).unwrap()
+    };
+    let from = "EVENT_LEVEL_TRACE = ";
+    assert!(own.contains(from));
+    let line = own.lines().find(|line| line.contains(from)).unwrap();
+    let other = own.replace(line, &line.replace("severity) = 1", "severity) = 9"));
+    let changes = contract(&own).changes(&contract(&other));
+    assert_eq!(changes.iter().map(|change| change.rule).collect::<Vec<_>>(), ["annotation-changed"]);
+}
+
+#[test]
+fn additions_and_reserved_removals_are_notes() {
+    for (from, to) in [
+        ("string name = 1;", "string name = 1; string more = 7;"),
+        ("string name = 1;", "reserved 1; reserved \"name\";"),
+        ("KIND_DELTA = 2;", "KIND_DELTA = 2; KIND_LOG = 3;"),
+        ("KIND_DELTA = 2;", "reserved 2; reserved \"KIND_DELTA\";"),
+        ("repeated int32 parts = 5;", "repeated int32 parts = 5 [packed = false];"),
+        ("service Backups {", "service Backups { rpc Ask(Event) returns (Event);"),
+        ("reserved 20, 30 to 39;", "reserved 20, 30 to 40;"),
+        ("reserved 20, 30 to 39;", "reserved 20 to 39;"),
+    ] {
+        let changes = changes(from, to);
+        assert!(!changes.is_empty(), "{from} -> {to}");
+        assert!(changes.iter().all(|change| !change.breaks.any()), "{from} -> {to}: {changes:#?}");
+    }
+    assert!(changes("message BackupPayload", "// Words.\nmessage BackupPayload").is_empty());
+}
+
+#[test]
+fn what_is_left_of_a_merge_is_no_lock_file() {
+    let lock = contract(SCHEMA).to_string();
+    for text in [
+        String::new(),
+        "format 2\n".to_owned(),
+        format!("<<<<<<< ours\n{lock}"),
+        lock.replace("  1 name: string\n", "  1 name: string\n=======\n"),
+        lock.replace("  1 name: string\n", "  1 name: string\n  1 name: string\n"),
+        format!("{lock}\nmessage acme.Event\n"),
+        lock.replace("  1 name: string", "  one name: string"),
+    ] {
+        let error = Contract::parse("acme.lock", &text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Lock);
+        assert!(error.to_string().contains("error[lock-file]: acme.lock:"), "{error}");
+    }
+}
+
+#[test]
+fn the_command_accepts_additions_knowingly_and_breaks_only_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let write = |schema: &str| fs::write(folder.join("acme.proto"), schema).unwrap();
+    let check = ["check", "--lock", "acme.lock", "acme.proto"];
+    let locked = ["check", "--locked", "--lock", "acme.lock", "acme.proto"];
+    let accept = ["accept", "--lock", "acme.lock", "acme.proto"];
+    write(SCHEMA);
+    assert_eq!(run(folder, &check).status.code(), Some(1), "there is no lock file yet");
+    assert!(run(folder, &accept).status.success());
+    assert!(run(folder, &locked).status.success());
+
+    write(&SCHEMA.replace("string name = 1;", "string name = 1; string more = 7;"));
+    let output = run(folder, &check);
+    assert!(output.status.success());
+    assert!(
+        text(&output.stdout).contains("note[added]") && text(&output.stdout).contains("note[lock-stale]")
+    );
+    let output = run(folder, &locked);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("error[lock-stale]: acme.lock:1:1"));
+    let output = run(folder, &accept);
+    assert_eq!(text(&output.stdout), "* Schema: `string more = 7` was added to acme.BackupPayload.\n");
+    assert!(run(folder, &locked).status.success());
+
+    write(SCHEMA);
+    let output = run(folder, &check);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("error[field-removed]: ./acme.proto:") && told.contains("accepted: acme.lock:"),
+        "{told}"
+    );
+    assert!(told.contains("breaks: wire, source"), "{told}");
+    assert_eq!(run(folder, &accept).status.code(), Some(1));
+    let output = run(folder, &["accept", "--breaking", "--lock", "acme.lock", "acme.proto"]);
+    assert!(
+        text(&output.stdout).starts_with("* **Breaks wire, source**: `more = 7`"),
+        "{}",
+        text(&output.stdout)
+    );
+    assert!(run(folder, &locked).status.success());
+}
