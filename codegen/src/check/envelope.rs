@@ -10,8 +10,8 @@ use crate::names;
 /// The runtime keeps filters as one bit per category in a 64-bit word, and bit 0 is no category.
 const MAX_CATEGORY: i32 = 63;
 
-/// Severities index small tables in the runtime; more levels than this help nobody.
-const MAX_SEVERITY: u32 = 15;
+/// The greatest severity: the runtime keeps the levels of a category in the bits of one byte.
+const MAX_SEVERITY: u32 = 7;
 
 /// The level enum of the runtime. A schema elsewhere uses it, for a level has to mean the same to every filter.
 const LEVEL_ENUM: &str = "enum rodent.events.EventLevel";

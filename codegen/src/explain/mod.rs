@@ -74,6 +74,15 @@ const OTHERS: &[Rule] = &[
         },
     },
     Rule {
+        name: "same-module",
+        what: "A message with types inside and a package do not give the same Rust module.",
+        why: "Both are modules in what prost writes, and two of one name do not compile.",
+        example: Example::Words {
+            bad: "Package `demo` has a message `Colour` with a oneof, and a file it imports has the package `demo.colour`.",
+            good: "Rename the message or the package, or move the types out of the message.",
+        },
+    },
+    Rule {
         name: "not-parsed",
         what: "The sources that `coverage` reads are Rust: a warning.",
         why: "Calls in a file that does not parse may be missed.",

@@ -42,27 +42,6 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "foreign-syntax",
-        what: "Files with events are proto3.",
-        why: "Groups, defaults and required fields of the older syntax have no equivalent in a payload.",
-        example: Example::Schema {
-            bad: r#"syntax = "proto2";
-
-package demo;
-
-message Other {
-  optional string text = 1;
-}"#,
-            good: r#"syntax = "proto3";
-
-package demo;
-
-message Other {
-  string text = 1;
-}"#,
-        },
-    },
-    Rule {
         name: "unusable-name",
         what: "A name leaves letters or digits to call a Rust item by.",
         why: "Rust has no item called `_`.",
@@ -409,18 +388,18 @@ message Other {
     },
     Rule {
         name: "severity-range",
-        what: "A severity is a number from 1 to 15.",
-        why: "Severities index small tables in the runtime.",
+        what: "A severity is a number from 1 to 7.",
+        why: "The runtime keeps the levels of a category in the bits of one byte.",
         example: Example::Schema {
             bad: r"enum EventLevel {
   EVENT_LEVEL_UNSPECIFIED = 0;
   EVENT_LEVEL_INFO = 1 [(severity) = 1];
-  EVENT_LEVEL_WARN = 2 [(severity) = 16];
+  EVENT_LEVEL_WARN = 2 [(severity) = 8];
 }",
             good: r"enum EventLevel {
   EVENT_LEVEL_UNSPECIFIED = 0;
   EVENT_LEVEL_INFO = 1 [(severity) = 1];
-  EVENT_LEVEL_WARN = 2 [(severity) = 15];
+  EVENT_LEVEL_WARN = 2 [(severity) = 7];
 }",
         },
     },
@@ -483,6 +462,83 @@ message Other {
             good: r#"message DemoPayload {
   option (rodent.events.event) = { source: "demo" };
   repeated string names = 1;
+}"#,
+        },
+    },
+    Rule {
+        name: "value-level",
+        what: "Of an enum either every value says its event's level, or none does.",
+        why: "A value without one would leave its event without a level.",
+        example: Example::Schema {
+            bad: r#"message DemoPayload {
+  option (rodent.events.event) = { source: "demo" };
+  Operation operation = 1 [(rodent.events.field).required = true];
+
+  enum Operation {
+    OPERATION_UNSPECIFIED = 0;
+    OPERATION_DONE = 1 [(rodent.events.event_level) = "INFO"];
+    OPERATION_FAILED = 2;
+  }
+}"#,
+            good: r#"message DemoPayload {
+  option (rodent.events.event) = { source: "demo" };
+  Operation operation = 1 [(rodent.events.field).required = true];
+
+  enum Operation {
+    OPERATION_UNSPECIFIED = 0;
+    OPERATION_DONE = 1 [(rodent.events.event_level) = "INFO"];
+    OPERATION_FAILED = 2 [(rodent.events.event_level) = "ERROR"];
+  }
+}"#,
+        },
+    },
+    Rule {
+        name: "level-by-operation",
+        what: "A level `BY_OPERATION` needs a required field `operation`, whose values say levels.",
+        why: "The level is that of the operation's value.",
+        example: Example::Schema {
+            bad: r#"message DemoPayload {
+  option (rodent.events.event) = { source: "demo", level: "BY_OPERATION" };
+}"#,
+            good: r#"message DemoPayload {
+  option (rodent.events.event) = { source: "demo", level: "BY_OPERATION" };
+  Operation operation = 1 [(rodent.events.field).required = true];
+
+  enum Operation {
+    OPERATION_UNSPECIFIED = 0;
+    OPERATION_DONE = 1 [(rodent.events.event_level) = "INFO"];
+    OPERATION_FAILED = 2 [(rodent.events.event_level) = "ERROR"];
+  }
+}"#,
+        },
+    },
+    Rule {
+        name: "secret-name",
+        what: "A text whose name smells of a secret says how sensitive it is.",
+        why: "A password that nobody thought of is the one that leaks.",
+        example: Example::Schema {
+            bad: r#"message DemoPayload {
+  option (rodent.events.event) = { source: "demo" };
+  string password = 1;
+}"#,
+            good: r#"message DemoPayload {
+  option (rodent.events.event) = { source: "demo" };
+  string password = 1 [(rodent.events.field).sensitivity = SENSITIVITY_PUBLIC];
+}"#,
+        },
+    },
+    Rule {
+        name: "max-len",
+        what: "Only a single `string` outside of oneofs has a `max_len`.",
+        why: "Nothing else can be cut and still be what it was.",
+        example: Example::Schema {
+            bad: r#"message DemoPayload {
+  option (rodent.events.event) = { source: "demo" };
+  bytes blob = 1 [(rodent.events.field).max_len = 8];
+}"#,
+            good: r#"message DemoPayload {
+  option (rodent.events.event) = { source: "demo" };
+  string text = 1 [(rodent.events.field).max_len = 8];
 }"#,
         },
     },
