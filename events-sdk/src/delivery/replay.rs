@@ -1,0 +1,128 @@
+//! Back from disk: the spool's answers, the files on their way to Toggle, and the state of the spool.
+
+use std::time::Instant;
+
+use super::Delivery;
+use super::backlog::Finished;
+use super::spooler::Reply;
+use crate::DropReason;
+use crate::accounts::Place;
+use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
+
+impl Delivery {
+    pub(super) fn read_ahead(&mut self) {
+        if let Some((file, place)) = self.backlog.next_read(self.read_ahead_limit(), Instant::now()) {
+            self.spooler.read(file, place);
+        }
+    }
+
+    pub(super) fn spooled(&mut self, reply: Reply) {
+        match reply {
+            Reply::Found(file) if self.backlog.knows(file.id) || self.is_copy(file.id) => {}
+            Reply::Found(file) => {
+                self.spool_grows(&file);
+                self.intake.buffer.lock().accounts.adopt(u64::from(file.events));
+                self.backlog.add(file);
+            }
+            Reply::Wrote(write, result) => self.wrote(write, result),
+            Reply::Read(file, Ok(Some(piece))) => {
+                let read = self.backlog.events_read(file.id) + u64::from(piece.count);
+                let beyond = read.saturating_sub(u64::from(file.events)).min(u64::from(piece.count));
+                if beyond > 0 {
+                    // It holds more than was known of it.
+                    self.intake.buffer.lock().accounts.adopt(beyond);
+                }
+                let refusals = self.refusals.times(piece.id);
+                self.backlog.piece(file.id, piece, refusals);
+            }
+            Reply::Read(file, Ok(None)) => {
+                let finished = self.backlog.exhausted(file.id);
+                self.finish(finished);
+            }
+            Reply::Read(file, Err(error)) if error.kind() == SpoolErrorKind::Missing => {
+                self.intake.buffer.lock().status.last_error = Some(error.to_string());
+                if let Some(Finished { file, missing }) = self.backlog.exhausted(file.id) {
+                    self.vanished(&file, missing);
+                } else {
+                    tracing::error!(%error, file = %file.id, "a spill file was removed while it was being delivered");
+                }
+            }
+            Reply::Read(file, Err(error)) => {
+                let backoff = &mut self.spool_backoff;
+                let failures =
+                    self.backlog.unreadable(file.id, Instant::now(), |failures| backoff.pause(failures));
+                if failures == 1 {
+                    tracing::warn!(%error, file = %file.id, "a spill file cannot be read; it is tried again");
+                }
+                self.intake.buffer.lock().status.last_error = Some(error.to_string());
+            }
+            Reply::Removed(file, Ok(())) => {
+                self.backlog.removed(file.id);
+                let mut state = self.intake.buffer.lock();
+                state.status.spool.files = state.status.spool.files.saturating_sub(1);
+                state.status.spool.bytes = state.status.spool.bytes.saturating_sub(file.bytes);
+            }
+            Reply::Removed(file, Err(error)) => {
+                // It stays known, so that it is not taken for a new one.
+                tracing::warn!(%error, file = %file.id, "a delivered spill file cannot be removed; it will be sent again after a restart");
+                self.intake.buffer.lock().status.last_error = Some(error.to_string());
+            }
+            Reply::SetAside { file, batch, result } => self.set_aside(file, batch, result),
+            Reply::Opened(result) => {
+                self.opening = false;
+                self.spool_is_closed = result.is_err();
+                match result {
+                    Ok(()) => self.spool_works(),
+                    Err(error) => self.spool_fails(&error),
+                }
+            }
+            Reply::Stopped => {}
+        }
+    }
+
+    /// Every piece of a file has been acknowledged: it may go.
+    pub(super) fn finish(&mut self, finished: Option<Finished>) {
+        let Some(Finished { file, missing }) = finished else { return };
+        if missing > 0 {
+            tracing::error!(file = %file.id, missing, "events of a spill file were damaged; what is left of them is in the quarantine folder");
+            self.intake.buffer.lock().accounts.shift(missing, Place::Disk, Place::Quarantine);
+        }
+        self.spooler.remove(file);
+    }
+
+    /// A file is gone that somebody else must have removed, and with it the events that were not read.
+    pub(super) fn vanished(&mut self, file: &SpoolFile, missing: u64) {
+        tracing::error!(file = %file.id, missing, "a spill file was removed; its events are lost");
+        let mut state = self.intake.buffer.lock();
+        state.accounts.lose_many(Place::Disk, DropReason::Vanished, 0, 0, missing);
+        state.status.spool.files = state.status.spool.files.saturating_sub(1);
+        state.status.spool.bytes = state.status.spool.bytes.saturating_sub(file.bytes);
+        drop(state);
+        self.backlog.removed(file.id);
+    }
+
+    pub(super) fn spool_grows(&self, file: &SpoolFile) {
+        let mut state = self.intake.buffer.lock();
+        state.status.spool.files += 1;
+        state.status.spool.bytes += file.bytes;
+    }
+
+    pub(super) fn spool_works(&mut self) {
+        self.spool_retry_at = None;
+        self.spool_failures = 0;
+        if self.intake.buffer.lock().status.spool.broken.take().is_some() {
+            tracing::info!("the spool takes events again");
+        }
+    }
+
+    pub(super) fn spool_fails(&mut self, error: &SpoolError) {
+        if self.spool_retry_at.is_none() {
+            tracing::error!(%error, "the spool takes no events; they stay in memory");
+        }
+        self.spool_failures = self.spool_failures.saturating_add(1);
+        self.spool_retry_at = Some(Instant::now() + self.spool_backoff.pause(self.spool_failures));
+        let mut state = self.intake.buffer.lock();
+        state.status.spool.broken = Some(error.to_string());
+        state.status.last_error = Some(error.to_string());
+    }
+}

@@ -1,0 +1,281 @@
+//! To Toggle: what is sent, when, and what becomes of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::task;
+
+use super::backlog::Waiting;
+use super::link::Change;
+use super::refusals::Verdict;
+use super::{Delivery, DiskCopy, Held, LINGER, Origin, Parcel, recycle};
+use crate::accounts::Place;
+use crate::chunk::Chunk;
+use crate::emit::now_ms;
+use crate::spool::SpoolError;
+use crate::{Batch, SendError, SendErrorKind};
+
+impl Delivery {
+    /// Sends what may be sent now.
+    pub(super) fn send(&mut self) {
+        let now = Instant::now();
+        if self.link.is_open() {
+            while self.in_flight.len() < self.settings.max_in_flight {
+                // The last place is the backlog's while it uses none, or a busy node would never get rid of it.
+                let is_last =
+                    self.in_flight.len() + 1 == self.settings.max_in_flight && !self.in_flight.is_empty();
+                let first =
+                    if is_last && self.backlog_in_flight == 0 { self.next_of_backlog(now) } else { None };
+                let parcel =
+                    first.or_else(|| self.next_live(now, false)).or_else(|| self.next_of_backlog(now));
+                let Some(parcel) = parcel else { return };
+                self.launch(parcel);
+            }
+        } else if self.in_flight.is_empty()
+            && self.link.retry_at().is_some_and(|at| now >= at)
+            && let Some(mut parcel) = self.next_probe(now)
+        {
+            parcel.probe = true;
+            self.launch(parcel);
+        }
+    }
+
+    /// What waits in memory: a batch that failed before, or the oldest that is due. `clean` asks for one that was never
+    /// refused.
+    pub(super) fn next_live(&mut self, now: Instant, clean: bool) -> Option<Parcel> {
+        let may_go =
+            |held: &Held| held.not_before.is_none_or(|at| now >= at) && !(clean && held.refusals > 0);
+        let place = self.held.iter().position(may_go);
+        if let Some(held) = place.and_then(|place| self.held.remove(place)) {
+            self.intake.buffer.lock().accounts.shift(held.batch.len() as u64, Place::Memory, Place::Flight);
+            return Some(Parcel::from_memory(held.batch, held.chunk));
+        }
+        let all = self.closing.is_some() || !self.flushes.is_empty();
+        let mut state = self.intake.buffer.lock();
+        let mut chunk = state.take_due(self.settings.batch_timeout, now, all)?;
+        state.accounts.shift(chunk.len() as u64, Place::Memory, Place::Flight);
+        if chunk.len() >= state.limits().batch {
+            self.linger_until = now + LINGER;
+        }
+        let now_ms = now_ms();
+        let id = state.next_id(now_ms);
+        drop(state);
+        let count = chunk.len() as u32;
+        let batch = Batch::new(id, now_ms as i64, chunk.take_bytes(), count);
+        Some(Parcel::from_memory(Arc::new(batch), chunk))
+    }
+
+    pub(super) fn next_of_backlog(&mut self, now: Instant) -> Option<Parcel> {
+        if self.backlog_in_flight >= self.backlog_places() {
+            return None;
+        }
+        self.take_piece(now, false)
+    }
+
+    /// What shows best whether Toggle is there: the oldest piece that nobody refused, else what waits in memory, else
+    /// anything.
+    pub(super) fn next_probe(&mut self, now: Instant) -> Option<Parcel> {
+        if let Some(parcel) = self.take_piece(now, true) {
+            return Some(parcel);
+        }
+        self.intake.buffer.lock().seal();
+        self.next_live(now, true)
+            .or_else(|| self.take_piece(now, false))
+            .or_else(|| self.next_live(now, false))
+    }
+
+    pub(super) fn take_piece(&mut self, now: Instant, clean: bool) -> Option<Parcel> {
+        let Waiting { file, batch, .. } = self.backlog.take(now, clean)?;
+        self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Disk, Place::Flight);
+        self.backlog_in_flight += 1;
+        Some(Parcel { batch, origin: Origin::Disk { file }, probe: false })
+    }
+
+    pub(super) fn launch(&mut self, parcel: Parcel) {
+        let uplink = Arc::clone(&self.uplink);
+        let batch = Arc::clone(&parcel.batch);
+        let task = self.sends.spawn(async move { uplink.send(batch).await });
+        self.in_flight.insert(task.id(), parcel);
+    }
+
+    /// An attempt has ended.
+    pub(super) fn sent(&mut self, sent: Result<(task::Id, Result<(), SendError>), task::JoinError>) {
+        let (id, result) = match sent {
+            Ok(sent) => sent,
+            // The uplink panicked: the batch is still ours.
+            Err(error) => (
+                error.id(),
+                Err(SendError::new(SendErrorKind::Unavailable, format!("the uplink failed: {error}"))),
+            ),
+        };
+        let Some(parcel) = self.in_flight.remove(&id) else { return };
+        if matches!(parcel.origin, Origin::Disk { .. }) {
+            self.backlog_in_flight -= 1;
+        }
+        match result {
+            Ok(()) => self.delivered(parcel),
+            Err(error) => self.not_delivered(parcel, &error),
+        }
+    }
+
+    pub(super) fn delivered(&mut self, parcel: Parcel) {
+        let now = Instant::now();
+        self.refusals.delivered(parcel.batch.id());
+        if let Change::Back(after) = self.link.delivered(now) {
+            tracing::info!(target = %self.uplink_target, ?after, "Toggle takes events again");
+            // Whatever could not be read before, or was put there meanwhile.
+            self.spooler.list();
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.gave_up = false;
+        }
+        let mut state = self.intake.buffer.lock();
+        state.accounts.shift(parcel.batch.len() as u64, Place::Flight, Place::Delivered);
+        state.status.uplink.batches_delivered += 1;
+        state.status.uplink.state = self.link.state();
+        state.status.uplink_since = Some(self.link.since());
+        match parcel.origin {
+            Origin::Memory { chunk, file } => {
+                recycle(&mut state, parcel.batch, chunk);
+                drop(state);
+                if let DiskCopy::Written(file) = file {
+                    self.spooler.remove(file);
+                }
+            }
+            Origin::Disk { file } => {
+                drop(state);
+                let finished = self.backlog.done(file);
+                self.finish(finished);
+            }
+        }
+    }
+
+    pub(super) fn not_delivered(&mut self, parcel: Parcel, error: &SendError) {
+        let now = Instant::now();
+        let id = parcel.batch.id();
+        let verdict = self.judge(&parcel, error);
+        let change = match verdict {
+            // Toggle is there, and says what it wants.
+            Some(Verdict::Halve | Verdict::SetAside) if error.kind() == SendErrorKind::TooLarge => {
+                self.link.delivered(now)
+            }
+            Some(Verdict::Halve | Verdict::SetAside | Verdict::Wait { toggle: false, .. })
+                if !parcel.probe =>
+            {
+                Change::None
+            }
+            _ => self.link.failed(error, parcel.probe, now),
+        };
+        match change {
+            Change::Lost => tracing::warn!(
+                target = %self.uplink_target,
+                state = %self.link.state(),
+                batch = %id,
+                %error,
+                "Toggle does not take events; they are kept and it is tried again"
+            ),
+            _ => tracing::debug!(batch = %id, %error, "a batch was not delivered"),
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.gave_up = !self.link.is_open();
+        }
+        let in_memory = match &parcel.origin {
+            Origin::Memory { file, .. } => !matches!(file, DiskCopy::Written(_)),
+            Origin::Disk { .. } => false,
+        };
+        let to = if in_memory { Place::Memory } else { Place::Disk };
+        let mut state = self.intake.buffer.lock();
+        state.status.uplink.attempts_failed += 1;
+        state.status.uplink.state = self.link.state();
+        state.status.uplink_since = Some(self.link.since());
+        state.status.last_error = Some(error.to_string());
+        state.accounts.shift(parcel.batch.len() as u64, Place::Flight, to);
+        drop(state);
+        let refusals = self.refusals.times(id);
+        let not_before = verdict.is_some().then(|| now + self.link.pause_for(refusals));
+        match parcel.origin {
+            Origin::Memory { chunk, file: DiskCopy::None } => self.keep(parcel.batch, chunk, verdict, error),
+            // Its copy on disk takes its place when it is there.
+            Origin::Memory { chunk, file: DiskCopy::Writing } => {
+                self.copying.push(Held { batch: parcel.batch, chunk, refusals, not_before });
+            }
+            Origin::Memory { file: DiskCopy::Written(file), .. } => self.backlog.add(file),
+            Origin::Disk { file } => match verdict {
+                Some(Verdict::Halve) => self.halve(file, &parcel.batch),
+                Some(Verdict::SetAside) => self.spooler.set_aside(file, parcel.batch, error.to_string()),
+                Some(Verdict::Wait { .. }) | None => {
+                    self.backlog.put_back(Waiting { file, batch: parcel.batch, refusals, not_before });
+                }
+            },
+        }
+    }
+
+    /// Whether a batch that was not delivered is to blame for that itself; `None` when it was not refused at all.
+    pub(super) fn judge(&mut self, parcel: &Parcel, error: &SendError) -> Option<Verdict> {
+        match error.kind() {
+            SendErrorKind::TooLarge if parcel.batch.len() > 1 => Some(Verdict::Halve),
+            SendErrorKind::Refused | SendErrorKind::Declined | SendErrorKind::TooLarge => {
+                Some(self.refusals.refused(parcel.batch.id(), parcel.batch.len(), error.kind(), parcel.probe))
+            }
+            _ => None,
+        }
+    }
+
+    /// A batch from memory was not delivered: it goes to disk if it was refused, so that it stands in nobody's way; else
+    /// it is held until it is known whether it may be sent again.
+    pub(super) fn keep(
+        &mut self,
+        batch: Arc<Batch>,
+        mut chunk: Chunk,
+        verdict: Option<Verdict>,
+        error: &SendError,
+    ) {
+        let disk_works = self.spool_retry_at.is_none();
+        let cut = verdict == Some(Verdict::Halve) && (!disk_works || error.kind() == SendErrorKind::TooLarge);
+        match batch.halves().filter(|_| cut) {
+            Some([left, right]) => {
+                self.refusals.halved(batch.id(), [left.id(), right.id()]);
+                let rest = chunk.split_off(left.len());
+                for (batch, chunk) in [(left, chunk), (right, rest)] {
+                    self.held.push_back(Held {
+                        batch: Arc::new(batch),
+                        chunk,
+                        refusals: 0,
+                        not_before: None,
+                    });
+                }
+            }
+            None if verdict.is_some() && disk_works => self.write_whole(batch, chunk),
+            None => self.hold(batch, chunk),
+        }
+    }
+
+    /// A batch on disk is refused while others are taken.
+    pub(super) fn halve(&mut self, file: uuid::Uuid, batch: &Batch) {
+        if let Some(halves) = batch.halves() {
+            tracing::debug!(batch = %batch.id(), events = batch.len(), "a refused batch is halved");
+            self.refusals.halved(batch.id(), [halves[0].id(), halves[1].id()]);
+            self.backlog.halved(file, halves);
+        }
+    }
+
+    pub(super) fn set_aside(&mut self, file: uuid::Uuid, batch: Arc<Batch>, result: Result<(), SpoolError>) {
+        match result {
+            Ok(()) => {
+                self.refusals.forget(batch.id());
+                self.spool_works();
+                tracing::error!(batch = %batch.id(), "Toggle refuses an event; it is in the quarantine folder, with the reason");
+                let mut state = self.intake.buffer.lock();
+                state.accounts.shift(batch.len() as u64, Place::Disk, Place::Quarantine);
+                drop(state);
+                let finished = self.backlog.done(file);
+                self.finish(finished);
+            }
+            Err(error) => {
+                self.spool_fails(&error);
+                let not_before = self.spool_retry_at;
+                self.backlog.put_back(Waiting { file, batch, refusals: 1, not_before });
+            }
+        }
+    }
+}

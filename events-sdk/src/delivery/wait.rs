@@ -1,0 +1,88 @@
+//! Between two rounds: what the task waits for.
+
+use std::time::Instant;
+
+use super::{Delivery, HEARTBEAT, Origin, READ_AHEAD};
+use crate::buffer::WakeOn;
+
+impl Delivery {
+    pub(super) fn answer_flushes(&mut self) {
+        if self.flushes.is_empty() {
+            return;
+        }
+        let in_flight = self.in_flight.values().filter_map(|parcel| match &parcel.origin {
+            Origin::Memory { chunk, .. } => Some(chunk.sequence),
+            Origin::Disk { .. } => None,
+        });
+        let oldest = in_flight
+            .chain(self.writing.iter().copied())
+            .chain(self.held.iter().chain(&self.copying).map(|held| held.chunk.sequence))
+            .chain(self.intake.buffer.lock().oldest_sequence())
+            .min()
+            .unwrap_or(u64::MAX);
+        for flush in self.flushes.extract_if(.., |flush| flush.before <= oldest) {
+            // Whoever asked may have given up.
+            let _ = flush.done.send(());
+        }
+    }
+
+    /// Says what to be woken for and until when to sleep; `None` when there is something to do already.
+    ///
+    /// Only what could be acted upon then counts, or the task would turn round without a pause.
+    pub(super) fn prepare_to_wait(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let open = self.link.is_open();
+        let can_send = open && self.in_flight.len() < self.settings.max_in_flight;
+        let can_probe = !open && self.in_flight.is_empty();
+        let can_spill = self.writing.is_empty()
+            && !self.spool_is_closed
+            && self.spool_retry_at.is_none_or(|at| now >= at);
+        let mut state = self.intake.buffer.lock();
+        let ready = (can_send && state.has_full_batch())
+            || (can_spill && self.should_spill(&state, now))
+            || (can_spill && !open && !self.held.is_empty());
+        if ready {
+            return None;
+        }
+        let oldest = state.oldest();
+        let lingers = can_send && now < self.linger_until;
+        let has_urgent = state.has_urgent();
+        state.set_wake_on(WakeOn {
+            first: oldest.is_none() && !lingers,
+            batch: can_send && !lingers,
+            urgent: can_send || (!open && can_spill && !has_urgent),
+            threshold: can_spill,
+        });
+        let patience = if open { self.settings.batch_timeout } else { self.patience(&state) };
+        drop(state);
+
+        let due = oldest.filter(|_| can_send || (!open && can_spill)).map(|at| at + patience);
+        let held = self.held.iter().map(|held| held.not_before.unwrap_or(now)).min();
+        let held_at = held.filter(|_| can_send);
+        let piece = self.backlog.next_piece_at(now);
+        let piece_at = piece.filter(|_| can_send && self.backlog_in_flight < self.backlog_places());
+        let probe_at = match (self.link.retry_at().filter(|_| can_probe), piece) {
+            (Some(retry), _) if oldest.is_some() => Some(retry),
+            (Some(retry), piece) => piece.into_iter().chain(held).min().map(|at| retry.max(at)),
+            (None, _) => None,
+        };
+        let read_at = self.backlog.next_read_at(self.read_ahead_limit(), now);
+        let spool_at = self.spool_retry_at.filter(|&at| at > now || (self.spool_is_closed && !self.opening));
+        let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
+        let linger_at = lingers.then_some(self.linger_until);
+        let wake_at = [due, held_at, piece_at, probe_at, read_at, spool_at, closing_at, linger_at]
+            .into_iter()
+            .flatten()
+            .min();
+        Some(wake_at.map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT)))
+    }
+
+    /// How many places in flight the backlog may use.
+    pub(super) fn backlog_places(&self) -> usize {
+        self.settings.max_in_flight.saturating_sub(1).max(1)
+    }
+
+    pub(super) fn read_ahead_limit(&self) -> usize {
+        if self.link.is_open() { READ_AHEAD } else { 1 }
+    }
+}
