@@ -56,3 +56,26 @@ fn lower_levels_go_first_and_a_spool_that_comes_back_takes_the_rest() {
     let errors = rig.toggle.events().iter().filter(|event| event.level == Level::Error.number()).count();
     assert_eq!(errors, BUFFER / 2, "no error was lost");
 }
+
+#[test]
+fn a_spill_file_that_somebody_removed_is_counted_as_lost_and_the_others_go_on() {
+    let rig = Rig::with(|config| {
+        config.flush_threshold = 1_000;
+        config.retry_initial = Duration::from_secs(2);
+        config.retry_max = Duration::from_secs(2);
+    });
+    rig.toggle.stop();
+    storm(&rig.events, 0..5_000, 10_000);
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.in_memory == 0 && stats.in_flight == 0);
+    let files = rig.spill_files();
+    let largest = |name: &&String| fs::metadata(rig.spool.path().join(name)).map_or(0, |file| file.len());
+    // Not one of the first, whose pieces may have been read ahead.
+    let victim = files[2..].iter().max_by_key(largest).expect("spill files");
+    fs::remove_file(rig.spool.path().join(victim)).expect("the file");
+    rig.toggle.restart().expect("the same port");
+    let end = wait_until(&rig.events, PATIENCE, |stats| {
+        stats.delivered + stats.dropped_for(DropReason::Vanished) == stats.accepted
+    });
+    assert_eq!(end.delivered + end.dropped_for(DropReason::Vanished), stats.accepted, "{end:#?}");
+    assert!(end.dropped_for(DropReason::Vanished) > 0);
+}

@@ -88,20 +88,21 @@ fn an_event_cannot_be_made_without_its_operation() {
     };
     let operations = of(&|field| field.name() == "operation");
     let required = of(&|field| rule(field, "required") == Some(Value::Bool(true)));
-    assert_eq!(operations.len(), 28, "all payloads but the registration have an operation");
-    assert_eq!(required, operations);
+    assert!(!operations.is_empty());
+    let optional: Vec<_> = operations.iter().filter(|name| !required.contains(name)).collect();
+    assert!(optional.is_empty(), "operations that an event can do without: {optional:?}");
 }
 
 #[test]
-fn mail_addresses_and_display_names_are_personal_data_and_nothing_is_secret() {
+fn mail_addresses_and_display_names_are_personal_data() {
     let pool = compiled();
     let kind = pool.get_enum_by_name("rodent.events.Sensitivity").unwrap();
-    let number = |name| Value::EnumNumber(kind.get_value_by_name(name).unwrap().number());
-    let (unsaid, personal) = (number("SENSITIVITY_UNSPECIFIED"), number("SENSITIVITY_PII"));
-    for field in fields(&pool) {
-        let expected = if matches!(field.name(), "email" | "display_name") { &personal } else { &unsaid };
-        let found = rule(&field, "sensitivity").unwrap_or_else(|| unsaid.clone());
-        assert_eq!(&found, expected, "{}", field.full_name());
+    let personal = Value::EnumNumber(kind.get_value_by_name("SENSITIVITY_PII").unwrap().number());
+    let named: Vec<_> =
+        fields(&pool).filter(|field| matches!(field.name(), "email" | "display_name")).collect();
+    assert!(!named.is_empty());
+    for field in named {
+        assert_eq!(rule(&field, "sensitivity").as_ref(), Some(&personal), "{}", field.full_name());
     }
 }
 

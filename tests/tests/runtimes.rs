@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use events_sdk::{Events, FlushOutcome};
-use events_tests::{Rig, assert_numbers, config, storm};
+use events_tests::{Rig, assert_numbers, config, storm, wait_until};
 use tokio::runtime::Builder;
 
 const EVENTS: usize = 1_000;
@@ -81,4 +81,14 @@ fn a_shutdown_returns_by_its_deadline_while_toggle_hangs() {
         (0, EVENTS as u64),
         "what is in flight is on disk as well"
     );
+}
+
+#[test]
+fn a_shutdown_that_is_given_no_time_still_closes_its_books() {
+    let rig = Rig::start();
+    rig.toggle.stop();
+    storm(&rig.events, 0..15_000, 1_000_000);
+    rig.events.shutdown(Duration::from_millis(1));
+    let stats = wait_until(&rig.events, DEADLINE, |stats| stats.in_memory == 0 && stats.in_flight == 0);
+    assert_eq!((stats.on_disk, stats.dropped_total()), (15_000, 0), "{stats:#?}");
 }

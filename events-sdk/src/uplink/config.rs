@@ -108,7 +108,7 @@ impl GrpcConfig {
     pub fn from_toggle(toggle: &ToggleConfig) -> Result<Self, GrpcConfigError> {
         let endpoint = toggle.endpoint.clone().ok_or_else(|| {
             GrpcConfigError::new(
-                "no endpoint is configured; set events.toggle.endpoint in rodent.yml to https://host:port",
+                "no endpoint is configured; set `toggle.endpoint` under `events` in rodent.yml, or RODENT_EVENTS_TOGGLE_ENDPOINT, to https://host:port (a rodent.yml that is not there counts as empty)",
             )
         })?;
         Ok(Self {

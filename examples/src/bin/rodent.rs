@@ -1,4 +1,4 @@
-//! The skeleton of an agent: load the configuration, start, emit, stop on Ctrl-C.
+//! The skeleton of an agent: load the configuration, start, emit, stop on SIGTERM or Ctrl-C.
 //!
 //! ```text
 //! mkdir /tmp/rodent && cp examples/rodent.yml /tmp/rodent
@@ -24,7 +24,10 @@ use events_sdk::{
         SystemStartupOperation, SystemStartupPayload,
     },
 };
-use tokio::{signal, time};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time,
+};
 
 /// How often the agent reports that it is well.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
@@ -46,6 +49,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
+    // What the event system has to say of itself goes to whoever subscribes; without one it is not heard.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+
     let config_dir = env::args_os().nth(1).ok_or("usage: rodent DIRECTORY, where rodent.yml lies")?;
     let config = Config::load(config_dir)?;
     // The event system has a thread of its own, so it does not matter which runtime the agent has, or whether it has one.
@@ -78,23 +84,28 @@ async fn work() -> Result<(), Box<dyn Error>> {
         (),
     );
 
+    // A process that dies of a signal takes what is only in memory with it.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut health = time::interval(HEALTH_INTERVAL);
     loop {
         tokio::select! {
             _ = health.tick() => report_health(start.elapsed()),
-            stopped = signal::ctrl_c() => {
-                events::emit_system_shutdown(
-                    SystemShutdownPayload {
-                        reason: "Ctrl-C",
-                        graceful: true,
-                        ..SystemShutdownPayload::new(SystemShutdownOperation::Shutdown)
-                    },
-                    (),
-                );
-                return Ok(stopped?);
-            }
+            _ = terminate.recv() => return say_goodbye("SIGTERM"),
+            _ = interrupt.recv() => return say_goodbye("Ctrl-C"),
         }
     }
+}
+
+fn say_goodbye(reason: &str) -> Result<(), Box<dyn Error>> {
+    events::emit_system_shutdown(
+        SystemShutdownPayload {
+            reason,
+            graceful: true,
+            ..SystemShutdownPayload::new(SystemShutdownOperation::Shutdown)
+        },
+        (),
+    );
+    Ok(())
 }
 
 fn report_health(uptime: Duration) {
