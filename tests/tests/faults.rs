@@ -96,7 +96,7 @@ fn the_token_expires_for_5_seconds() {
 fn what_a_shutdown_left_on_disk_is_delivered_by_the_next_process() {
     let Rig { toggle, spool, events } = Rig::start();
     toggle.stop();
-    storm(&events, 0..EVENTS, 50_000);
+    storm(&events, 0..EVENTS, 2 * RATE);
     let report = events.shutdown(Duration::from_secs(10));
     assert!(report.complete, "{report:#?}");
     assert_eq!((report.on_disk, report.dropped), (EVENTS as u64, 0));

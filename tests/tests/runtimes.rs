@@ -73,8 +73,8 @@ fn a_shutdown_returns_by_its_deadline_while_toggle_hangs() {
     storm(&rig.events, 0..EVENTS, 100_000);
     assert!(rig.toggle.wait_for_attempts(1, DEADLINE), "something is in flight");
     let start = Instant::now();
-    let report = rig.events.shutdown(Duration::from_secs(1));
-    assert!(start.elapsed() < Duration::from_secs(1) + SLACK, "the shutdown hung");
+    let report = rig.events.shutdown(Duration::from_secs(3));
+    assert!(start.elapsed() < Duration::from_secs(3) + SLACK, "the shutdown hung");
     assert!(report.complete, "{report:#?}");
     assert_eq!(
         (report.delivered, report.on_disk),
