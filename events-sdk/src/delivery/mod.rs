@@ -9,8 +9,8 @@
 //! ```
 //!
 //! * Live events go before the backlog, which uses at most all places in flight but one, and at least one.
-//! * A batch that failed becomes a spill file of its own under its own id. It is never cut, so every repeat carries the
-//!   same id and the same bytes.
+//! * A batch that failed becomes a spill file of its own under its own id. Unless Toggle refuses it, it is never cut, so
+//!   every repeat carries the same id and the same bytes.
 //! * While Toggle is away one batch at a time probes it, the oldest first, and nothing waits in memory for longer than
 //!   the batch timeout: it goes to disk.
 //! * A batch that was refused goes to disk and stands behind the others, so that it blocks nobody. If they are taken and
