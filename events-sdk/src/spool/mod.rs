@@ -11,7 +11,7 @@
 //! | `<uuid>.pb` | a spill file; the name is its identity. Other names ending in `.pb` are read too |
 //! | `.<uuid>.tmp` | a spill file being written |
 //! | `.lock` | locked (`flock`) by the one process that works here, and holding its process id |
-//! | `quarantine/` | damaged bytes and unreadable files, see [`quarantine`] |
+//! | `quarantine/` | damaged bytes and refused events, see [`quarantine`] |
 //!
 //! Directories have mode 0700, files 0600. In the directory no symbolic link is followed, and nothing but the above is
 //! touched. The configured path itself may lead through links: where the spool lies is the operator's choice.
