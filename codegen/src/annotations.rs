@@ -10,7 +10,9 @@ use prost_reflect::{
     ReflectMessage, Value,
 };
 
-use crate::model::{Durability, Sensitivity};
+use crate::model::{Durability, FieldPlaces, Sensitivity};
+use crate::origin::Origin;
+use crate::source::{Item, Sources};
 
 /// The package of our options.
 const PACKAGE: &str = "rodent.events";
@@ -150,6 +152,76 @@ fn option(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Option
         return None;
     }
     Some(options.get_extension(&extension).into_owned())
+}
+
+/// Where the `event` option of a payload says `key`, or else the message's name.
+pub(crate) fn event_place(sources: &Sources<'_>, message: &MessageDescriptor, key: &str) -> Origin {
+    place(message.parent_pool(), sources, Item::Message(message), EVENT, Some(key))
+}
+
+/// Where the `emitter` option of a category message's field says `key`, or else the field's name.
+pub(crate) fn emitter_place(sources: &Sources<'_>, field: &FieldDescriptor, key: &str) -> Origin {
+    place(field.parent_pool(), sources, Item::Field(field), EMITTER, Some(key))
+}
+
+/// Where the parts of a payload's field are.
+pub(crate) fn field_places(sources: &Sources<'_>, field: &FieldDescriptor) -> FieldPlaces {
+    let said = |key| place(field.parent_pool(), sources, Item::Field(field), FIELD, Some(key));
+    FieldPlaces {
+        ty: sources.field_type(field),
+        required: said("required"),
+        sensitivity: said("sensitivity"),
+        max_len: said("max_len"),
+    }
+}
+
+/// Where the `event_level` option of a value stands, or else its name.
+pub(crate) fn event_level_place(sources: &Sources<'_>, value: &EnumValueDescriptor) -> Origin {
+    place(value.parent_pool(), sources, Item::Value(value), EVENT_LEVEL, None)
+}
+
+/// Where the `severity` option of a level stands, or else its name.
+pub(crate) fn severity_place(sources: &Sources<'_>, value: &EnumValueDescriptor) -> Origin {
+    place(value.parent_pool(), sources, Item::Value(value), SEVERITY, None)
+}
+
+fn place(
+    pool: &DescriptorPool,
+    sources: &Sources<'_>,
+    item: Item<'_>,
+    option: &str,
+    key: Option<&str>,
+) -> Origin {
+    let extension = pool.get_extension_by_name(option);
+    let number = extension.as_ref().map_or(0, |extension| extension.number());
+    let key = key.and_then(|key| match extension.as_ref()?.kind() {
+        Kind::Message(message) => Some((message.get_field_by_name(key)?.number(), key)),
+        _ => None,
+    });
+    sources.option(item, number, key)
+}
+
+/// The warnings that an item allows, with where it says so.
+pub(crate) fn allows(
+    pool: &DescriptorPool,
+    sources: &Sources<'_>,
+    item: Item<'_>,
+    options: &DynamicMessage,
+) -> Vec<(String, Origin)> {
+    let name = match item {
+        Item::File(_) => "rodent.events.allow_file",
+        Item::Message(_) => "rodent.events.allow_message",
+        Item::Field(_) => "rodent.events.allow_field",
+        Item::Oneof(_) => "rodent.events.allow_oneof",
+        Item::Enum(_) => "rodent.events.allow_enum",
+        Item::Value(_) | Item::Method(_) => return Vec::new(),
+    };
+    let Some(Value::List(rules)) = option(pool, options, name) else { return Vec::new() };
+    let number = pool.get_extension_by_name(name).map_or(0, |extension| extension.number());
+    let rules = rules.iter().enumerate();
+    rules
+        .filter_map(|(index, rule)| Some((rule.as_str()?.to_owned(), sources.element(item, number, index))))
+        .collect()
 }
 
 /// What the `field` option says of a field, key by key, as text; what it leaves at its default it does not say.

@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 
 use crate::baseline::{self, Contract};
 use crate::catalog::Catalog;
-use crate::check::check;
+use crate::check::{NEED_EVERY_FILE, check};
 use crate::compile::{Compiled, compile};
 use crate::coverage::Coverage;
 use crate::emit::{Paths, emit};
 use crate::error::Error;
 use crate::model::Schema;
 use crate::read::read;
+use crate::report::Report;
 use crate::text::text;
 use crate::wire_types;
 
@@ -37,6 +38,7 @@ pub struct Builder {
     in_sdk: bool,
     out_dir: Option<PathBuf>,
     rerun_if_changed: bool,
+    deny_warnings: bool,
 }
 
 /// What was generated, in memory.
@@ -47,6 +49,8 @@ pub struct Generated {
     pub files: BTreeMap<String, String>,
     /// The .proto files on disk that were read.
     pub inputs: Vec<PathBuf>,
+    /// What the schema could do better.
+    pub warnings: Report,
 }
 
 impl Default for Builder {
@@ -58,7 +62,13 @@ impl Default for Builder {
 impl Builder {
     /// A builder for a crate that depends on the SDK.
     pub fn new() -> Self {
-        Self { runtime: DEFAULT_RUNTIME.to_owned(), in_sdk: false, out_dir: None, rerun_if_changed: true }
+        Self {
+            runtime: DEFAULT_RUNTIME.to_owned(),
+            in_sdk: false,
+            out_dir: None,
+            rerun_if_changed: true,
+            deny_warnings: false,
+        }
     }
 
     /// A builder for the SDK itself: emitters are methods of its handle, and `Level` and `Category` are generated.
@@ -81,10 +91,17 @@ impl Builder {
         self
     }
 
-    /// Whether to tell cargo on standard output which files to watch. On unless this is called.
+    /// Whether to tell cargo on standard output which files to watch, and of warnings. On unless this is called.
     #[must_use]
     pub fn emit_rerun_if_changed(mut self, yes: bool) -> Self {
         self.rerun_if_changed = yes;
+        self
+    }
+
+    /// Whether a warning fails the build as an error does. Off unless this is called.
+    #[must_use]
+    pub fn deny_warnings(mut self, yes: bool) -> Self {
+        self.deny_warnings = yes;
         self
     }
 
@@ -104,7 +121,7 @@ impl Builder {
         };
         let generated = self.generate(protos, includes)?;
         if self.rerun_if_changed {
-            tell_cargo(&generated.inputs);
+            tell_cargo(&generated);
         }
         for (name, text) in &generated.files {
             write_if_changed(&out_dir.join(name), text)?;
@@ -128,23 +145,23 @@ impl Builder {
                 "write `::events_sdk`",
             )
         })?;
-        let compiled = compile(protos, includes)?;
-        let schema = checked(&compiled)?;
+        let compiled = compile(protos, includes);
+        let (schema, warnings) = self.checked(&compiled)?;
         let wire_types =
             wire_types::write(&compiled, &schema, (!self.in_sdk).then_some(self.runtime.as_str()))?;
         let paths = Paths::new(runtime, self.in_sdk, compiled.own.clone(), wire_types.modules);
         let mut files = wire_types.files;
         files.insert(EVENTS_FILE.to_owned(), text(emit(&schema, &paths), &schema.roots)?);
-        Ok(Generated { files, inputs: compiled.on_disk.into_values().collect() })
+        Ok(Generated { files, inputs: compiled.on_disk.into_values().collect(), warnings })
     }
 
-    /// Only looks for mistakes.
+    /// Only looks for mistakes, and tells of what the schema could do better.
     ///
     /// # Errors
     ///
     /// As [`generate`](Self::generate).
-    pub fn check(&self, protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
-        checked(&compile(protos, includes)?).map(|_| ())
+    pub fn check(&self, protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<Report, Error> {
+        self.checked(&compile(protos, includes)).map(|(_, warnings)| warnings)
     }
 
     /// What the schema promises, for comparing with what was accepted before.
@@ -157,8 +174,8 @@ impl Builder {
         protos: &[impl AsRef<Path>],
         includes: &[impl AsRef<Path>],
     ) -> Result<Contract, Error> {
-        let compiled = compile(protos, includes)?;
-        let schema = checked(&compiled)?;
+        let compiled = compile(protos, includes);
+        let (schema, _) = self.checked(&compiled)?;
         Ok(baseline::read(&compiled, &schema))
     }
 
@@ -172,9 +189,24 @@ impl Builder {
         protos: &[impl AsRef<Path>],
         includes: &[impl AsRef<Path>],
     ) -> Result<Catalog, Error> {
-        let compiled = compile(protos, includes)?;
-        let schema = checked(&compiled)?;
+        let compiled = compile(protos, includes);
+        let (schema, _) = self.checked(&compiled)?;
         Ok(Catalog::new(&compiled, &schema))
+    }
+
+    /// The schema, and what it could do better; or everything that is wrong with it, in as many files as can be read.
+    fn checked(&self, compiled: &Compiled) -> Result<(Schema, Report), Error> {
+        let schema = read(compiled);
+        let mut findings = check(&schema);
+        if !compiled.refused.is_empty() {
+            findings.retain(|finding| !NEED_EVERY_FILE.contains(&finding.rule));
+            findings.extend(compiled.refused.iter().cloned());
+        }
+        let report = Report::new(findings, compiled.texts.clone());
+        match report.has_errors() || (self.deny_warnings && !report.is_empty()) {
+            true => Err(Error::found(report)),
+            false => Ok((schema, report)),
+        }
     }
 
     /// The events that the schema declares, for finding out who emits them: give it Rust sources with
@@ -188,24 +220,19 @@ impl Builder {
         protos: &[impl AsRef<Path>],
         includes: &[impl AsRef<Path>],
     ) -> Result<Coverage, Error> {
-        let schema = checked(&compile(protos, includes)?)?;
+        let (schema, _) = self.checked(&compile(protos, includes))?;
         Ok(Coverage::new(schema.kinds().map(|kind| (kind.emitter.clone(), kind.origin.clone())).collect()))
     }
 }
 
-fn checked(compiled: &Compiled) -> Result<Schema, Error> {
-    let schema = read(&compiled.pool, &compiled.roots, &compiled.on_disk);
-    let findings = check(&schema);
-    match findings.is_empty() {
-        true => Ok(schema),
-        false => Err(Error::schema(findings)),
-    }
-}
-
 #[allow(clippy::print_stdout, reason = "standard output is how a build script speaks to cargo")]
-fn tell_cargo(inputs: &[PathBuf]) {
-    for path in inputs {
+fn tell_cargo(generated: &Generated) {
+    for path in &generated.inputs {
         println!("cargo::rerun-if-changed={}", path.display());
+    }
+    // A line each: cargo writes the package before every line.
+    for warning in generated.warnings.findings() {
+        println!("cargo::warning={}", warning.line());
     }
 }
 

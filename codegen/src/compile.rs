@@ -2,21 +2,28 @@
 //!
 //! Files are looked for in the include directories first, then among the copies of our own schema that the generator
 //! carries, then among protobuf's. So a crate elsewhere may `import "events/annotations.proto"` without having it.
+//!
+//! A file that is no valid protobuf does not end it: what is wrong with it is kept, and the other files are compiled.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use prost_reflect::DescriptorPool;
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
 
-use crate::error::{Error, Inner};
+use crate::finding::Finding;
+use crate::refused::{self, Seen};
+use crate::texts::{Text, Texts};
 
 /// The name of the file that holds our options. It has a meaning at build time only: no Rust is made of it.
 pub(crate) const ANNOTATIONS: &str = "events/annotations.proto";
 
 /// Our own schema, as of this generator.
-const OWN_FILES: &[(&str, &str)] = &[
+pub(crate) const OWN_FILES: &[(&str, &str)] = &[
     ("base.proto", include_str!("../../proto/base.proto")),
     ("events/event_messages.proto", include_str!("../../proto/events/event_messages.proto")),
     (ANNOTATIONS, include_str!("../../proto/events/annotations.proto")),
@@ -26,79 +33,135 @@ const OWN_FILES: &[(&str, &str)] = &[
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
     pub(crate) pool: DescriptorPool,
-    /// The files that were asked for, by their import names.
+    /// The files that were asked for and are valid, by their import names.
     pub(crate) roots: Vec<String>,
     /// Where the files that are on disk were found, by their import names.
     pub(crate) on_disk: BTreeMap<String, PathBuf>,
     /// The import names of the files that the generator carries itself.
     pub(crate) own: Vec<String>,
+    /// The text of every file, by the name that people know it by.
+    pub(crate) texts: Texts,
+    /// What is no valid protobuf.
+    pub(crate) refused: Vec<Finding>,
+}
+
+impl Compiled {
+    /// How a file is called in messages to people.
+    pub(crate) fn shown(&self, name: &str) -> String {
+        shown(&self.on_disk, name)
+    }
+}
+
+fn shown(on_disk: &BTreeMap<String, PathBuf>, name: &str) -> String {
+    on_disk.get(name).map_or_else(|| name.to_owned(), |path| path.display().to_string())
 }
 
 /// Compiles `protos` and all that they import.
-pub(crate) fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<Compiled, Error> {
-    let mut resolver = ChainFileResolver::new();
+pub(crate) fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Compiled {
+    let mut chain = ChainFileResolver::new();
     for include in includes {
-        resolver.add(IncludeFileResolver::new(include.as_ref().to_owned()));
+        chain.add(IncludeFileResolver::new(include.as_ref().to_owned()));
     }
-    resolver.add(OwnFiles);
-    resolver.add(GoogleFileResolver::new());
+    chain.add(OwnFiles);
+    chain.add(GoogleFileResolver::new());
+    let log = Log::default();
+    let includes = includes.iter().map(|include| include.as_ref().to_owned()).collect();
+    let mut compiler = Compiler::with_file_resolver(Reader { chain, includes, log: Rc::clone(&log) });
 
-    let mut compiler = Compiler::with_file_resolver(resolver);
+    let mut errors = Vec::new();
     for proto in protos {
-        compiler.open_file(proto).map_err(|error| refused(&error, includes))?;
+        if let Err(error) = compiler.open_file(proto) {
+            errors.push((error, Some(proto.as_ref().display().to_string())));
+        }
+    }
+    let mut roots = Vec::new();
+    let mut own = Vec::new();
+    for file in compiler.files() {
+        if !file.is_import() {
+            roots.push(file.name().to_owned());
+        }
+        if file.path().is_none() && OWN_FILES.iter().any(|(own, _)| *own == file.name()) {
+            own.push(file.name().to_owned());
+        }
+    }
+    if !errors.is_empty() {
+        errors.extend(of_imports(&mut compiler, &log).into_iter().map(|error| (error, None)));
     }
 
-    let mut compiled = Compiled {
-        pool: compiler.descriptor_pool(),
-        roots: Vec::new(),
-        on_disk: BTreeMap::new(),
-        own: Vec::new(),
-    };
-    for file in compiler.files() {
-        let name = file.name().to_owned();
-        if !file.is_import() {
-            compiled.roots.push(name.clone());
-        }
-        match file.path() {
-            Some(path) => {
-                compiled.on_disk.insert(name, path.to_owned());
-            }
-            None if OWN_FILES.iter().any(|(own, _)| *own == name) => compiled.own.push(name),
-            None => {}
-        }
-    }
-    Ok(compiled)
+    let log = log.take();
+    let on_disk: BTreeMap<String, PathBuf> =
+        log.iter().filter_map(|(name, file)| file.path.clone().map(|path| (name.clone(), path))).collect();
+    let texts =
+        Texts::new(log.into_iter().filter_map(|(name, file)| Some((shown(&on_disk, &name), file.text?))));
+    let pool = compiler.descriptor_pool();
+    let seen = Seen { pool: &pool, on_disk: &on_disk, texts: &texts };
+    let refused =
+        errors.iter().flat_map(|(error, asked)| refused::findings(error, asked.as_deref(), &seen)).collect();
+    Compiled { pool, roots, on_disk, own, texts, refused }
 }
 
-/// protox names the file as an import would; its `Debug` adds line and column.
-fn refused(error: &protox::Error, includes: &[impl AsRef<Path>]) -> Error {
-    let mut text = format!("{error:?}");
-    let cure = match &text {
-        _ if error.is_file_not_found() => {
-            "name the file as it lies below one of the include directories, or add its directory to them"
+/// The errors of imported files: compiling a file ends at the first broken one that it imports.
+fn of_imports(compiler: &mut Compiler, log: &Log) -> Vec<protox::Error> {
+    let (mut tried, mut errors) = (BTreeSet::new(), Vec::new());
+    loop {
+        let log = log.borrow();
+        let imports = log.values().flat_map(|file| &file.imports);
+        let Some(next) = imports.filter(|name| !tried.contains(*name)).min().cloned() else { return errors };
+        drop(log);
+        tried.insert(next.clone());
+        if let Err(error) = compiler.open_file(&next)
+            && !error.is_file_not_found()
+        {
+            errors.push(error);
         }
-        text if text.contains("but found 'edition'") => {
-            "editions are not supported: begin the file with `syntax = \"proto3\";`"
-        }
-        // protox says that the value is wrong, and not what would be right.
-        text if text.contains("'rodent.events.EventOptions'") => {
-            "its keys are `name`, `source`, `level`, `owner` and `since`, each a string, and `durability`: `DURABILITY_BEST_EFFORT`, \
-             `DURABILITY_SPILL` or `DURABILITY_SYNC`"
-        }
-        text if text.contains("'rodent.events.FieldRules'") => {
-            "its keys are `required: true`, `sensitivity: SENSITIVITY_PUBLIC` or `SENSITIVITY_PII`, `unit`, a string, and `max_len`, \
-             a number"
-        }
-        _ => "correct the file at this place",
-    };
-    if let Some(name) = error.file()
-        && text.starts_with(&format!("{name}:"))
-        && let Some(path) =
-            includes.iter().map(|include| include.as_ref().join(name)).find(|path| path.exists())
-    {
-        text.replace_range(..name.len(), &path.display().to_string());
     }
-    Error::from(Inner::Proto(text, cure))
+}
+
+/// What was read, by import name.
+type Log = Rc<RefCell<BTreeMap<String, Read>>>;
+
+#[derive(Debug, Default)]
+struct Read {
+    path: Option<PathBuf>,
+    text: Option<Text>,
+    imports: Vec<String>,
+}
+
+/// Finds files, and remembers their texts.
+struct Reader {
+    chain: ChainFileResolver,
+    includes: Vec<PathBuf>,
+    log: Log,
+}
+
+impl FileResolver for Reader {
+    fn resolve_path(&self, path: &Path) -> Option<String> {
+        self.chain.resolve_path(path)
+    }
+
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        let file = self.chain.open_file(name);
+        let read = match &file {
+            Ok(file) => Read {
+                path: file.path().map(Path::to_owned),
+                text: file.source().map(Text::new),
+                imports: file.file_descriptor_proto().dependency.clone(),
+            },
+            // Broken, or not there at all.
+            Err(_) => {
+                match self.includes.iter().map(|include| include.join(name)).find(|path| path.is_file()) {
+                    Some(path) => Read {
+                        text: fs::read_to_string(&path).ok().as_deref().map(Text::new),
+                        path: Some(path),
+                        imports: Vec::new(),
+                    },
+                    None => return file,
+                }
+            }
+        };
+        self.log.borrow_mut().insert(name.to_owned(), read);
+        file
+    }
 }
 
 /// Finds our own schema in the generator itself.

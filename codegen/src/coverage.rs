@@ -9,7 +9,7 @@ mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::Origin;
+use crate::origin::Origin;
 use tokens::{Token, tokens};
 
 /// What emitters begin with.
@@ -43,7 +43,7 @@ impl Coverage {
         }
         for (emitter, line, column) in calls(&tokens(text)) {
             if let Some(places) = self.calls.get_mut(emitter) {
-                places.insert(Origin { file: name.to_owned(), line, column });
+                places.insert(Origin::at(name, line, column));
             }
         }
     }

@@ -1,44 +1,26 @@
-//! What can go wrong while code is generated, and how it is told.
+//! What can go wrong while code is generated.
 //!
 //! A build script that returns an [`Error`] from `main` is printed with `{:?}`, so `Debug` here is the readable text:
-//! one block per mistake, each with file, line, column, rule and cure.
+//! one block per finding, each with its source line, why, and the cure.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::model::Origin;
-
-/// One mistake in a schema.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Finding {
-    /// Where it is.
-    pub origin: Origin,
-    /// The name of the rule that was broken, such as `no-source`.
-    pub rule: &'static str,
-    /// What is wrong, and with what.
-    pub message: String,
-    /// What to do about it.
-    pub cure: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { origin, rule, message, cure } = self;
-        write!(f, "error[{rule}]: {origin}: {message}\n  cure: {cure}")
-    }
-}
+use crate::finding::{Finding, Severity};
+use crate::origin::Origin;
+use crate::render::{self, Look};
+use crate::report::Report;
+use crate::texts::Texts;
 
 /// Why no code was generated.
-#[derive(thiserror::Error)]
-#[error(transparent)]
-pub struct Error(#[from] Inner);
+pub struct Error(Box<Inner>);
 
 /// What sort of [`Error`] it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A .proto file is missing, cannot be read or is not valid protobuf.
+    /// A .proto file is missing, cannot be read or is not valid protobuf: see [`Error::findings`].
     Proto,
     /// The schema is valid protobuf but breaks a rule of events: see [`Error::findings`].
     Schema,
@@ -52,64 +34,85 @@ pub enum ErrorKind {
     Internal,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Inner {
-    #[error("error[proto]: {0}\n  cure: {1}")]
-    Proto(String, &'static str),
-    #[error("{}", blocks(.0))]
-    Schema(Vec<Finding>),
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))]
-    Lock(Vec<Finding>),
-    #[error("error[io]: {path}: {cause}\n  cure: make sure the directory exists and can be written to", path = path.display())]
+#[derive(Debug)]
+enum Inner {
+    Found { kind: ErrorKind, report: Report },
     Io { path: PathBuf, cause: io::Error },
-    #[error("error[usage]: {0}\n  cure: {1}")]
-    Usage(String, &'static str),
-    #[error("error[internal]: {0}\n  cure: this is a fault of the generator: report it with the schema")]
+    Usage { message: String, cure: &'static str },
     Internal(String),
 }
 
 impl Error {
     /// What sort of error it is.
     pub fn kind(&self) -> ErrorKind {
-        match &self.0 {
-            Inner::Proto(..) => ErrorKind::Proto,
-            Inner::Schema(_) => ErrorKind::Schema,
-            Inner::Lock(_) => ErrorKind::Lock,
+        match &*self.0 {
+            Inner::Found { kind, .. } => *kind,
             Inner::Io { .. } => ErrorKind::Io,
-            Inner::Usage(..) => ErrorKind::Usage,
+            Inner::Usage { .. } => ErrorKind::Usage,
             Inner::Internal(_) => ErrorKind::Internal,
         }
     }
 
-    /// Every mistake in the schema or the lock file, in the order of files and lines. Empty unless the kind is
-    /// [`ErrorKind::Schema`] or [`ErrorKind::Lock`].
+    /// Every finding in the schema or the lock file, warnings too, in the order of files and lines. Empty unless the kind
+    /// is [`ErrorKind::Proto`], [`ErrorKind::Schema`] or [`ErrorKind::Lock`].
     pub fn findings(&self) -> &[Finding] {
-        match &self.0 {
-            Inner::Schema(findings) | Inner::Lock(findings) => findings,
+        match &*self.0 {
+            Inner::Found { report, .. } => report.findings(),
             _ => &[],
         }
     }
 
-    pub(crate) fn schema(mut findings: Vec<Finding>) -> Self {
-        findings.sort();
-        findings.dedup();
-        Self(Inner::Schema(findings))
+    /// All of it as text, for a terminal say. `Display` is the same with [`Look::plain`].
+    pub fn render(&self, look: Look) -> String {
+        let block = |rule, origin: &Origin, message: String, cure: &str| {
+            render::finding(&Finding::new(rule, origin, message, cure), &Texts::default(), look)
+        };
+        match &*self.0 {
+            Inner::Found { report, .. } => report.render(look),
+            Inner::Io { path, cause } => block(
+                "io",
+                &Origin::file(path.display().to_string()),
+                format!("the file cannot be written: {cause}"),
+                "make sure the directory exists and can be written to",
+            ),
+            Inner::Usage { message, cure } => block("usage", &Origin::default(), message.clone(), cure),
+            Inner::Internal(message) => block(
+                "internal",
+                &Origin::default(),
+                message.clone(),
+                "this is a fault of the generator: report it with the schema",
+            ),
+        }
     }
 
-    pub(crate) fn lock(findings: Vec<Finding>) -> Self {
-        Self(Inner::Lock(findings))
+    /// What was found in a schema, of which something is an error or counts as one.
+    pub(crate) fn found(report: Report) -> Self {
+        let proto =
+            |finding: &Finding| finding.severity == Severity::Error && crate::refused::names(finding.rule);
+        let kind = if report.findings().iter().any(proto) { ErrorKind::Proto } else { ErrorKind::Schema };
+        Self(Box::new(Inner::Found { kind, report }))
+    }
+
+    pub(crate) fn lock(findings: Vec<Finding>, texts: Texts) -> Self {
+        Self(Box::new(Inner::Found { kind: ErrorKind::Lock, report: Report::new(findings, texts) }))
     }
 
     pub(crate) fn io(path: &Path, cause: io::Error) -> Self {
-        Self(Inner::Io { path: path.to_owned(), cause })
+        Self(Box::new(Inner::Io { path: path.to_owned(), cause }))
     }
 
     pub(crate) fn internal(message: impl fmt::Display) -> Self {
-        Self(Inner::Internal(message.to_string()))
+        Self(Box::new(Inner::Internal(message.to_string())))
     }
 
     pub(crate) fn usage(message: impl fmt::Display, cure: &'static str) -> Self {
-        Self(Inner::Usage(message.to_string(), cure))
+        Self(Box::new(Inner::Usage { message: message.to_string(), cure }))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(Look::plain()))
     }
 }
 
@@ -120,10 +123,11 @@ impl fmt::Debug for Error {
     }
 }
 
-fn blocks(findings: &[Finding]) -> String {
-    let mut text: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    let mistakes =
-        if findings.len() == 1 { "1 mistake".to_owned() } else { format!("{} mistakes", findings.len()) };
-    text.push(format!("{mistakes} in the event schema"));
-    text.join("\n\n")
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.0 {
+            Inner::Io { cause, .. } => Some(cause),
+            _ => None,
+        }
+    }
 }

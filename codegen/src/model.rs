@@ -4,27 +4,9 @@
 //! [`check`](crate::check) judges, and only a schema without findings reaches [`emit`](crate::emit). Nothing after
 //! `read` sees a descriptor.
 
-use std::fmt;
+use std::collections::BTreeSet;
 
-/// A place in a .proto file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Origin {
-    /// The file, as it was found on disk.
-    pub file: String,
-    /// The line, from 1 on; 0 where it is not known.
-    pub line: u32,
-    /// The column, from 1 on; 0 where it is not known.
-    pub column: u32,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "{}", self.file),
-            line => write!(f, "{}:{line}:{}", self.file, self.column),
-        }
-    }
-}
+use crate::origin::Origin;
 
 /// All that is generated from.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +22,12 @@ pub(crate) struct Schema {
     pub(crate) enums: Vec<Enum>,
     /// Messages of the asked-for files that look like payloads and that no envelope reaches.
     pub(crate) strays: Vec<(String, Origin)>,
+    /// Imports of the asked-for files of which they use nothing: file, place.
+    pub(crate) unused_imports: Vec<(String, Origin)>,
+    /// What the asked-for files allow.
+    pub(crate) allows: Vec<Allow>,
+    /// The asked-for files, as people know them.
+    pub(crate) files: BTreeSet<String>,
     /// Messages with types inside, whose module would have the name of a package's: message, package, place.
     pub(crate) same_modules: Vec<(String, String, Origin)>,
     /// Names that leave nothing to name a Rust item with.
@@ -80,8 +68,8 @@ pub(crate) struct Envelope {
     pub(crate) origin: Origin,
     /// Its fields outside the oneof.
     pub(crate) fields: Vec<EnvelopeField>,
-    /// The names of its oneofs.
-    pub(crate) oneofs: usize,
+    /// Where its oneofs are.
+    pub(crate) oneofs: Vec<Origin>,
     pub(crate) levels: Option<Enum>,
     pub(crate) categories: Option<Enum>,
     pub(crate) branches: Vec<Category>,
@@ -140,6 +128,21 @@ pub(crate) struct EventKind {
     pub(crate) origin: Origin,
     /// Where the payload message is.
     pub(crate) payload_origin: Origin,
+    /// Where the level is said; the payload message where it is not.
+    pub(crate) level_origin: Origin,
+    /// Where the emitter's name is said; the payload message where it is not.
+    pub(crate) name_origin: Origin,
+}
+
+/// A warning that the author does not want.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Allow {
+    /// The name of the rule.
+    pub(crate) rule: String,
+    /// Where it is said.
+    pub(crate) origin: Origin,
+    /// Where it holds.
+    pub(crate) over: Origin,
 }
 
 /// A payload message, or a message inside one.
@@ -225,6 +228,16 @@ pub(crate) struct Field {
     pub(crate) deprecated: bool,
     pub(crate) docs: String,
     pub(crate) origin: Origin,
+    pub(crate) places: FieldPlaces,
+}
+
+/// Where the parts of a field are; its name where one is not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FieldPlaces {
+    pub(crate) ty: Origin,
+    pub(crate) required: Origin,
+    pub(crate) sensitivity: Origin,
+    pub(crate) max_len: Origin,
 }
 
 /// What a field, or each element of it, holds.
@@ -353,6 +366,8 @@ pub(crate) struct Enum {
     pub(crate) closed: bool,
     /// The name of the value with number 0, if there is one.
     pub(crate) zero: Option<String>,
+    /// Where that value is, or else the first; or else the enum.
+    pub(crate) zero_origin: Origin,
     /// Without the zero value and without second names for a number.
     pub(crate) values: Vec<EnumValue>,
 }
@@ -379,4 +394,8 @@ pub(crate) struct EnumValue {
     pub(crate) deprecated: bool,
     pub(crate) docs: String,
     pub(crate) origin: Origin,
+    /// Where its level is said, or else its name.
+    pub(crate) level_origin: Origin,
+    /// Where its severity is said, or else its name.
+    pub(crate) severity_origin: Origin,
 }

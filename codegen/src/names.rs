@@ -110,6 +110,99 @@ pub(crate) fn secret(name: &str) -> Option<String> {
     Some(found.join("_"))
 }
 
+/// Words of names that measure something.
+const MEASURES: &[&str] = &[
+    "age",
+    "bandwidth",
+    "capacity",
+    "delay",
+    "distance",
+    "duration",
+    "elapsed",
+    "frequency",
+    "height",
+    "interval",
+    "latency",
+    "length",
+    "lifetime",
+    "memory",
+    "period",
+    "rate",
+    "size",
+    "speed",
+    "temperature",
+    "throughput",
+    "time",
+    "timeout",
+    "timestamp",
+    "ttl",
+    "uptime",
+    "voltage",
+    "weight",
+    "width",
+];
+
+/// Words of names that say the unit themselves.
+const UNITS: &[&str] = &[
+    "bit",
+    "bits",
+    "byte",
+    "bytes",
+    "celsius",
+    "count",
+    "day",
+    "days",
+    "fahrenheit",
+    "gb",
+    "gib",
+    "hertz",
+    "hour",
+    "hours",
+    "hz",
+    "kb",
+    "kelvin",
+    "kib",
+    "mb",
+    "mib",
+    "micros",
+    "microseconds",
+    "millis",
+    "milliseconds",
+    "min",
+    "minutes",
+    "mm",
+    "mps",
+    "ms",
+    "nanos",
+    "nanoseconds",
+    "ns",
+    "pb",
+    "per",
+    "percent",
+    "percentage",
+    "pib",
+    "ratio",
+    "rpm",
+    "s",
+    "sec",
+    "seconds",
+    "secs",
+    "tb",
+    "tib",
+    "us",
+    "volts",
+    "watts",
+];
+
+/// The word of `name` that says that a number measures something, unless the name says in which unit.
+pub(crate) fn measure(name: &str) -> Option<&'static str> {
+    let name = snake(name);
+    if name.split('_').any(|word| UNITS.contains(&word)) {
+        return None;
+    }
+    MEASURES.iter().copied().find(|measure| name.split('_').any(|word| word == *measure))
+}
+
 /// The nearest of `known` to `word`, if it is near enough to be what was meant.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Below this a suggestion confuses more than it helps; strsim's own examples of typing errors lie above 0.8.
@@ -164,6 +257,15 @@ mod tests {
             ("private", None),
         ] {
             assert_eq!(secret(name).as_deref(), word, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_measure_without_its_unit_is_known_by_its_name() {
+        assert_eq!(measure("file_size"), Some("size"));
+        assert_eq!(measure("readLatency"), Some("latency"));
+        for name in ["size_bytes", "duration_ms", "bytes_used", "resize_count", "name", "times"] {
+            assert_eq!(measure(name), None, "{name}");
         }
     }
 

@@ -12,15 +12,20 @@ use prost_reflect::{
 };
 
 use crate::annotations;
+use crate::compile::Compiled;
 use crate::fingerprint::fingerprint;
+use crate::imports;
 use crate::model::{Category, Envelope, EnvelopeField, EventKind, Schema};
 use crate::names;
+use crate::opt_out;
+use crate::origin::Origin;
 use crate::read_types::Types;
 use crate::source::Sources;
 
-/// Reads the schema of the files `roots` of `pool`. `paths` says where files lie on disk, for messages to people.
-pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<String, PathBuf>) -> Schema {
-    let sources = Sources::new(paths);
+/// Reads the schema of the files that were asked for.
+pub(crate) fn read(compiled: &Compiled) -> Schema {
+    let Compiled { pool, roots, on_disk: paths, .. } = compiled;
+    let sources = Sources::new(compiled);
     let files: Vec<FileDescriptor> = roots.iter().filter_map(|name| pool.get_file_by_name(name)).collect();
     let all: Vec<MessageDescriptor> = files.iter().flat_map(messages).collect();
     let mut types = Types::new(&sources);
@@ -40,19 +45,22 @@ pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<Str
         .collect();
     let (messages, enums) = types.finish();
     Schema {
-        roots: roots.to_vec(),
+        roots: roots.clone(),
         fingerprint: fingerprint(pool),
         envelopes,
         messages,
         enums,
         strays,
+        unused_imports: imports::unused(&files, &sources),
+        allows: files.iter().flat_map(|file| opt_out::read(file, &sources)).collect(),
+        files: files.iter().map(|file| sources.path(file)).collect(),
         same_modules: same_modules(pool, paths, &sources),
         nameless: nameless(pool, paths, &sources),
     }
 }
 
 /// All messages of a file, each before those inside it.
-fn messages(file: &FileDescriptor) -> Vec<MessageDescriptor> {
+pub(crate) fn messages(file: &FileDescriptor) -> Vec<MessageDescriptor> {
     let mut out = Vec::new();
     let mut open: Vec<MessageDescriptor> = file.messages().collect();
     open.reverse();
@@ -82,7 +90,7 @@ fn envelope(message: &MessageDescriptor, types: &mut Types<'_>, sources: &Source
         full_name: message.full_name().to_owned(),
         origin: sources.message(message),
         fields: Vec::new(),
-        oneofs: real_oneofs(message).count(),
+        oneofs: real_oneofs(message).map(|oneof| sources.oneof(&oneof)).collect(),
         levels: levels.map(|one| types.enumeration(&one)),
         categories: categories.as_ref().map(|one| types.enumeration(one)),
         branches: Vec::new(),
@@ -136,9 +144,16 @@ fn kinds(
     let mut kinds = Vec::new();
     for leaf in branch.fields().filter(|leaf| real_oneof(leaf).is_some()) {
         let Kind::Message(payload) = leaf.kind() else { continue };
-        let options = annotations::emitter(&leaf)
-            .unwrap_or_default()
-            .or(annotations::event(&payload).unwrap_or_default());
+        let here = annotations::emitter(&leaf).unwrap_or_default();
+        let place = |said: bool, key| match said {
+            true => annotations::emitter_place(sources, &leaf, key),
+            false => annotations::event_place(sources, &payload, key),
+        };
+        let level_origin = place(here.level.is_some(), "level");
+        let name_origin = place(here.name.is_some(), "name");
+        let options = here.or(annotations::event(&payload).unwrap_or_default());
+        let named = options.name.is_some();
+        let level_origin = if options.level.is_some() { level_origin } else { sources.message(&payload) };
         types.message(&payload);
         kinds.push(EventKind {
             emitter: options.name.unwrap_or_else(|| names::emitter(payload.name())),
@@ -153,6 +168,8 @@ fn kinds(
             deprecated: annotations::deprecated(&leaf.options()),
             origin: sources.field(&leaf),
             payload_origin: sources.message(&payload),
+            level_origin,
+            name_origin: if named { name_origin } else { sources.message(&payload) },
         });
     }
     kinds
@@ -194,7 +211,7 @@ fn same_modules(
     pool: &DescriptorPool,
     paths: &BTreeMap<String, PathBuf>,
     sources: &Sources<'_>,
-) -> Vec<(String, String, crate::model::Origin)> {
+) -> Vec<(String, String, Origin)> {
     let module = |name: &str| -> Vec<String> { name.split('.').map(names::snake).collect() };
     let files: Vec<FileDescriptor> = pool.files().filter(|file| paths.contains_key(file.name())).collect();
     let mut packages: BTreeMap<Vec<String>, String> = BTreeMap::new();
@@ -223,7 +240,7 @@ fn nameless(
     pool: &DescriptorPool,
     paths: &BTreeMap<String, PathBuf>,
     sources: &Sources<'_>,
-) -> Vec<(String, crate::model::Origin)> {
+) -> Vec<(String, Origin)> {
     let empty = |name: &str| names::snake(name).is_empty();
     let mut found = Vec::new();
     for file in pool.files().filter(|file| paths.contains_key(file.name())) {
@@ -241,7 +258,7 @@ fn nameless(
                 message
                     .oneofs()
                     .filter(|o| empty(o.name()))
-                    .map(|o| (o.name().to_owned(), sources.message(&message))),
+                    .map(|o| (o.name().to_owned(), sources.oneof(&o))),
             );
         }
         let nested =

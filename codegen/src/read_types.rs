@@ -6,11 +6,12 @@ use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, On
 
 use crate::annotations::{self, FieldRules};
 use crate::model::{
-    Enum, EnumValue, Field, Message, Oneof, Presence, Scalar, Sensitivity, Type, Unfit, WellKnown,
+    Enum, EnumValue, Field, FieldPlaces, Message, Oneof, Presence, Scalar, Sensitivity, Type, Unfit,
+    WellKnown,
 };
 use crate::names;
 use crate::read::real_oneof;
-use crate::source::{Sources, comment};
+use crate::source::{Item, Sources};
 use crate::type_names;
 
 /// Collects types in the order of first use, each once.
@@ -54,7 +55,7 @@ impl<'a> Types<'a> {
             rust_name: names::camel(descriptor.name()),
             package: descriptor.package_name().to_owned(),
             file: descriptor.parent_file().name().to_owned(),
-            docs: comment(&descriptor.parent_file(), descriptor.path()),
+            docs: self.sources.comment(Item::Message(descriptor)),
             origin: self.sources.message(descriptor),
             fields: Vec::new(),
             borrows: false,
@@ -69,7 +70,7 @@ impl<'a> Types<'a> {
                     name: field.name().to_owned(),
                     what,
                     cure,
-                    origin: self.sources.field(&field),
+                    origin: self.sources.field_type(&field),
                 }),
             }
         }
@@ -132,8 +133,9 @@ impl<'a> Types<'a> {
             unit,
             max_len,
             deprecated: annotations::deprecated(&field.options()),
-            docs: comment(&field.parent_message().parent_file(), field.path()),
+            docs: self.sources.comment(Item::Field(field)),
             origin: self.sources.field(field),
+            places: annotations::field_places(self.sources, field),
         })
     }
 
@@ -166,8 +168,9 @@ impl<'a> Types<'a> {
             unit: None,
             max_len: None,
             deprecated: false,
-            docs: comment(&parent.parent_file(), oneof.path()),
+            docs: self.sources.comment(Item::Oneof(oneof)),
             origin: self.sources.oneof(oneof),
+            places: FieldPlaces::default(),
             ty: Type::Oneof(Box::new(Oneof { rust_name, wire_name, borrows: false, variants: vec![field] })),
         });
     }
@@ -191,8 +194,10 @@ impl<'a> Types<'a> {
                     severity: annotations::severity(&value),
                     level: annotations::event_level(&value),
                     deprecated: annotations::deprecated(&value.options()),
-                    docs: comment(&file, value.path()),
+                    docs: self.sources.comment(Item::Value(&value)),
                     origin: self.sources.value(&value),
+                    level_origin: annotations::event_level_place(self.sources, &value),
+                    severity_origin: annotations::severity_place(self.sources, &value),
                 }
             })
             .collect();
@@ -201,9 +206,13 @@ impl<'a> Types<'a> {
             package: descriptor.package_name().to_owned(),
             rust_name: names::camel(descriptor.name()),
             deprecated: annotations::deprecated(&descriptor.options()),
-            docs: comment(&file, descriptor.path()),
+            docs: self.sources.comment(Item::Enum(descriptor)),
             origin: self.sources.enumeration(descriptor),
             closed: file.syntax() == Syntax::Proto2,
+            zero_origin: match descriptor.values().find(|value| value.number() == 0) {
+                Some(zero) => self.sources.value(&zero),
+                None => self.sources.enumeration(descriptor),
+            },
             zero: descriptor.values().find(|value| value.number() == 0).map(|value| value.name().to_owned()),
             values,
         }

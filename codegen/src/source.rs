@@ -1,71 +1,263 @@
 //! Where things stand in .proto files, and what was written above them.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
 
 use prost_reflect::prost_types::source_code_info::Location;
 use prost_reflect::{
-    EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor, OneofDescriptor,
+    EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor,
+    MethodDescriptor, OneofDescriptor,
 };
 
-use crate::model::Origin;
+use crate::compile::Compiled;
+use crate::origin::Origin;
+use crate::texts::Text;
+
+/// The numbers of fields in protobuf's own descriptors, of which paths are made.
+mod tag {
+    /// The name of a message, field, oneof, enum or value.
+    pub(super) const NAME: i32 = 1;
+    pub(super) const FIELD_TYPE: i32 = 5;
+    pub(super) const FIELD_TYPE_NAME: i32 = 6;
+    pub(super) const FILE_IMPORT: i32 = 3;
+
+    pub(super) const FILE_OPTIONS: i32 = 8;
+    pub(super) const MESSAGE_OPTIONS: i32 = 7;
+    pub(super) const FIELD_OPTIONS: i32 = 8;
+    pub(super) const ONEOF_OPTIONS: i32 = 2;
+    pub(super) const ENUM_OPTIONS: i32 = 3;
+    pub(super) const VALUE_OPTIONS: i32 = 3;
+    pub(super) const METHOD_OPTIONS: i32 = 4;
+}
+
+/// Something in a schema that can be pointed at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Item<'a> {
+    File(&'a FileDescriptor),
+    Message(&'a MessageDescriptor),
+    Field(&'a FieldDescriptor),
+    Oneof(&'a OneofDescriptor),
+    Enum(&'a EnumDescriptor),
+    Value(&'a EnumValueDescriptor),
+    Method(&'a MethodDescriptor),
+}
+
+impl Item<'_> {
+    pub(crate) fn file(self) -> FileDescriptor {
+        match self {
+            Self::File(file) => file.clone(),
+            Self::Message(one) => one.parent_file(),
+            Self::Field(one) => one.parent_message().parent_file(),
+            Self::Oneof(one) => one.parent_message().parent_file(),
+            Self::Enum(one) => one.parent_file(),
+            Self::Value(one) => one.parent_enum().parent_file(),
+            Self::Method(one) => one.parent_file(),
+        }
+    }
+
+    fn path(&self) -> &[i32] {
+        match self {
+            Self::File(_) => &[],
+            Self::Message(one) => one.path(),
+            Self::Field(one) => one.path(),
+            Self::Oneof(one) => one.path(),
+            Self::Enum(one) => one.path(),
+            Self::Value(one) => one.path(),
+            Self::Method(one) => one.path(),
+        }
+    }
+
+    fn options(self) -> i32 {
+        match self {
+            Self::File(_) => tag::FILE_OPTIONS,
+            Self::Message(_) => tag::MESSAGE_OPTIONS,
+            Self::Field(_) => tag::FIELD_OPTIONS,
+            Self::Oneof(_) => tag::ONEOF_OPTIONS,
+            Self::Enum(_) => tag::ENUM_OPTIONS,
+            Self::Value(_) => tag::VALUE_OPTIONS,
+            Self::Method(_) => tag::METHOD_OPTIONS,
+        }
+    }
+}
+
+/// Lines and columns from 0 on: where it begins, and where it ends.
+type Span = [i32; 4];
 
 /// Looks up positions and comments.
 #[derive(Debug)]
 pub(crate) struct Sources<'a> {
-    paths: &'a BTreeMap<String, PathBuf>,
+    compiled: &'a Compiled,
+    /// By file and path; a file has as many places as words, so they are not searched for one by one.
+    places: BTreeMap<String, HashMap<Vec<i32>, Place>>,
+}
+
+/// A place in a file, and the comment that belongs to it.
+#[derive(Debug)]
+struct Place {
+    span: Span,
+    comment: Option<String>,
 }
 
 impl<'a> Sources<'a> {
-    /// `paths` says where files lie on disk; any other file goes by its import name.
-    pub(crate) fn new(paths: &'a BTreeMap<String, PathBuf>) -> Self {
-        Self { paths }
+    pub(crate) fn new(compiled: &'a Compiled) -> Self {
+        let places = compiled.pool.files().map(|file| (file.name().to_owned(), places(&file))).collect();
+        Self { compiled, places }
     }
 
+    /// The name of a message.
     pub(crate) fn message(&self, message: &MessageDescriptor) -> Origin {
-        self.origin(&message.parent_file(), message.path())
+        self.name(Item::Message(message))
     }
 
+    /// The name of a field.
     pub(crate) fn field(&self, field: &FieldDescriptor) -> Origin {
-        self.origin(&field.parent_message().parent_file(), field.path())
+        self.name(Item::Field(field))
     }
 
+    /// The type of a field.
+    pub(crate) fn field_type(&self, field: &FieldDescriptor) -> Origin {
+        let item = Item::Field(field);
+        self.part(item, &[&[tag::FIELD_TYPE_NAME], &[tag::FIELD_TYPE], &[tag::NAME]])
+    }
+
+    /// The name of a service's method.
+    pub(crate) fn method(&self, method: &MethodDescriptor) -> Origin {
+        self.name(Item::Method(method))
+    }
+
+    /// The name of a oneof.
     pub(crate) fn oneof(&self, oneof: &OneofDescriptor) -> Origin {
-        self.origin(&oneof.parent_message().parent_file(), oneof.path())
+        self.name(Item::Oneof(oneof))
     }
 
+    /// The name of an enum.
     pub(crate) fn enumeration(&self, one: &EnumDescriptor) -> Origin {
-        self.origin(&one.parent_file(), one.path())
+        self.name(Item::Enum(one))
     }
 
+    /// The name of a value.
     pub(crate) fn value(&self, value: &EnumValueDescriptor) -> Origin {
-        self.origin(&value.parent_enum().parent_file(), value.path())
+        self.name(Item::Value(value))
     }
 
-    fn path(&self, file: &FileDescriptor) -> String {
-        self.paths.get(file.name()).map_or_else(|| file.name().to_owned(), |path| path.display().to_string())
+    /// An import of a file, by its place among them.
+    pub(crate) fn import(&self, file: &FileDescriptor, index: usize) -> Origin {
+        let index = i32::try_from(index).unwrap_or(i32::MAX);
+        self.part(Item::File(file), &[&[tag::FILE_IMPORT, index]])
     }
 
-    fn origin(&self, file: &FileDescriptor, path: &[i32]) -> Origin {
-        let place = |at: usize| {
-            let span = location(file, path, |location| location.span.get(at).copied());
-            // Spans count from 0, people from 1.
-            span.and_then(|number| u32::try_from(number).ok()).map_or(0, |number| number.saturating_add(1))
+    /// All of it, from its first word to its last.
+    pub(crate) fn whole(&self, item: Item<'_>) -> Origin {
+        match item {
+            Item::File(file) => Origin::file(self.path(file)),
+            item => self.part(item, &[]),
+        }
+    }
+
+    /// What the option `number` says of an item, as far as possible just its `key`, which has the number and the name.
+    /// Where it stands nowhere, the name of the item.
+    pub(crate) fn option(&self, item: Item<'_>, number: u32, key: Option<(u32, &str)>) -> Origin {
+        let number = i32::try_from(number).unwrap_or_default();
+        let options = item.options();
+        let Some((key_number, key)) = key else {
+            return self.part(item, &[&[options, number], &[options, number, 0], &[tag::NAME]]);
         };
-        Origin { file: self.path(file), line: place(0), column: place(1) }
+        let exact = [options, number, i32::try_from(key_number).unwrap_or_default()];
+        if self.span(item, &exact).is_some() {
+            return self.part(item, &[&exact]);
+        }
+        let whole = self.part(item, &[&[options, number], &[tag::NAME]]);
+        self.compiled.texts.get(&whole.file).and_then(|text| narrow(text, &whole, key)).unwrap_or(whole)
     }
+
+    /// What the element `index` of a repeated option says.
+    pub(crate) fn element(&self, item: Item<'_>, number: u32, index: usize) -> Origin {
+        let number = i32::try_from(number).unwrap_or_default();
+        let index = i32::try_from(index).unwrap_or_default();
+        self.part(item, &[&[item.options(), number, index], &[item.options(), number], &[tag::NAME]])
+    }
+
+    /// The comment above an item, or else the one behind it on its line.
+    pub(crate) fn comment(&self, item: Item<'_>) -> String {
+        self.place(item, &[]).and_then(|place| place.comment.clone()).unwrap_or_default()
+    }
+
+    /// How a file is called in messages to people.
+    pub(crate) fn path(&self, file: &FileDescriptor) -> String {
+        self.compiled.shown(file.name())
+    }
+
+    fn name(&self, item: Item<'_>) -> Origin {
+        self.part(item, &[&[tag::NAME]])
+    }
+
+    /// The first of the `parts` that has a place, or else the whole item.
+    fn part(&self, item: Item<'_>, parts: &[&[i32]]) -> Origin {
+        let file = self.path(&item.file());
+        match parts.iter().chain(&[[].as_slice()]).find_map(|part| self.span(item, part)) {
+            // Spans count from 0, people from 1.
+            Some(span) => {
+                let [line, column, end_line, end_column] =
+                    span.map(|number| u32::try_from(number).unwrap_or_default().saturating_add(1));
+                Origin { file, line, column, end_line, end_column }
+            }
+            None => Origin::file(file),
+        }
+    }
+
+    fn span(&self, item: Item<'_>, part: &[i32]) -> Option<Span> {
+        self.place(item, part).map(|place| place.span)
+    }
+
+    fn place(&self, item: Item<'_>, part: &[i32]) -> Option<&Place> {
+        let path = [item.path(), part].concat();
+        self.places.get(item.file().name())?.get(&path)
+    }
+}
+
+fn places(file: &FileDescriptor) -> HashMap<Vec<i32>, Place> {
+    let mut places = HashMap::new();
+    let locations = file.file_descriptor_proto().source_code_info.iter().flat_map(|info| &info.location);
+    for location in locations {
+        let span = match *location.span {
+            [line, column, end] => [line, column, line, end],
+            [line, column, end_line, end] => [line, column, end_line, end],
+            _ => continue,
+        };
+        places.entry(location.path.clone()).or_insert_with(|| Place { span, comment: said(location) });
+    }
+    places
+}
+
+/// Where `key: value` stands in the text of an option such as `(event) = { source: "demo", level: "INFO" }`.
+fn narrow(text: &Text, whole: &Origin, key: &str) -> Option<Origin> {
+    let (begin, end) = text.range(whole)?;
+    let part = text.as_str().get(begin..end)?;
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    for (at, _) in part.match_indices(key) {
+        let (before, behind) = (part.get(..at)?, part.get(at + key.len()..)?);
+        let value = behind.trim_start();
+        // Not a part of another word, and not inside a text: as many quotes before it as close again.
+        if before.ends_with(is_word) || !value.starts_with(':') || before.matches('"').count() % 2 == 1 {
+            continue;
+        }
+        let value = value.strip_prefix(':')?.trim_start();
+        let length = match value.strip_prefix('"') {
+            Some(quoted) => quoted.find('"')? + 2,
+            None => value.find(|c: char| !is_word(c)).unwrap_or(value.len()),
+        };
+        return Some(text.origin(&whole.file, begin + at, end - value.len() + length));
+    }
+    None
 }
 
 /// The comment above the thing at `path`, or else the one behind it on its line.
 pub(crate) fn comment(file: &FileDescriptor, path: &[i32]) -> String {
-    location(file, path, |location| {
-        let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-        said(&location.leading_comments).or_else(|| said(&location.trailing_comments))
-    })
-    .unwrap_or_default()
+    let info = file.file_descriptor_proto().source_code_info.as_ref();
+    let mut locations = info.into_iter().flat_map(|info| &info.location);
+    locations.find(|location| location.path == path).and_then(said).unwrap_or_default()
 }
 
-fn location<T>(file: &FileDescriptor, path: &[i32], take: impl Fn(&Location) -> Option<T>) -> Option<T> {
-    let info = file.file_descriptor_proto().source_code_info.as_ref()?;
-    info.location.iter().filter(|location| location.path == path).find_map(take)
+fn said(location: &Location) -> Option<String> {
+    let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    said(&location.leading_comments).or_else(|| said(&location.trailing_comments))
 }

@@ -9,7 +9,7 @@ mod fields;
 use std::collections::BTreeSet;
 
 use super::{Breaks, Change, Contract, Enum, Reserved, Value};
-use crate::model::Origin;
+use crate::origin::Origin;
 
 /// What is new and breaks nothing.
 const ADDED: &str = "added";

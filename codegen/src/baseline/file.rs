@@ -21,8 +21,10 @@ use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use super::{Contract, Enum, Event, Facts, Field, Label, Message, Method, Path, Reserved, Span, Value};
-use crate::error::{Error, Finding};
-use crate::model::Origin;
+use crate::error::Error;
+use crate::finding::Finding;
+use crate::origin::Origin;
+use crate::texts::{Text, Texts};
 
 /// The rule that a damaged lock file breaks.
 const RULE: &str = "lock-file";
@@ -144,11 +146,7 @@ impl Contract {
         let mut contract = Self::default();
         let (mut block, mut format, mut findings) = (Block::None, false, Vec::new());
         for (index, line) in text.lines().enumerate() {
-            let at = Origin {
-                file: file.to_owned(),
-                line: u32::try_from(index + 1).unwrap_or(u32::MAX),
-                column: 1,
-            };
+            let at = Origin::at(file, u32::try_from(index + 1).unwrap_or(u32::MAX), 1);
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
             }
@@ -168,12 +166,12 @@ impl Contract {
             }
         }
         if findings.is_empty() && !format {
-            let at = Origin { file: file.to_owned(), line: 1, column: 1 };
+            let at = Origin::at(file, 1, 1);
             findings.push(not_understood(at, text.lines().next().unwrap_or_default()));
         }
         match findings.is_empty() {
             true => Ok(contract),
-            false => Err(Error::lock(findings)),
+            false => Err(Error::lock(findings, Texts::new([(file.to_owned(), Text::new(text))]))),
         }
     }
 
@@ -258,12 +256,12 @@ fn not_understood(at: Origin, line: &str) -> Finding {
     /// Enough to recognise the line by; a file that is no lock at all may have endless ones.
     const SHOWN: usize = 80;
     let shown: String = line.chars().take(SHOWN).collect();
-    Finding {
-        origin: at,
-        rule: RULE,
-        message: format!("this is not a line of a lock file: `{shown}`"),
-        cure: "restore the committed file, or write it anew with `events-codegen accept` and read the difference".into(),
-    }
+    Finding::new(
+        RULE,
+        &at,
+        format!("this is not a line of a lock file: `{shown}`"),
+        "restore the committed file, or write it anew with `events-codegen accept` and read the difference",
+    )
 }
 
 fn read_field(line: &str, at: Origin) -> Option<(u32, Field)> {

@@ -15,7 +15,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::model::Origin;
+use crate::origin::Origin;
 
 pub(crate) use read::read;
 

@@ -12,7 +12,7 @@ use prost_reflect::{
 use super::{Contract, Enum, Event, Field, Label, Message, Method, Path, Reserved, Value};
 use crate::annotations;
 use crate::compile::{ANNOTATIONS, Compiled};
-use crate::model::{Origin, Schema};
+use crate::model::Schema;
 use crate::read::real_oneof;
 use crate::source::Sources;
 
@@ -25,7 +25,7 @@ const PUBLIC: &str = "SENSITIVITY_PUBLIC";
 
 /// What the compiled files promise; `schema` is what was read from them.
 pub(crate) fn read(compiled: &Compiled, schema: &Schema) -> Contract {
-    let sources = Sources::new(&compiled.on_disk);
+    let sources = Sources::new(compiled);
     let mut contract = Contract::default();
     let counted =
         |file: &FileDescriptor| compiled.on_disk.contains_key(file.name()) && file.name() != ANNOTATIONS;
@@ -44,12 +44,12 @@ pub(crate) fn read(compiled: &Compiled, schema: &Schema) -> Contract {
         for one in enums {
             contract.enums.insert(one.full_name().to_owned(), enumeration(&one, &sources));
         }
-        let path = compiled.on_disk.get(file.name()).map(|path| path.display().to_string());
-        let at = Origin { file: path.unwrap_or_default(), line: 1, column: 1 };
         for service in file.services() {
             for one in service.methods() {
                 let name = format!("{}/{}", service.full_name(), one.name());
-                contract.methods.insert(name, Method { at: at.clone(), signature: signature(&one) });
+                contract
+                    .methods
+                    .insert(name, Method { at: sources.method(&one), signature: signature(&one) });
             }
         }
     }

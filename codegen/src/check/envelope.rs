@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Findings;
 use super::types::enumeration;
-use crate::model::Envelope;
+use crate::model::{EnumValue, Envelope};
 use crate::names;
 
 /// The runtime keeps filters as one bit per category in a 64-bit word, and bit 0 is no category.
@@ -49,11 +49,11 @@ fn envelope_fields(envelope: &Envelope, findings: &mut Findings) {
             findings.add("envelope-field", &field.origin, message, cure);
         }
     }
-    if envelope.oneofs != 1 {
+    if envelope.oneofs.len() != 1 {
         findings.add(
             "envelope-oneof",
-            &envelope.origin,
-            format!("the envelope {} has {} oneofs", envelope.full_name, envelope.oneofs),
+            envelope.oneofs.get(1).unwrap_or(&envelope.origin),
+            format!("the envelope {} has {} oneofs", envelope.full_name, envelope.oneofs.len()),
             "give it exactly one, whose fields are the categories",
         );
     }
@@ -82,7 +82,7 @@ fn branches(envelope: &Envelope, findings: &mut Findings) {
             None => {
                 let known = categories.values.iter().map(|value| value.name.as_str());
                 let hint = names::nearest(&branch.value, known)
-                    .map_or_else(String::new, |near| format!(", or rename the field if you meant `{near}`"));
+                    .map_or_else(String::new, |near| format!("; or did you mean `{near}`?"));
                 findings.add(
                     "unknown-category",
                     &branch.origin,
@@ -114,7 +114,7 @@ fn levels(envelope: &Envelope, findings: &mut Findings) {
         return;
     };
     enumeration(levels, findings);
-    let mut taken: BTreeMap<u32, &str> = BTreeMap::new();
+    let mut taken: BTreeMap<u32, &EnumValue> = BTreeMap::new();
     for value in &levels.values {
         let cure = format!(
             "write `[(rodent.events.severity) = N]` behind it, N from 1 (the least) to {MAX_SEVERITY}, each once"
@@ -130,15 +130,16 @@ fn levels(envelope: &Envelope, findings: &mut Findings) {
             }
             Some(severity) if !(1..=MAX_SEVERITY).contains(&severity) => {
                 let message = format!("the level `{}` has the severity {severity}", value.name);
-                findings.add("severity-range", &value.origin, message, cure);
+                findings.add("severity-range", &value.severity_origin, message, cure);
             }
             Some(severity) => {
-                if let Some(other) = taken.insert(severity, &value.name) {
+                if let Some(other) = taken.insert(severity, value) {
                     let message = format!(
-                        "the levels `{other}` and `{}` both have the severity {severity}",
-                        value.name
+                        "the levels `{}` and `{}` both have the severity {severity}",
+                        other.name, value.name
                     );
-                    findings.add("same-severity", &value.origin, message, cure);
+                    let places = (&value.severity_origin, &other.severity_origin);
+                    findings.clash("same-severity", places, message, cure);
                 }
             }
         }

@@ -1,14 +1,15 @@
 //! The rules for levels that the schema says: of a kind of event, and of the values of an enum.
 
 use super::Findings;
-use crate::model::{BY_OPERATION, Enum, EventKind, OPERATION, Origin, Presence, Schema, Type};
+use crate::model::{BY_OPERATION, Enum, EventKind, OPERATION, Presence, Schema, Type};
 use crate::names;
+use crate::origin::Origin;
 
 /// Checks the level of a kind, whose payload goes by `name`.
 pub(super) fn kind(kind: &EventKind, name: &str, schema: &Schema, findings: &mut Findings) {
     if !kind.level_by_operation() {
         if let Some(level) = &kind.level {
-            known(level, &format!("message {name}"), &kind.payload_origin, schema, findings);
+            known(level, &format!("message {name}"), &kind.level_origin, schema, findings);
         }
         return;
     }
@@ -23,7 +24,7 @@ pub(super) fn kind(kind: &EventKind, name: &str, schema: &Schema, findings: &mut
     if !levels {
         findings.add(
             "level-by-operation",
-            &kind.payload_origin,
+            &kind.level_origin,
             format!("message {name} has its level \"{BY_OPERATION}\", and no operation that says one"),
             format!(
                 "give it a required field `{OPERATION}` of an enum, and write `[(rodent.events.event_level) = \"INFO\"]` or another \
@@ -40,7 +41,7 @@ pub(super) fn values(one: &Enum, schema: &Schema, findings: &mut Findings) {
     }
     for value in &one.values {
         match &value.level {
-            Some(level) => known(level, &format!("`{}`", value.name), &value.origin, schema, findings),
+            Some(level) => known(level, &format!("`{}`", value.name), &value.level_origin, schema, findings),
             None => findings.add(
                 "value-level",
                 &value.origin,
@@ -58,7 +59,7 @@ fn known(level: &str, whose: &str, origin: &Origin, schema: &Schema, findings: &
     }
     let known = levels.values.iter().map(|value| value.short.to_uppercase()).collect::<Vec<_>>();
     let hint = match names::nearest(level, known.iter().map(String::as_str)) {
-        Some(near) => format!("write \"{near}\""),
+        Some(near) => format!("did you mean `\"{near}\"`?"),
         None => format!("write one of {}, or leave it out so that the caller says it", known.join(", ")),
     };
     findings.add("unknown-level", origin, format!("{whose} has the unknown level \"{level}\""), hint);

@@ -5,10 +5,13 @@
 mod envelope;
 mod levels;
 mod types;
+mod warnings;
 
-use crate::error::Finding;
-use crate::model::{EventKind, OPERATION, Origin, Schema};
+use crate::finding::Finding;
+use crate::model::{EventKind, OPERATION, Schema};
 use crate::names;
+use crate::opt_out;
+use crate::origin::Origin;
 
 /// Collects every breach of a rule.
 pub(crate) fn check(schema: &Schema) -> Vec<Finding> {
@@ -28,8 +31,13 @@ pub(crate) fn check(schema: &Schema) -> Vec<Finding> {
         levels::values(one, schema, &mut findings);
     }
     types::collisions(schema, &mut findings);
+    warnings::check(schema, &mut findings);
+    opt_out::apply(schema, &mut findings.0);
     findings.0
 }
+
+/// The rules that need every file: while one is broken, they would tell of what stands in it.
+pub(crate) const NEED_EVERY_FILE: &[&str] = &["no-envelope", "stray-payload"];
 
 struct Findings(Vec<Finding>);
 
@@ -41,16 +49,27 @@ impl Findings {
         message: impl Into<String>,
         cure: impl Into<String>,
     ) {
-        self.0.push(Finding { rule, origin: origin.clone(), message: message.into(), cure: cure.into() });
+        self.0.push(Finding::new(rule, origin, message, cure));
+    }
+
+    /// The same for what clashes: `first` was there before.
+    fn clash(
+        &mut self,
+        rule: &'static str,
+        (origin, first): (&Origin, &Origin),
+        message: impl Into<String>,
+        cure: impl Into<String>,
+    ) {
+        self.0.push(Finding::new(rule, origin, message, cure).label("again here").also(first, "first here"));
     }
 }
 
 fn files(schema: &Schema, findings: &mut Findings) {
     if schema.envelopes.is_empty() {
-        let file = schema.roots.first().cloned().unwrap_or_default();
+        let file = schema.files.first().cloned().unwrap_or_default();
         findings.add(
             "no-envelope",
-            &Origin { file, line: 0, column: 0 },
+            &Origin::file(file),
             "no message is marked as the envelope of events, so there is nothing to generate",
             "import \"events/annotations.proto\" and write `option (rodent.events.envelope) = true;` in the message whose \
              oneof lists the categories",
@@ -103,16 +122,16 @@ fn event(kind: &EventKind, schema: &Schema, findings: &mut Findings) {
     } else if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_')) {
         findings.add(
             "emitter-name",
-            &kind.payload_origin,
+            &kind.name_origin,
             format!("the emitter `{}` of {name} does not begin with its category `{category}`", kind.emitter),
             format!("rename the message, or add `name: \"{category}_...\"` to its `event` option"),
         );
     } else if names::snake(&kind.emitter) != kind.emitter {
         findings.add(
             "emitter-name",
-            &kind.payload_origin,
+            &kind.name_origin,
             format!("the emitter `{}` of {name} is not in snake case", kind.emitter),
-            format!("write `name: \"{}\"`", names::snake(&kind.emitter)),
+            format!("did you mean `name: \"{}\"`?", names::snake(&kind.emitter)),
         );
     }
     if let Some(field) =

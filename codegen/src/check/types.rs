@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Findings;
 use crate::model::{
-    Enum, EventKind, Field, Message, Origin, Presence, Scalar, Schema, Sensitivity, Type, WellKnown,
+    Enum, EnumValue, EventKind, Field, Message, Presence, Scalar, Schema, Sensitivity, Type, WellKnown,
 };
 use crate::names;
+use crate::origin::Origin;
 
 pub(super) fn fields(message: &Message, findings: &mut Findings) {
     for unfit in &message.unfit {
@@ -20,7 +21,7 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
     for field in message.oneofs().flat_map(|(_, oneof)| &oneof.variants).filter(|field| field.required) {
         findings.add(
             "required-field",
-            &field.origin,
+            &field.places.required,
             format!(
                 "`{}` of {} cannot be required: it is one of the alternatives of a oneof",
                 field.name, message.full_name
@@ -32,7 +33,7 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
         if field.sensitivity == Sensitivity::Secret {
             findings.add(
                 "secret-field",
-                &field.origin,
+                &field.places.sensitivity,
                 format!(
                     "`{}` of {} is a secret, and a secret has no place in an event",
                     field.name, message.full_name
@@ -57,7 +58,7 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
         if field.max_len.is_some() && !can_be_cut(field, message) {
             findings.add(
                 "max-len",
-                &field.origin,
+                &field.places.max_len,
                 format!("`{}` of {} cannot have a `max_len`", field.name, message.full_name),
                 "remove it: only a single `string` outside of oneofs is cut",
             );
@@ -65,7 +66,7 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
         if let Some(why) = cannot_be_required(field) {
             findings.add(
                 "required-field",
-                &field.origin,
+                &field.places.required,
                 format!("`{}` of {} cannot be required: {why}", field.name, message.full_name),
                 "remove `required`",
             );
@@ -119,21 +120,21 @@ pub(super) fn enumeration(one: &Enum, findings: &mut Findings) {
                 }
                 None => format!("enum {} has no zero value", one.full_name),
             };
-            findings.add("enum-zero", &one.origin, message, cure);
+            findings.add("enum-zero", &one.zero_origin, message, cure);
         }
     }
     if one.values.is_empty() {
         let message = format!("enum {} has no value but the unspecified one", one.full_name);
         findings.add("empty-enum", &one.origin, message, "add the values that an event can have");
     }
-    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut taken: BTreeMap<&str, &EnumValue> = BTreeMap::new();
     for value in &one.values {
-        if let Some(other) = taken.insert(&value.variant, &value.name) {
+        if let Some(other) = taken.insert(&value.variant, value) {
             let message = format!(
-                "`{other}` and `{}` of {} are both called `{}` in Rust",
-                value.name, one.full_name, value.variant
+                "`{}` and `{}` of {} are both called `{}` in Rust",
+                other.name, value.name, one.full_name, value.variant
             );
-            findings.add("same-name", &value.origin, message, "rename one of them");
+            findings.clash("same-name", (&value.origin, &other.origin), message, "rename one of them");
         }
     }
 }
@@ -143,14 +144,14 @@ pub(super) fn collisions(schema: &Schema, findings: &mut Findings) {
     // A kind of an unknown category has no name to compare yet.
     for kind in schema.kinds().filter(|kind| kind.category.number.is_some()) {
         if let Some(other) = emitters.insert(&kind.emitter, kind) {
-            findings.add(
+            findings.clash(
                 "same-emitter",
-                &kind.origin,
+                (&kind.origin, &other.origin),
+                format!("two events are emitted by `emit_{}`", kind.emitter),
                 format!(
-                    "two events are emitted by `emit_{}`: this one and the one at {}",
-                    kind.emitter, other.origin
+                    "write `[(rodent.events.emitter) = {{ name: \"{}_...\" }}]` behind one of the fields",
+                    kind.category.name
                 ),
-                "give one of the fields `[(rodent.events.emitter) = { name: \"...\" }]`",
             );
         }
     }
@@ -161,37 +162,36 @@ pub(super) fn collisions(schema: &Schema, findings: &mut Findings) {
     });
     let enums = schema.enums.iter().map(|one| (&one.rust_name, one.full_name.as_str(), &one.origin));
     for (rust_name, full_name, origin) in messages.chain(oneofs).chain(enums) {
-        if let Some((other, _)) = types.insert(rust_name, (full_name, origin)) {
-            findings.add(
+        if let Some((other, first)) = types.insert(rust_name, (full_name, origin)) {
+            findings.clash(
                 "same-type",
-                origin,
+                (origin, first),
                 format!("{other} and {full_name} are both called `payload::{rust_name}` in Rust"),
                 "rename one of them: types stand side by side in the `payload` module, and here the messages and packages around them do not tell them apart",
             );
         }
     }
     for message in &schema.messages {
-        let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+        let mut taken: BTreeMap<String, &Field> = BTreeMap::new();
         for field in &message.fields {
-            if let Some(other) =
-                taken.insert(names::ident(&names::snake(&field.name)).to_string(), &field.name)
-            {
+            let name = names::ident(&names::snake(&field.name)).to_string();
+            if let Some(other) = taken.insert(name, field) {
                 let text = format!(
-                    "`{other}` and `{}` of {} have the same name in Rust",
-                    field.name, message.full_name
+                    "`{}` and `{}` of {} have the same name in Rust",
+                    other.name, field.name, message.full_name
                 );
-                findings.add("same-name", &field.origin, text, "rename one of them");
+                findings.clash("same-name", (&field.origin, &other.origin), text, "rename one of them");
             }
         }
         for (_, oneof) in message.oneofs() {
-            let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+            let mut taken: BTreeMap<String, &Field> = BTreeMap::new();
             for field in &oneof.variants {
-                if let Some(other) = taken.insert(names::camel(&field.name), &field.name) {
+                if let Some(other) = taken.insert(names::camel(&field.name), field) {
                     let text = format!(
-                        "`{other}` and `{}` of {} are the same variant in Rust",
-                        field.name, message.full_name
+                        "`{}` and `{}` of {} are the same variant in Rust",
+                        other.name, field.name, message.full_name
                     );
-                    findings.add("same-name", &field.origin, text, "rename one of them");
+                    findings.clash("same-name", (&field.origin, &other.origin), text, "rename one of them");
                 }
             }
         }

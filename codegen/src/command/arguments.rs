@@ -15,6 +15,7 @@ pub(super) struct Arguments {
     pub(super) format: Option<String>,
     pub(super) schemas: Vec<PathBuf>,
     pub(super) deny_unused: bool,
+    pub(super) deny_warnings: bool,
     pub(super) rest: Vec<PathBuf>,
 }
 
@@ -41,6 +42,7 @@ impl Arguments {
                 "--schema" => parsed.schemas.push(value()?.into()),
                 "--locked" => parsed.locked = true,
                 "--breaking" => parsed.breaking = true,
+                "--deny-warnings" => parsed.deny_warnings = true,
                 "--deny-unused" => parsed.deny_unused = true,
                 other => return Err(format!("`{other}` is not an option")),
             }

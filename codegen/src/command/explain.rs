@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use events_codegen::Rule;
+use events_codegen::{Rule, Severity};
 
 use super::arguments::Arguments;
 use super::{Failure, say};
@@ -11,7 +11,8 @@ use super::{Failure, say};
 pub(super) fn explain(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if arguments.rest.is_empty() {
         Rule::all().for_each(|rule| {
-            say(format!("{:<20} {}", rule.name, rule.what));
+            let mark = if rule.severity() == Severity::Warning { " (a warning)" } else { "" };
+            say(format!("{:<20} {}{mark}", rule.name, rule.what));
         });
     }
     for name in &arguments.rest {

@@ -8,16 +8,16 @@ use std::process::ExitCode;
 use events_codegen::{Change, Contract};
 
 use super::arguments::Arguments;
-use super::{Failure, builder, say, write};
+use super::{Failure, builder, say, warn, write};
 
 /// Looks for mistakes, and for changes that break what the lock file promises.
 pub(super) fn check(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let files = arguments.files()?;
+    warn(&builder().deny_warnings(arguments.deny_warnings).check(files, &arguments.includes)?);
     let Some(lock) = &arguments.lock else {
         if arguments.locked {
             return Err(Failure::Usage("--locked needs --lock".to_owned()));
         }
-        builder().check(files, &arguments.includes)?;
         return Ok(ExitCode::SUCCESS);
     };
     let now = builder().contract(files, &arguments.includes)?;

@@ -6,16 +6,18 @@ mod coverage;
 mod explain;
 mod lock;
 
+use std::env;
 use std::fs;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use events_codegen::{Builder, Error};
+use events_codegen::{Builder, Error, Look, Report};
 
 pub(crate) const USAGE: &str = "\
-usage: events-codegen generate [--include DIR]... --out DIR FILE...
-       events-codegen check    [--include DIR]... [--lock LOCK [--locked]] FILE...
+usage: events-codegen generate [--include DIR]... [--deny-warnings] --out DIR FILE...
+       events-codegen check    [--include DIR]... [--deny-warnings] [--lock LOCK [--locked]] FILE...
        events-codegen accept   [--include DIR]... --lock LOCK [--breaking] FILE...
        events-codegen explain  [RULE]
        events-codegen catalog  [--include DIR]... [--format md|json|html] [--out PATH] FILE...
@@ -32,6 +34,7 @@ usage: events-codegen generate [--include DIR]... --out DIR FILE...
   --lock LOCK    the lock file, such as proto/events.lock
   --locked       additions that LOCK does not have yet are an error too, so that nobody adds by accident; for CI
   --breaking     accept changes that break wire, source or meaning; without it they are refused
+  --deny-warnings  a warning is an error too; for CI
   --out          where to write; catalog prints unless it is given
   --schema FILE  the schema that declares the events; may be repeated
   --deny-unused  exit with 1 if an event is emitted nowhere
@@ -49,7 +52,7 @@ pub(crate) enum Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Error(error.to_string())
+        Self::Error(error.render(look()))
     }
 }
 
@@ -63,8 +66,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<ExitCode, F
         arguments.split_first().map(|(first, rest)| (first.as_str(), rest)).unwrap_or_default();
     let parse = |known: &[&str]| Arguments::parse(rest, known).map_err(Failure::Usage);
     match command {
-        "generate" => generate(&parse(&["--include", "--out"])?),
-        "check" => lock::check(&parse(&["--include", "--lock", "--locked"])?),
+        "generate" => generate(&parse(&["--include", "--out", "--deny-warnings"])?),
+        "check" => lock::check(&parse(&["--include", "--lock", "--locked", "--deny-warnings"])?),
         "accept" => lock::accept(&parse(&["--include", "--lock", "--breaking"])?),
         "explain" => explain::explain(&parse(&[])?),
         "catalog" => catalog::catalog(&parse(&["--include", "--format", "--out"])?),
@@ -77,12 +80,33 @@ fn generate(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let out = arguments.out.as_ref().ok_or_else(|| Failure::Usage("`generate` needs --out".to_owned()))?;
     // If it cannot be made, writing into it says why.
     let _ = fs::create_dir_all(out);
-    builder().out_dir(out).compile(arguments.files()?, &arguments.includes)?;
+    let builder = builder().deny_warnings(arguments.deny_warnings).out_dir(out);
+    let files = arguments.files()?;
+    warn(&builder.check(files, &arguments.includes)?);
+    builder.compile(files, &arguments.includes)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn builder() -> Builder {
     Builder::new().emit_rerun_if_changed(false)
+}
+
+/// Tells warnings on standard error, where they do not mix with what was asked for.
+fn warn(warnings: &Report) {
+    if !warnings.is_empty() {
+        eprintln!("{}\n", warnings.render(look()));
+    }
+}
+
+/// Colours for people at a terminal who want them, and as many columns as the shell says there are.
+fn look() -> Look {
+    let said = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
+    let look = Look::plain().colours(io::stderr().is_terminal() && !said("NO_COLOR") && !dumb);
+    match env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()) {
+        Some(columns) => look.width(columns),
+        None => look,
+    }
 }
 
 /// Prints, and puts up with a reader that has seen enough.

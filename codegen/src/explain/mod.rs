@@ -4,10 +4,13 @@
 //! tests, and must break its rule and keep it again.
 
 mod changes;
+mod proto;
 mod schema;
+mod warnings;
 
 use std::fmt;
 
+use crate::finding::Severity;
 use crate::names;
 
 /// A rule, by the name that diagnostics show in brackets.
@@ -74,15 +77,6 @@ const OTHERS: &[Rule] = &[
         },
     },
     Rule {
-        name: "same-module",
-        what: "A message with types inside and a package do not give the same Rust module.",
-        why: "Both are modules in what prost writes, and two of one name do not compile.",
-        example: Example::Words {
-            bad: "Package `demo` has a message `Colour` with a oneof, and a file it imports has the package `demo.colour`.",
-            good: "Rename the message or the package, or move the types out of the message.",
-        },
-    },
-    Rule {
         name: "not-parsed",
         what: "The sources that `coverage` reads are Rust: a warning.",
         why: "Calls in a file that does not parse may be missed.",
@@ -118,14 +112,27 @@ const OTHERS: &[Rule] = &[
 ];
 
 impl Rule {
-    /// Every rule, those for schemas first, then those for changes.
+    /// Every rule: those for protobuf itself, for schemas, the warnings, those for changes, and the rest.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        schema::RULES.iter().chain(changes::RULES).chain(OTHERS)
+        proto::RULES.iter().chain(schema::RULES).chain(warnings::RULES).chain(changes::RULES).chain(OTHERS)
     }
 
     /// The rule of this name.
     pub fn find(name: &str) -> Option<&'static Self> {
         Self::all().find(|rule| rule.name == name)
+    }
+
+    /// How grave a breach is.
+    pub fn severity(&self) -> Severity {
+        match warnings::RULES.iter().any(|rule| rule.name == self.name) {
+            true => Severity::Warning,
+            false => Severity::Error,
+        }
+    }
+
+    /// The warning that was probably meant by `name`.
+    pub(crate) fn nearest_warning(name: &str) -> Option<&'static str> {
+        names::nearest(name, warnings::RULES.iter().map(|rule| rule.name))
     }
 
     /// The name of the rule that was probably meant by `name`.
@@ -137,7 +144,13 @@ impl Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, what, why, example } = self;
-        writeln!(f, "{name}\n\n{what}\n{why}")?;
+        let allowed = match self.severity() {
+            Severity::Error => "",
+            Severity::Warning => {
+                "\nA warning, which can be allowed: `option (rodent.events.allow_message) = \"RULE\";`, or `allow_file`, `allow_field`, `allow_oneof`, `allow_enum`."
+            }
+        };
+        writeln!(f, "{name}\n\n{what}\n{why}{}", allowed.replace("RULE", name))?;
         let parts: &[(&str, &str)] = match example {
             Example::Schema { bad, good } => &[("breaks it", bad), ("keeps it", good)],
             Example::Change { before, bad, good } => {

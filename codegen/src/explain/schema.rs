@@ -4,21 +4,6 @@ use super::{Example, Rule};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
-        name: "proto",
-        what: "The file is valid protobuf, its imports are found, and options have the keys and values that they are declared with.",
-        why: "Nothing can be said of a schema that cannot be read.",
-        example: Example::Schema {
-            bad: r#"message DemoPayload {
-  option (rodent.events.event) = { source: "demo" };
-  string name = 1
-}"#,
-            good: r#"message DemoPayload {
-  option (rodent.events.event) = { source: "demo" };
-  string name = 1;
-}"#,
-        },
-    },
-    Rule {
         name: "no-envelope",
         what: "One message of the files that are compiled is marked as the envelope.",
         why: "Everything is generated from its oneof; without it there is nothing to generate.",
@@ -54,6 +39,58 @@ pub(super) const RULES: &[Rule] = &[
   option (rodent.events.event) = { source: "demo" };
   int32 blank = 1;
 }"#,
+        },
+    },
+    Rule {
+        name: "unknown-rule",
+        what: "What is allowed is the name of a warning.",
+        why: "A name that is mistyped allows nothing, and an error cannot be allowed: no code would come of it.",
+        example: Example::Schema {
+            bad: r#"message DemoPayload {
+  option (rodent.events.event) = { source: "demo" };
+  string name = 1 [(rodent.events.allow_field) = "no-coment"];
+}"#,
+            good: r#"message DemoPayload {
+  option (rodent.events.event) = { source: "demo" };
+  string name = 1 [(rodent.events.allow_field) = "no-comment"];
+}"#,
+        },
+    },
+    Rule {
+        name: "same-module",
+        what: "A message with types inside and a package do not give the same Rust module.",
+        why: "Both are modules in what prost writes, and two of one name do not compile.",
+        example: Example::Schema {
+            bad: r#"import "other.proto";
+message DemoPayload {
+  option (rodent.events.event) = { source: "demo" };
+  demo.colour.Tone tone = 1;
+  Colour colour = 2;
+}
+message Colour {
+  oneof what {
+    string name = 1;
+  }
+}
+// other.proto:
+syntax = "proto3";
+package demo.colour;
+message Tone {}"#,
+            good: r#"import "other.proto";
+message DemoPayload {
+  option (rodent.events.event) = { source: "demo" };
+  demo.colour.Tone tone = 1;
+  Paint colour = 2;
+}
+message Paint {
+  oneof what {
+    string name = 1;
+  }
+}
+// other.proto:
+syntax = "proto3";
+package demo.colour;
+message Tone {}"#,
         },
     },
     Rule {
