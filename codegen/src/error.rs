@@ -53,7 +53,7 @@ impl Error {
         }
     }
 
-    /// Every finding in the schema or the lock file, warnings too, in the order of files and lines. Empty unless the kind
+    /// Every finding in the schema or the lock file, errors first, each in the order of files and lines. Empty unless the kind
     /// is [`ErrorKind::Proto`], [`ErrorKind::Schema`] or [`ErrorKind::Lock`].
     pub fn findings(&self) -> &[Finding] {
         match &*self.0 {

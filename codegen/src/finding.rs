@@ -28,12 +28,12 @@ impl fmt::Display for Severity {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Finding {
+    /// How grave it is.
+    pub severity: Severity,
     /// Where it is: the name, type or option that is wrong.
     pub origin: Origin,
     /// The name of the rule that was broken, such as `no-source`.
     pub rule: &'static str,
-    /// How grave it is.
-    pub severity: Severity,
     /// What is wrong, and with what.
     pub message: String,
     /// A few words to stand below the place; may be empty.

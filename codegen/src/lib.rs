@@ -38,7 +38,9 @@
 //! ```
 //!
 //! The schema imports `events/annotations.proto` (and `events/event_messages.proto` for the levels); the generator
-//! carries both. A mistake in it fails the build with file, line, column, rule and cure.
+//! carries both. A mistake in it fails the build: every finding of every file, each
+//! under its source line, with its rule, why there is one, and the cure. Warnings come as warnings of cargo. All rules are listed
+//! in `RULES.md` beside this crate's manifest, and explained by `events-codegen explain`.
 
 #![allow(rustdoc::private_intra_doc_links)]
 

@@ -53,7 +53,7 @@ pub(crate) fn findings(error: &protox::Error, asked: Option<&str>, seen: &Seen<'
     let mut findings = Vec::new();
     while let Some(one) = open.pop() {
         open.extend(one.related().into_iter().flatten());
-        findings.push(Case::new(one, &shown, text, seen).finding());
+        findings.push(Case::new(one, &shown, text, seen).finding(error.is_parse()));
     }
     findings
 }
@@ -99,9 +99,13 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn finding(mut self) -> Finding {
-        let (rule, cure) = self.rule();
+    fn finding(mut self, is_parse: bool) -> Finding {
+        let (rule, cure) = self.rule(is_parse);
         let message = match self.cause.is_empty() {
+            true if rule == NAME => match self.message.split_once(" resolves to ") {
+                Some((name, same)) if same.starts_with(name) => format!("{name} is not defined"),
+                _ => self.message.clone(),
+            },
             true => self.message.clone(),
             false => format!("{}: {}", self.message, self.cause),
         };
@@ -111,25 +115,24 @@ impl<'a> Case<'a> {
     }
 
     /// The rule, and the cure where the case has one of its own.
-    fn rule(&mut self) -> (&'static str, String) {
+    fn rule(&mut self, is_parse: bool) -> (&'static str, String) {
         let message = self.message.clone();
         let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
         let help = self.help.clone();
         let or_help = |cure: &str| help.clone().unwrap_or_else(|| cure.to_owned());
-        if has(&["' not found", "is not in any include path", "import cycle"]) && !has(&["option"]) {
-            return match () {
-                () if message.starts_with("import '") => (IMPORT, self.missing_import()),
-                () if has(&["import cycle"]) => {
-                    (IMPORT, "move what both files need into a third one, and import that".to_owned())
-                }
-                () => (
-                    FILE,
-                    "name the file as it lies below one of the include directories, or add its directory to them"
-                        .to_owned(),
-                ),
-            };
+        let begins = |words: &[&str]| words.iter().any(|word| message.starts_with(word));
+        if begins(&["import cycle"]) {
+            return (IMPORT, "move what both files need into a third one, and import that".to_owned());
         }
-        if has(&["error opening file", "is too large", "not valid utf-8", "is shadowed by"]) {
+        if begins(&["import '"]) && has(&["' not found"]) {
+            return (IMPORT, self.missing_import());
+        }
+        if begins(&["file '"]) && has(&["' not found", "is not in any include path"]) {
+            let cure =
+                "name the file as it lies below one of the include directories, or add its directory to them";
+            return (FILE, cure.to_owned());
+        }
+        if begins(&["error opening file", "file ", "path '"]) {
             return (FILE, or_help("make sure that it is a text file and may be read"));
         }
         if has(&["was listed twice"]) {
@@ -141,14 +144,14 @@ impl<'a> Case<'a> {
         if has(&["is defined twice", "is already defined", "conflicts with field"]) {
             return (DUPLICATE, "rename one of the two, or remove it".to_owned());
         }
-        if has(&["number", "range"]) {
+        if has(&["number", "reserved range", "extension range", "first value for proto3 enums"]) {
             return (NUMBER, self.number());
         }
         if has(&["is not defined", "is not a", "resolves to"]) {
             return (NAME, self.name());
         }
-        if let Some(cure) = self.syntax() {
-            return (SYNTAX, cure);
+        if is_parse {
+            return (SYNTAX, self.syntax());
         }
         (PROTO, or_help("correct the file at this place"))
     }
@@ -197,7 +200,8 @@ impl<'a> Case<'a> {
         if let Some(file) = carried(name) {
             return format!("write `import \"{file}\";` at the top of the file");
         }
-        if let Some(help) = &self.help {
+        // What protox knows is better than a guess, but for the many words on scopes that it has for any unknown name.
+        if let Some(help) = self.help.as_ref().filter(|_| quoted.first() != quoted.get(1)) {
             return help.clone();
         }
         let pool = self.seen.pool;
@@ -329,41 +333,43 @@ impl<'a> Case<'a> {
     }
 
     /// What the parser stumbled over: the edit that lets it go on.
-    fn syntax(&mut self) -> Option<String> {
+    fn syntax(&mut self) -> String {
         let (message, text) = (self.message.clone(), self.text);
         if message.contains("but found 'edition'") {
-            return Some("editions are not supported: begin the file with `syntax = \"proto3\";`".to_owned());
-        }
-        if !message.starts_with("expected ") {
-            return self.help.clone();
+            return "editions are not supported: begin the file with `syntax = \"proto3\";`".to_owned();
         }
         if message.contains("reached end of file") {
             if let Some(text) = text {
                 let end = text.as_str().trim_end().len();
-                self.origin = text.origin(&self.origin.file, end.saturating_sub(1), end);
+                let last = text.as_str().get(..end).and_then(|all| all.char_indices().next_back());
+                self.origin = text.origin(&self.origin.file, last.map_or(0, |(at, _)| at), end);
             }
-            return Some("something is not closed: write the `}` or `;` that is missing".to_owned());
+            return "something is not closed: write the `}` or `;` that is missing".to_owned();
         }
-        let (expected, found) = message.split_once(", but found ")?;
+        let otherwise = || self.help.clone().unwrap_or_else(|| "correct the file at this place".to_owned());
+        let Some((expected, found)) = message.split_once(", but found ") else { return otherwise() };
         if expected.contains("';'")
             && let Some(text) = text
             && let Some((begin, _)) = text.range(&self.origin)
             && let Some(before) = text.as_str().get(..begin).map(str::trim_end)
-            && text.line_of(before.len().saturating_sub(1)) < text.line_of(begin)
-            && !before.is_empty()
-            && !before.ends_with([';', '{', '}'])
+            && let Some((last, c)) = before.char_indices().next_back()
+            && text.line_of(last) < text.line_of(begin)
+            && ![';', '{', '}'].contains(&c)
         {
-            // The parser noticed on the next line what is missing on this one.
-            let last = before.char_indices().next_back().map_or(0, |(at, _)| at);
+            // The parser noticed on a later line what is missing on this one.
             self.origin = text.origin(&self.origin.file, last, before.len());
-            return Some(format!("end line {} with `;`", self.origin.line));
+            return format!("end line {} with `;`", self.origin.line);
         }
         let words = Self::quoted(expected);
         let found = found.trim_matches('\'');
-        Some(match names::nearest(found, words.iter().copied().filter(|word| word.len() > 1)) {
+        match names::nearest(found, words.iter().copied().filter(|word| word.len() > 1)) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "correct the file at this place".to_owned(),
-        })
+            None if words.is_empty() => {
+                let wanted = expected.trim_start_matches("expected ").trim_start_matches("value to be ");
+                format!("write {wanted} here")
+            }
+            None => otherwise(),
+        }
     }
 }
 

@@ -60,7 +60,8 @@ pub(crate) fn finding(finding: &Finding, texts: &Texts, look: Look) -> String {
         .without_syntax_highlighting();
     // Writing to a string does not fail; a source that cannot be shown is told by miette itself.
     let _ = handler.render_report(&mut text, &shown);
-    let mut text = text.trim_end().to_owned();
+    // A block has no empty line in it, so that one between blocks tells them apart.
+    let mut text = text.trim_end().replacen("\n\n", "\n", 1);
     if shown.source.is_none() && !finding.origin.is_unknown() {
         let _ = write!(text, "\n    at {}", finding.origin);
     }

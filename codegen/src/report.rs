@@ -20,7 +20,7 @@ impl Report {
         Self { findings, texts }
     }
 
-    /// Every finding, in the order of files and lines.
+    /// Every finding: errors before warnings, each in the order of files and lines.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }

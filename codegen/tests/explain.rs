@@ -1,13 +1,23 @@
-//! The table of rules: every rule is in it, its example breaks it, and the cure cures.
+//! The table of rules: every rule is in it, its example breaks it, the cure cures, and what is said of it is in `rules/`.
+//!
+//! A text that differs from its file fails the test. After a change that is meant:
+//! `EVENTS_GOLDEN=write cargo test -p events-codegen --test explain`, then read the difference before committing it.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use events_codegen::{Builder, Contract, Error, ErrorKind, Example, Rule};
+use events_codegen::{Builder, Contract, Error, Example, Rule, Severity};
+use tempfile::TempDir;
+
+const WRITE: &str = "EVENTS_GOLDEN";
+
+/// What begins another file in an example.
+const NEXT_FILE: &str = "\n// other.proto:\n";
 
 /// What the examples leave out: each definition with the line it begins with.
 const FRAME: &[(&str, &str)] = &[
@@ -40,18 +50,78 @@ fn whole(part: &str) -> String {
     text + part
 }
 
-fn contract(part: &str) -> Result<Contract, Error> {
+/// A folder with an example in it.
+fn folder(part: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
+    let (part, other) = part.split_once(NEXT_FILE).unwrap_or((part, ""));
     fs::write(folder.path().join("demo.proto"), whole(part)).unwrap();
-    Builder::new().contract(&["demo.proto"], &[folder.path()])
+    fs::write(folder.path().join("other.proto"), other).unwrap();
+    folder
+}
+
+fn contract(part: &str) -> Result<Contract, Error> {
+    Builder::new().contract(&["demo.proto"], &[folder(part).path()])
 }
 
 /// The rules that a schema breaks.
-fn broken(part: &str) -> Vec<&'static str> {
-    match contract(part) {
-        Ok(_) => Vec::new(),
-        Err(error) if error.kind() == ErrorKind::Proto => vec!["proto"],
-        Err(error) => error.findings().iter().map(|finding| finding.rule).collect(),
+fn broken(part: &str) -> Vec<(&'static str, Severity)> {
+    let told = Builder::new().check(&["demo.proto"], &[folder(part).path()]);
+    let findings = match &told {
+        Ok(report) => report.findings(),
+        Err(error) => error.findings(),
+    };
+    findings.iter().map(|finding| (finding.rule, finding.severity)).collect()
+}
+
+/// What is said of a schema: the blocks of one rule.
+fn said(part: &str, rule: &Rule) -> String {
+    let folder = folder(part);
+    let told = Builder::new().check(&["demo.proto"], &[folder.path()]);
+    let text = told.map_or_else(|error| error.to_string(), |report| report.to_string());
+    let head = format!("{}[{}]", rule.severity(), rule.name);
+    blocks(&text.replace(&format!("{}/", folder.path().display()), ""), &head)
+}
+
+fn blocks(text: &str, head: &str) -> String {
+    text.split("\n\n").filter(|block| block.starts_with(head)).collect::<Vec<_>>().join("\n\n")
+}
+
+/// What is said where a rule is broken by no text of a schema.
+fn provoked(rule: &Rule) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_events-codegen"));
+        let output = command.current_dir(folder.path()).args(arguments).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    match rule.name {
+        "proto-file" => Builder::new().check(&["demo.proto"], &[folder.path()]).unwrap_err().to_string(),
+        "lock-file" => {
+            let lock = contract("message DemoOther {}").unwrap().to_string();
+            Contract::parse("events.lock", &format!("<<<<<<< ours\n{lock}")).unwrap_err().to_string()
+        }
+        "lock-stale" => {
+            file("demo.proto", &whole("message DemoOther {}"));
+            command(&["accept", "--lock", "events.lock", "demo.proto"]);
+            file("demo.proto", &whole("message DemoOther { string more = 1; }"));
+            command(&["check", "--locked", "--lock", "events.lock", "demo.proto"])
+        }
+        "not-parsed" => {
+            file("demo.proto", &whole("message DemoOther {}"));
+            file("half.rs", "fn half(");
+            command(&["coverage", "--schema", "demo.proto", "half.rs"])
+        }
+        "io" => {
+            file("demo.proto", &whole("message DemoOther {}"));
+            let builder = Builder::new().out_dir(folder.path().join("nowhere")).emit_rerun_if_changed(false);
+            let error = builder.compile(&["demo.proto"], &[folder.path()]).unwrap_err().to_string();
+            // Which of the files comes first is not the point, nor how the system says it.
+            assert!(error.contains("nowhere"), "{error}");
+            error.replace(&format!("{}/", folder.path().display()), "")
+        }
+        "usage" => Builder::new().runtime("a b").generate(&["demo.proto"], &["."]).unwrap_err().to_string(),
+        other => panic!("{other}: nothing here breaks it: write what does"),
     }
 }
 
@@ -60,12 +130,11 @@ fn every_example_breaks_its_rule_and_every_cure_cures() {
     for rule in Rule::all() {
         match rule.example {
             Example::Schema { bad, good } => {
-                assert!(broken(bad).contains(&rule.name), "{}: {:?}", rule.name, broken(bad));
-                // A file without any event is enough to show its syntax.
-                let left: Vec<_> = broken(good)
-                    .into_iter()
-                    .filter(|one| !good.starts_with("syntax") || *one == rule.name)
-                    .collect();
+                let told = broken(bad);
+                assert!(told.contains(&(rule.name, rule.severity())), "{}: {told:?}", rule.name);
+                // What it leaves out has no comments, which is none of its matter.
+                let mut left = broken(good);
+                left.retain(|(name, severity)| *severity == Severity::Error || *name == rule.name);
                 assert!(left.is_empty(), "{}: the cure breaks {left:?}", rule.name);
             }
             Example::Change { before, bad, good } => {
@@ -91,13 +160,53 @@ fn every_example_breaks_its_rule_and_every_cure_cures() {
     }
 }
 
+/// The rule that nothing known breaks: a schema that did would be a bug to mend, not to keep.
+const UNBROKEN: &str = "internal";
+
+#[test]
+fn what_is_said_of_every_rule_is_as_its_golden_text_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = BTreeMap::from([(root.join("RULES.md"), Rule::markdown())]);
+    for rule in Rule::all().filter(|rule| rule.name != UNBROKEN) {
+        let text = match rule.example {
+            Example::Schema { bad, .. } => said(bad, rule),
+            Example::Change { before, bad, .. } => {
+                let (accepted, folder) = (contract(before).unwrap().to_string(), folder(bad));
+                let now = Builder::new().contract(&["demo.proto"], &[folder.path()]).unwrap();
+                let changes = Contract::parse("events.lock", &accepted).unwrap().changes(&now);
+                let changes = changes.iter().filter(|change| change.rule == rule.name);
+                let text = changes.map(ToString::to_string).collect::<Vec<_>>().join("\n\n");
+                text.replace(&format!("{}/", folder.path().display()), "")
+            }
+            _ => provoked(rule),
+        };
+        assert!(text.contains(&format!("[{}]", rule.name)), "{}: {text}", rule.name);
+        texts.insert(root.join(format!("tests/rules/{}.txt", rule.name)), format!("{}\n", text.trim_end()));
+    }
+    let mut differences = Vec::new();
+    for (path, text) in &texts {
+        if fs::read_to_string(path).unwrap_or_default() != *text {
+            match env::var(WRITE).is_ok_and(|value| value == "write") {
+                true => fs::write(path, text).unwrap(),
+                false => differences.push(format!("{}:\n{text}", path.display())),
+            }
+        }
+    }
+    assert!(differences.is_empty(), "run with {WRITE}=write if this was meant:\n{}", differences.join("\n"));
+    for entry in fs::read_dir(root.join("tests/rules")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(texts.contains_key(&path), "{} is of a rule that is gone", path.display());
+    }
+}
+
 #[test]
 fn every_rule_that_the_generator_names_is_in_the_table_once() {
     let table: Vec<&str> = Rule::all().map(|rule| rule.name).collect();
     assert_eq!(table.len(), table.iter().collect::<BTreeSet<_>>().len(), "a rule is there twice");
     // A name in the sources: a text of small letters and hyphens where rules are checked.
-    let mut open =
-        ["src/check", "src/baseline"].map(|one| Path::new(env!("CARGO_MANIFEST_DIR")).join(one)).to_vec();
+    let mut open = ["src/check", "src/baseline", "src/refused.rs", "src/opt_out.rs"]
+        .map(|one| Path::new(env!("CARGO_MANIFEST_DIR")).join(one))
+        .to_vec();
     let (mut named, mut files) = (BTreeSet::new(), 0);
     while let Some(path) = open.pop() {
         if path.is_dir() {

@@ -139,7 +139,9 @@ fn the_command_checks_and_generates() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(
-        text.contains("error[no-source]: ./acme.proto:19:1") && text.contains("error[unknown-category]"),
+        text.contains("error[no-source]")
+            && text.contains("[./acme.proto:19:9]")
+            && text.contains("error[unknown-category]"),
         "{text}"
     );
 }

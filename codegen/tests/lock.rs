@@ -209,7 +209,10 @@ fn what_is_left_of_a_merge_is_no_lock_file() {
     ] {
         let error = Contract::parse("acme.lock", &text).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Lock);
-        assert!(error.to_string().contains("error[lock-file]: acme.lock:"), "{error}");
+        assert!(
+            error.to_string().contains("error[lock-file]\n") && error.to_string().contains("acme.lock:"),
+            "{error}"
+        );
     }
 }
 

@@ -137,8 +137,7 @@ fn pascal(name: &str, what: &str, origin: &Origin, findings: &mut Findings) {
 /// A deprecated thing whose comment leaves its users alone.
 fn hint(name: &str, docs: &str, origin: &Origin, findings: &mut Findings) {
     /// One of these is in every sentence that says what to do instead.
-    const WORDS: &[&str] =
-        &["instead", "use ", "replace", "supersede", "successor", "deprecated", "no longer", "moved"];
+    const WORDS: &[&str] = &["instead", "use ", "replace", "supersede", "successor", "no longer", "moved"];
     let docs = docs.to_lowercase();
     if !WORDS.iter().any(|word| docs.contains(word)) {
         findings.add(

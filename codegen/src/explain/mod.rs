@@ -6,6 +6,7 @@
 mod changes;
 mod proto;
 mod schema;
+mod table;
 mod warnings;
 
 use std::fmt;

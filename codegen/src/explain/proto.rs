@@ -115,12 +115,12 @@ message DemoPayload {
         example: Example::Schema {
             bad: r#"message DemoPayload {
   option (rodent.events.event) = { source: "demo" };
-  oneof what {}
+  enum Kind {}
 }"#,
             good: r#"message DemoPayload {
   option (rodent.events.event) = { source: "demo" };
-  oneof what {
-    string name = 1;
+  enum Kind {
+    KIND_UNSPECIFIED = 0;
   }
 }"#,
         },
