@@ -164,9 +164,9 @@ impl<'a> Case<'a> {
     fn missing_import(&self) -> String {
         let quoted = Self::quoted(&self.message);
         let wanted = quoted.first().copied().unwrap_or_default();
-        let known =
-            self.seen.on_disk.keys().map(String::as_str).chain(OWN_FILES.iter().map(|(name, _)| *name));
-        match names::nearest(wanted, known) {
+        let carried = OWN_FILES.iter().map(|(name, _)| (*name).to_owned()).chain(google_files());
+        let known: Vec<String> = self.seen.on_disk.keys().cloned().chain(carried).collect();
+        match names::nearest(wanted, known.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `import \"{near}\";`?"),
             None => {
                 "name the file as it lies below one of the include directories, or add its directory to them"
@@ -379,11 +379,15 @@ const SCALARS: &[&str] = &[
     "sfixed32", "sfixed64", "bool", "string", "bytes",
 ];
 
+/// The files of protobuf's own types, as they are imported.
+fn google_files() -> impl Iterator<Item = String> {
+    GOOGLE_FILES.iter().map(|file| format!("google/protobuf/{file}.proto"))
+}
+
 /// The file that defines `name`, among ours and protobuf's, which can be imported from anywhere.
 fn carried(name: &str) -> Option<String> {
-    let google = GOOGLE_FILES.iter().map(|file| format!("google/protobuf/{file}.proto"));
-    let google =
-        google.filter_map(|file| Some((file.clone(), GoogleFileResolver::new().open_file(&file).ok()?)));
+    let google = google_files()
+        .filter_map(|file| Some((file.clone(), GoogleFileResolver::new().open_file(&file).ok()?)));
     let own = OWN_FILES
         .iter()
         .filter_map(|(file, text)| Some(((*file).to_owned(), File::from_source(file, text).ok()?)));
