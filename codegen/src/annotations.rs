@@ -156,12 +156,12 @@ fn option(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Option
 
 /// Where the `event` option of a payload says `key`, or else the message's name.
 pub(crate) fn event_place(sources: &Sources<'_>, message: &MessageDescriptor, key: &str) -> Origin {
-    place(message.parent_pool(), sources, Item::Message(message), EVENT, Some(key))
+    sources.value_of(place(message.parent_pool(), sources, Item::Message(message), EVENT, Some(key)))
 }
 
 /// Where the `emitter` option of a category message's field says `key`, or else the field's name.
 pub(crate) fn emitter_place(sources: &Sources<'_>, field: &FieldDescriptor, key: &str) -> Origin {
-    place(field.parent_pool(), sources, Item::Field(field), EMITTER, Some(key))
+    sources.value_of(place(field.parent_pool(), sources, Item::Field(field), EMITTER, Some(key)))
 }
 
 /// Where the parts of a payload's field are.
@@ -177,12 +177,12 @@ pub(crate) fn field_places(sources: &Sources<'_>, field: &FieldDescriptor) -> Fi
 
 /// Where the `event_level` option of a value stands, or else its name.
 pub(crate) fn event_level_place(sources: &Sources<'_>, value: &EnumValueDescriptor) -> Origin {
-    place(value.parent_pool(), sources, Item::Value(value), EVENT_LEVEL, None)
+    sources.value_of(place(value.parent_pool(), sources, Item::Value(value), EVENT_LEVEL, None))
 }
 
 /// Where the `severity` option of a level stands, or else its name.
 pub(crate) fn severity_place(sources: &Sources<'_>, value: &EnumValueDescriptor) -> Origin {
-    place(value.parent_pool(), sources, Item::Value(value), SEVERITY, None)
+    sources.value_of(place(value.parent_pool(), sources, Item::Value(value), SEVERITY, None))
 }
 
 fn place(
@@ -220,7 +220,9 @@ pub(crate) fn allows(
     let number = pool.get_extension_by_name(name).map_or(0, |extension| extension.number());
     let rules = rules.iter().enumerate();
     rules
-        .filter_map(|(index, rule)| Some((rule.as_str()?.to_owned(), sources.element(item, number, index))))
+        .filter_map(|(index, rule)| {
+            Some((rule.as_str()?.to_owned(), sources.value_of(sources.element(item, number, index))))
+        })
         .collect()
 }
 

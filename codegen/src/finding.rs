@@ -38,7 +38,8 @@ pub struct Finding {
     pub message: String,
     /// A few words to stand below the place; may be empty.
     pub label: String,
-    /// What to do about it: a proposed edit, with the text to write in backticks.
+    /// What to do about it: a proposed edit, with the text to write in backticks. Of "did you mean `this`?" the edit is
+    /// to write `this` in the place of [`origin`](Self::origin).
     pub cure: String,
     /// Other places that matter, with a few words each.
     pub related: Vec<(Origin, String)>,

@@ -64,7 +64,7 @@ fn unknown(allow: &Allow) -> Finding {
         return Finding::new("unknown-rule", &allow.origin, message, "remove it, and mend the schema");
     }
     let cure = match Rule::nearest_warning(name) {
-        Some(near) => format!("did you mean `{near}`?"),
+        Some(near) => format!("did you mean `\"{near}\"`?"),
         None => {
             "`events-codegen explain` lists all rules; those marked as warnings can be allowed".to_owned()
         }

@@ -2,6 +2,9 @@
 //!
 //! protox says what is wrong and where. The rule and the cure are ours, and since its errors are opaque, they are told by
 //! the wording; an error that is worded otherwise one day falls back to the rule `proto`.
+//!
+//! A cure that asks "did you mean `this`?" is an edit: `this` in the place of the finding. So is it everywhere; the tests apply
+//! each.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -53,6 +56,10 @@ pub(crate) fn findings(error: &protox::Error, asked: Option<&str>, seen: &Seen<'
     let mut findings = Vec::new();
     while let Some(one) = open.pop() {
         open.extend(one.related().into_iter().flatten());
+        // What the parser finds where it lost its way is no further mistake.
+        if !findings.is_empty() && one.to_string().contains(STATEMENT) {
+            continue;
+        }
         findings.push(Case::new(one, &shown, text, seen).finding(error.is_parse()));
     }
     findings
@@ -191,8 +198,9 @@ impl<'a> Case<'a> {
     }
 
     /// An unknown type or option: what was meant, or what is not imported.
-    fn name(&self) -> String {
-        let quoted = Self::quoted(&self.message);
+    fn name(&mut self) -> String {
+        let message = self.message.clone();
+        let quoted = Self::quoted(&message);
         let name = quoted.first().copied().unwrap_or_default().trim_start_matches('.');
         if self.message.contains("is not a") {
             return "name a message, an enum or a scalar type".to_owned();
@@ -220,6 +228,7 @@ impl<'a> Case<'a> {
                 names::nearest(name, short.iter().map(String::as_str)).map(str::to_owned)
             }
         };
+        self.narrow(name);
         match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("define `{name}`, or import the file that does"),
@@ -251,6 +260,7 @@ impl<'a> Case<'a> {
         }
         if self.message.starts_with("option field") {
             let (option, key) = at(0).rsplit_once('.').unwrap_or((at(0), ""));
+            self.narrow(key);
             return self.key(&self.type_of(option), key);
         }
         if !self.cause.is_empty() {
@@ -349,9 +359,10 @@ impl<'a> Case<'a> {
         let otherwise = || self.help.clone().unwrap_or_else(|| "correct the file at this place".to_owned());
         let Some((expected, found)) = message.split_once(", but found ") else { return otherwise() };
         if expected.contains("';'")
+            && !expected.contains(STATEMENT)
             && let Some(text) = text
             && let Some((begin, _)) = text.range(&self.origin)
-            && let Some(before) = text.as_str().get(..begin).map(str::trim_end)
+            && let Some(before) = text.as_str().get(..begin).map(without_comments)
             && let Some((last, c)) = before.char_indices().next_back()
             && text.line_of(last) < text.line_of(begin)
             && ![';', '{', '}'].contains(&c)
@@ -371,6 +382,20 @@ impl<'a> Case<'a> {
             None => otherwise(),
         }
     }
+}
+
+/// What the parser expects, among others, where any statement of a file may begin.
+const STATEMENT: &str = "'package'";
+
+/// A text without the white space and the comments that end it.
+fn without_comments(text: &str) -> &str {
+    let mut text = text.trim_end();
+    while let Some(at) =
+        text.lines().next_back().and_then(|line| line.find("//").map(|at| text.len() - line.len() + at))
+    {
+        text = text.get(..at).unwrap_or_default().trim_end();
+    }
+    text
 }
 
 /// The scalar types of protobuf, as a schema writes them.

@@ -181,6 +181,17 @@ impl<'a> Sources<'a> {
         self.place(item, &[]).and_then(|place| place.comment.clone()).unwrap_or_default()
     }
 
+    /// The value alone of a place that holds `key: value` or `(option) = value`; any other place as it is.
+    pub(crate) fn value_of(&self, place: Origin) -> Origin {
+        let value = || {
+            let text = self.compiled.texts.get(&place.file)?;
+            let (begin, end) = text.range(&place)?;
+            let (_, value) = text.as_str().get(begin..end)?.split_once([':', '='])?;
+            Some(text.origin(&place.file, end - value.trim_start().len(), end))
+        };
+        value().unwrap_or(place)
+    }
+
     /// How a file is called in messages to people.
     pub(crate) fn path(&self, file: &FileDescriptor) -> String {
         self.compiled.shown(file.name())

@@ -82,7 +82,7 @@ fn branches(envelope: &Envelope, findings: &mut Findings) {
             None => {
                 let known = categories.values.iter().map(|value| value.name.as_str());
                 let hint = names::nearest(&branch.value, known)
-                    .map_or_else(String::new, |near| format!("; or did you mean `{near}`?"));
+                    .map_or_else(String::new, |near| format!("; the nearest that it has is `{near}`"));
                 findings.add(
                     "unknown-category",
                     &branch.origin,

@@ -131,7 +131,7 @@ fn event(kind: &EventKind, schema: &Schema, findings: &mut Findings) {
             "emitter-name",
             &kind.name_origin,
             format!("the emitter `{}` of {name} is not in snake case", kind.emitter),
-            format!("did you mean `name: \"{}\"`?", names::snake(&kind.emitter)),
+            format!("did you mean `\"{}\"`?", names::snake(&kind.emitter)),
         );
     }
     if let Some(field) =

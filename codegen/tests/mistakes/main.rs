@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use events_codegen::{Builder, Error, ErrorKind, Finding, Look, Report, Severity};
+use events_codegen::{Builder, Error, ErrorKind, Finding, Look, Origin, Report, Severity};
 
 /// A schema without any finding.
 const CLEAN: &str = r#"syntax = "proto3";
@@ -148,7 +148,7 @@ fn what_allows_nothing_is_told() {
     assert_eq!(rules(&allow("no-comment")), ["no-unit", "unused-allow"]);
     assert_eq!(rules(&allow("no-unitt")), ["unknown-rule", "no-unit"]);
     let told = findings(&[("acme.proto", &allow("no-unitt"))], &["acme.proto"]);
-    assert_eq!(told[0].cure, "did you mean `no-unit`?");
+    assert_eq!(told[0].cure, "did you mean `\"no-unit\"`?");
     // An error stays one, whatever is allowed.
     let mute = allow("no-source").replace("source: \"acme\"", "");
     assert_eq!(rules(&mute), ["no-source", "unknown-rule", "no-unit"]);
@@ -184,6 +184,55 @@ fn broken_files_are_told_together_and_with_what_is_wrong_in_the_others() {
     assert!(told.iter().any(|one| one.rule == "no-source" && one.origin.file.ends_with("other.proto")));
     assert!(told.iter().any(|one| one.rule == "proto-file" && one.message.contains("nowhere.proto")));
     assert_eq!(told.len(), 6, "{places:#?}");
+}
+
+/// The schema with the edit that a finding proposes, if it asks "did you mean".
+fn mended(schema: &str, finding: &Finding) -> Option<String> {
+    let edit = finding.cure.strip_prefix("did you mean `")?.strip_suffix("`?")?;
+    let Origin { line, column, end_line, end_column, .. } = finding.origin;
+    let offset = |line: u32, column: u32| {
+        let before = schema.split_inclusive('\n').take(line as usize - 1).map(str::len).sum::<usize>();
+        before + column as usize - 1
+    };
+    let mut mended = schema.to_owned();
+    mended.replace_range(offset(line, column)..offset(end_line, end_column), edit);
+    Some(mended)
+}
+
+#[test]
+fn what_was_meant_cures_where_it_is_written_in_the_place_of_the_mistake() {
+    let mut mended_rules = BTreeSet::new();
+    let payload = |line: &str| {
+        CLEAN.replace("source: \"acme\" };", &format!("source: \"acme\" }};\n  // More.\n  {line}"))
+    };
+    for schema in [
+        CLEAN.replace("source: \"acme\"", "source: \"acme\", level: \"INFOO\""),
+        CLEAN.replace("source: \"acme\"", "source: \"acme\", name: \"backup_Done\""),
+        CLEAN.replace("source:", "sorce:"),
+        CLEAN.replace("END_DONE = 1", "END_DONE = 1 [(rodent.events.event_level) = \"WARNING\"]"),
+        CLEAN.replace("END_DONE", "DONE"),
+        CLEAN.replace("END_DONE", "END_done"),
+        CLEAN.replace("copied_bytes", "copiedBytes"),
+        CLEAN.replace("End end", "Ende end"),
+        CLEAN.replace("int64 copied", "int46 copied"),
+        CLEAN.replace("// A backup.\nmessage", "// A backup.\nmesage"),
+        CLEAN.replace("events/annotations", "events/anotations"),
+        payload("string more = 9 [(rodent.events.field).requird = true];"),
+        payload("string more = 9 [(rodent.events.field) = { requird: true }];"),
+        payload("string more = 9 [(rodent.events.field).sensitivity = PII];"),
+        payload("string more = 9 [(rodent.events.field) = { sensitivity: SENSITIVITY_PUBLICK }];"),
+        payload("string more = 9 [(rodent.events.fild).required = true];"),
+        payload("int64 more_size = 9 [(rodent.events.allow_field) = \"no-unitt\"];"),
+    ] {
+        let told = findings(&[("acme.proto", &schema)], &["acme.proto"]);
+        let meant = told.iter().find_map(|one| Some((one.rule, mended(&schema, one)?)));
+        let (rule, mended) = meant.unwrap_or_else(|| panic!("nothing was meant: {told:#?}\n{schema}"));
+        let left = rules(&mended);
+        let before = |one: &&str| told.iter().any(|finding| finding.rule == *one);
+        assert!(!left.contains(&rule) && left.iter().all(before), "{rule}: {left:?}: {told:#?}\n{mended}");
+        mended_rules.insert(rule);
+    }
+    assert!(mended_rules.len() >= 9, "{mended_rules:?}");
 }
 
 #[test]
