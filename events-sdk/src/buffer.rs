@@ -38,10 +38,15 @@ const SPARE_BYTES: usize = 2 << 20;
 /// Events of this level and graver are sent at once.
 pub(crate) const URGENT: Level = Level::Error;
 
+/// One part in so many comes on top of the bound on events for those of [`URGENT`] and graver, so that they find a place
+/// while all others are on their way to Toggle or to disk and none can make room.
+const RESERVE: usize = 20;
+
 /// What the buffer may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Events in memory, those on their way to disk included.
+    /// Events in memory, those on their way to disk included, and those of [`URGENT`] and graver not counted that come on
+    /// top: see [`RESERVE`].
     pub(crate) events: usize,
     /// Bytes of events waiting.
     pub(crate) bytes: usize,
@@ -51,6 +56,14 @@ pub(crate) struct Limits {
     pub(crate) batch: usize,
     /// And so do so many bytes.
     pub(crate) batch_bytes: usize,
+}
+
+impl Limits {
+    /// How many events may be in memory when one of this severity comes in.
+    fn events_for(&self, severity: u8) -> u64 {
+        let reserve = if severity >= URGENT.severity() { self.events / RESERVE } else { 0 };
+        (self.events + reserve) as u64
+    }
 }
 
 /// What the delivery task wants to be woken for while it sleeps.
@@ -149,7 +162,7 @@ impl Buffer {
             state.accounts.reject(DropReason::TooLarge, category, severity);
             return Ticket::dropped(DropReason::TooLarge);
         }
-        if state.is_full_for(event.len()) && !state.make_room(event.len(), severity) {
+        if state.is_full_for(event.len(), severity) && !state.make_room(event.len(), severity) {
             state.accounts.reject(DropReason::BufferFull, category, severity);
             return Ticket::dropped(DropReason::BufferFull);
         }
@@ -174,8 +187,8 @@ impl Buffer {
 
 impl State {
     /// Whether an event of `length` bytes exceeds a bound.
-    fn is_full_for(&self, length: usize) -> bool {
-        self.accounts.in_memory >= self.limits.events as u64
+    fn is_full_for(&self, length: usize, severity: u8) -> bool {
+        self.accounts.in_memory >= self.limits.events_for(severity)
             || self.waiting_bytes + length > self.limits.bytes
     }
 
@@ -237,13 +250,13 @@ impl State {
         let lower = ..usize::from(severity) % SEVERITIES;
         let events: u64 = self.waiting_by_severity[lower].iter().map(|&count| u64::from(count)).sum();
         let bytes: usize = self.waiting_bytes_by_severity[lower].iter().sum();
-        let would_fit = self.accounts.in_memory - events < self.limits.events as u64
+        let would_fit = self.accounts.in_memory - events < self.limits.events_for(severity)
             && self.waiting_bytes + self.writing_bytes - bytes + length <= self.limits.bytes;
         if !would_fit {
             // Nothing is dropped in vain.
             return false;
         }
-        while self.is_full_for(length) {
+        while self.is_full_for(length, severity) {
             let Some(least) =
                 (0..usize::from(severity)).find(|&severity| self.waiting_by_severity[severity] > 0)
             else {
@@ -376,6 +389,13 @@ impl State {
     /// Whether an event waits that does not wait for company.
     pub(crate) fn has_urgent(&self) -> bool {
         self.waiting_by_severity[usize::from(URGENT.severity())..].iter().any(|&count| count > 0)
+    }
+
+    /// The severity of the least grave event that waits; zero when none does.
+    pub(crate) fn least_severity(&self) -> u8 {
+        (0..SEVERITIES as u8)
+            .find(|&severity| self.waiting_by_severity[usize::from(severity)] > 0)
+            .unwrap_or_default()
     }
 
     /// When the oldest waiting event came in.
@@ -519,6 +539,19 @@ mod tests {
         assert!(!buffer.lock().is_over_threshold());
         buffer.accept(&[0; 55], 2, 1, Level::Info, 2);
         assert!(buffer.lock().is_over_threshold());
+    }
+
+    #[test]
+    fn grave_events_find_a_place_while_all_others_are_on_their_way_to_disk() {
+        let buffer = Buffer::new(Limits { events: 40, threshold: 40, ..limits() });
+        for _ in 0..40 {
+            assert!(emit(&buffer, 1, Level::Info).is_queued());
+        }
+        let writing = buffer.lock().take_all();
+        assert!(!emit(&buffer, 2, Level::Warn).is_queued());
+        assert!(emit(&buffer, 3, Level::Error).is_queued() && emit(&buffer, 3, Level::Critical).is_queued());
+        assert!(!emit(&buffer, 4, Level::Error).is_queued(), "the reserve is bounded too");
+        buffer.lock().written(writing);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
     delivery::{Control, Delivery, Settings, Spooler},
     emit::{FilterCell, Intake},
     generated::SCHEMA_FINGERPRINT,
-    spool::{Spool, SpoolErrorKind},
+    spool::{Bounds, Spool, SpoolErrorKind},
     uplink::{GrpcConfig, GrpcUplink},
     wire::Message,
     worker::Worker,
@@ -123,6 +123,7 @@ impl Events {
         {
             let mut state = intake.buffer.lock();
             state.status.spool.directory.clone_from(&config.spool_dir);
+            state.status.spool.max_bytes = config.spool_max_bytes as u64;
             state.status.spool.concerns =
                 spool.as_ref().map(|spool| spool.concerns().to_vec()).unwrap_or_default();
             state.status.last_error.clone_from(&broken);
@@ -135,9 +136,15 @@ impl Events {
             max_in_flight: config.max_in_flight,
             retry_initial: config.retry_initial,
             retry_max: config.retry_max,
+            spool_max_bytes: config.spool_max_bytes as u64,
+        };
+        let bounds = Bounds {
+            min_free: config.spool_min_free_bytes as u64,
+            quarantine: config.quarantine_max_bytes as u64,
         };
         let spool_is_open = spool.is_some();
-        let spooler = Spooler::start(config.spool_dir, spool, SCHEMA_FINGERPRINT).map_err(Error::thread)?;
+        let spooler =
+            Spooler::start(config.spool_dir, spool, bounds, SCHEMA_FINGERPRINT).map_err(Error::thread)?;
         let (control, commands) = mpsc::unbounded_channel();
         let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler, spool_is_open);
         worker.handle().spawn(delivery.run());

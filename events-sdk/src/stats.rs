@@ -90,6 +90,10 @@ pub struct SpoolStats {
     pub files: u64,
     /// Their size in bytes.
     pub bytes: u64,
+    /// The most bytes they may have: `spool_max_bytes`.
+    pub max_bytes: u64,
+    /// Events that were dropped from them to make room.
+    pub thinned: u64,
     /// What an operator should know of the place: it is on a tmpfs, others may write to it, and so on.
     pub concerns: Vec<String>,
     /// Why the spool cannot be written to at present; `None` when it can.

@@ -28,6 +28,10 @@ pub enum DropReason {
     TooLarge,
     /// The metadata changed while it was being encoded.
     Encoding,
+    /// The spool was full, and this was among the least grave and oldest events in it.
+    SpoolFull,
+    /// It was in the quarantine, which was full, and among the oldest there.
+    QuarantineFull,
     /// Its spill file was removed by somebody else before it was delivered.
     Vanished,
     /// It was still in memory when the shutdown deadline passed.
@@ -42,6 +46,8 @@ impl DropReason {
         Self::BufferFull,
         Self::TooLarge,
         Self::Encoding,
+        Self::SpoolFull,
+        Self::QuarantineFull,
         Self::Vanished,
         Self::Shutdown,
         Self::NotInitialized,
@@ -53,6 +59,8 @@ impl DropReason {
             Self::BufferFull => "buffer_full",
             Self::TooLarge => "too_large",
             Self::Encoding => "encoding",
+            Self::SpoolFull => "spool_full",
+            Self::QuarantineFull => "quarantine_full",
             Self::Vanished => "vanished",
             Self::Shutdown => "shutdown",
             Self::NotInitialized => "not_initialized",

@@ -85,6 +85,15 @@ impl Check<'_> {
             );
             self.problem(&["flush_threshold", "buffer_size"], message);
         }
+        let Config { buffer_bytes, spool_max_bytes, .. } = *self.config;
+        if self.fine(&["buffer_bytes", "spool_max_bytes"]) && spool_max_bytes < buffer_bytes.saturating_mul(2)
+        {
+            let message = format!(
+                "`spool_max_bytes` is {spool_max_bytes}; it must be at least twice `buffer_bytes`, which is {buffer_bytes}: \
+                 what waits in memory must find a place on disk"
+            );
+            self.problem(&["buffer_bytes", "spool_max_bytes"], message);
+        }
         if self.fine(&["batch_size", "flush_threshold"]) && batch_size > flush_threshold {
             let message = format!(
                 "`batch_size` is {batch_size}; it must be at most `flush_threshold`, which is {flush_threshold}"

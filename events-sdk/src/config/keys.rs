@@ -110,6 +110,22 @@ pub(super) static KEYS: &[Key] = &[
         meaning: "where spill files lie; it needs to survive a restart of the node, so not a tmpfs",
     },
     Key {
+        path: "spool_max_bytes",
+        // A mebibyte holds a few thousand events; a tebibyte no node can deliver in a month.
+        slot: Slot::Bytes(|config| &mut config.spool_max_bytes, MIB..=MIB * MIB),
+        meaning: "how many bytes the spill files may have; beyond that the least grave of the oldest events go",
+    },
+    Key {
+        path: "spool_min_free_bytes",
+        slot: Slot::Bytes(|config| &mut config.spool_min_free_bytes, 0..=MIB * MIB),
+        meaning: "how many bytes of the file system spill files leave free",
+    },
+    Key {
+        path: "quarantine_max_bytes",
+        slot: Slot::Bytes(|config| &mut config.quarantine_max_bytes, 64 * KIB..=MIB * MIB),
+        meaning: "how many bytes the quarantine may have; beyond that the oldest of it goes",
+    },
+    Key {
         path: "max_in_flight",
         // Four keep a connection busy; past 64 the order of arrival is the only thing that changes.
         slot: Slot::Count(|config| &mut config.max_in_flight, 1..=64),

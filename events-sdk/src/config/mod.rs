@@ -81,6 +81,13 @@ pub struct Config {
     pub filter: Filter,
     /// Where spill files lie. It needs to survive a restart of the node. Default: `/etc/rodent/events`.
     pub spool_dir: PathBuf,
+    /// How many bytes the spill files may have together. Beyond that the least grave of the oldest events are dropped.
+    /// Default: 2 GiB.
+    pub spool_max_bytes: usize,
+    /// How many bytes of the file system spill files leave free. Default: 128 MiB.
+    pub spool_min_free_bytes: usize,
+    /// How many bytes the quarantine may have. Beyond that the oldest of it is removed. Default: 64 MiB.
+    pub quarantine_max_bytes: usize,
     /// How many batches are under way to Toggle at once. Default: 4.
     pub max_in_flight: usize,
     /// Pause before the first retry. It doubles from there, with jitter, without end. Default: 200 ms.
@@ -216,6 +223,11 @@ impl Config {
             batch_timeout: sizes.batch_timeout,
             filter: profile.filter(),
             spool_dir: Path::new(DEFAULT_CONFIG_DIR).join(SPOOL_FOLDER),
+            // Some ten million events: a node that reports a hundred a second is covered for more than a day.
+            spool_max_bytes: 2 << 30,
+            // Enough for the logs and the temporary files of whoever comes to clean up.
+            spool_min_free_bytes: 128 << 20,
+            quarantine_max_bytes: 64 << 20,
             max_in_flight: 4,
             retry_initial: Duration::from_millis(200),
             retry_max: Duration::from_secs(10),

@@ -30,6 +30,7 @@ mod pace;
 mod progress;
 mod refusals;
 mod replay;
+mod room;
 mod send;
 mod shutdown;
 mod spill;
@@ -49,7 +50,8 @@ use tokio::{
 
 pub(crate) use self::spooler::Spooler;
 use self::{
-    backlog::Backlog, link::Link, pace::Pace, progress::Progress, refusals::Refusals, shutdown::Closing,
+    backlog::Backlog, link::Link, pace::Pace, progress::Progress, refusals::Refusals, room::Room,
+    shutdown::Closing,
 };
 use crate::{
     Batch, SendError, Uplink, backoff::Backoff, buffer::State, chunk::Chunk, emit::Intake, spool::SpoolFile,
@@ -80,6 +82,7 @@ pub(crate) struct Settings {
     pub(crate) max_in_flight: usize,
     pub(crate) retry_initial: Duration,
     pub(crate) retry_max: Duration,
+    pub(crate) spool_max_bytes: u64,
 }
 
 /// What the program asks of the task.
@@ -151,6 +154,7 @@ pub(crate) struct Delivery {
     link: Link,
     pace: Pace,
     progress: Progress,
+    room: Room,
     refusals: Refusals,
     backlog: Backlog,
     /// Batches that failed while the disk took nothing.
@@ -194,6 +198,7 @@ impl Delivery {
             link: Link::new(Backoff::new(settings.retry_initial, settings.retry_max)),
             pace: Pace::new(Instant::now()),
             progress: Progress::new(Instant::now()),
+            room: Room::new(settings.spool_max_bytes),
             refusals: Refusals::default(),
             backlog: Backlog::default(),
             held: VecDeque::new(),

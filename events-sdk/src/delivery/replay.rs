@@ -67,6 +67,14 @@ impl Delivery {
                 tracing::warn!(%error, file = %file.id, "a delivered spill file cannot be removed; it will be sent again after a restart");
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
             }
+            Reply::Thinned(file, result) => self.thinned(file, result),
+            Reply::Cleared(gone) => {
+                tracing::warn!(gone, "the quarantine is full: the oldest of what is in it was removed");
+                let mut state = self.intake.buffer.lock();
+                // Some of it may be of earlier processes, which this one has no accounts of.
+                let ours = gone.min(state.accounts.quarantined);
+                state.accounts.lose_many(Place::Quarantine, DropReason::QuarantineFull, 0, 0, ours);
+            }
             Reply::SetAside { file, batch, result } => self.set_aside(file, batch, result),
             Reply::Opened(result) => {
                 self.opening = false;

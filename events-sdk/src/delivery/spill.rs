@@ -11,13 +11,13 @@ use crate::buffer::State;
 use crate::buffer::URGENT;
 use crate::chunk::Chunk;
 use crate::emit::now_ms;
-use crate::spool::{SpoolError, SpoolFile};
+use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
 
 impl Delivery {
     /// Writes to disk what should not stay in memory.
     pub(super) fn spill(&mut self) {
         let now = Instant::now();
-        if self.spool_retry_at.is_some_and(|at| now < at) {
+        if self.spool_retry_at.is_some_and(|at| now < at) || self.room.is_waited_for(now) {
             return;
         }
         if self.spool_is_closed {
@@ -43,6 +43,13 @@ impl Delivery {
         if !self.should_spill(&state, now) {
             return;
         }
+        let missing = self.room.missing(&state, state.waiting_bytes() as u64, false);
+        if missing > 0 {
+            let must = state.is_over_threshold() || self.closing.is_some();
+            let least = state.least_severity();
+            drop(state);
+            return self.spill_into_little(missing, least, must);
+        }
         let mut chunks = state.take_all();
         let now_ms = now_ms();
         let ids = [state.next_id(now_ms), state.next_id(now_ms)];
@@ -59,6 +66,31 @@ impl Delivery {
                 self.write(Write { id, timestamp_ms: now_ms as i64, content, sequence });
             }
         }
+    }
+
+    /// There is no room on disk for all that waits: less grave events go, or else only grave ones are written. `least` is
+    /// the lowest severity that waits; unless it `must` be, nothing is dropped.
+    fn spill_into_little(&mut self, missing: u64, least: u8, must: bool) {
+        self.make_room(missing, least, must);
+        if self.room.thinning || !must {
+            return;
+        }
+        // Nothing lighter is on disk. What is grave may use what is kept for it; the rest stays in memory.
+        let mut state = self.intake.buffer.lock();
+        let mut chunks = state.take_all();
+        let id = state.next_id(now_ms());
+        let mut grave: Vec<Chunk> =
+            chunks.extract_if(.., |chunk| chunk.has_only(URGENT.severity())).collect();
+        grave.extend(chunks.iter_mut().filter_map(|chunk| chunk.split_grave(URGENT.severity())));
+        let bytes: usize = grave.iter().map(|chunk| chunk.bytes().len()).sum();
+        state.put_back(chunks);
+        if grave.is_empty() || self.room.missing(&state, bytes as u64, true) > 0 {
+            return state.put_back(grave);
+        }
+        drop(state);
+        let sequence = grave.iter().map(|chunk| chunk.sequence).min().unwrap_or_default();
+        let content = Content::Chunks(grave);
+        self.write(Write { id, timestamp_ms: now_ms() as i64, content, sequence });
     }
 
     /// Whether what waits in memory belongs on disk now.
@@ -99,6 +131,7 @@ impl Delivery {
             Err(error) => return self.not_written(write, &error),
         };
         self.spool_works();
+        self.room.is_enough();
         self.spool_grows(&file);
         match write.content {
             Content::Chunks(chunks) => {
@@ -121,6 +154,9 @@ impl Delivery {
 
     pub(super) fn not_written(&mut self, write: Write, error: &SpoolError) {
         self.spool_fails(error);
+        if error.kind() == SpoolErrorKind::Full {
+            self.room.wants(write.bytes());
+        }
         match write.content {
             Content::Chunks(chunks) => self.intake.buffer.lock().put_back(chunks),
             Content::Whole { batch, chunk: Some(chunk), .. } => self.hold(batch, chunk),

@@ -17,7 +17,10 @@ use uuid::Uuid;
 use crate::{
     Batch,
     chunk::{Chunk, SEVERITIES, level_counts},
-    spool::{FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
+    spool::{
+        Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile, Thinned,
+        Thinning,
+    },
 };
 
 /// What is to become a spill file.
@@ -47,6 +50,15 @@ pub(crate) struct Write {
 }
 
 impl Write {
+    /// The size of its events.
+    pub(crate) fn bytes(&self) -> u64 {
+        let bytes: usize = match &self.content {
+            Content::Chunks(chunks) => chunks.iter().map(|chunk| chunk.bytes().len()).sum(),
+            Content::Whole { batch, .. } => batch.events().len(),
+        };
+        bytes as u64
+    }
+
     pub(crate) fn count(&self) -> usize {
         match &self.content {
             Content::Chunks(chunks) => chunks.iter().map(Chunk::len).sum(),
@@ -62,6 +74,7 @@ enum Command {
     Write(Write),
     Read(SpoolFile, u32),
     Remove(SpoolFile),
+    Thin(SpoolFile, Thinning),
     SetAside { file: Uuid, batch: Arc<Batch>, reason: String },
     Stop,
 }
@@ -79,8 +92,12 @@ pub(crate) enum Reply {
     Read(SpoolFile, Result<Option<Piece>, SpoolError>),
     /// A file was removed.
     Removed(SpoolFile, Result<(), SpoolError>),
+    /// Events of a file were dropped to make room, or not: then it is as it was.
+    Thinned(SpoolFile, Result<Thinned, SpoolError>),
     /// A refused batch, a piece of that file, was put into the quarantine.
     SetAside { file: Uuid, batch: Arc<Batch>, result: Result<(), SpoolError> },
+    /// So many events had to leave the quarantine, which was full.
+    Cleared(u64),
     /// The spool is closed and its lock released.
     Stopped,
 }
@@ -90,17 +107,25 @@ pub(crate) enum Reply {
 pub(crate) struct Spooler {
     commands: std_mpsc::Sender<Command>,
     replies: mpsc::UnboundedReceiver<Reply>,
+    fingerprint: u64,
 }
 
 impl Spooler {
     /// Starts the thread. `spool` is what could be opened already.
-    pub(crate) fn start(directory: PathBuf, spool: Option<Spool>, fingerprint: u64) -> io::Result<Self> {
+    pub(crate) fn start(
+        directory: PathBuf,
+        spool: Option<Spool>,
+        bounds: Bounds,
+        fingerprint: u64,
+    ) -> io::Result<Self> {
         let (commands, command_queue) = std_mpsc::channel();
         let (reply_queue, replies) = mpsc::unbounded_channel();
         let found = VecDeque::new();
-        let mut thread = Thread { directory, spool, fingerprint, replies: reply_queue, found, reader: None };
+        let spool = spool.map(|spool| spool.bounded(bounds));
+        let mut thread =
+            Thread { directory, spool, bounds, fingerprint, replies: reply_queue, found, reader: None };
         thread::Builder::new().name("events-spool".into()).spawn(move || thread.run(&command_queue))?;
-        Ok(Self { commands, replies })
+        Ok(Self { commands, replies, fingerprint })
     }
 
     /// Opens the directory, where that was not possible before.
@@ -128,6 +153,13 @@ impl Spooler {
         self.command(Command::Remove(file));
     }
 
+    /// Drops events of that level, by its number on the wire, out of a file until so many bytes are gone. What is left
+    /// becomes a file of that id.
+    pub(crate) fn thin(&self, file: SpoolFile, level: i32, bytes: u64, id: Uuid) {
+        let thinning = Thinning { level, bytes, id, fingerprint: self.fingerprint };
+        self.command(Command::Thin(file, thinning));
+    }
+
     /// Puts a refused batch, a piece of that file, into the quarantine.
     pub(crate) fn set_aside(&self, file: Uuid, batch: Arc<Batch>, reason: String) {
         self.command(Command::SetAside { file, batch, reason });
@@ -152,6 +184,7 @@ impl Spooler {
 struct Thread {
     directory: PathBuf,
     spool: Option<Spool>,
+    bounds: Bounds,
     fingerprint: u64,
     replies: mpsc::UnboundedSender<Reply>,
     /// Files of earlier processes that are still to be examined.
@@ -206,8 +239,14 @@ impl Thread {
                     let result = self.remove(&file);
                     Reply::Removed(file, result)
                 }
+                Some(Command::Thin(file, thinning)) => {
+                    self.reader = None;
+                    let result = self.spool().and_then(|spool| spool.thin(&file, thinning));
+                    Reply::Thinned(file, result)
+                }
                 Some(Command::SetAside { file, batch, reason }) => {
                     let result = self.spool().and_then(|spool| spool.set_aside(&batch, &reason));
+                    self.clear_quarantine();
                     Reply::SetAside { file, batch, result }
                 }
                 Some(Command::Stop) | None => break,
@@ -241,7 +280,7 @@ impl Thread {
         let spool = match self.spool.take() {
             Some(spool) => spool,
             None => {
-                let spool = Spool::open(&self.directory)?;
+                let spool = Spool::open(&self.directory)?.bounded(self.bounds);
                 self.found = spool.list()?.into();
                 spool
             }
@@ -289,8 +328,18 @@ impl Thread {
         } else if reader.damage().is_some() {
             // What cannot be delivered is set aside before the file may go.
             self.spool()?.quarantine(file)?;
+            self.clear_quarantine();
         }
         Ok(piece)
+    }
+
+    /// Keeps the quarantine within its bound.
+    fn clear_quarantine(&self) {
+        match self.spool.as_ref().map(Spool::clear_quarantine) {
+            Some(Ok(gone)) if gone > 0 => self.reply(Reply::Cleared(gone)),
+            Some(Err(error)) => tracing::warn!(%error, "the quarantine is not kept within its bound"),
+            Some(Ok(_)) | None => {}
+        }
     }
 
     fn remove(&mut self, file: &SpoolFile) -> Result<(), SpoolError> {

@@ -36,7 +36,8 @@ impl Delivery {
         let can_probe = !open && self.in_flight.is_empty();
         let can_spill = self.writing.is_empty()
             && !self.spool_is_closed
-            && self.spool_retry_at.is_none_or(|at| now >= at);
+            && self.spool_retry_at.is_none_or(|at| now >= at)
+            && !self.room.is_waited_for(now);
         let mut state = self.intake.buffer.lock();
         let ready = (can_send && state.has_full_batch())
             || (can_spill && self.should_spill(&state, now))
@@ -70,9 +71,10 @@ impl Delivery {
         };
         let read_at = self.backlog.next_read_at(self.read_ahead_limit(), now);
         let spool_at = self.spool_retry_at.filter(|&at| at > now || (self.spool_is_closed && !self.opening));
+        let room_at = self.room.look_again_at.filter(|&at| at > now);
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
         let linger_at = lingers.then_some(self.linger_until);
-        let wake_at = [due, held_at, piece_at, probe_at, read_at, spool_at, closing_at, linger_at]
+        let wake_at = [due, held_at, piece_at, probe_at, read_at, spool_at, room_at, closing_at, linger_at]
             .into_iter()
             .flatten()
             .min();

@@ -134,6 +134,11 @@ impl Storage for Disk {
         Err(io::Error::new(io::ErrorKind::ResourceBusy, "the lock file is replaced again and again"))
     }
 
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let about = rustix::fs::statvfs(dir)?;
+        Ok(about.f_bavail.saturating_mul(about.f_frsize))
+    }
+
     fn concerns(&self, dir: &Path) -> Vec<String> {
         let mut concerns = Vec::new();
         let path = dir.display();

@@ -77,6 +77,7 @@ mod scan;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod thin;
 mod write;
 
 use std::{
@@ -93,6 +94,7 @@ pub(crate) use name::FileName;
 #[cfg(test)]
 pub(crate) use reader::Damage;
 pub(crate) use reader::{Piece, Reader};
+pub(crate) use thin::{Thinned, Thinning};
 pub(crate) use write::NewFile;
 
 use disk::Disk;
@@ -109,6 +111,16 @@ pub(crate) struct Spool {
     storage: Arc<dyn Storage>,
     lock: Mutex<Box<dyn LockGuard>>,
     concerns: Vec<String>,
+    bounds: Bounds,
+}
+
+/// How much the spool leaves free, and how much of what cannot be delivered it keeps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Bytes that stay free on the file system.
+    pub(crate) min_free: u64,
+    /// Bytes that the quarantine may hold.
+    pub(crate) quarantine: u64,
 }
 
 /// What is known of a spill file without reading its events.
@@ -145,13 +157,19 @@ impl Spool {
         for concern in &concerns {
             tracing::warn!("{concern}");
         }
-        let spool = Self { dir: dir.to_owned(), storage, lock: Mutex::new(lock), concerns };
+        let spool =
+            Self { dir: dir.to_owned(), storage, lock: Mutex::new(lock), concerns, bounds: Bounds::NONE };
         spool.remove_unfinished(dir)?;
         let quarantine = dir.join(quarantine::FOLDER);
         if spool.storage.metadata(&quarantine).is_ok_and(|there| there.kind == EntryKind::Dir) {
             spool.remove_unfinished(&quarantine)?;
         }
         Ok(spool)
+    }
+
+    /// The same with bounds.
+    pub(crate) fn bounded(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// What an operator should know of the place of the spool: it is on a tmpfs, others may write to it, and so on.
@@ -209,7 +227,7 @@ impl Spool {
             while let Some(found) = scanner.next()? {
                 about.events = about.events.saturating_add(match found {
                     Found::Event(entry) => {
-                        *levels.entry(format::level_of(entry)).or_default() += 1;
+                        *levels.entry(format::brief(entry).0).or_default() += 1;
                         1
                     }
                     Found::Damage(span) => span.events,
@@ -274,6 +292,11 @@ impl Spool {
         }
         Ok(())
     }
+}
+
+impl Bounds {
+    /// Nothing is bounded.
+    pub(crate) const NONE: Self = Self { min_free: 0, quarantine: u64::MAX };
 }
 
 fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn LockGuard>, SpoolError> {

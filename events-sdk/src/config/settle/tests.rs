@@ -44,6 +44,9 @@ events:
   min_level: warn
   enabled_categories: [storage]
   spool_dir: /var/spool/rodent
+  spool_max_bytes: 3GiB
+  spool_min_free_bytes: 0
+  quarantine_max_bytes: 1MiB
   max_in_flight: 8
   retry_initial: 1
   retry_max: 2m
@@ -70,6 +73,9 @@ events:
         batch_timeout: Duration::from_millis(500),
         filter: Filter::from_min_level(Level::Warn).with_only_categories([number(Category::Storage)]),
         spool_dir: "/var/spool/rodent".into(),
+        spool_max_bytes: 3 << 30,
+        spool_min_free_bytes: 0,
+        quarantine_max_bytes: 1 << 20,
         max_in_flight: 8,
         retry_initial: Duration::from_secs(1),
         retry_max: Duration::from_secs(120),
