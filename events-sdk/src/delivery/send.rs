@@ -1,7 +1,7 @@
 //! To Toggle: what is sent, when, and what becomes of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task;
 
@@ -15,10 +15,16 @@ use crate::emit::now_ms;
 use crate::spool::SpoolError;
 use crate::{Batch, SendError, SendErrorKind};
 
+/// Toggle may ask for a pause of the backlog up to this.
+const MOST_ASKED: Duration = Duration::from_secs(300);
+
 impl Delivery {
     /// Sends what may be sent now.
     pub(super) fn send(&mut self) {
         let now = Instant::now();
+        if self.link.held_until(now).is_some() {
+            return;
+        }
         if self.link.is_open() {
             while self.in_flight.len() < self.settings.max_in_flight {
                 // The last place is the backlog's while it uses none, or a busy node would never get rid of it.
@@ -66,10 +72,12 @@ impl Delivery {
     }
 
     pub(super) fn next_of_backlog(&mut self, now: Instant) -> Option<Parcel> {
-        if self.backlog_in_flight >= self.backlog_places() {
+        if self.backlog_in_flight >= self.backlog_places() || !self.pace.allows(now) {
             return None;
         }
-        self.take_piece(now, false)
+        let parcel = self.take_piece(now, false)?;
+        self.pace.sent(now);
+        Some(parcel)
     }
 
     /// What shows best whether Toggle is there: the oldest piece that nobody refused, else what waits in memory, else
@@ -88,7 +96,7 @@ impl Delivery {
         let Waiting { file, batch, .. } = self.backlog.take(now, clean)?;
         self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Disk, Place::Flight);
         self.backlog_in_flight += 1;
-        Some(Parcel { batch, origin: Origin::Disk { file }, probe: false })
+        Some(Parcel { batch, origin: Origin::Disk { file }, probe: false, sent_at: now })
     }
 
     pub(super) fn launch(&mut self, parcel: Parcel) {
@@ -121,7 +129,9 @@ impl Delivery {
     pub(super) fn delivered(&mut self, parcel: Parcel) {
         let now = Instant::now();
         self.refusals.delivered(parcel.batch.id());
+        self.pace.acknowledged(now.saturating_duration_since(parcel.sent_at), now);
         if let Change::Back(after) = self.link.delivered(now) {
+            self.pace.back(after, self.spool_backoff.chance(), now);
             tracing::info!(target = %self.uplink_target, ?after, "Toggle takes events again");
             // Whatever could not be read before, or was put there meanwhile.
             self.spooler.list();
@@ -143,6 +153,7 @@ impl Delivery {
                 }
             }
             Origin::Disk { file } => {
+                self.progress.delivered(parcel.batch.len() as u64, now, &mut state);
                 drop(state);
                 let finished = self.backlog.done(file);
                 self.finish(finished);
@@ -154,7 +165,21 @@ impl Delivery {
         let now = Instant::now();
         let id = parcel.batch.id();
         let verdict = self.judge(&parcel, error);
+        if error.kind() == SendErrorKind::Busy {
+            self.pace.throttled(self.spool_backoff.chance(), now);
+            if let Some(pause) = error.retry_after() {
+                self.pace.hold(pause.min(MOST_ASKED), now);
+            }
+        }
         let change = match verdict {
+            // A piece of the backlog is not missed: it goes again when the pace allows.
+            None if error.kind() == SendErrorKind::Busy
+                && matches!(parcel.origin, Origin::Disk { .. })
+                && !parcel.probe =>
+            {
+                Change::None
+            }
+            None if error.kind() == SendErrorKind::Busy => self.link.busy(error, parcel.probe, now),
             // Toggle is there, and says what it wants.
             Some(Verdict::Halve | Verdict::SetAside) if error.kind() == SendErrorKind::TooLarge => {
                 self.link.delivered(now)

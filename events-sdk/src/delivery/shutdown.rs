@@ -105,7 +105,9 @@ impl Delivery {
             && self.writing.is_empty()
             && self.in_flight.is_empty()
             && self.intake.buffer.lock().oldest().is_none();
-        memory_is_empty && (closing.gave_up || self.backlog.is_empty())
+        // What the pace keeps back until after the deadline is not waited for.
+        let held_back = self.pace.next_at(Instant::now()) >= closing.deadline;
+        memory_is_empty && (closing.gave_up || held_back || self.backlog.is_empty())
     }
 
     /// Closes the spool and the books.

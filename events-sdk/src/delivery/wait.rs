@@ -32,7 +32,8 @@ impl Delivery {
     pub(super) fn prepare_to_wait(&self) -> Option<Instant> {
         let now = Instant::now();
         let open = self.link.is_open();
-        let can_send = open && self.in_flight.len() < self.settings.max_in_flight;
+        let hold_at = self.link.held_until(now);
+        let can_send = open && hold_at.is_none() && self.in_flight.len() < self.settings.max_in_flight;
         let can_probe = !open && self.in_flight.is_empty();
         let can_spill = self.writing.is_empty()
             && !self.spool_is_closed
@@ -60,7 +61,9 @@ impl Delivery {
         let held = self.held.iter().map(|held| held.not_before.unwrap_or(now)).min();
         let held_at = held.filter(|_| can_send);
         let piece = self.backlog.next_piece_at(now);
-        let piece_at = piece.filter(|_| can_send && self.backlog_in_flight < self.backlog_places());
+        let piece_at = piece
+            .filter(|_| can_send && self.backlog_in_flight < self.backlog_places())
+            .map(|at| at.max(self.pace.next_at(now)));
         let probe_at = match (self.link.retry_at().filter(|_| can_probe), piece) {
             (Some(retry), _) if oldest.is_some() => Some(retry),
             (Some(retry), piece) => piece.into_iter().chain(held).min().map(|at| retry.max(at)),
@@ -70,7 +73,7 @@ impl Delivery {
         let spool_at = self.spool_retry_at.filter(|&at| at > now || (self.spool_is_closed && !self.opening));
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
         let linger_at = lingers.then_some(self.linger_until);
-        let wake_at = [due, held_at, piece_at, probe_at, read_at, spool_at, closing_at, linger_at]
+        let wake_at = [due, hold_at, held_at, piece_at, probe_at, read_at, spool_at, closing_at, linger_at]
             .into_iter()
             .flatten()
             .min();

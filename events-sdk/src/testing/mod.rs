@@ -120,6 +120,12 @@ impl Toggle {
         self.state.refuse_when(None);
     }
 
+    /// From now on takes so many batches a second at most and answers `RESOURCE_EXHAUSTED` to the others, naming a pause
+    /// (`grpc-retry-pushback-ms`) if one is given; `None` takes as many as come.
+    pub fn limit(&self, batches_per_second: Option<f64>, pushback: Option<Duration>) {
+        self.state.limit(batches_per_second, pushback);
+    }
+
     /// With `true`, keeps numbers only from now on: events are counted but neither kept nor decoded nor compared. For
     /// benchmarks, where a server that decodes would be what is measured.
     pub fn only_count(&self, yes: bool) {
