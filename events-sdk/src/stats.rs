@@ -128,6 +128,8 @@ pub enum UplinkState {
     Up,
     /// Toggle cannot be reached or does not take batches; one batch at a time probes it.
     Away,
+    /// Toggle asks for less (`RESOURCE_EXHAUSTED`); one batch at a time probes it, after growing pauses.
+    Busy,
     /// Toggle does not accept the token, or there is none; probed with the token as it then is.
     Unauthenticated,
 }
@@ -138,6 +140,7 @@ impl fmt::Display for UplinkState {
             Self::Idle => "idle",
             Self::Up => "up",
             Self::Away => "away",
+            Self::Busy => "busy",
             Self::Unauthenticated => "unauthenticated",
         })
     }
@@ -157,8 +160,9 @@ impl State {
     pub(crate) fn stats(&self) -> Stats {
         let limits = self.limits();
         let mut spool = self.status.spool.clone();
-        spool.drain_eta = (spool.drain_rate > 0)
-            .then(|| Duration::from_secs(self.accounts.on_disk.div_ceil(spool.drain_rate)));
+        let drains = self.status.uplink.state == UplinkState::Up && spool.drain_rate > 0;
+        spool.drain_eta =
+            drains.then(|| Duration::from_secs(self.accounts.on_disk.div_ceil(spool.drain_rate)));
         let mut uplink = self.status.uplink.clone();
         uplink.since = self.status.uplink_since.map(|since| since.elapsed()).unwrap_or_default();
         Stats {

@@ -239,7 +239,10 @@ impl Delivery {
     pub(super) fn judge(&mut self, parcel: &Parcel, error: &SendError) -> Option<Verdict> {
         match error.kind() {
             SendErrorKind::TooLarge if parcel.batch.len() > 1 => Some(Verdict::Halve),
-            SendErrorKind::Refused | SendErrorKind::Declined | SendErrorKind::TooLarge => {
+            SendErrorKind::Refused
+            | SendErrorKind::Declined
+            | SendErrorKind::Failed
+            | SendErrorKind::TooLarge => {
                 Some(self.refusals.refused(parcel.batch.id(), parcel.batch.len(), error.kind(), parcel.probe))
             }
             _ => None,
