@@ -115,13 +115,21 @@ impl Delivery {
     /// What the spool's thread is still writing counts where it ends, so its answers are waited for, also when whoever
     /// asked for the shutdown no longer waits.
     pub(super) async fn close_down(mut self) {
+        // What the last panic let fall.
+        let _ = self.guarded(Self::take_up);
         self.sends.abort_all();
         self.spooler.stop();
         let limit = Instant::now() + DISK_TIME;
         loop {
             match tokio::time::timeout_at(limit.into(), self.spooler.reply()).await {
                 Ok(Some(Reply::Stopped) | None) => break,
-                Ok(Some(reply)) => self.spooled(reply),
+                Ok(Some(reply)) => {
+                    // After a panic the reply is salvaged, and taken up at once: there is no next round.
+                    let mut done = self.guarded(|delivery| delivery.spooled(reply)).is_ok();
+                    while !done && Instant::now() < limit {
+                        done = self.guarded(Self::take_up).is_ok();
+                    }
+                }
                 Err(_) => {
                     tracing::warn!("the disk does not answer; what was being written counts as in memory");
                     break;

@@ -52,10 +52,26 @@ use self::{
     server::{Running, hold, listen},
     service::State,
 };
-use crate::proto;
+use crate::{fault, proto};
 
 /// What gRPC servers accept unless told otherwise.
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The points at which [`panic_at`] can have the event system panic.
+pub fn panic_points() -> &'static [&'static str] {
+    fault::POINTS
+}
+
+/// Has the event systems of this process panic at one of the [`panic_points`], after passing it `skip` times, `times`
+/// times in all. Replaces what was asked for before; zero times takes it back.
+pub fn panic_at(point: &'static str, skip: u32, times: u32) {
+    fault::arm(point, skip, times);
+}
+
+/// How many of those panics are still to come.
+pub fn panics_left() -> u32 {
+    fault::left()
+}
 
 /// A Toggle to test against. Dropping it stops it.
 ///
