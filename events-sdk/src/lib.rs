@@ -175,6 +175,7 @@ mod config;
 mod delivery;
 mod emit;
 mod error;
+mod fault;
 mod generated;
 mod global;
 mod handle;

@@ -37,6 +37,9 @@ pub struct Stats {
     pub uplink: UplinkStats,
     /// The last thing that went wrong, in words.
     pub last_error: Option<String>,
+    /// How often a part of the event system panicked and was restarted. No event is lost by that, but it is a bug: the log
+    /// has its message.
+    pub restarts: u64,
     /// Whether `shutdown` has been called.
     pub is_shutdown: bool,
 }
@@ -157,6 +160,7 @@ pub(crate) struct Status {
     pub(crate) uplink: UplinkStats,
     pub(crate) uplink_since: Option<std::time::Instant>,
     pub(crate) last_error: Option<String>,
+    pub(crate) restarts: u64,
 }
 
 impl State {
@@ -190,6 +194,7 @@ impl State {
             spool,
             uplink,
             last_error: self.status.last_error.clone(),
+            restarts: self.status.restarts,
             is_shutdown: self.is_closed(),
         }
     }

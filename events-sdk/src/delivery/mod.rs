@@ -21,6 +21,8 @@
 //! [`spill`] takes events to disk, [`send`] to Toggle, [`replay`] brings files back, [`wait`] says until when there is
 //! nothing to do, and [`shutdown`] ends it all.
 //!
+//! A panic in a step costs nothing but a pause: [`salvage`] takes up what the step had in hand.
+//!
 //! The task itself never waits for a disk ([`spooler`]) nor for Toggle ([`Uplink`]); it only decides. All counting is in
 //! [`crate::accounts`].
 
@@ -31,6 +33,7 @@ mod progress;
 mod refusals;
 mod replay;
 mod room;
+mod salvage;
 mod send;
 mod shutdown;
 mod spill;
@@ -50,11 +53,19 @@ use tokio::{
 
 pub(crate) use self::spooler::Spooler;
 use self::{
-    backlog::Backlog, link::Link, pace::Pace, progress::Progress, refusals::Refusals, room::Room,
+    backlog::Backlog,
+    link::Link,
+    pace::Pace,
+    progress::Progress,
+    refusals::Refusals,
+    room::Room,
+    salvage::{Kept, Panics, Salvage},
     shutdown::Closing,
+    spooler::Reply,
 };
 use crate::{
-    Batch, SendError, Uplink, backoff::Backoff, buffer::State, chunk::Chunk, emit::Intake, spool::SpoolFile,
+    Batch, SendError, Uplink, accounts::Place, backoff::Backoff, buffer::State, chunk::Chunk, emit::Intake,
+    fault, spool::SpoolFile,
 };
 
 /// How many pieces of the backlog are read ahead of sending: as many as can be in flight would hide the disk entirely,
@@ -102,6 +113,8 @@ struct Parcel {
     /// It was sent to see whether Toggle is there.
     probe: bool,
     sent_at: Instant,
+    /// Where the accounts have its events.
+    place: Place,
 }
 
 #[derive(Debug)]
@@ -174,6 +187,28 @@ pub(crate) struct Delivery {
     closing: Option<Closing>,
     /// Until then full batches are expected any moment.
     linger_until: Instant,
+    /// What a panic let fall.
+    salvage: Salvage,
+    panics: Panics,
+}
+
+/// What a round leaves to do.
+enum Next {
+    /// There is more to do at once.
+    Again,
+    /// Nothing to do until then, or until something happens.
+    Wait(Instant),
+    /// The shutdown has done what it can.
+    Close,
+}
+
+/// What ended the waiting.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
+enum Happened {
+    Control(Option<Control>),
+    Sent(Result<(task::Id, Result<(), SendError>), task::JoinError>),
+    Spooled(Reply),
+    Woken,
 }
 
 impl Delivery {
@@ -212,37 +247,67 @@ impl Delivery {
             flushes: Vec::new(),
             closing: None,
             linger_until: Instant::now(),
+            salvage: Salvage::default(),
+            panics: Panics::new(),
         }
     }
 
-    /// Runs until a shutdown is done.
+    /// Runs until a shutdown is done. A panic in a step ends that step and no more: see [`salvage`].
     pub(crate) async fn run(mut self) {
         loop {
-            self.spill();
-            self.send();
-            self.read_ahead();
-            self.answer_flushes();
-            if self.is_closed_down() {
-                break;
-            }
-            let Some(wake_at) = self.prepare_to_wait() else {
-                // Others on this thread, the batches in flight above all, must come to their turn.
-                tokio::task::yield_now().await;
-                continue;
+            let wake_at = match self.guarded(Self::round) {
+                Ok(Next::Close) => break,
+                Ok(Next::Again) => {
+                    // Others on this thread, the batches in flight above all, must come to their turn.
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Ok(Next::Wait(wake_at)) => wake_at,
+                Err(pause) => {
+                    tokio::time::sleep(pause).await;
+                    continue;
+                }
             };
-            tokio::select! {
-                control = self.control.recv(), if self.closing.is_none() => self.obey(control),
-                Some(sent) = self.sends.join_next_with_id() => self.sent(sent),
-                Some(reply) = self.spooler.reply() => self.spooled(reply),
-                () = self.intake.buffer.woken() => {}
-                () = tokio::time::sleep_until(wake_at.into()) => {}
+            let happened = tokio::select! {
+                control = self.control.recv(), if self.closing.is_none() => Happened::Control(control),
+                Some(sent) = self.sends.join_next_with_id() => Happened::Sent(sent),
+                Some(reply) = self.spooler.reply() => Happened::Spooled(reply),
+                () = self.intake.buffer.woken() => Happened::Woken,
+                () = tokio::time::sleep_until(wake_at.into()) => Happened::Woken,
+            };
+            if let Err(pause) = self.guarded(|delivery| delivery.handle(happened)) {
+                tokio::time::sleep(pause).await;
             }
         }
         self.close_down().await;
     }
 
+    fn round(&mut self) -> Next {
+        self.take_up();
+        fault::point("round");
+        self.spill();
+        self.send();
+        self.read_ahead();
+        self.answer_flushes();
+        if self.is_closed_down() {
+            return Next::Close;
+        }
+        self.prepare_to_wait().map_or(Next::Again, Next::Wait)
+    }
+
+    fn handle(&mut self, happened: Happened) {
+        match happened {
+            Happened::Control(control) => self.obey(control),
+            Happened::Sent(sent) => self.sent(sent),
+            Happened::Spooled(reply) => self.spooled(reply),
+            Happened::Woken => {}
+        }
+    }
+
     fn obey(&mut self, control: Option<Control>) {
-        match control {
+        let kept = control.map(|control| self.salvage.keep(control));
+        fault::point("control");
+        match kept.and_then(Kept::release) {
             Some(Control::Flush(done)) => {
                 let mut state = self.intake.buffer.lock();
                 state.seal();
@@ -262,6 +327,15 @@ impl Parcel {
             origin: Origin::Memory { chunk, file: DiskCopy::None },
             probe: false,
             sent_at: Instant::now(),
+            place: Place::Flight,
+        }
+    }
+
+    /// Where its events are when they are not in flight.
+    fn home(&self) -> Place {
+        match &self.origin {
+            Origin::Memory { file: DiskCopy::None | DiskCopy::Writing, .. } => Place::Memory,
+            Origin::Memory { file: DiskCopy::Written(_), .. } | Origin::Disk { .. } => Place::Disk,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::backlog::Finished;
 use super::spooler::Reply;
 use crate::DropReason;
 use crate::accounts::Place;
+use crate::fault;
 use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
 
 impl Delivery {
@@ -17,7 +18,11 @@ impl Delivery {
     }
 
     pub(super) fn spooled(&mut self, reply: Reply) {
+        let kept = self.salvage.keep(reply);
+        fault::point("reply");
+        let Some(reply) = kept.release() else { return };
         match reply {
+            Reply::Panicked(message) => self.restarted("spool", &message),
             Reply::Found(file) if self.backlog.knows(file.id) || self.is_copy(file.id) => {}
             Reply::Found(file) => {
                 self.spool_grows(&file);

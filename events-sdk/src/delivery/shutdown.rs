@@ -105,7 +105,9 @@ impl Delivery {
             && self.writing.is_empty()
             && self.in_flight.is_empty()
             && self.intake.buffer.lock().oldest().is_none();
-        memory_is_empty && (closing.gave_up || self.backlog.is_empty())
+        // What the pace keeps back until after the deadline is not waited for.
+        let held_back = self.pace.next_at(Instant::now()) >= closing.deadline;
+        memory_is_empty && (closing.gave_up || held_back || self.backlog.is_empty())
     }
 
     /// Closes the spool and the books.
@@ -113,13 +115,21 @@ impl Delivery {
     /// What the spool's thread is still writing counts where it ends, so its answers are waited for, also when whoever
     /// asked for the shutdown no longer waits.
     pub(super) async fn close_down(mut self) {
+        // What the last panic let fall.
+        let _ = self.guarded(Self::take_up);
         self.sends.abort_all();
         self.spooler.stop();
         let limit = Instant::now() + DISK_TIME;
         loop {
             match tokio::time::timeout_at(limit.into(), self.spooler.reply()).await {
                 Ok(Some(Reply::Stopped) | None) => break,
-                Ok(Some(reply)) => self.spooled(reply),
+                Ok(Some(reply)) => {
+                    // After a panic the reply is salvaged, and taken up at once: there is no next round.
+                    let mut done = self.guarded(|delivery| delivery.spooled(reply)).is_ok();
+                    while !done && Instant::now() < limit {
+                        done = self.guarded(Self::take_up).is_ok();
+                    }
+                }
                 Err(_) => {
                     tracing::warn!("the disk does not answer; what was being written counts as in memory");
                     break;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::salvage::Kept;
 use super::spooler::{Content, Write};
 use super::{Delivery, Held, URGENT_PATIENCE, recycle};
 use crate::Batch;
@@ -11,6 +12,7 @@ use crate::buffer::State;
 use crate::buffer::URGENT;
 use crate::chunk::Chunk;
 use crate::emit::now_ms;
+use crate::fault;
 use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
 
 impl Delivery {
@@ -39,6 +41,7 @@ impl Delivery {
         if !self.writing.is_empty() && self.closing.is_none() {
             return;
         }
+        fault::point("before spilling");
         let mut state = self.intake.buffer.lock();
         if !self.should_spill(&state, now) {
             return;
@@ -59,13 +62,14 @@ impl Delivery {
             chunks.extract_if(.., |chunk| chunk.has_only(URGENT.severity())).collect();
         grave.extend(chunks.iter_mut().filter_map(|chunk| chunk.split_grave(URGENT.severity())));
         grave.sort_by_key(|chunk| chunk.sequence);
-        for (id, chunks) in ids.into_iter().zip([grave, chunks]) {
-            if let Some(first) = chunks.first() {
-                let sequence = first.sequence;
-                let content = Content::Chunks(chunks);
-                self.write(Write { id, timestamp_ms: now_ms as i64, content, sequence });
-            }
-        }
+        let writes = ids.into_iter().zip([grave, chunks]).filter_map(|(id, chunks)| {
+            let sequence = chunks.first()?.sequence;
+            let content = Content::Chunks(chunks);
+            Some(self.salvage.keep(Write { id, timestamp_ms: now_ms as i64, content, sequence }))
+        });
+        let writes: Vec<Kept<Write>> = writes.collect();
+        fault::point("spilled");
+        writes.into_iter().filter_map(Kept::release).for_each(|write| self.write(write));
     }
 
     /// There is no room on disk for all that waits: less grave events go, or else only grave ones are written. `least` is

@@ -6,6 +6,7 @@
 use std::{
     collections::VecDeque,
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{Arc, mpsc as std_mpsc},
     thread,
@@ -14,9 +15,11 @@ use std::{
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::salvage::message_of;
 use crate::{
     Batch,
     chunk::{Chunk, SEVERITIES, level_counts},
+    fault,
     spool::{
         Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile, Thinned,
         Thinning,
@@ -98,6 +101,8 @@ pub(crate) enum Reply {
     SetAside { file: Uuid, batch: Arc<Batch>, result: Result<(), SpoolError> },
     /// So many events had to leave the quarantine, which was full.
     Cleared(u64),
+    /// The spool's thread panicked over a command, and goes on; the command is answered with an error.
+    Panicked(String),
     /// The spool is closed and its lock released.
     Stopped,
 }
@@ -211,16 +216,19 @@ impl Thread {
                         Some(command)
                     }
                     Err(std_mpsc::TryRecvError::Empty) => {
-                        self.examine(&name);
+                        let _ = self.guarded("examine a file of", |thread| {
+                            thread.examine(&name);
+                            Ok(())
+                        });
                         continue;
                     }
                     Err(std_mpsc::TryRecvError::Disconnected) => None,
                 },
             };
             let reply = match command {
-                Some(Command::Open) => Reply::Opened(self.spool().map(drop)),
+                Some(Command::Open) => Reply::Opened(self.guarded("open", |thread| thread.spool().map(drop))),
                 Some(Command::List) => {
-                    let names = self.spool().and_then(Spool::list);
+                    let names = self.guarded("list", |thread| thread.spool().and_then(Spool::list));
                     match names {
                         Ok(names) => self.found = names.into(),
                         Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
@@ -228,25 +236,38 @@ impl Thread {
                     continue;
                 }
                 Some(Command::Write(write)) => {
-                    let result = self.write(&write);
+                    let mut result = self.guarded("write to", |thread| thread.write(&write));
+                    if matches!(&result, Err(error) if error.is_panic())
+                        && let Ok(file) = self.guarded("look for a file in", |thread| {
+                            thread.spool().and_then(|spool| spool.inspect(&FileName::of(write.id)))
+                        })
+                    {
+                        // It panicked behind the work: the file is there, and a second one would repeat it.
+                        result = Ok(file);
+                    }
                     Reply::Wrote(write, result)
                 }
                 Some(Command::Read(file, place)) => {
-                    let result = self.read(&file, place);
+                    let result = self.guarded("read from", |thread| thread.read(&file, place));
                     Reply::Read(file, result)
                 }
                 Some(Command::Remove(file)) => {
-                    let result = self.remove(&file);
+                    let result = self.guarded("remove a file from", |thread| thread.remove(&file));
                     Reply::Removed(file, result)
                 }
                 Some(Command::Thin(file, thinning)) => {
                     self.reader = None;
-                    let result = self.spool().and_then(|spool| spool.thin(&file, thinning));
+                    let result = self.guarded("make room in", |thread| {
+                        thread.spool().and_then(|spool| spool.thin(&file, thinning))
+                    });
                     Reply::Thinned(file, result)
                 }
                 Some(Command::SetAside { file, batch, reason }) => {
-                    let result = self.spool().and_then(|spool| spool.set_aside(&batch, &reason));
-                    self.clear_quarantine();
+                    let result = self.guarded("set a batch aside in", |thread| {
+                        let set_aside = thread.spool().and_then(|spool| spool.set_aside(&batch, &reason));
+                        thread.clear_quarantine();
+                        set_aside
+                    });
                     Reply::SetAside { file, batch, result }
                 }
                 Some(Command::Stop) | None => break,
@@ -256,6 +277,21 @@ impl Thread {
         self.reader = None;
         self.spool = None;
         self.reply(Reply::Stopped);
+    }
+
+    /// Does one step. A panic in it is its error; the command, with all it holds, is still the caller's.
+    fn guarded<T>(
+        &mut self,
+        doing: &str,
+        step: impl FnOnce(&mut Self) -> Result<T, SpoolError>,
+    ) -> Result<T, SpoolError> {
+        // The spool lives on the disk; the reader, which does not, is made anew.
+        catch_unwind(AssertUnwindSafe(|| step(self))).unwrap_or_else(|panic| {
+            let message = message_of(panic.as_ref());
+            self.reader = None;
+            self.reply(Reply::Panicked(message.clone()));
+            Err(SpoolError::panicked(doing, &self.directory, &message))
+        })
     }
 
     fn reply(&self, reply: Reply) {
@@ -289,6 +325,7 @@ impl Thread {
     }
 
     fn write(&mut self, write: &Write) -> Result<SpoolFile, SpoolError> {
+        fault::point("spool write");
         let fingerprint = self.fingerprint;
         let spool = self.spool()?;
         let mut by_severity = [0; SEVERITIES];
@@ -302,7 +339,7 @@ impl Thread {
                 (vec![batch.events()], true)
             }
         };
-        spool.write(NewFile {
+        let file = spool.write(NewFile {
             id: write.id,
             timestamp_ms: write.timestamp_ms,
             runs: &runs,
@@ -310,10 +347,13 @@ impl Thread {
             levels: &level_counts(&by_severity),
             whole,
             fingerprint,
-        })
+        })?;
+        fault::point("spool written");
+        Ok(file)
     }
 
     fn read(&mut self, file: &SpoolFile, place: u32) -> Result<Option<Piece>, SpoolError> {
+        fault::point("spool read");
         let mut reader = match self.reader.take() {
             Some((id, reader)) if id == file.id => reader,
             _ => {
@@ -343,6 +383,7 @@ impl Thread {
     }
 
     fn remove(&mut self, file: &SpoolFile) -> Result<(), SpoolError> {
+        fault::point("spool remove");
         self.spool()?.remove(file)
     }
 }

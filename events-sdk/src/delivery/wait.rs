@@ -32,7 +32,8 @@ impl Delivery {
     pub(super) fn prepare_to_wait(&self) -> Option<Instant> {
         let now = Instant::now();
         let open = self.link.is_open();
-        let can_send = open && self.in_flight.len() < self.settings.max_in_flight;
+        let hold_at = self.link.held_until(now);
+        let can_send = open && hold_at.is_none() && self.in_flight.len() < self.settings.max_in_flight;
         let can_probe = !open && self.in_flight.is_empty();
         let can_spill = self.writing.is_empty()
             && !self.spool_is_closed
@@ -74,10 +75,11 @@ impl Delivery {
         let room_at = self.room.look_again_at.filter(|&at| at > now);
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
         let linger_at = lingers.then_some(self.linger_until);
-        let wake_at = [due, held_at, piece_at, probe_at, read_at, spool_at, room_at, closing_at, linger_at]
-            .into_iter()
-            .flatten()
-            .min();
+        let wake_at =
+            [due, hold_at, held_at, piece_at, probe_at, read_at, spool_at, room_at, closing_at, linger_at]
+                .into_iter()
+                .flatten()
+                .min();
         Some(wake_at.map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT)))
     }
 
