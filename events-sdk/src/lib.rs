@@ -181,6 +181,8 @@ mod handle;
 mod id;
 mod kind;
 mod macro_support;
+#[allow(dead_code, reason = "used by the next steps")]
+mod mapped;
 mod metadata;
 mod spool;
 mod stats;
