@@ -1,8 +1,13 @@
 //! A chunk: a run of encoded events that will be one batch, with what the accounts must know of each.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use crate::Level;
+use uuid::Uuid;
+
+use crate::{
+    Level,
+    segment::{Hold, Segment},
+};
 
 /// Severities run from 1 to at most 7; 0 is unused.
 pub(crate) const SEVERITIES: usize = 8;
@@ -29,6 +34,10 @@ pub(crate) struct Chunk {
     pub(crate) sequence: u64,
     /// It holds an event that does not wait for company.
     pub(crate) urgent: bool,
+    /// How many events it was given, those that were dropped again among them.
+    pub(crate) given: u32,
+    /// Where its events outlive the process.
+    pub(crate) segment: Option<Hold>,
 }
 
 impl Chunk {
@@ -69,11 +78,67 @@ impl Chunk {
         self.entries.push(Entry { end: self.bytes.len() as u32, severity, category });
         self.by_severity[usize::from(severity) % SEVERITIES] += 1;
         self.bytes_by_severity[usize::from(severity) % SEVERITIES] += event.len();
+        self.given += 1;
         &mut self.bytes[start..]
+    }
+
+    /// Copies the last event, which begins at `start`, into the segment. `false` if there is none.
+    #[inline]
+    pub(crate) fn keep_last(&mut self, start: usize) -> bool {
+        match (&mut self.segment, self.entries.last()) {
+            (Some(Hold::Own(segment)), Some(entry)) => {
+                segment.push(&self.bytes[start..], entry.severity, entry.category)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether an event of `len` bytes has room, as far as the segment is concerned.
+    #[inline]
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        match &self.segment {
+            Some(Hold::Own(segment)) => segment.has_room(len),
+            _ => true,
+        }
+    }
+
+    /// The identity that its batch has in the segment, and since when. It is put together now, if it was not before.
+    pub(crate) fn identity(&mut self, now_ms: i64) -> Option<(Uuid, i64)> {
+        match &mut self.segment {
+            Some(Hold::Own(segment)) => Some(segment.identity(now_ms)),
+            _ => None,
+        }
+    }
+
+    /// Whether its events outlive the process.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.segment.is_some()
+    }
+
+    /// The segment, if nobody else needs it any more.
+    pub(crate) fn take_segment(&mut self) -> Option<Segment> {
+        match self.segment.take()? {
+            Hold::Own(segment) => Some(segment),
+            Hold::Shared(segment) => Arc::into_inner(segment),
+        }
+    }
+
+    /// Both of two chunks hold the segment from now on.
+    fn share_segment(&mut self, with: &mut Self) {
+        let shared = match self.segment.take() {
+            Some(Hold::Own(segment)) => Arc::new(segment),
+            Some(Hold::Shared(segment)) => segment,
+            None => return,
+        };
+        with.segment = Some(Hold::Shared(Arc::clone(&shared)));
+        self.segment = Some(Hold::Shared(shared));
     }
 
     /// Takes out every event of `severity` and calls `gone` for each. Gives the number of bytes freed.
     pub(crate) fn evict(&mut self, severity: usize, mut gone: impl FnMut(Entry)) -> usize {
+        if let (Some(Hold::Own(segment)), Ok(severity)) = (&mut self.segment, u8::try_from(severity)) {
+            segment.drop_severity(severity);
+        }
         let before = self.bytes.len();
         let (mut read, mut write) = (0, 0);
         let bytes = &mut self.bytes;
@@ -123,6 +188,7 @@ impl Chunk {
             from = entry.end;
             rest.entries.push(Entry { end: entry.end - start, ..entry });
         }
+        self.share_segment(&mut rest);
         rest
     }
 
@@ -136,7 +202,7 @@ impl Chunk {
         self.bytes = bytes;
     }
 
-    /// Empties it and keeps its memory.
+    /// Empties it and keeps its memory, and its segment.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
@@ -144,6 +210,7 @@ impl Chunk {
         self.bytes_by_severity = [0; SEVERITIES];
         self.opened_at = None;
         self.urgent = false;
+        self.given = 0;
     }
 
     /// The memory it holds, in bytes.

@@ -110,6 +110,11 @@ impl Mapped {
         &self.file
     }
 
+    /// The mapping alone, without the file descriptor.
+    pub(crate) fn into_map(self) -> MmapMut {
+        self.map
+    }
+
     /// Has every page ready to be written to, so that the next stores do not wait for the kernel: pages of a new file,
     /// and those that were written back, are entered at their first change, which takes as long as some ten stores.
     pub(crate) fn warm(&mut self) {

@@ -27,6 +27,7 @@ mod backlog;
 mod link;
 mod refusals;
 mod replay;
+mod segments;
 mod send;
 mod shutdown;
 mod spill;
@@ -82,6 +83,8 @@ pub(crate) struct Settings {
 pub(crate) enum Control {
     /// See that everything accepted so far is delivered or on disk, and say so.
     Flush(std::sync::mpsc::Sender<()>),
+    /// The same, for the chunks up to this place in their order.
+    Settle(u64, std::sync::mpsc::Sender<()>),
     /// The intake is closed: put what is left on disk, send until the deadline, and say so.
     Shutdown { deadline: Instant, done: std::sync::mpsc::Sender<()> },
 }
@@ -158,6 +161,10 @@ pub(crate) struct Delivery {
     spool_failures: u32,
     spool_backoff: Backoff,
     spool_retry_at: Option<Instant>,
+    /// Segments were asked for.
+    making: bool,
+    /// No segment could be made; it is tried again then.
+    segments_retry_at: Option<Instant>,
     flushes: Vec<Flush>,
     closing: Option<Closing>,
     /// Until then full batches are expected any moment.
@@ -194,6 +201,8 @@ impl Delivery {
             spool_failures: 0,
             spool_backoff: Backoff::new(SPOOL_RETRY.0, SPOOL_RETRY.1),
             spool_retry_at: (!spool_is_open).then(|| Instant::now() + SPOOL_RETRY.0),
+            making: false,
+            segments_retry_at: None,
             flushes: Vec::new(),
             closing: None,
             linger_until: Instant::now(),
@@ -203,6 +212,7 @@ impl Delivery {
     /// Runs until a shutdown is done.
     pub(crate) async fn run(mut self) {
         loop {
+            self.tend_segments();
             self.spill();
             self.send();
             self.read_ahead();
@@ -233,6 +243,13 @@ impl Delivery {
                 state.seal();
                 self.flushes.push(Flush { before: state.next_sequence(), done });
             }
+            Some(Control::Settle(sequence, done)) => {
+                let mut state = self.intake.buffer.lock();
+                if state.next_sequence() == sequence + 1 {
+                    state.seal();
+                }
+                self.flushes.push(Flush { before: sequence + 1, done });
+            }
             Some(Control::Shutdown { deadline, done }) => self.begin_shutdown(deadline, Some(done)),
             // Nobody holds a handle any more and nobody said goodbye: what is left goes to disk.
             None => self.begin_shutdown(Instant::now(), None),
@@ -244,6 +261,11 @@ impl Parcel {
     fn from_memory(batch: Arc<Batch>, chunk: Chunk) -> Self {
         Self { batch, origin: Origin::Memory { chunk, file: DiskCopy::None }, probe: false }
     }
+}
+
+/// The identity under which a chunk is sent or written: that of its segment, where it has one.
+fn identity(state: &mut State, chunk: &mut Chunk, now_ms: u64) -> (uuid::Uuid, i64) {
+    chunk.identity(now_ms as i64).unwrap_or_else(|| (state.next_id(now_ms), now_ms as i64))
 }
 
 /// Keeps the memory of a batch that has left.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::spooler::{Content, Write};
-use super::{Delivery, Held, URGENT_PATIENCE, recycle};
+use super::{Delivery, Held, URGENT_PATIENCE, identity, recycle};
 use crate::Batch;
 use crate::accounts::Place;
 use crate::buffer::State;
@@ -46,9 +46,27 @@ impl Delivery {
         let Some(first) = chunks.first() else { return };
         let sequence = first.sequence;
         let now_ms = now_ms();
-        let id = state.next_id(now_ms);
+        if state.pool.is_none() {
+            let id = state.next_id(now_ms);
+            drop(state);
+            let content = Content::Chunks { chunks, whole: false };
+            self.write(Write { id, timestamp_ms: now_ms as i64, content, sequence });
+            return;
+        }
+        // Each under the id that it has in its segment: a crash before the segment is free repeats it under that id.
+        let write = |mut chunk: Chunk| {
+            let (id, timestamp_ms) = identity(&mut state, &mut chunk, now_ms);
+            let sequence = chunk.sequence;
+            Write {
+                id,
+                timestamp_ms,
+                content: Content::Chunks { chunks: vec![chunk], whole: true },
+                sequence,
+            }
+        };
+        let writes: Vec<_> = chunks.into_iter().map(write).collect();
         drop(state);
-        self.write(Write { id, timestamp_ms: now_ms as i64, content: Content::Chunks(chunks), sequence });
+        writes.into_iter().for_each(|write| self.write(write));
     }
 
     /// Whether what waits in memory belongs on disk now.
@@ -91,7 +109,7 @@ impl Delivery {
         self.spool_works();
         self.spool_grows(&file);
         match write.content {
-            Content::Chunks(chunks) => {
+            Content::Chunks { chunks, .. } => {
                 let mut state = self.intake.buffer.lock();
                 state.accounts.shift(u64::from(file.events), Place::Memory, Place::Disk);
                 state.written(chunks);
@@ -112,7 +130,7 @@ impl Delivery {
     pub(super) fn not_written(&mut self, write: Write, error: &SpoolError) {
         self.spool_fails(error);
         match write.content {
-            Content::Chunks(chunks) => self.intake.buffer.lock().put_back(chunks),
+            Content::Chunks { chunks, .. } => self.intake.buffer.lock().put_back(chunks),
             Content::Whole { batch, chunk: Some(chunk), .. } => self.hold(batch, chunk),
             Content::Whole { batch, chunk: None, .. } => self.copy_not_written(&batch),
         }

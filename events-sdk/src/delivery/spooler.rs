@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc as std_mpsc},
     thread,
 };
@@ -17,14 +17,20 @@ use uuid::Uuid;
 use crate::{
     Batch,
     chunk::{Chunk, SEVERITIES, level_counts},
-    spool::{FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
+    segment::{self, Segment, Segments},
+    spool::{Adopted, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
 };
 
 /// What is to become a spill file.
 #[derive(Debug)]
 pub(crate) enum Content {
     /// What waited in memory.
-    Chunks(Vec<Chunk>),
+    Chunks {
+        /// The chunks.
+        chunks: Vec<Chunk>,
+        /// They are one batch, to be sent under the file's own id.
+        whole: bool,
+    },
     /// A batch that may have been offered to Toggle: it keeps its identity and is never cut.
     Whole {
         /// The batch.
@@ -49,7 +55,7 @@ pub(crate) struct Write {
 impl Write {
     pub(crate) fn count(&self) -> usize {
         match &self.content {
-            Content::Chunks(chunks) => chunks.iter().map(Chunk::len).sum(),
+            Content::Chunks { chunks, .. } => chunks.iter().map(Chunk::len).sum(),
             Content::Whole { batch, .. } => batch.len(),
         }
     }
@@ -62,7 +68,14 @@ enum Command {
     Write(Write),
     Read(SpoolFile, u32),
     Remove(SpoolFile),
-    SetAside { file: Uuid, batch: Arc<Batch>, reason: String },
+    SetAside {
+        file: Uuid,
+        batch: Arc<Batch>,
+        reason: String,
+    },
+    /// Make so many segments.
+    MakeSegments(usize),
+    RemoveSegments(Vec<Segment>),
     Stop,
 }
 
@@ -81,6 +94,10 @@ pub(crate) enum Reply {
     Removed(SpoolFile, Result<(), SpoolError>),
     /// A refused batch, a piece of that file, was put into the quarantine.
     SetAside { file: Uuid, batch: Arc<Batch>, result: Result<(), SpoolError> },
+    /// Segments that were asked for, and why there are not more.
+    Segments(Vec<Segment>, Option<io::Error>),
+    /// So many events in the segments of an earlier process were damaged, and are in the quarantine.
+    Damaged(u32),
     /// The spool is closed and its lock released.
     Stopped,
 }
@@ -94,11 +111,32 @@ pub(crate) struct Spooler {
 
 impl Spooler {
     /// Starts the thread. `spool` is what could be opened already.
-    pub(crate) fn start(directory: PathBuf, spool: Option<Spool>, fingerprint: u64) -> io::Result<Self> {
+    /// `segments` is where this process makes its own, if it does.
+    pub(crate) fn start(
+        directory: PathBuf,
+        spool: Option<Spool>,
+        fingerprint: u64,
+        segments: Option<Arc<Segments>>,
+    ) -> io::Result<Self> {
         let (commands, command_queue) = std_mpsc::channel();
         let (reply_queue, replies) = mpsc::unbounded_channel();
         let found = VecDeque::new();
-        let mut thread = Thread { directory, spool, fingerprint, replies: reply_queue, found, reader: None };
+        let left = VecDeque::new();
+        let mut thread = Thread {
+            directory,
+            spool: None,
+            fingerprint,
+            replies: reply_queue,
+            found,
+            left,
+            segments,
+            reader: None,
+        };
+        if let Some(spool) = spool {
+            // Before the first event is accepted, so that it finds a place.
+            thread.opened(&spool);
+            thread.spool = Some(spool);
+        }
         thread::Builder::new().name("events-spool".into()).spawn(move || thread.run(&command_queue))?;
         Ok(Self { commands, replies })
     }
@@ -133,6 +171,16 @@ impl Spooler {
         self.command(Command::SetAside { file, batch, reason });
     }
 
+    /// Makes so many segments.
+    pub(crate) fn make_segments(&self, count: usize) {
+        self.command(Command::MakeSegments(count));
+    }
+
+    /// Removes segments that nobody needs.
+    pub(crate) fn remove_segments(&self, segments: Vec<Segment>) {
+        self.command(Command::RemoveSegments(segments));
+    }
+
     /// Closes the spool.
     pub(crate) fn stop(&self) {
         self.command(Command::Stop);
@@ -156,6 +204,9 @@ struct Thread {
     replies: mpsc::UnboundedSender<Reply>,
     /// Files of earlier processes that are still to be examined.
     found: VecDeque<FileName>,
+    /// Segments of earlier processes that are still to become files.
+    left: VecDeque<PathBuf>,
+    segments: Option<Arc<Segments>>,
     reader: Option<(Uuid, Reader)>,
 }
 
@@ -170,26 +221,29 @@ impl Thread {
             None => {}
         }
         loop {
-            let command = match self.found.pop_front() {
-                None => commands.recv().ok(),
-                Some(name) => match commands.try_recv() {
-                    Ok(command) => {
-                        self.found.push_front(name);
-                        Some(command)
-                    }
-                    Err(std_mpsc::TryRecvError::Empty) => {
+            let is_idle = self.found.is_empty() && self.left.is_empty();
+            let command = match commands.try_recv() {
+                Ok(command) => Some(command),
+                Err(std_mpsc::TryRecvError::Empty) if is_idle => commands.recv().ok(),
+                Err(std_mpsc::TryRecvError::Empty) => {
+                    if let Some(segment) = self.left.pop_front() {
+                        self.adopt(&segment);
+                    } else if let Some(name) = self.found.pop_front() {
                         self.examine(&name);
-                        continue;
                     }
-                    Err(std_mpsc::TryRecvError::Disconnected) => None,
-                },
+                    continue;
+                }
+                Err(std_mpsc::TryRecvError::Disconnected) => None,
             };
             let reply = match command {
                 Some(Command::Open) => Reply::Opened(self.spool().map(drop)),
                 Some(Command::List) => {
                     let names = self.spool().and_then(Spool::list);
                     match names {
-                        Ok(names) => self.found = names.into(),
+                        Ok(names) => {
+                            self.found = names.into();
+                            self.look_for_segments();
+                        }
                         Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
                     }
                     continue;
@@ -210,6 +264,19 @@ impl Thread {
                     let result = self.spool().and_then(|spool| spool.set_aside(&batch, &reason));
                     Reply::SetAside { file, batch, result }
                 }
+                Some(Command::MakeSegments(count)) => {
+                    let Some(segments) = &self.segments else { continue };
+                    let mut made = Vec::with_capacity(count);
+                    let result = (0..count).try_for_each(|_| {
+                        made.push(segments.make(segments.capacity)?);
+                        Ok(())
+                    });
+                    Reply::Segments(made, result.err())
+                }
+                Some(Command::RemoveSegments(segments)) => {
+                    segment::remove(segments);
+                    continue;
+                }
                 Some(Command::Stop) | None => break,
             };
             self.reply(reply);
@@ -222,6 +289,43 @@ impl Thread {
     fn reply(&self, reply: Reply) {
         // When the delivery task is gone, nobody needs the answer.
         let _ = self.replies.send(reply);
+    }
+
+    /// Makes the directory ready for segments, and looks what an earlier process left in its own.
+    fn opened(&mut self, spool: &Spool) {
+        let own = self.segments.as_ref().map(|segments| segments.prefix);
+        self.left = spool.segments_left(own).into();
+        if let Some(segments) = &self.segments
+            && let Err(error) = segments.open(&self.directory)
+        {
+            tracing::error!(%error, "the folder of segments cannot be used");
+        }
+    }
+
+    /// Looks again for segments that could not be adopted before.
+    fn look_for_segments(&mut self) {
+        let own = self.segments.as_ref().map(|segments| segments.prefix);
+        if let Some(spool) = &self.spool {
+            self.left = spool.segments_left(own).into();
+        }
+    }
+
+    fn adopt(&mut self, segment: &Path) {
+        let Some(spool) = &self.spool else { return };
+        match spool.adopt_segment(segment) {
+            Ok(Adopted { file, damaged }) => {
+                if let Some(file) = file {
+                    self.reply(Reply::Found(file));
+                }
+                if damaged > 0 {
+                    tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");
+                    self.reply(Reply::Damaged(damaged));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what an earlier process left in a segment cannot be taken over yet; it is tried again after the next outage or start");
+            }
+        }
     }
 
     fn examine(&mut self, name: &FileName) {
@@ -243,6 +347,7 @@ impl Thread {
             None => {
                 let spool = Spool::open(&self.directory)?;
                 self.found = spool.list()?.into();
+                self.opened(&spool);
                 spool
             }
         };
@@ -254,9 +359,9 @@ impl Thread {
         let spool = self.spool()?;
         let mut by_severity = [0; SEVERITIES];
         let (runs, whole): (Vec<&[u8]>, bool) = match &write.content {
-            Content::Chunks(chunks) => {
+            Content::Chunks { chunks, whole } => {
                 chunks.iter().for_each(|chunk| chunk.add_levels_to(&mut by_severity));
-                (chunks.iter().map(Chunk::bytes).collect(), false)
+                (chunks.iter().map(Chunk::bytes).collect(), *whole)
             }
             Content::Whole { batch, by_severity: counts, .. } => {
                 by_severity = *counts;

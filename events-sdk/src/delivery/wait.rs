@@ -70,10 +70,12 @@ impl Delivery {
         let spool_at = self.spool_retry_at.filter(|&at| at > now || (self.spool_is_closed && !self.opening));
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
         let linger_at = lingers.then_some(self.linger_until);
-        let wake_at = [due, held_at, piece_at, probe_at, read_at, spool_at, closing_at, linger_at]
-            .into_iter()
-            .flatten()
-            .min();
+        let segments_at = self.segments_retry_at.filter(|&at| at > now);
+        let wake_at =
+            [segments_at, due, held_at, piece_at, probe_at, read_at, spool_at, closing_at, linger_at]
+                .into_iter()
+                .flatten()
+                .min();
         Some(wake_at.map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT)))
     }
 
