@@ -43,9 +43,11 @@ const PAGE: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Mapped {
     map: MmapMut,
+    #[allow(dead_code, reason = "see `file`")]
     file: Arc<File>,
 }
 
+#[allow(dead_code, reason = "segments need only a part of it")]
 impl Mapped {
     /// Makes a new file of `len` bytes, all of them zero, with its pages in memory and its blocks allocated.
     ///
@@ -66,7 +68,6 @@ impl Mapped {
     /// # Errors
     ///
     /// When it is not a regular file, empty or larger, and when blocks that it lacks cannot be allocated.
-    #[allow(dead_code, reason = "the other way in, for files that live longer than a process")]
     pub(crate) fn open(path: &Path, max: usize) -> io::Result<Self> {
         // Without NONBLOCK, opening a named pipe would wait for its other end for ever.
         let file = options().open(path)?;
