@@ -151,7 +151,7 @@ impl Buffer {
     }
 
     /// Takes over one encoded event; its id goes to `id_at`.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn accept(
         &self,
         event: &[u8],
@@ -160,24 +160,35 @@ impl Buffer {
         level: Level,
         category: u8,
     ) -> Ticket {
+        self.accept_as(event, id_at, now_ms, level, category, false)
+    }
+
+    /// Takes over one encoded event; its id goes to `id_at`. One that is `best_effort` is dropped rather than put on disk.
+    #[inline]
+    pub(crate) fn accept_as(
+        &self,
+        event: &[u8],
+        id_at: usize,
+        now_ms: u64,
+        level: Level,
+        category: u8,
+        best_effort: bool,
+    ) -> Ticket {
         let mut state = self.lock();
         let mut made = None;
         if let Some(segments) = &self.segments {
             (state, made) = self.prepare(state, segments, event.len());
         }
-        if state.closed {
-            return Ticket::dropped(DropReason::NotInitialized);
+        let fate = state.admit(event.len(), level.severity(), category);
+        if let Err(reason) = fate {
+            state.not_needed(made);
+            return Ticket::dropped(reason);
         }
-        let severity = level.severity();
-        if event.len() > MAX_EVENT_BYTES.min(state.limits.bytes) {
-            state.accounts.reject(DropReason::TooLarge, category, severity);
-            return Ticket::dropped(DropReason::TooLarge);
+        let (wake, place) = state.append(event, id_at, now_ms, level, category, &mut made);
+        if best_effort {
+            state.last_is_best_effort();
         }
-        if state.is_full_for(event.len()) && !state.make_room(event.len(), severity) {
-            state.accounts.reject(DropReason::BufferFull, category, severity);
-            return Ticket::dropped(DropReason::BufferFull);
-        }
-        let (wake, place) = state.append(event, id_at, now_ms, level, category, made);
+        state.not_needed(made);
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -213,6 +224,52 @@ impl Buffer {
 }
 
 impl State {
+    /// Whether an event of this length is accepted; what has to make room for it is dropped.
+    #[inline]
+    fn admit(&mut self, length: usize, severity: u8, category: u8) -> Result<(), DropReason> {
+        if self.closed {
+            return Err(DropReason::NotInitialized);
+        }
+        if length > MAX_EVENT_BYTES.min(self.limits.bytes) {
+            self.accounts.reject(DropReason::TooLarge, category, severity);
+            return Err(DropReason::TooLarge);
+        }
+        if self.is_full_for(length) && !self.make_room(length, severity) {
+            self.accounts.reject(DropReason::BufferFull, category, severity);
+            return Err(DropReason::BufferFull);
+        }
+        Ok(())
+    }
+
+    /// A segment was made, and another one came to be used.
+    #[inline]
+    fn not_needed(&mut self, made: Option<Segment>) {
+        if let (Some(pool), Some(made)) = (&mut self.pool, made) {
+            pool.give_back(made);
+        }
+    }
+
+    /// The event that came in last is dropped rather than put on disk.
+    fn last_is_best_effort(&mut self) {
+        let chunk = if self.open.is_empty() { self.ready.back_mut() } else { Some(&mut self.open) };
+        if let Some(chunk) = chunk {
+            chunk.last_is_best_effort();
+        }
+    }
+
+    /// Of what was taken to be written, drops the events that are not worth a place on disk.
+    pub(crate) fn shed(&mut self, chunks: &mut Vec<Chunk>) {
+        let Self { accounts, writing_bytes, .. } = self;
+        for chunk in chunks.iter_mut().filter(|chunk| chunk.has_best_effort()) {
+            *writing_bytes -= chunk.evict_where(Entry::is_best_effort, |entry| {
+                accounts.lose(Place::Memory, DropReason::BestEffort, entry.category, entry.severity);
+            });
+        }
+        for empty in chunks.extract_if(.., |chunk| chunk.is_empty()).collect::<Vec<_>>() {
+            self.recycle(empty);
+        }
+    }
+
     /// Whether an event of `length` bytes exceeds a bound.
     fn is_full_for(&self, length: usize) -> bool {
         self.accounts.in_memory >= self.limits.events as u64
@@ -227,7 +284,7 @@ impl State {
         now_ms: u64,
         level: Level,
         category: u8,
-        made: Option<Segment>,
+        made: &mut Option<Segment>,
     ) -> (bool, TicketPlace) {
         let severity = level.severity();
         let mut happened = WakeOn::default();
@@ -300,14 +357,14 @@ impl State {
     }
 
     /// The open chunk, which begins with an event of `len` bytes, gets a segment if there is one.
-    fn open_segment(&mut self, made: Option<Segment>, len: usize, now_ms: u64) {
+    fn open_segment(&mut self, made: &mut Option<Segment>, len: usize, now_ms: u64) {
         let id = self.ids.next(now_ms);
         let Some(pool) = &mut self.pool else { return };
         // One that every event was dropped out of.
         if let Some(old) = self.open.take_segment() {
             pool.give_back(old);
         }
-        self.open.segment = pool.take(made, len, id).map(Hold::Own);
+        self.open.segment = pool.take(made.take(), len, id).map(Hold::Own);
     }
 
     /// What is not on stable storage.

@@ -19,6 +19,14 @@ pub(crate) struct Entry {
     end: u32,
     pub(crate) severity: u8,
     pub(crate) category: u8,
+    best_effort: bool,
+}
+
+impl Entry {
+    /// Whether it is dropped rather than put on disk.
+    pub(crate) fn is_best_effort(&self) -> bool {
+        self.best_effort
+    }
 }
 
 /// Encoded events, oldest first.
@@ -34,6 +42,8 @@ pub(crate) struct Chunk {
     pub(crate) sequence: u64,
     /// It holds an event that does not wait for company.
     pub(crate) urgent: bool,
+    /// One of its events is dropped rather than put on disk.
+    best_effort: bool,
     /// How many events it was given, those that were dropped again among them.
     pub(crate) given: u32,
     /// Where its events outlive the process.
@@ -75,7 +85,7 @@ impl Chunk {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(event);
         // A chunk is sealed long before it reaches 4 GiB: see `MAX_MESSAGE_BYTES`.
-        self.entries.push(Entry { end: self.bytes.len() as u32, severity, category });
+        self.entries.push(Entry { end: self.bytes.len() as u32, severity, category, best_effort: false });
         self.by_severity[usize::from(severity) % SEVERITIES] += 1;
         self.bytes_by_severity[usize::from(severity) % SEVERITIES] += event.len();
         self.given += 1;
@@ -135,21 +145,47 @@ impl Chunk {
     }
 
     /// Takes out every event of `severity` and calls `gone` for each. Gives the number of bytes freed.
-    pub(crate) fn evict(&mut self, severity: usize, mut gone: impl FnMut(Entry)) -> usize {
-        if let (Some(Hold::Own(segment)), Ok(severity)) = (&mut self.segment, u8::try_from(severity)) {
-            segment.drop_severity(severity);
+    pub(crate) fn evict(&mut self, severity: usize, gone: impl FnMut(Entry)) -> usize {
+        self.evict_where(|entry| usize::from(entry.severity) == severity, gone)
+    }
+
+    /// The last event is dropped rather than put on disk.
+    pub(crate) fn last_is_best_effort(&mut self) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.best_effort = true;
+            self.best_effort = true;
+        }
+    }
+
+    /// Whether there may be events in it that are dropped rather than put on disk.
+    pub(crate) fn has_best_effort(&self) -> bool {
+        self.best_effort
+    }
+
+    /// Takes out some of the events and calls `gone` for each. Gives the number of bytes freed.
+    pub(crate) fn evict_where(
+        &mut self,
+        is_gone: impl Fn(&Entry) -> bool,
+        mut gone: impl FnMut(Entry),
+    ) -> usize {
+        if let Some(Hold::Own(segment)) = &mut self.segment {
+            let entries = &self.entries;
+            segment.drop_events(|place| entries.get(place).is_some_and(&is_gone));
         }
         let before = self.bytes.len();
         let (mut read, mut write) = (0, 0);
-        let bytes = &mut self.bytes;
-        self.entries.retain_mut(|entry| {
+        let Self { bytes, entries, by_severity, bytes_by_severity, .. } = self;
+        entries.retain_mut(|entry| {
             let end = entry.end as usize;
             let length = end - read;
-            let keep = usize::from(entry.severity) != severity;
+            let keep = !is_gone(entry);
             if keep {
                 bytes.copy_within(read..end, write);
                 write += length;
             } else {
+                let place = usize::from(entry.severity) % SEVERITIES;
+                by_severity[place] -= 1;
+                bytes_by_severity[place] -= length;
                 gone(*entry);
             }
             read = end;
@@ -157,13 +193,37 @@ impl Chunk {
             keep
         });
         bytes.truncate(write);
-        self.by_severity[severity] = 0;
-        self.bytes_by_severity[severity] = 0;
         if self.entries.is_empty() {
             // Nothing of what was said of its events holds any more.
             self.clear();
         }
         before - write
+    }
+
+    /// Whether all its events are of `severity` or graver.
+    pub(crate) fn has_only(&self, severity: u8) -> bool {
+        self.entries.iter().all(|entry| entry.severity >= severity)
+    }
+
+    /// Takes out the events of `severity` and graver, in their order. `None` when there are none, or no others.
+    pub(crate) fn split_grave(&mut self, severity: u8) -> Option<Self> {
+        let is_grave = |entry: &Entry| entry.severity >= severity;
+        let grave = self.entries.iter().filter(|entry| is_grave(entry)).count();
+        if grave == 0 || grave == self.entries.len() {
+            return None;
+        }
+        let mut taken = Self { opened_at: self.opened_at, sequence: self.sequence, ..Self::default() };
+        let mut left = Self { opened_at: self.opened_at, sequence: self.sequence, ..Self::default() };
+        let mut start = 0;
+        for entry in &self.entries {
+            let end = entry.end as usize;
+            let to = if is_grave(entry) { &mut taken } else { &mut left };
+            to.push(&self.bytes[start..end], entry.severity, entry.category);
+            start = end;
+        }
+        taken.urgent = true;
+        *self = left;
+        Some(taken)
     }
 
     /// How many events it holds of each level, as wire numbers, for the seal of a spill file.
@@ -211,6 +271,7 @@ impl Chunk {
         self.opened_at = None;
         self.urgent = false;
         self.given = 0;
+        self.best_effort = false;
     }
 
     /// The memory it holds, in bytes.
@@ -248,6 +309,20 @@ mod tests {
         assert_eq!(chunk.entries().iter().map(|entry| entry.end).collect::<Vec<_>>(), [2, 6]);
         assert_eq!((chunk.count_of(3), chunk.bytes_of(3)), (0, 0));
         assert_eq!((chunk.count_of(5), chunk.bytes_of(5)), (1, 4));
+    }
+
+    #[test]
+    fn grave_events_are_taken_out_in_their_order() {
+        let mut chunk = Chunk { urgent: true, sequence: 7, ..Chunk::default() };
+        for (text, severity) in [("a", 3), ("bb", 5), ("ccc", 3), ("dddd", 6)] {
+            chunk.push(text.as_bytes(), severity, 1);
+        }
+        let grave = chunk.split_grave(5).unwrap();
+        assert_eq!((grave.bytes(), chunk.bytes()), (b"bbdddd".as_slice(), b"accc".as_slice()));
+        assert_eq!((grave.len(), grave.count_of(6), grave.bytes_of(6)), (2, 1, 4));
+        assert_eq!((chunk.len(), chunk.count_of(3), chunk.bytes_of(3)), (2, 2, 4));
+        assert!(grave.urgent && !chunk.urgent && grave.sequence == 7 && chunk.sequence == 7);
+        assert!(chunk.split_grave(5).is_none() && chunk.split_grave(1).is_none());
     }
 
     #[test]

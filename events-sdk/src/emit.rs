@@ -113,7 +113,10 @@ impl Intake {
         let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
         scratch.clear();
         let ticket = match encode(&mut scratch, kind, level, now_ms, payload, metadata) {
-            Some(id_at) => self.buffer.accept(&scratch, id_at, now_ms, level, kind.category),
+            Some(id_at) => {
+                let best_effort = kind.durability == Durability::BestEffort;
+                self.buffer.accept_as(&scratch, id_at, now_ms, level, kind.category, best_effort)
+            }
             None => self.buffer.reject(DropReason::Encoding, kind.category, level),
         };
         if scratch.capacity() <= SCRATCH_BYTES {

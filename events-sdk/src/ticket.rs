@@ -70,6 +70,8 @@ pub enum DropReason {
     Vanished,
     /// It was still in memory when the shutdown deadline passed.
     Shutdown,
+    /// Its schema says `DURABILITY_BEST_EFFORT`, and it would have had to go to disk.
+    BestEffort,
     /// There was no event system: `initialize` had not been called, or `shutdown` had.
     NotInitialized,
 }
@@ -82,6 +84,7 @@ impl DropReason {
         Self::Encoding,
         Self::Vanished,
         Self::Shutdown,
+        Self::BestEffort,
         Self::NotInitialized,
     ];
 
@@ -93,6 +96,7 @@ impl DropReason {
             Self::Encoding => "encoding",
             Self::Vanished => "vanished",
             Self::Shutdown => "shutdown",
+            Self::BestEffort => "best_effort",
             Self::NotInitialized => "not_initialized",
         }
     }

@@ -10,8 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use events_sdk::{Config, DurabilityMode, Events, WaitOutcome, testing::Toggle};
-use events_tests::{Rig, assert_numbers, config, queue_number, spill_files, wait_until};
+use events_sdk::{
+    Config, DropReason, Durability, DurabilityMode, Events, Kind, Level, Ticket, WaitOutcome, kinds,
+    payload::{StoragePoolOperation, StoragePoolPayload},
+    testing::Toggle,
+};
+use events_tests::{Rig, assert_numbers, config, emit_number, queue_number, spill_files, wait_until};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -312,10 +316,6 @@ fn a_spill_in_a_mode_with_segments_delivers_everything_once() {
 
 #[test]
 fn giant_events_have_segments_of_their_own() {
-    use events_sdk::{
-        Level,
-        payload::{StoragePoolOperation, StoragePoolPayload},
-    };
     let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
     toggle.stop();
     let events = Events::start(durable(&toggle, spool.path(), DurabilityMode::Process)).unwrap();
@@ -335,4 +335,57 @@ fn giant_events_have_segments_of_their_own() {
     assert_numbers(&toggle, 6);
     events.shutdown(PATIENCE);
     assert_eq!(segments(spool.path()), Vec::<PathBuf>::new());
+}
+
+/// A kind as the schema would declare it with another durability.
+fn kind_with(durability: Durability) -> &'static Kind {
+    // Kinds live as long as the program.
+    Box::leak(Box::new(Kind { durability, ..kinds::STORAGE_POOL }))
+}
+
+fn emit_as(events: &Events, kind: &'static Kind, number: usize) -> Ticket {
+    let text = number.to_string();
+    let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+    events.__emit(kind, Level::Info, &payload, [(events_tests::NUMBER, text.as_str())])
+}
+
+#[test]
+fn with_power_the_emitter_of_a_synced_kind_returns_with_the_event_on_stable_storage() {
+    for durability in DurabilityMode::ALL {
+        let rig = Rig::with(|config| {
+            config.durability = *durability;
+            config.batch_timeout = Duration::from_secs(600);
+            config.sync_interval = Duration::from_secs(3600);
+        });
+        let is_power = *durability == DurabilityMode::Power;
+        assert!(!queue_number(&rig.events, 0).is_durable(), "{durability:?}");
+        assert_eq!(emit_as(&rig.events, kind_with(Durability::Sync), 1).is_durable(), is_power, "{durability:?}");
+    }
+}
+
+#[test]
+fn events_that_are_not_worth_a_place_on_disk_are_dropped_and_counted_when_the_others_go_there() {
+    for durability in DurabilityMode::ALL {
+        let rig = Rig::with(|config| {
+            config.durability = *durability;
+            config.batch_timeout = Duration::from_secs(600);
+        });
+        rig.toggle.stop();
+        let best_effort = kind_with(Durability::BestEffort);
+        for number in 0..10 {
+            emit_number(&rig.events, number);
+            assert!(emit_as(&rig.events, best_effort, 1_000 + number).is_queued());
+        }
+        let report = rig.events.shutdown(PATIENCE);
+        assert_eq!(
+            (report.on_disk, report.stats.dropped_for(DropReason::BestEffort)),
+            (10, 10),
+            "{durability:?}"
+        );
+        rig.toggle.restart().unwrap();
+        let events = Events::start(durable(&rig.toggle, rig.spool.path(), *durability)).unwrap();
+        assert!(rig.toggle.wait_for_events(10, PATIENCE));
+        assert_numbers(&rig.toggle, 10);
+        events.shutdown(PATIENCE);
+    }
 }

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use events_sdk::{self as sdk, DropReason, Events, FlushOutcome, Outcome, WaitOutcome, testing::Toggle};
-use events_tests::{assert_numbers, config, queue_number};
+use events_tests::{assert_numbers, config, emit_number, queue_number};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);

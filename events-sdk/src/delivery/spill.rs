@@ -8,6 +8,7 @@ use super::{Delivery, Held, URGENT_PATIENCE, identity, recycle};
 use crate::Batch;
 use crate::accounts::Place;
 use crate::buffer::State;
+use crate::buffer::URGENT;
 use crate::chunk::Chunk;
 use crate::emit::now_ms;
 use crate::spool::{SpoolError, SpoolFile};
@@ -42,31 +43,35 @@ impl Delivery {
         if !self.should_spill(&state, now) {
             return;
         }
-        let chunks = state.take_all();
-        let Some(first) = chunks.first() else { return };
-        let sequence = first.sequence;
+        let mut chunks = state.take_all();
+        state.shed(&mut chunks);
         let now_ms = now_ms();
-        if state.pool.is_none() {
-            let id = state.next_id(now_ms);
+        if state.pool.is_some() {
+            // Each under the id that it has in its segment: a crash before the segment is free repeats it under that id.
+            let write = |mut chunk: Chunk| {
+                let (id, timestamp_ms) = identity(&mut state, &mut chunk, now_ms);
+                let sequence = chunk.sequence;
+                let content = Content::Chunks { chunks: vec![chunk], whole: true };
+                Write { id, timestamp_ms, content, sequence }
+            };
+            let writes: Vec<_> = chunks.into_iter().map(write).collect();
             drop(state);
-            let content = Content::Chunks { chunks, whole: false };
-            self.write(Write { id, timestamp_ms: now_ms as i64, content, sequence });
-            return;
+            return writes.into_iter().for_each(|write| self.write(write));
         }
-        // Each under the id that it has in its segment: a crash before the segment is free repeats it under that id.
-        let write = |mut chunk: Chunk| {
-            let (id, timestamp_ms) = identity(&mut state, &mut chunk, now_ms);
-            let sequence = chunk.sequence;
-            Write {
-                id,
-                timestamp_ms,
-                content: Content::Chunks { chunks: vec![chunk], whole: true },
-                sequence,
-            }
-        };
-        let writes: Vec<_> = chunks.into_iter().map(write).collect();
+        let ids = [state.next_id(now_ms), state.next_id(now_ms)];
         drop(state);
-        writes.into_iter().for_each(|write| self.write(write));
+        // Grave events get a file of their own, which is delivered before the others.
+        let mut grave: Vec<Chunk> =
+            chunks.extract_if(.., |chunk| chunk.has_only(URGENT.severity())).collect();
+        grave.extend(chunks.iter_mut().filter_map(|chunk| chunk.split_grave(URGENT.severity())));
+        grave.sort_by_key(|chunk| chunk.sequence);
+        for (id, chunks) in ids.into_iter().zip([grave, chunks]) {
+            if let Some(first) = chunks.first() {
+                let sequence = first.sequence;
+                let content = Content::Chunks { chunks, whole: false };
+                self.write(Write { id, timestamp_ms: now_ms as i64, content, sequence });
+            }
+        }
     }
 
     /// Whether what waits in memory belongs on disk now.

@@ -153,15 +153,19 @@ pub(crate) fn push(
     Some(end)
 }
 
-/// Marks every entry of `severity` before `end` as dropped.
-pub(crate) fn drop_entries(bytes: &mut [u8], end: usize, seed: u32, severity: u8) {
-    let mut at = HEADER;
+/// Marks entries before `end` as dropped: `is_gone` is asked for each that is not yet, by its place among those.
+pub(crate) fn drop_entries(bytes: &mut [u8], end: usize, seed: u32, mut is_gone: impl FnMut(usize) -> bool) {
+    let (mut at, mut place) = (HEADER, 0);
     while at < end {
         let Some(entry) = Entry::at(bytes, at, seed) else { return };
-        let (next, of_it) = (entry.end, entry.severity == severity && !entry.dropped);
-        if of_it && let Some(check) = bytes.get_mut(at + 4..at + 8) {
+        let (next, is_left) = (entry.end, !entry.dropped);
+        if is_left
+            && is_gone(place)
+            && let Some(check) = bytes.get_mut(at + 4..at + 8)
+        {
             check.iter_mut().for_each(|byte| *byte = !*byte);
         }
+        place += usize::from(is_left);
         at = next;
     }
 }

@@ -100,9 +100,9 @@ impl Segment {
         end.is_some()
     }
 
-    /// The events of this severity were dropped.
-    pub(crate) fn drop_severity(&mut self, severity: u8) {
-        format::drop_entries(&mut self.map, self.at, self.seed, severity);
+    /// Some events were dropped: `is_gone` is asked for each that is left, by its place among them.
+    pub(crate) fn drop_events(&mut self, is_gone: impl FnMut(usize) -> bool) {
+        format::drop_entries(&mut self.map, self.at, self.seed, is_gone);
     }
 
     /// The identity of the batch, and when it was put together: now, unless that was said before.
