@@ -340,7 +340,7 @@ fn giant_events_have_segments_of_their_own() {
 /// A kind as the schema would declare it with another durability.
 fn kind_with(durability: Durability) -> &'static Kind {
     // Kinds live as long as the program.
-    Box::leak(Box::new(Kind { durability, ..kinds::STORAGE_POOL }))
+    Box::leak(Box::new(Kind { durability, ..kinds::storage_pool::KIND }))
 }
 
 fn emit_as(events: &Events, kind: &'static Kind, number: usize) -> Ticket {
@@ -359,7 +359,11 @@ fn with_power_the_emitter_of_a_synced_kind_returns_with_the_event_on_stable_stor
         });
         let is_power = *durability == DurabilityMode::Power;
         assert!(!queue_number(&rig.events, 0).is_durable(), "{durability:?}");
-        assert_eq!(emit_as(&rig.events, kind_with(Durability::Sync), 1).is_durable(), is_power, "{durability:?}");
+        assert_eq!(
+            emit_as(&rig.events, kind_with(Durability::Sync), 1).is_durable(),
+            is_power,
+            "{durability:?}"
+        );
     }
 }
 

@@ -166,4 +166,55 @@ proptest! {
             }
         }
     }
+
+    /// Sectors of 512 bytes reach the disk in any order and at any time, but for what was synced, which is all there.
+    #[test]
+    fn a_loss_of_power_keeps_what_was_synced_and_invents_nothing(
+        before in 0_usize..20,
+        after in 0_usize..15,
+        reused in proptest::option::of(0_usize..20),
+        choice in proptest::collection::vec(0_usize..3, 8),
+    ) {
+        let mut bytes = vec![0; 4096];
+        // What an earlier use left behind.
+        fill(&mut bytes, Uuid::from_u128(ID.as_u128() - 1), 28);
+        set_free(&mut bytes);
+        let mut at = fill(&mut bytes, ID, before).last().map_or(HEADER, |place| place.end);
+        let synced = bytes.clone();
+        for number in before..before + after {
+            at = push(&mut bytes, at, number as u32, seed(ID), &event(number), severity(number), 2).unwrap();
+        }
+        let later = bytes.clone();
+        let next = Uuid::from_u128(ID.as_u128() + 1);
+        if let Some(events) = reused {
+            set_free(&mut bytes);
+            fill(&mut bytes, next, events);
+        }
+        let mut disk = synced.clone();
+        for (sector, choice) in choice.into_iter().enumerate() {
+            let place = sector * 512..(sector + 1) * 512;
+            disk[place.clone()].copy_from_slice(&[&synced, &later, &bytes][choice][place]);
+        }
+        match read(&disk) {
+            Found::Batch(found) => {
+                // The run of one batch, from its beginning, some of it missing perhaps.
+                let mut rest = found.events.as_slice();
+                let mut numbers = Vec::new();
+                for number in 0..before + after + 20 {
+                    if !rest.is_empty() && rest.starts_with(&event(number)) {
+                        rest = &rest[event(number).len()..];
+                        numbers.push(number);
+                    }
+                }
+                prop_assert!(rest.is_empty(), "invented");
+                let most = if found.id == ID { before + after } else { reused.unwrap_or(0) };
+                prop_assert!(found.id == ID || found.id == next);
+                prop_assert!(numbers.iter().all(|&number| number < most));
+                if reused.is_none() {
+                    prop_assert!((0..before).all(|number| numbers.contains(&number)), "lost what was synced");
+                }
+            }
+            other => prop_assert!(reused.is_some(), "{other:?}"),
+        }
+    }
 }
