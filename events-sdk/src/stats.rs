@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use crate::{DropReason, accounts::Dropped, buffer::State};
+use crate::{DropReason, DurabilityMode, accounts::Dropped, buffer::State};
 
 /// A picture of the event system at one instant. The counters in it balance:
 /// `accepted + adopted = delivered + in_memory + in_flight + on_disk + quarantined + dropped_total()`.
@@ -33,6 +33,8 @@ pub struct Stats {
     pub buffer: BufferStats,
     /// The spill files.
     pub spool: SpoolStats,
+    /// What outlives the process.
+    pub durability: DurabilityStats,
     /// The connection to Toggle.
     pub uplink: UplinkStats,
     /// The last thing that went wrong, in words.
@@ -108,6 +110,18 @@ pub struct SpoolStats {
     pub drain_eta: Option<Duration>,
 }
 
+/// What outlives the process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DurabilityStats {
+    /// What is configured.
+    pub mode: DurabilityMode,
+    /// Why new events are kept in memory only, although more is configured; `None` while all is well.
+    pub degraded: Option<String>,
+    /// Events that were accepted in memory only since start, although more is configured.
+    pub unprotected: u64,
+}
+
 /// The connection to Toggle.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
@@ -161,6 +175,7 @@ pub(crate) struct Status {
     pub(crate) uplink_since: Option<std::time::Instant>,
     pub(crate) last_error: Option<String>,
     pub(crate) restarts: u64,
+    pub(crate) durability: DurabilityMode,
 }
 
 impl State {
@@ -192,6 +207,11 @@ impl State {
                 flush_threshold: limits.threshold,
             },
             spool,
+            durability: DurabilityStats {
+                mode: self.status.durability,
+                degraded: self.pool.as_ref().and_then(|pool| pool.failure().map(str::to_owned)),
+                unprotected: self.pool.as_ref().map_or(0, |pool| pool.unprotected()),
+            },
             uplink,
             last_error: self.status.last_error.clone(),
             restarts: self.status.restarts,

@@ -88,6 +88,10 @@ pub struct Config {
     pub spool_min_free_bytes: usize,
     /// How many bytes the quarantine may have. Beyond that the oldest of it is removed. Default: 64 MiB.
     pub quarantine_max_bytes: usize,
+    /// What an accepted event outlives. Default: memory.
+    pub durability: DurabilityMode,
+    /// With the durability `power`, how often what was emitted is brought to stable storage. Default: 1 s.
+    pub sync_interval: Duration,
     /// How many batches are under way to Toggle at once. Default: 4.
     pub max_in_flight: usize,
     /// Pause before the first retry. It doubles from there, with jitter, without end. Default: 200 ms.
@@ -184,6 +188,35 @@ impl Compression {
     }
 }
 
+/// What an accepted event outlives before it is delivered or in a spill file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum DurabilityMode {
+    /// Nothing: a process that is killed takes with it what is only in memory. The disk is used when Toggle is away.
+    #[default]
+    Memory,
+    /// The process, however it ends: from the moment its emitter returns, an event is in a memory-mapped file that the next
+    /// start reads. No system call is made for it.
+    Process,
+    /// The process, and a loss of power too, from the next sync on: at [`Config::sync_interval`], and before the emitter
+    /// returns for events whose schema says `DURABILITY_SYNC`.
+    Power,
+}
+
+impl DurabilityMode {
+    /// Every one.
+    pub const ALL: &'static [Self] = &[Self::Memory, Self::Process, Self::Power];
+
+    /// Its name in configuration files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Process => "process",
+            Self::Power => "power",
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self::profile(Profile::Default)
@@ -228,6 +261,8 @@ impl Config {
             // Enough for the logs and the temporary files of whoever comes to clean up.
             spool_min_free_bytes: 128 << 20,
             quarantine_max_bytes: 64 << 20,
+            durability: DurabilityMode::Memory,
+            sync_interval: Duration::from_secs(1),
             max_in_flight: 4,
             retry_initial: Duration::from_millis(200),
             retry_max: Duration::from_secs(10),

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::{
-    Compression, Config, ConfigError, Filter, Profile, TokenSource,
+    Compression, Config, ConfigError, DurabilityMode, Filter, Profile, TokenSource,
     check::{self, Origins},
     error::{Place, Problem},
     keys::{Key, Slot},
@@ -117,6 +117,11 @@ impl Draft<'_> {
             Slot::Compression => {
                 if let Some(compression) = self.word(setting, Compression::ALL, Compression::name) {
                     self.config.toggle.compression = compression;
+                }
+            }
+            Slot::Durability => {
+                if let Some(mode) = self.word(setting, DurabilityMode::ALL, DurabilityMode::name) {
+                    self.config.durability = mode;
                 }
             }
             Slot::MinLevel => {

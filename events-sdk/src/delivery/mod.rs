@@ -34,6 +34,7 @@ mod refusals;
 mod replay;
 mod room;
 mod salvage;
+mod segments;
 mod send;
 mod shutdown;
 mod spill;
@@ -101,6 +102,8 @@ pub(crate) struct Settings {
 pub(crate) enum Control {
     /// See that everything accepted so far is delivered or on disk, and say so.
     Flush(std::sync::mpsc::Sender<()>),
+    /// The same, for the chunks up to this place in their order.
+    Settle(u64, std::sync::mpsc::Sender<()>),
     /// The intake is closed: put what is left on disk, send until the deadline, and say so.
     Shutdown { deadline: Instant, done: std::sync::mpsc::Sender<()> },
 }
@@ -183,6 +186,10 @@ pub(crate) struct Delivery {
     spool_failures: u32,
     spool_backoff: Backoff,
     spool_retry_at: Option<Instant>,
+    /// Segments were asked for.
+    making: bool,
+    /// No segment could be made; it is tried again then.
+    segments_retry_at: Option<Instant>,
     flushes: Vec<Flush>,
     closing: Option<Closing>,
     /// Until then full batches are expected any moment.
@@ -244,6 +251,8 @@ impl Delivery {
             spool_failures: 0,
             spool_backoff: Backoff::new(SPOOL_RETRY.0, SPOOL_RETRY.1),
             spool_retry_at: (!spool_is_open).then(|| Instant::now() + SPOOL_RETRY.0),
+            making: false,
+            segments_retry_at: None,
             flushes: Vec::new(),
             closing: None,
             linger_until: Instant::now(),
@@ -285,6 +294,7 @@ impl Delivery {
     fn round(&mut self) -> Next {
         self.take_up();
         fault::point("round");
+        self.tend_segments();
         self.spill();
         self.send();
         self.read_ahead();
@@ -313,6 +323,13 @@ impl Delivery {
                 state.seal();
                 self.flushes.push(Flush { before: state.next_sequence(), done });
             }
+            Some(Control::Settle(sequence, done)) => {
+                let mut state = self.intake.buffer.lock();
+                if state.next_sequence() == sequence + 1 {
+                    state.seal();
+                }
+                self.flushes.push(Flush { before: sequence + 1, done });
+            }
             Some(Control::Shutdown { deadline, done }) => self.begin_shutdown(deadline, Some(done)),
             // Nobody holds a handle any more and nobody said goodbye: what is left goes to disk.
             None => self.begin_shutdown(Instant::now(), None),
@@ -338,6 +355,11 @@ impl Parcel {
             Origin::Memory { file: DiskCopy::Written(_), .. } | Origin::Disk { .. } => Place::Disk,
         }
     }
+}
+
+/// The identity under which a chunk is sent or written: that of its segment, where it has one.
+fn identity(state: &mut State, chunk: &mut Chunk, now_ms: u64) -> (uuid::Uuid, i64) {
+    chunk.identity(now_ms as i64).unwrap_or_else(|| (state.next_id(now_ms), now_ms as i64))
 }
 
 /// Keeps the memory of a batch that has left.

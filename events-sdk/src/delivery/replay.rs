@@ -29,6 +29,8 @@ impl Delivery {
                 self.intake.buffer.lock().accounts.adopt(u64::from(file.events));
                 self.backlog.add(file);
             }
+            Reply::Damaged(events) => self.damaged(events),
+            Reply::Segments(segments, error) => self.segments_made(segments, error),
             Reply::Wrote(write, result) => self.wrote(write, result),
             Reply::Read(file, Ok(Some(piece))) => {
                 let read = self.backlog.events_read(file.id) + u64::from(piece.count);

@@ -9,7 +9,7 @@ use super::backlog::Waiting;
 use super::link::Change;
 use super::refusals::Verdict;
 use super::salvage::Kept;
-use super::{Delivery, DiskCopy, Held, LINGER, Origin, Parcel, recycle};
+use super::{Delivery, DiskCopy, Held, LINGER, Origin, Parcel, identity, recycle};
 use crate::accounts::Place;
 use crate::chunk::Chunk;
 use crate::emit::now_ms;
@@ -69,10 +69,10 @@ impl Delivery {
             self.linger_until = now + LINGER;
         }
         let now_ms = now_ms();
-        let id = state.next_id(now_ms);
+        let (id, timestamp_ms) = identity(&mut state, &mut chunk, now_ms);
         drop(state);
         let count = chunk.len() as u32;
-        let batch = Batch::new(id, now_ms as i64, chunk.take_bytes(), count);
+        let batch = Batch::new(id, timestamp_ms, chunk.take_bytes(), count);
         Some(self.salvage.keep(Parcel::from_memory(Arc::new(batch), chunk)))
     }
 
@@ -253,7 +253,10 @@ impl Delivery {
             Origin::Memory { chunk, file: DiskCopy::Writing } => {
                 self.copying.push(Held { batch: parcel.batch, chunk, refusals, not_before });
             }
-            Origin::Memory { file: DiskCopy::Written(file), .. } => self.backlog.add(file),
+            Origin::Memory { file: DiskCopy::Written(file), chunk } => {
+                recycle(&mut self.intake.buffer.lock(), parcel.batch, chunk);
+                self.backlog.add(file);
+            }
             Origin::Disk { file } => match verdict {
                 Some(Verdict::Halve) => self.halve(file, &parcel.batch),
                 Some(Verdict::SetAside) => self.spooler.set_aside(file, parcel.batch, error.to_string()),

@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
-    Delivery, DiskCopy, Origin,
+    Delivery, DiskCopy, Held, Origin, recycle,
     spooler::{Content, Reply, Write},
 };
-use crate::{Batch, DropReason, accounts::Place, spool::SpoolFile};
+use crate::{Batch, DropReason, accounts::Place, chunk::Chunk, spool::SpoolFile};
 
 /// So long before the deadline the task stops sending, to have the books closed by then: a tenth of the time, at most
 /// this.
@@ -62,8 +62,11 @@ impl Delivery {
         if let Some(file) = self.copy_of(batch) {
             *file = DiskCopy::Written(copy);
         } else if let Some(place) = self.copying.iter().position(|held| held.batch.id() == batch.id()) {
-            self.copying.swap_remove(place);
-            self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Memory, Place::Disk);
+            let Held { batch, chunk, .. } = self.copying.swap_remove(place);
+            let mut state = self.intake.buffer.lock();
+            state.accounts.shift(batch.len() as u64, Place::Memory, Place::Disk);
+            recycle(&mut state, batch, chunk);
+            drop(state);
             self.backlog.add(copy);
         } else {
             // Toggle has it already.
@@ -118,6 +121,7 @@ impl Delivery {
         // What the last panic let fall.
         let _ = self.guarded(Self::take_up);
         self.sends.abort_all();
+        self.give_up_segments();
         self.spooler.stop();
         let limit = Instant::now() + DISK_TIME;
         loop {
@@ -137,6 +141,9 @@ impl Delivery {
             }
         }
         self.close_books();
+        if let Some(syncs) = &self.intake.syncs {
+            syncs.stop();
+        }
         if let Some(done) = self.closing.and_then(|closing| closing.done) {
             // Whoever asked may have given up.
             let _ = done.send(());
@@ -150,6 +157,10 @@ impl Delivery {
             let count = parcel.batch.len() as u64;
             match parcel.origin {
                 Origin::Disk { .. } | Origin::Memory { file: DiskCopy::Written(_), .. } => {
+                    state.accounts.shift(count, Place::Flight, Place::Disk);
+                }
+                // It is in its segment, for the next start.
+                Origin::Memory { chunk, .. } if chunk.is_kept() => {
                     state.accounts.shift(count, Place::Flight, Place::Disk);
                 }
                 // Whether Toggle has it will never be known; it is not on disk, so it counts as lost.
@@ -167,7 +178,9 @@ impl Delivery {
         }
         let waiting = state.take_all();
         let left = waiting.iter().chain(self.held.iter().chain(&self.copying).map(|held| &held.chunk));
-        for entry in left.flat_map(|chunk| chunk.entries()) {
+        let (kept, left): (Vec<&Chunk>, Vec<&Chunk>) = left.partition(|chunk| chunk.is_kept());
+        state.accounts.shift(kept.iter().map(|chunk| chunk.len() as u64).sum(), Place::Memory, Place::Disk);
+        for entry in left.into_iter().flat_map(|chunk| chunk.entries()) {
             state.accounts.lose(Place::Memory, DropReason::Shutdown, entry.category, entry.severity);
         }
         let lost: u64 = state

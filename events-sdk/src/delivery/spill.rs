@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::salvage::Kept;
 use super::spooler::{Content, Write};
-use super::{Delivery, Held, URGENT_PATIENCE, recycle};
+use super::{Delivery, Held, URGENT_PATIENCE, identity, recycle};
 use crate::Batch;
 use crate::accounts::Place;
 use crate::buffer::State;
@@ -54,7 +54,20 @@ impl Delivery {
             return self.spill_into_little(missing, least, must);
         }
         let mut chunks = state.take_all();
+        state.shed(&mut chunks);
         let now_ms = now_ms();
+        if state.pool.is_some() {
+            // Each under the id that it has in its segment: a crash before the segment is free repeats it under that id.
+            let write = |mut chunk: Chunk| {
+                let (id, timestamp_ms) = identity(&mut state, &mut chunk, now_ms);
+                let sequence = chunk.sequence;
+                let content = Content::Chunks { chunks: vec![chunk], whole: true };
+                self.salvage.keep(Write { id, timestamp_ms, content, sequence })
+            };
+            let writes: Vec<_> = chunks.into_iter().map(write).collect();
+            drop(state);
+            return self.write_all(writes);
+        }
         let ids = [state.next_id(now_ms), state.next_id(now_ms)];
         drop(state);
         // Grave events get a file of their own, which is delivered before the others.
@@ -64,10 +77,15 @@ impl Delivery {
         grave.sort_by_key(|chunk| chunk.sequence);
         let writes = ids.into_iter().zip([grave, chunks]).filter_map(|(id, chunks)| {
             let sequence = chunks.first()?.sequence;
-            let content = Content::Chunks(chunks);
+            let content = Content::Chunks { chunks, whole: false };
             Some(self.salvage.keep(Write { id, timestamp_ms: now_ms as i64, content, sequence }))
         });
         let writes: Vec<Kept<Write>> = writes.collect();
+        self.write_all(writes);
+    }
+
+    /// Hands files over to be written.
+    fn write_all(&mut self, writes: Vec<Kept<Write>>) {
         fault::point("spilled");
         writes.into_iter().filter_map(Kept::release).for_each(|write| self.write(write));
     }
@@ -81,6 +99,10 @@ impl Delivery {
         }
         // Nothing lighter is on disk. What is grave may use what is kept for it; the rest stays in memory.
         let mut state = self.intake.buffer.lock();
+        if state.pool.is_some() {
+            // Every chunk is safe in its segment, and is not cut.
+            return;
+        }
         let mut chunks = state.take_all();
         let id = state.next_id(now_ms());
         let mut grave: Vec<Chunk> =
@@ -93,7 +115,7 @@ impl Delivery {
         }
         drop(state);
         let sequence = grave.iter().map(|chunk| chunk.sequence).min().unwrap_or_default();
-        let content = Content::Chunks(grave);
+        let content = Content::Chunks { chunks: grave, whole: false };
         self.write(Write { id, timestamp_ms: now_ms() as i64, content, sequence });
     }
 
@@ -138,7 +160,7 @@ impl Delivery {
         self.room.is_enough();
         self.spool_grows(&file);
         match write.content {
-            Content::Chunks(chunks) => {
+            Content::Chunks { chunks, .. } => {
                 let mut state = self.intake.buffer.lock();
                 state.accounts.shift(u64::from(file.events), Place::Memory, Place::Disk);
                 state.written(chunks);
@@ -162,7 +184,7 @@ impl Delivery {
             self.room.wants(write.bytes());
         }
         match write.content {
-            Content::Chunks(chunks) => self.intake.buffer.lock().put_back(chunks),
+            Content::Chunks { chunks, .. } => self.intake.buffer.lock().put_back(chunks),
             Content::Whole { batch, chunk: Some(chunk), .. } => self.hold(batch, chunk),
             Content::Whole { batch, chunk: None, .. } => self.copy_not_written(&batch),
         }

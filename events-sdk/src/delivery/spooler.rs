@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc as std_mpsc},
     thread,
 };
@@ -20,17 +20,24 @@ use crate::{
     Batch,
     chunk::{Chunk, SEVERITIES, level_counts},
     fault,
+    segment::{self, Segment, Segments},
     spool::{
-        Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile, Thinned,
-        Thinning,
+        Adopted, Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile,
+        Thinned, Thinning,
     },
 };
 
 /// What is to become a spill file.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
 pub(crate) enum Content {
     /// What waited in memory.
-    Chunks(Vec<Chunk>),
+    Chunks {
+        /// The chunks.
+        chunks: Vec<Chunk>,
+        /// They are one batch, to be sent under the file's own id.
+        whole: bool,
+    },
     /// A batch that may have been offered to Toggle: it keeps its identity and is never cut.
     Whole {
         /// The batch.
@@ -56,7 +63,7 @@ impl Write {
     /// The size of its events.
     pub(crate) fn bytes(&self) -> u64 {
         let bytes: usize = match &self.content {
-            Content::Chunks(chunks) => chunks.iter().map(|chunk| chunk.bytes().len()).sum(),
+            Content::Chunks { chunks, .. } => chunks.iter().map(|chunk| chunk.bytes().len()).sum(),
             Content::Whole { batch, .. } => batch.events().len(),
         };
         bytes as u64
@@ -64,13 +71,14 @@ impl Write {
 
     pub(crate) fn count(&self) -> usize {
         match &self.content {
-            Content::Chunks(chunks) => chunks.iter().map(Chunk::len).sum(),
+            Content::Chunks { chunks, .. } => chunks.iter().map(Chunk::len).sum(),
             Content::Whole { batch, .. } => batch.len(),
         }
     }
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
 enum Command {
     Open,
     List,
@@ -78,12 +86,20 @@ enum Command {
     Read(SpoolFile, u32),
     Remove(SpoolFile),
     Thin(SpoolFile, Thinning),
-    SetAside { file: Uuid, batch: Arc<Batch>, reason: String },
+    SetAside {
+        file: Uuid,
+        batch: Arc<Batch>,
+        reason: String,
+    },
+    /// Make so many segments.
+    MakeSegments(usize),
+    RemoveSegments(Vec<Segment>),
     Stop,
 }
 
 /// What became of a command.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
 pub(crate) enum Reply {
     /// A spill file was found: one of an earlier process, or one that is known.
     Found(SpoolFile),
@@ -103,6 +119,10 @@ pub(crate) enum Reply {
     Cleared(u64),
     /// The spool's thread panicked over a command, and goes on; the command is answered with an error.
     Panicked(String),
+    /// Segments that were asked for, and why there are not more.
+    Segments(Vec<Segment>, Option<io::Error>),
+    /// So many events in the segments of an earlier process were damaged, and are in the quarantine.
+    Damaged(u32),
     /// The spool is closed and its lock released.
     Stopped,
 }
@@ -117,18 +137,35 @@ pub(crate) struct Spooler {
 
 impl Spooler {
     /// Starts the thread. `spool` is what could be opened already.
+    /// `segments` is where this process makes its own, if it does.
     pub(crate) fn start(
         directory: PathBuf,
         spool: Option<Spool>,
         bounds: Bounds,
         fingerprint: u64,
+        segments: Option<Arc<Segments>>,
     ) -> io::Result<Self> {
         let (commands, command_queue) = std_mpsc::channel();
         let (reply_queue, replies) = mpsc::unbounded_channel();
         let found = VecDeque::new();
-        let spool = spool.map(|spool| spool.bounded(bounds));
-        let mut thread =
-            Thread { directory, spool, bounds, fingerprint, replies: reply_queue, found, reader: None };
+        let left = VecDeque::new();
+        let mut thread = Thread {
+            directory,
+            spool: None,
+            bounds,
+            fingerprint,
+            replies: reply_queue,
+            found,
+            left,
+            segments,
+            reader: None,
+        };
+        if let Some(spool) = spool {
+            let spool = spool.bounded(bounds);
+            // Before the first event is accepted, so that it finds a place.
+            thread.opened(&spool);
+            thread.spool = Some(spool);
+        }
         thread::Builder::new().name("events-spool".into()).spawn(move || thread.run(&command_queue))?;
         Ok(Self { commands, replies, fingerprint })
     }
@@ -170,6 +207,16 @@ impl Spooler {
         self.command(Command::SetAside { file, batch, reason });
     }
 
+    /// Makes so many segments.
+    pub(crate) fn make_segments(&self, count: usize) {
+        self.command(Command::MakeSegments(count));
+    }
+
+    /// Removes segments that nobody needs.
+    pub(crate) fn remove_segments(&self, segments: Vec<Segment>) {
+        self.command(Command::RemoveSegments(segments));
+    }
+
     /// Closes the spool.
     pub(crate) fn stop(&self) {
         self.command(Command::Stop);
@@ -194,6 +241,9 @@ struct Thread {
     replies: mpsc::UnboundedSender<Reply>,
     /// Files of earlier processes that are still to be examined.
     found: VecDeque<FileName>,
+    /// Segments of earlier processes that are still to become files.
+    left: VecDeque<PathBuf>,
+    segments: Option<Arc<Segments>>,
     reader: Option<(Uuid, Reader)>,
 }
 
@@ -208,29 +258,38 @@ impl Thread {
             None => {}
         }
         loop {
-            let command = match self.found.pop_front() {
-                None => commands.recv().ok(),
-                Some(name) => match commands.try_recv() {
-                    Ok(command) => {
-                        self.found.push_front(name);
-                        Some(command)
-                    }
-                    Err(std_mpsc::TryRecvError::Empty) => {
-                        let _ = self.guarded("examine a file of", |thread| {
-                            thread.examine(&name);
-                            Ok(())
-                        });
-                        continue;
-                    }
-                    Err(std_mpsc::TryRecvError::Disconnected) => None,
-                },
+            let is_idle = self.found.is_empty() && self.left.is_empty();
+            let command = match commands.try_recv() {
+                Ok(command) => Some(command),
+                Err(std_mpsc::TryRecvError::Empty) if is_idle => commands.recv().ok(),
+                Err(std_mpsc::TryRecvError::Empty) => {
+                    // Taken out first, so that what makes this panic is not come upon again and again.
+                    let (segment, name) = match self.left.pop_front() {
+                        Some(segment) => (Some(segment), None),
+                        None => (None, self.found.pop_front()),
+                    };
+                    let _ = self.guarded("examine a file of", |thread| {
+                        if let Some(segment) = &segment {
+                            thread.adopt(segment);
+                        }
+                        if let Some(name) = &name {
+                            thread.examine(name);
+                        }
+                        Ok(())
+                    });
+                    continue;
+                }
+                Err(std_mpsc::TryRecvError::Disconnected) => None,
             };
             let reply = match command {
                 Some(Command::Open) => Reply::Opened(self.guarded("open", |thread| thread.spool().map(drop))),
                 Some(Command::List) => {
                     let names = self.guarded("list", |thread| thread.spool().and_then(Spool::list));
                     match names {
-                        Ok(names) => self.found = names.into(),
+                        Ok(names) => {
+                            self.found = names.into();
+                            self.look_for_segments();
+                        }
                         Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
                     }
                     continue;
@@ -270,6 +329,19 @@ impl Thread {
                     });
                     Reply::SetAside { file, batch, result }
                 }
+                Some(Command::MakeSegments(count)) => {
+                    let Some(segments) = &self.segments else { continue };
+                    let mut made = Vec::with_capacity(count);
+                    let result = (0..count).try_for_each(|_| {
+                        made.push(segments.make(segments.capacity)?);
+                        Ok(())
+                    });
+                    Reply::Segments(made, result.err())
+                }
+                Some(Command::RemoveSegments(segments)) => {
+                    segment::remove(segments);
+                    continue;
+                }
                 Some(Command::Stop) | None => break,
             };
             self.reply(reply);
@@ -299,6 +371,43 @@ impl Thread {
         let _ = self.replies.send(reply);
     }
 
+    /// Makes the directory ready for segments, and looks what an earlier process left in its own.
+    fn opened(&mut self, spool: &Spool) {
+        let own = self.segments.as_ref().map(|segments| segments.prefix);
+        self.left = spool.segments_left(own).into();
+        if let Some(segments) = &self.segments
+            && let Err(error) = segments.open(&self.directory)
+        {
+            tracing::error!(%error, "the folder of segments cannot be used");
+        }
+    }
+
+    /// Looks again for segments that could not be adopted before.
+    fn look_for_segments(&mut self) {
+        let own = self.segments.as_ref().map(|segments| segments.prefix);
+        if let Some(spool) = &self.spool {
+            self.left = spool.segments_left(own).into();
+        }
+    }
+
+    fn adopt(&mut self, segment: &Path) {
+        let Some(spool) = &self.spool else { return };
+        match spool.adopt_segment(segment) {
+            Ok(Adopted { file, damaged }) => {
+                if let Some(file) = file {
+                    self.reply(Reply::Found(file));
+                }
+                if damaged > 0 {
+                    tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");
+                    self.reply(Reply::Damaged(damaged));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what an earlier process left in a segment cannot be taken over yet; it is tried again after the next outage or start");
+            }
+        }
+    }
+
     fn examine(&mut self, name: &FileName) {
         let Some(spool) = &self.spool else { return };
         match spool.inspect(name) {
@@ -318,6 +427,7 @@ impl Thread {
             None => {
                 let spool = Spool::open(&self.directory)?.bounded(self.bounds);
                 self.found = spool.list()?.into();
+                self.opened(&spool);
                 spool
             }
         };
@@ -330,9 +440,9 @@ impl Thread {
         let spool = self.spool()?;
         let mut by_severity = [0; SEVERITIES];
         let (runs, whole): (Vec<&[u8]>, bool) = match &write.content {
-            Content::Chunks(chunks) => {
+            Content::Chunks { chunks, whole } => {
                 chunks.iter().for_each(|chunk| chunk.add_levels_to(&mut by_severity));
-                (chunks.iter().map(Chunk::bytes).collect(), false)
+                (chunks.iter().map(Chunk::bytes).collect(), *whole)
             }
             Content::Whole { batch, by_severity: counts, .. } => {
                 by_severity = *counts;

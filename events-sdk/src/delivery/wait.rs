@@ -75,11 +75,13 @@ impl Delivery {
         let room_at = self.room.look_again_at.filter(|&at| at > now);
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
         let linger_at = lingers.then_some(self.linger_until);
-        let wake_at =
-            [due, hold_at, held_at, piece_at, probe_at, read_at, spool_at, room_at, closing_at, linger_at]
-                .into_iter()
-                .flatten()
-                .min();
+        let segments_at = self.segments_retry_at.filter(|&at| at > now);
+        let sending = [due, hold_at, held_at, piece_at, probe_at];
+        let wake_at = sending
+            .into_iter()
+            .chain([segments_at, read_at, spool_at, room_at, closing_at, linger_at])
+            .flatten()
+            .min();
         Some(wake_at.map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT)))
     }
 

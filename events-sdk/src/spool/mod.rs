@@ -11,6 +11,7 @@
 //! | `<uuid>.pb` | a spill file; the name is its identity. Other names ending in `.pb` are read too |
 //! | `.<uuid>.tmp` | a spill file being written |
 //! | `.lock` | locked (`flock`) by the one process that works here, and holding its process id |
+//! | `segments/` | what waits in memory, see [`crate::segment`] |
 //! | `quarantine/` | damaged bytes and refused events, see [`quarantine`] |
 //!
 //! Directories have mode 0700, files 0600. In the directory no symbolic link is followed, and nothing but the above is
@@ -74,6 +75,7 @@ mod name;
 mod quarantine;
 mod reader;
 mod scan;
+mod segments;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -94,6 +96,7 @@ pub(crate) use name::FileName;
 #[cfg(test)]
 pub(crate) use reader::Damage;
 pub(crate) use reader::{Piece, Reader};
+pub(crate) use segments::Adopted;
 pub(crate) use thin::{Thinned, Thinning};
 pub(crate) use write::NewFile;
 

@@ -143,6 +143,41 @@ impl Spool {
         Ok(0)
     }
 
+    /// Puts bytes that were found in `source` into the quarantine, durably, with what is to be said of them. Doing it twice
+    /// is harmless.
+    pub(super) fn quarantine_bytes(
+        &self,
+        source: &Path,
+        bytes: &[u8],
+        report: &str,
+    ) -> Result<(), SpoolError> {
+        let (folder, target) = self.place_for(source)?;
+        let temp = folder.join(".segment.tmp");
+        let written = self
+            .write_file(&temp, &described_by(&target), report.as_bytes())
+            .and_then(|()| self.write_file(&temp, &target, bytes))
+            .and_then(|()| self.storage.sync_dir(&folder));
+        written.map_err(|error| failed(&target, error))
+    }
+
+    /// Moves a file into the quarantine, with what is to be said of it.
+    pub(super) fn quarantine_file(&self, source: &Path, report: &str) -> Result<(), SpoolError> {
+        let (folder, target) = self.place_for(source)?;
+        let moved = self
+            .write_file(&folder.join(".segment.tmp"), &described_by(&target), report.as_bytes())
+            .and_then(|()| self.storage.rename(source, &target))
+            .and_then(|()| self.storage.sync_dir(&folder));
+        moved.map_err(|error| failed(&target, error))
+    }
+
+    fn place_for(&self, source: &Path) -> Result<(PathBuf, PathBuf), SpoolError> {
+        let folder = self.quarantine_folder()?;
+        let mut name = source.file_name().unwrap_or_default().to_owned();
+        name.push(".damaged");
+        let target = folder.join(name);
+        Ok((folder, target))
+    }
+
     fn quarantine_folder(&self) -> Result<PathBuf, SpoolError> {
         self.keep_lock()?;
         let folder = self.dir.join(FOLDER);

@@ -47,6 +47,8 @@ events:
   spool_max_bytes: 3GiB
   spool_min_free_bytes: 0
   quarantine_max_bytes: 1MiB
+  durability: power
+  sync_interval: 250ms
   max_in_flight: 8
   retry_initial: 1
   retry_max: 2m
@@ -76,6 +78,8 @@ events:
         spool_max_bytes: 3 << 30,
         spool_min_free_bytes: 0,
         quarantine_max_bytes: 1 << 20,
+        durability: DurabilityMode::Power,
+        sync_interval: Duration::from_millis(250),
         max_in_flight: 8,
         retry_initial: Duration::from_secs(1),
         retry_max: Duration::from_secs(120),
