@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::wire_names::Twin;
+
 /// A place in a .proto file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
@@ -42,6 +44,8 @@ pub(crate) struct Schema {
     pub(crate) strays: Vec<(String, Origin)>,
     /// Messages with types inside, whose module would have the name of a package's: message, package, place.
     pub(crate) same_modules: Vec<(String, String, Origin)>,
+    /// Things that would have the same name in one module of the wire types.
+    pub(crate) twins: Vec<Twin>,
     /// Names that leave nothing to name a Rust item with.
     pub(crate) nameless: Vec<(String, Origin)>,
 }

@@ -17,6 +17,7 @@ use crate::model::{Category, Envelope, EnvelopeField, EventKind, Schema};
 use crate::names;
 use crate::read_types::Types;
 use crate::source::Sources;
+use crate::wire_names;
 
 /// Reads the schema of the files `roots` of `pool`. `paths` says where files lie on disk, for messages to people.
 pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<String, PathBuf>) -> Schema {
@@ -39,6 +40,7 @@ pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<Str
         .map(|message| (message.name().to_owned(), sources.message(message)))
         .collect();
     let (messages, enums) = types.finish();
+    let twins = wire_names::twins(pool, paths, &sources, &messages, &enums);
     Schema {
         roots: roots.to_vec(),
         fingerprint: fingerprint(pool),
@@ -47,12 +49,13 @@ pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<Str
         enums,
         strays,
         same_modules: same_modules(pool, paths, &sources),
+        twins,
         nameless: nameless(pool, paths, &sources),
     }
 }
 
 /// All messages of a file, each before those inside it.
-fn messages(file: &FileDescriptor) -> Vec<MessageDescriptor> {
+pub(crate) fn messages(file: &FileDescriptor) -> Vec<MessageDescriptor> {
     let mut out = Vec::new();
     let mut open: Vec<MessageDescriptor> = file.messages().collect();
     open.reverse();
@@ -166,7 +169,7 @@ pub(crate) fn real_oneof(field: &FieldDescriptor) -> Option<OneofDescriptor> {
     }
 }
 
-fn real_oneofs(message: &MessageDescriptor) -> impl Iterator<Item = OneofDescriptor> + '_ {
+pub(crate) fn real_oneofs(message: &MessageDescriptor) -> impl Iterator<Item = OneofDescriptor> + '_ {
     message.oneofs().filter(|oneof| oneof.fields().any(|field| real_oneof(&field).is_some()))
 }
 
@@ -205,12 +208,7 @@ fn same_modules(
             packages.entry(above).or_insert_with(|| file.package_name().to_owned());
         }
     }
-    let has_module = |message: &MessageDescriptor| {
-        message.child_messages().any(|inner| !inner.is_map_entry())
-            || message.child_enums().next().is_some()
-            || real_oneofs(message).next().is_some()
-    };
-    let all = files.iter().flat_map(messages).filter(has_module);
+    let all = files.iter().flat_map(messages).filter(wire_names::has_module);
     all.filter_map(|message| {
         let package = packages.get(&module(message.full_name()))?.clone();
         Some((message.full_name().to_owned(), package, sources.message(&message)))
