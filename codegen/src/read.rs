@@ -21,7 +21,7 @@ use crate::wire_names;
 
 /// Reads the schema of the files `roots` of `pool`. `paths` says where files lie on disk, for messages to people.
 pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<String, PathBuf>) -> Schema {
-    let sources = Sources::new(paths);
+    let sources = Sources::new(pool, paths);
     let files: Vec<FileDescriptor> = roots.iter().filter_map(|name| pool.get_file_by_name(name)).collect();
     let all: Vec<MessageDescriptor> = files.iter().flat_map(messages).collect();
     let mut types = Types::new(&sources);
@@ -41,7 +41,7 @@ pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<Str
         .collect();
     let (messages, enums) = types.finish();
     let twins = wire_names::twins(pool, paths, &sources, &messages, &enums);
-    Schema {
+    let mut schema = Schema {
         roots: roots.to_vec(),
         fingerprint: fingerprint(pool),
         envelopes,
@@ -51,7 +51,10 @@ pub(crate) fn read(pool: &DescriptorPool, roots: &[String], paths: &BTreeMap<Str
         same_modules: same_modules(pool, paths, &sources),
         twins,
         nameless: nameless(pool, paths, &sources),
-    }
+        ..Schema::default()
+    };
+    schema.index();
+    schema
 }
 
 /// All messages of a file, each before those inside it.
@@ -216,6 +219,9 @@ fn same_modules(
     .collect()
 }
 
+/// Where a file says its package.
+const PACKAGE_PATH: i32 = 2;
+
 /// Names in the files on disk that leave nothing to name a Rust item with, such as `_`.
 fn nameless(
     pool: &DescriptorPool,
@@ -225,6 +231,19 @@ fn nameless(
     let empty = |name: &str| names::snake(name).is_empty();
     let mut found = Vec::new();
     for file in pool.files().filter(|file| paths.contains_key(file.name())) {
+        if !file.package_name().is_empty() && file.package_name().split('.').any(empty) {
+            found.push((file.package_name().to_owned(), sources.origin(&file, &[PACKAGE_PATH])));
+        }
+        for service in file.services() {
+            let place = || sources.origin(&file, service.path());
+            found.extend(empty(service.name()).then(|| (service.name().to_owned(), place())));
+            found.extend(
+                service
+                    .methods()
+                    .filter(|method| empty(method.name()))
+                    .map(|method| (method.name().to_owned(), sources.origin(&file, method.path()))),
+            );
+        }
         for message in messages(&file) {
             if empty(message.name()) {
                 found.push((message.name().to_owned(), sources.message(&message)));

@@ -81,7 +81,7 @@ fn top(file: &FileDescriptor, scope: &mut Scope, sources: &Sources<'_>, twins: &
     for service in file.services() {
         for part in ["client", "server"] {
             let rust = format!("{}_{part}", names::snake(service.name()));
-            let origin = || Origin { file: file.name().to_owned(), line: 0, column: 0 };
+            let origin = || sources.origin(file, service.path());
             scope.add(rust, service.full_name(), origin, twins);
         }
     }
