@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 const PER_CATEGORY: usize = 100;
 
 /// The text of a schema with `kinds` kinds of events.
-pub fn schema(kinds: usize) -> String {
+pub(crate) fn schema(kinds: usize) -> String {
     let categories = kinds.div_ceil(PER_CATEGORY);
     let mut text = String::from(
         "syntax = \"proto3\";\n\npackage large;\n\nimport \"events/annotations.proto\";\nimport \"events/event_messages.proto\";\n\n",
