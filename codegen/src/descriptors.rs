@@ -90,8 +90,15 @@ fn pool(set: &[u8]) -> Result<DescriptorPool, Error> {
 }
 
 /// Takes positions and comments from a file that does not have them for all of its parts: prost-build takes all for
-/// granted, or none.
+/// granted, or none. A carriage return becomes a space: prost-build writes comments as they are, and Rust has none there.
 pub(crate) fn whole_positions(mut file: FileDescriptorProto) -> FileDescriptorProto {
+    for location in file.source_code_info.iter_mut().flat_map(|info| &mut info.location) {
+        let attached = [&mut location.leading_comments, &mut location.trailing_comments];
+        let comments = attached.into_iter().flatten().chain(&mut location.leading_detached_comments);
+        for comment in comments.filter(|comment| comment.contains('\r')) {
+            *comment = comment.replace('\r', " ");
+        }
+    }
     if let Some(info) = &file.source_code_info {
         let known: HashSet<&[i32]> = info.location.iter().map(|one| one.path.as_slice()).collect();
         if !sound::paths(&file).all(|path| known.contains(path.as_slice())) {
