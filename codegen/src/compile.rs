@@ -63,11 +63,16 @@ pub(crate) fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]
             Some(path) => {
                 compiled.on_disk.insert(name, path.to_owned());
             }
-            None if OWN_FILES.iter().any(|(own, _)| *own == name) => compiled.own.push(name),
+            None if is_own(&name) => compiled.own.push(name),
             None => {}
         }
     }
     Ok(compiled)
+}
+
+/// Whether the generator carries a file of this import name itself.
+pub(crate) fn is_own(name: &str) -> bool {
+    OWN_FILES.iter().any(|(own, _)| *own == name)
 }
 
 /// protox names the file as an import would; its `Debug` adds line and column.

@@ -49,6 +49,7 @@ mod catalog;
 mod check;
 mod compile;
 mod coverage;
+mod descriptors;
 mod docs;
 mod emit;
 mod error;
@@ -62,6 +63,7 @@ mod read_types;
 mod source;
 mod text;
 mod type_names;
+mod wire_names;
 mod wire_types;
 
 pub use baseline::{Breaks, Change, Contract};

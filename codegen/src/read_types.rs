@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::names;
 use crate::read::real_oneof;
-use crate::source::{Sources, comment};
+use crate::source::Sources;
 use crate::type_names;
 
 /// Collects types in the order of first use, each once.
@@ -54,7 +54,7 @@ impl<'a> Types<'a> {
             rust_name: names::camel(descriptor.name()),
             package: descriptor.package_name().to_owned(),
             file: descriptor.parent_file().name().to_owned(),
-            docs: comment(&descriptor.parent_file(), descriptor.path()),
+            docs: self.sources.comment(&descriptor.parent_file(), descriptor.path()),
             origin: self.sources.message(descriptor),
             fields: Vec::new(),
             borrows: false,
@@ -132,7 +132,7 @@ impl<'a> Types<'a> {
             unit,
             max_len,
             deprecated: annotations::deprecated(&field.options()),
-            docs: comment(&field.parent_message().parent_file(), field.path()),
+            docs: self.sources.comment(&field.parent_message().parent_file(), field.path()),
             origin: self.sources.field(field),
         })
     }
@@ -166,7 +166,7 @@ impl<'a> Types<'a> {
             unit: None,
             max_len: None,
             deprecated: false,
-            docs: comment(&parent.parent_file(), oneof.path()),
+            docs: self.sources.comment(&parent.parent_file(), oneof.path()),
             origin: self.sources.oneof(oneof),
             ty: Type::Oneof(Box::new(Oneof { rust_name, wire_name, borrows: false, variants: vec![field] })),
         });
@@ -191,7 +191,7 @@ impl<'a> Types<'a> {
                     severity: annotations::severity(&value),
                     level: annotations::event_level(&value),
                     deprecated: annotations::deprecated(&value.options()),
-                    docs: comment(&file, value.path()),
+                    docs: self.sources.comment(&file, value.path()),
                     origin: self.sources.value(&value),
                 }
             })
@@ -201,7 +201,7 @@ impl<'a> Types<'a> {
             package: descriptor.package_name().to_owned(),
             rust_name: names::camel(descriptor.name()),
             deprecated: annotations::deprecated(&descriptor.options()),
-            docs: comment(&file, descriptor.path()),
+            docs: self.sources.comment(&file, descriptor.path()),
             origin: self.sources.enumeration(descriptor),
             closed: file.syntax() == Syntax::Proto2,
             zero: descriptor.values().find(|value| value.number() == 0).map(|value| value.name().to_owned()),

@@ -1,25 +1,38 @@
 //! Where things stand in .proto files, and what was written above them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use prost_reflect::prost_types::source_code_info::Location;
 use prost_reflect::{
-    EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor, OneofDescriptor,
+    DescriptorPool, EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor,
+    OneofDescriptor,
 };
 
 use crate::model::Origin;
+
+/// Where things are in one file, by their paths; a thing may be in several places.
+type Places<'a> = HashMap<&'a [i32], Vec<&'a Location>>;
 
 /// Looks up positions and comments.
 #[derive(Debug)]
 pub(crate) struct Sources<'a> {
     paths: &'a BTreeMap<String, PathBuf>,
+    /// By the import names of the files. A file may have a hundred thousand places, too many to look through for each.
+    places: HashMap<&'a str, Places<'a>>,
 }
 
 impl<'a> Sources<'a> {
     /// `paths` says where files lie on disk; any other file goes by its import name.
-    pub(crate) fn new(paths: &'a BTreeMap<String, PathBuf>) -> Self {
-        Self { paths }
+    pub(crate) fn new(pool: &'a DescriptorPool, paths: &'a BTreeMap<String, PathBuf>) -> Self {
+        let mut places: HashMap<&str, Places<'_>> = HashMap::new();
+        for file in pool.file_descriptor_protos() {
+            let places = places.entry(file.name()).or_default();
+            for location in file.source_code_info.iter().flat_map(|info| &info.location) {
+                places.entry(&location.path).or_default().push(location);
+            }
+        }
+        Self { paths, places }
     }
 
     pub(crate) fn message(&self, message: &MessageDescriptor) -> Origin {
@@ -46,26 +59,32 @@ impl<'a> Sources<'a> {
         self.paths.get(file.name()).map_or_else(|| file.name().to_owned(), |path| path.display().to_string())
     }
 
-    fn origin(&self, file: &FileDescriptor, path: &[i32]) -> Origin {
+    pub(crate) fn origin(&self, file: &FileDescriptor, path: &[i32]) -> Origin {
+        let locations = self.places.get(file.name()).and_then(|places| places.get(path));
         let place = |at: usize| {
-            let span = location(file, path, |location| location.span.get(at).copied());
+            let span =
+                locations.and_then(|all| all.iter().find_map(|location| location.span.get(at).copied()));
             // Spans count from 0, people from 1.
             span.and_then(|number| u32::try_from(number).ok()).map_or(0, |number| number.saturating_add(1))
         };
         Origin { file: self.path(file), line: place(0), column: place(1) }
     }
+
+    /// The comment above the thing at `path`, or else the one behind it on its line.
+    pub(crate) fn comment(&self, file: &FileDescriptor, path: &[i32]) -> String {
+        let locations = self.places.get(file.name()).and_then(|places| places.get(path));
+        locations.and_then(|all| all.iter().find_map(|location| said(location))).unwrap_or_default()
+    }
 }
 
-/// The comment above the thing at `path`, or else the one behind it on its line.
+/// The same where few are looked up.
 pub(crate) fn comment(file: &FileDescriptor, path: &[i32]) -> String {
-    location(file, path, |location| {
-        let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-        said(&location.leading_comments).or_else(|| said(&location.trailing_comments))
-    })
-    .unwrap_or_default()
+    let info = file.file_descriptor_proto().source_code_info.as_ref();
+    let mut all = info.into_iter().flat_map(|info| &info.location).filter(|location| location.path == path);
+    all.find_map(said).unwrap_or_default()
 }
 
-fn location<T>(file: &FileDescriptor, path: &[i32], take: impl Fn(&Location) -> Option<T>) -> Option<T> {
-    let info = file.file_descriptor_proto().source_code_info.as_ref()?;
-    info.location.iter().filter(|location| location.path == path).find_map(take)
+fn said(location: &Location) -> Option<String> {
+    let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    said(&location.leading_comments).or_else(|| said(&location.trailing_comments))
 }

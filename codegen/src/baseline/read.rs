@@ -25,7 +25,7 @@ const PUBLIC: &str = "SENSITIVITY_PUBLIC";
 
 /// What the compiled files promise; `schema` is what was read from them.
 pub(crate) fn read(compiled: &Compiled, schema: &Schema) -> Contract {
-    let sources = Sources::new(&compiled.on_disk);
+    let sources = Sources::new(&compiled.pool, &compiled.on_disk);
     let mut contract = Contract::default();
     let counted =
         |file: &FileDescriptor| compiled.on_disk.contains_key(file.name()) && file.name() != ANNOTATIONS;
