@@ -171,6 +171,9 @@ mod backoff;
 mod batch;
 mod buffer;
 mod chunk;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod config;
 mod delivery;
 mod emit;

@@ -30,6 +30,9 @@ pub use error::{ConfigError, ConfigErrorKind, Place, Problem};
 pub use filter::{FILTER_CATEGORIES, Filter};
 pub use profile::Profile;
 
+#[cfg(feature = "cli")]
+pub(crate) use value::nearest;
+
 use crate::uplink;
 
 /// The file inside the configuration directory.

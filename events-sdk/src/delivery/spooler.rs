@@ -1,14 +1,16 @@
 //! The spool's thread: everything that waits for a disk, in the order it was asked for.
 //!
 //! The delivery task sends commands and gets one reply for each; it never waits for a disk itself. Files that earlier
-//! processes left are examined one at a time, whenever there is no command, so that a large backlog holds nothing up.
+//! processes left are examined one at a time, whenever there is no command, so that a large backlog holds nothing up. So
+//! are files that others put there while this process works: the directory is looked at every few seconds.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     io,
     path::PathBuf,
     sync::{Arc, mpsc as std_mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
@@ -19,6 +21,14 @@ use crate::{
     chunk::{Chunk, SEVERITIES, level_counts},
     spool::{FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
 };
+
+/// How often the directory is looked at for files that others put there, `events emit` for one. Soon enough for whoever
+/// waits for such an event; a look costs one system call unless something has changed.
+const LOOK_AROUND: Duration = Duration::from_secs(3);
+
+/// A directory that was changed this short a time before it was listed may have been changed again just after, without
+/// showing a later time. The coarsest local file systems count in two seconds.
+const SETTLED_MS: i64 = 2_000;
 
 /// What is to become a spill file.
 #[derive(Debug)]
@@ -97,8 +107,17 @@ impl Spooler {
     pub(crate) fn start(directory: PathBuf, spool: Option<Spool>, fingerprint: u64) -> io::Result<Self> {
         let (commands, command_queue) = std_mpsc::channel();
         let (reply_queue, replies) = mpsc::unbounded_channel();
-        let found = VecDeque::new();
-        let mut thread = Thread { directory, spool, fingerprint, replies: reply_queue, found, reader: None };
+        let mut thread = Thread {
+            directory,
+            spool,
+            fingerprint,
+            replies: reply_queue,
+            found: VecDeque::new(),
+            known: HashSet::new(),
+            settled: None,
+            look_at: Instant::now() + LOOK_AROUND,
+            reader: None,
+        };
         thread::Builder::new().name("events-spool".into()).spawn(move || thread.run(&command_queue))?;
         Ok(Self { commands, replies })
     }
@@ -156,6 +175,12 @@ struct Thread {
     replies: mpsc::UnboundedSender<Reply>,
     /// Files of earlier processes that are still to be examined.
     found: VecDeque<FileName>,
+    /// Files that were found or written and not removed: what else lies there is new.
+    known: HashSet<Uuid>,
+    /// When the directory was changed that was listed last, if it has been quiet since.
+    settled: Option<i64>,
+    /// When to look at it again.
+    look_at: Instant,
     reader: Option<(Uuid, Reader)>,
 }
 
@@ -170,8 +195,15 @@ impl Thread {
             None => {}
         }
         loop {
+            if Instant::now() >= self.look_at {
+                self.look_around();
+            }
             let command = match self.found.pop_front() {
-                None => commands.recv().ok(),
+                None => match commands.recv_timeout(self.look_at.saturating_duration_since(Instant::now())) {
+                    Ok(command) => Some(command),
+                    Err(std_mpsc::RecvTimeoutError::Timeout) => continue,
+                    Err(std_mpsc::RecvTimeoutError::Disconnected) => None,
+                },
                 Some(name) => match commands.try_recv() {
                     Ok(command) => {
                         self.found.push_front(name);
@@ -224,13 +256,37 @@ impl Thread {
         let _ = self.replies.send(reply);
     }
 
+    /// Takes up files that were put into the directory since it was looked at last.
+    fn look_around(&mut self) {
+        self.look_at = Instant::now() + LOOK_AROUND;
+        let Some(spool) = self.spool.as_ref().filter(|_| self.found.is_empty()) else { return };
+        // Asked for before the list, so that what changes meanwhile is seen the next time.
+        let Ok(changed_ms) = spool.changed_ms() else { return };
+        if self.settled == Some(changed_ms) {
+            return;
+        }
+        match spool.list() {
+            Ok(names) => {
+                self.found = names.into_iter().filter(|name| !self.known.contains(&name.id())).collect();
+                let now_ms = i64::try_from(crate::emit::now_ms()).unwrap_or(i64::MAX);
+                self.settled = (now_ms.saturating_sub(changed_ms) > SETTLED_MS).then_some(changed_ms);
+            }
+            Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
+        }
+    }
+
     fn examine(&mut self, name: &FileName) {
         let Some(spool) = &self.spool else { return };
         match spool.inspect(name) {
-            Ok(file) => self.reply(Reply::Found(file)),
+            Ok(file) => {
+                self.known.insert(file.id);
+                self.reply(Reply::Found(file));
+            }
             // Delivered and removed since the directory was listed.
             Err(error) if error.kind() == SpoolErrorKind::Missing => {}
             Err(error) => {
+                // Said once, not at every look around.
+                self.known.insert(name.id());
                 tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again after the next outage or start");
             }
         }
@@ -263,7 +319,7 @@ impl Thread {
                 (vec![batch.events()], true)
             }
         };
-        spool.write(NewFile {
+        let written = spool.write(NewFile {
             id: write.id,
             timestamp_ms: write.timestamp_ms,
             runs: &runs,
@@ -271,14 +327,23 @@ impl Thread {
             levels: &level_counts(&by_severity),
             whole,
             fingerprint,
-        })
+        });
+        if written.is_ok() {
+            self.known.insert(write.id);
+        }
+        written
     }
 
     fn read(&mut self, file: &SpoolFile, place: u32) -> Result<Option<Piece>, SpoolError> {
         let mut reader = match self.reader.take() {
             Some((id, reader)) if id == file.id => reader,
             _ => {
-                let mut reader = self.spool()?.read(file)?;
+                let opened = self.spool()?.read(file);
+                if opened.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
+                    // Should it come back, it is new.
+                    self.known.remove(&file.id);
+                }
+                let mut reader = opened?;
                 reader.skip_to(place)?;
                 reader
             }
@@ -294,6 +359,8 @@ impl Thread {
     }
 
     fn remove(&mut self, file: &SpoolFile) -> Result<(), SpoolError> {
-        self.spool()?.remove(file)
+        self.spool()?.remove(file)?;
+        self.known.remove(&file.id);
+        Ok(())
     }
 }
