@@ -11,7 +11,7 @@ Exit codes: 0 done; 1 verify found damage, or grep found nothing; 2 the command 
 
 /// Looks into spools of events, mends them, and emits events from shell scripts
 #[derive(Debug, Parser)]
-#[command(name = "events", version, after_help = AFTER, arg_required_else_help = true)]
+#[command(name = "events", bin_name = "events", version, after_help = AFTER, arg_required_else_help = true)]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,

@@ -105,7 +105,8 @@ impl EmitArgs {
 
     /// The event as the schema has it: its level and its bytes.
     fn event(&self, schema: &Schema, id: Uuid, now_ms: i64) -> Result<(Level, Vec<u8>), String> {
-        let descriptor = schema.payload(self.kind).map_err(|failure| failure.text().unwrap_or_default().to_owned())?;
+        let descriptor =
+            schema.payload(self.kind).map_err(|failure| failure.text().unwrap_or_default().to_owned())?;
         let mut payload = Payload::new(schema, DynamicMessage::new(descriptor));
         let mut metadata = std::collections::HashMap::new();
         for field in &self.fields {
@@ -113,7 +114,10 @@ impl EmitArgs {
                 field.split_once('=').ok_or_else(|| format!("`{field}` is no field: write NAME=VALUE"))?;
             match name.strip_prefix(METADATA) {
                 Some(key) => {
-                    if metadata.insert(MapKey::String(key.to_owned()), Value::String(value.to_owned())).is_some() {
+                    if metadata
+                        .insert(MapKey::String(key.to_owned()), Value::String(value.to_owned()))
+                        .is_some()
+                    {
                         return Err(format!("`{name}` is given twice"));
                     }
                 }

@@ -47,7 +47,9 @@ impl<'a> Facts<'a> {
                 (1, WireType::LengthDelimited) => self.id = std::str::from_utf8(bytes(&mut rest)?).ok()?,
                 (2, WireType::Varint) => self.level = decode_varint(&mut rest).ok()? as i32,
                 (3, WireType::Varint) => self.category = decode_varint(&mut rest).ok()? as i32,
-                (4, WireType::LengthDelimited) => self.source = std::str::from_utf8(bytes(&mut rest)?).ok()?,
+                (4, WireType::LengthDelimited) => {
+                    self.source = std::str::from_utf8(bytes(&mut rest)?).ok()?
+                }
                 (5, WireType::Varint) => self.timestamp_ms = decode_varint(&mut rest).ok()?.cast_signed(),
                 (FIRST_CATEGORY.., WireType::LengthDelimited) => {
                     let mut inner = bytes(&mut rest)?;

@@ -46,8 +46,12 @@ impl FromStr for FieldIs {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
-            Some((path, value)) if !path.is_empty() => Ok(Self { path: path.to_owned(), value: value.to_owned() }),
-            _ => Err(format!("`{text}` is no condition: write a field and its value, such as pool_name=tank")),
+            Some((path, value)) if !path.is_empty() => {
+                Ok(Self { path: path.to_owned(), value: value.to_owned() })
+            }
+            _ => {
+                Err(format!("`{text}` is no condition: write a field and its value, such as pool_name=tank"))
+            }
         }
     }
 }

@@ -33,7 +33,8 @@ impl ManArgs {
             out.write_all(&page)?;
             return Ok(DONE);
         };
-        let failed = |error| Failure::Broken(format!("cannot write the manual to {}: {error}", dir.display()));
+        let failed =
+            |error| Failure::Broken(format!("cannot write the manual to {}: {error}", dir.display()));
         fs::create_dir_all(dir).map_err(failed)?;
         clap_mangen::generate_to(command.clone(), dir).map_err(failed)?;
         Ok(DONE)

@@ -25,7 +25,13 @@ pub(super) struct Where {
     #[arg(long, value_name = "DIR", global = true, help_heading = "Which spool")]
     pub(super) spool: Option<PathBuf>,
     /// The configuration directory, in which rodent.yml lies
-    #[arg(long, value_name = "DIR", global = true, default_value = "/etc/rodent", help_heading = "Which spool")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        default_value = "/etc/rodent",
+        help_heading = "Which spool"
+    )]
     pub(super) config: PathBuf,
 }
 

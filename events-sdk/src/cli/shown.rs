@@ -41,7 +41,8 @@ impl<'a> ShownEvent<'a> {
     /// Decodes an event. A payload of a kind that this version does not know stays out.
     pub(super) fn of(schema: &Schema, facts: Facts<'a>, body: &[u8], show_pii: bool) -> Self {
         let kind = schema.kind(facts.fields);
-        let mut shown = Self { facts, kind: kind.map(names::of_kind), payload: Vec::new(), metadata: Vec::new() };
+        let mut shown =
+            Self { facts, kind: kind.map(names::of_kind), payload: Vec::new(), metadata: Vec::new() };
         let Ok(event) = DynamicMessage::decode(schema.event().clone(), body) else { return shown };
         if let Some(metadata) = event.get_field_by_name("metadata")
             && let Some(pairs) = metadata.as_map()
@@ -139,7 +140,8 @@ pub(super) fn short_name(descriptor: &EnumDescriptor, name: &str) -> String {
 fn members(schema: &Schema, message: &DynamicMessage, show_pii: bool) -> Vec<(String, Shown)> {
     let shown = |(field, value): (prost_reflect::FieldDescriptor, &Value)| {
         let masked = !show_pii && schema.is_personal(&field);
-        let value = if masked { Shown::Text(MASK.to_owned()) } else { shown(schema, &field.kind(), value, show_pii) };
+        let value =
+            if masked { Shown::Text(MASK.to_owned()) } else { shown(schema, &field.kind(), value, show_pii) };
         (field.name().to_owned(), value)
     };
     message.fields().map(shown).collect()
@@ -162,9 +164,9 @@ fn shown(schema: &Schema, kind: &prost_reflect::Kind, value: &Value, show_pii: b
             text
         })),
         Value::EnumNumber(number) => {
-            let name = kind.as_enum().and_then(|descriptor| {
-                Some(short_name(descriptor, descriptor.get_value(*number)?.name()))
-            });
+            let name = kind
+                .as_enum()
+                .and_then(|descriptor| Some(short_name(descriptor, descriptor.get_value(*number)?.name())));
             name.map_or(Shown::Number((*number).into()), Shown::Text)
         }
         Value::Message(message) => Shown::Map(members(schema, message, show_pii)),

@@ -30,7 +30,9 @@ pub(super) fn span(text: &str) -> Result<i64, String> {
     let unit = UNITS.iter().find(|(name, _)| *name == unit.trim_start());
     match (number.parse::<i64>(), unit) {
         (Ok(number), Some((_, ms))) => Ok(number.saturating_mul(*ms)),
-        _ => Err(format!("`{text}` is no length of time: write a number with ms, s, m, h, d or w, such as 15m")),
+        _ => Err(format!(
+            "`{text}` is no length of time: write a number with ms, s, m, h, d or w, such as 15m"
+        )),
     }
 }
 

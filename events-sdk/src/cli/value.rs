@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use prost_reflect::{
-    DynamicMessage, EnumDescriptor, EnumValueDescriptor, FieldDescriptor, Kind as Type, MapKey, ReflectMessage, Value,
-    prost::bytes::Bytes,
+    DynamicMessage, EnumDescriptor, EnumValueDescriptor, FieldDescriptor, Kind as Type, MapKey,
+    ReflectMessage, Value, prost::bytes::Bytes,
 };
 
 use super::{kinds, names, schema::Schema, shown};
@@ -73,7 +73,9 @@ fn set(
     let is_new = given.insert(format!("{prefix}{name}"));
     if field.is_map() {
         let key = rest.ok_or_else(|| format!("`{whole}` holds values by key: write `{whole}.KEY=VALUE`"))?;
-        let Type::Message(entry) = field.kind() else { return Err(format!("`{whole}` cannot be given here")) };
+        let Type::Message(entry) = field.kind() else {
+            return Err(format!("`{whole}` cannot be given here"));
+        };
         let key = map_key(&entry.map_entry_key_field(), key)?;
         let value = scalar(schema, &entry.map_entry_value_field(), text)?;
         if let Some(map) = message.get_field_mut(&field).as_map_mut() {
@@ -82,7 +84,8 @@ fn set(
         return Ok(());
     }
     if let (Type::Message(_), false) = (field.kind(), field.is_list()) {
-        let rest = rest.ok_or_else(|| format!("`{whole}` has fields of its own: write `{whole}.FIELD=VALUE`"))?;
+        let rest =
+            rest.ok_or_else(|| format!("`{whole}` has fields of its own: write `{whole}.FIELD=VALUE`"))?;
         return match message.get_field_mut(&field).as_message_mut() {
             Some(inner) => set(schema, inner, whole, rest, text, given),
             None => Err(format!("`{whole}` cannot be given here")),
@@ -140,9 +143,9 @@ fn enum_number(descriptor: &EnumDescriptor, field: &FieldDescriptor, text: &str)
         let short = shown::short_name(descriptor, value.name());
         short.eq_ignore_ascii_case(&wanted) || value.name().eq_ignore_ascii_case(&wanted)
     });
-    found.map(|value| value.number()).ok_or_else(|| {
-        names::unknown(&format!("value of `{}`", field.name()), text, &kinds::values(field))
-    })
+    found
+        .map(|value| value.number())
+        .ok_or_else(|| names::unknown(&format!("value of `{}`", field.name()), text, &kinds::values(field)))
 }
 
 fn map_key(field: &FieldDescriptor, text: &str) -> Result<MapKey, String> {

@@ -91,6 +91,8 @@ use std::{
 
 use uuid::Uuid;
 
+#[cfg(feature = "cli")]
+pub(crate) use compose::{Composer, Sealing, leave};
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
 #[cfg(test)]
@@ -99,8 +101,6 @@ pub(crate) use reader::{Piece, Reader};
 #[cfg(feature = "cli")]
 pub(crate) use view::{Item, View};
 pub(crate) use write::NewFile;
-#[cfg(feature = "cli")]
-pub(crate) use compose::{Composer, Sealing, leave};
 
 use disk::Disk;
 use reader::Opened;

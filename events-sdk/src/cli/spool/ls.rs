@@ -111,7 +111,8 @@ impl LsArgs {
             let (label, bytes) = (format!("quarantine/{name}"), place::length(&path).unwrap_or(0));
             let reason = place::reason(&path).unwrap_or_else(|| "nobody wrote why".to_owned());
             if self.json {
-                let object = Object::new().text("file", &label).number("bytes", bytes).text("state", "damaged");
+                let object =
+                    Object::new().text("file", &label).number("bytes", bytes).text("state", "damaged");
                 writeln!(out, "{}", object.text("reason", &reason).end())?;
             } else {
                 let size = HumanBytes(bytes).to_string();

@@ -86,8 +86,9 @@ impl PruneArgs {
         }
         drop(progress);
         if spool.is_some() {
-            owner::hand_over_all(&dir)
-                .map_err(|error| Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display())))?;
+            owner::hand_over_all(&dir).map_err(|error| {
+                Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display()))
+            })?;
         }
         tally.tell(self.json, self.yes, out)?;
         Ok(if tally.damaged > 0 { FOUND } else { DONE })
@@ -145,9 +146,13 @@ impl PruneArgs {
                 let timestamp_ms = file.timestamp_ms;
                 let target = source.view.path_of(&FileName::of(id));
                 // First the new file, durably: a crash in between leaves events twice rather than not at all.
-                rewrite(source, &target, Sealing { id, timestamp_ms, whole: false, fingerprint }, false, |facts| {
-                    !doomed(facts)
-                })?;
+                rewrite(
+                    source,
+                    &target,
+                    Sealing { id, timestamp_ms, whole: false, fingerprint },
+                    false,
+                    |facts| !doomed(facts),
+                )?;
             }
             spool.remove(&file)?;
         }

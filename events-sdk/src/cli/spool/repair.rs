@@ -80,8 +80,9 @@ impl RepairArgs {
         }
         drop(progress);
         if spool.is_some() {
-            owner::hand_over_all(&dir)
-                .map_err(|error| Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display())))?;
+            owner::hand_over_all(&dir).map_err(|error| {
+                Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display()))
+            })?;
         }
         if self.json {
             for line in &lines {

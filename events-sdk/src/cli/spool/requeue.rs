@@ -72,11 +72,13 @@ impl RequeueArgs {
             }
         }
         if spool.is_some() {
-            owner::hand_over_all(&dir)
-                .map_err(|error| Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display())))?;
+            owner::hand_over_all(&dir).map_err(|error| {
+                Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display()))
+            })?;
         }
         if !self.json {
-            let done = if self.dry_run { "would be offered again" } else { "are offered again at the next start" };
+            let done =
+                if self.dry_run { "would be offered again" } else { "are offered again at the next start" };
             writeln!(out, "{moved} files {done}")?;
         }
         Ok(code)
@@ -88,7 +90,9 @@ fn requeue(dir: &Path, from: &Path, to: &Path) -> io::Result<()> {
     match fs::symlink_metadata(to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file of this name is there")),
+        Ok(_) => {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file of this name is there"));
+        }
     }
     owner::hand_over(dir, from)?;
     fs::rename(from, to)?;

@@ -115,7 +115,9 @@ pub(super) fn check(source: &Source) -> Result<Verdict, SpoolError> {
         Some(format!("its seal counts {claimed} events"))
     } else if !seen.intact {
         Some("its checksum is wrong, though every event is good".to_owned())
-    } else if about.levels.iter().copied().filter(|(_, events)| *events > 0).collect::<BTreeMap<_, _>>() != levels {
+    } else if about.levels.iter().copied().filter(|(_, events)| *events > 0).collect::<BTreeMap<_, _>>()
+        != levels
+    {
         Some("its seal counts other levels".to_owned())
     } else {
         None
@@ -146,7 +148,10 @@ fn tell_strangers(view: &View) -> Result<(), Failure> {
         let text = name.to_string_lossy();
         let path = view.dir().join(&name);
         if text.starts_with('.') && text.ends_with(".tmp") {
-            note(&format!("{} is being written, or was when its writer died; it counts for nothing", path.display()));
+            note(&format!(
+                "{} is being written, or was when its writer died; it counts for nothing",
+                path.display()
+            ));
         } else if !is_file && text.ends_with(".pb") {
             note(&format!("{} is no regular file and is never read", path.display()));
         }
