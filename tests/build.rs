@@ -1,4 +1,4 @@
-//! Prepares what the tests compile: wire types for the golden schemas, and the SDK's schema grown by one event.
+//! Prepares what the tests compile: wire types for the golden schemas, and the SDK's schema grown by an event, a field and an enum value.
 
 #![allow(clippy::print_stdout, reason = "standard output is how a build script speaks to cargo")]
 
@@ -13,6 +13,14 @@ const AS_SDK: &str = "levels.proto";
 
 /// What a schema author adds to the SDK's schema, behind the last of the words that lead to its place.
 const GROWTH: &[(&[&str], &str)] = &[
+    (
+        &["message StoragePoolPayload {", "StoragePoolOperation operation = 6 [(field).required = true];"],
+        "\n  // Errors that the last scrub found.\n  optional uint64 scrub_errors = 1000;",
+    ),
+    (
+        &["enum StoragePoolOperation {", "STORAGE_POOL_OPERATION_IMPORTED = 7;"],
+        "\n    // Errors were cleared.\n    STORAGE_POOL_OPERATION_CLEARED = 1000;",
+    ),
     (
         &["message NetworkEvent {", "oneof event_type {"],
         "\n    // A route.\n    NetworkRoutePayload route_event = 1000;",
@@ -80,7 +88,7 @@ fn torture(out: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A copy of the SDK's schema with one message more, generated as any crate would generate its own.
+/// A copy of the SDK's schema that has grown, generated as any crate would generate its own.
 fn grown(out: &Path) -> Result<(), Box<dyn Error>> {
     let (from, to) = (Path::new("../proto"), out.join("proto"));
     fs::create_dir_all(to.join("events"))?;

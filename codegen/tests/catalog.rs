@@ -23,7 +23,23 @@ message Event {
   map<string, string> metadata = 6;
   oneof event_payload { BackupEvent backup_event = 10; }
 }
-message BackupEvent { oneof event_type { BackupPayload backup_made = 1; BackupLostPayload lost = 2; } }
+message BackupEvent {
+  oneof event_type { BackupPayload backup_made = 1; BackupLostPayload lost = 2; BackupRunPayload run = 3; }
+}
+message BackupRunPayload {
+  option (rodent.events.event) = {
+    source: "acme", level: "BY_OPERATION", owner: "backup team", since: "2.1", durability: DURABILITY_SYNC
+  };
+  RunOperation operation = 1 [(rodent.events.field).required = true];
+  // How much was written.
+  uint64 written = 2 [(rodent.events.field).unit = "bytes"];
+  string note = 3 [(rodent.events.field).max_len = 80];
+}
+enum RunOperation {
+  RUN_OPERATION_UNSPECIFIED = 0 [(rodent.events.event_level) = "INFO"];
+  RUN_OPERATION_DONE = 1 [(rodent.events.event_level) = "INFO"];
+  RUN_OPERATION_FAILED = 2 [(rodent.events.event_level) = "ERROR"];
+}
 // A backup | of <script>alert("x")</script> `Vec<T>` was made.
 message BackupPayload {
   option (rodent.events.event) = { source: "a<b" };
@@ -61,6 +77,9 @@ fn markdown_has_a_section_for_each_event_with_all_that_is_known() {
         "| `kind` | `Kind` |  | public | One of Full, Delta. |",
         "| `nodes.id` | `bytes` |",
         "A backup | of &lt;script>",
+        "level by operation: Unspecified → INFO, Done → INFO, Failed → ERROR. Durability sync. Owner backup team. Since 2.1.",
+        "How much was written. In bytes. |",
+        "Cut after 80 bytes. |",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -80,6 +99,35 @@ fn examples_show_the_required_fields_and_some_others() {
         "\"kind\": \"KIND_FULL\"",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn json_and_the_page_tell_owner_age_durability_units_and_lengths() {
+    let catalog = catalog(SCHEMA);
+    let json = catalog.json();
+    for part in [
+        "\"owner\": \"backup team\"",
+        "\"since\": \"2.1\"",
+        "\"since\": null",
+        "\"durability\": \"sync\"",
+        "\"durability\": \"spill\"",
+        "\"unit\": \"bytes\"",
+        "\"max_len\": 80",
+        "\"Failed\": \"ERROR\"",
+    ] {
+        assert!(json.contains(part), "{part}\n{json}");
+    }
+    let page = catalog.html();
+    for part in [
+        "<dt>Owner</dt><dd>backup team</dd>",
+        "<dt>Since</dt><dd>2.1</dd>",
+        "<dt>Durability</dt><dd>sync</dd>",
+        "by operation: Unspecified → INFO, Done → INFO, Failed → ERROR",
+        "<span class=\"measure\">In bytes.</span>",
+        "<span class=\"measure\">Cut after 80 bytes.</span>",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
     }
 }
 

@@ -24,9 +24,13 @@ impl Backoff {
             self.initial.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
         let full = doubled.min(self.longest);
         let half = full / 2;
-        // 2^53 equal steps between 0 and 1.
-        let fraction = (self.random.next() >> 11) as f64 / (1_u64 << 53) as f64;
-        half + (full - half).mul_f64(fraction)
+        half + (full - half).mul_f64(self.chance())
+    }
+
+    /// A random number from 0 up to 1.
+    pub(crate) fn chance(&mut self) -> f64 {
+        // 2^53 equal steps.
+        (self.random.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 

@@ -101,6 +101,32 @@ impl Chunk {
         before - write
     }
 
+    /// Whether all its events are of `severity` or graver.
+    pub(crate) fn has_only(&self, severity: u8) -> bool {
+        self.entries.iter().all(|entry| entry.severity >= severity)
+    }
+
+    /// Takes out the events of `severity` and graver, in their order. `None` when there are none, or no others.
+    pub(crate) fn split_grave(&mut self, severity: u8) -> Option<Self> {
+        let is_grave = |entry: &Entry| entry.severity >= severity;
+        let grave = self.entries.iter().filter(|entry| is_grave(entry)).count();
+        if grave == 0 || grave == self.entries.len() {
+            return None;
+        }
+        let mut taken = Self { opened_at: self.opened_at, sequence: self.sequence, ..Self::default() };
+        let mut left = Self { opened_at: self.opened_at, sequence: self.sequence, ..Self::default() };
+        let mut start = 0;
+        for entry in &self.entries {
+            let end = entry.end as usize;
+            let to = if is_grave(entry) { &mut taken } else { &mut left };
+            to.push(&self.bytes[start..end], entry.severity, entry.category);
+            start = end;
+        }
+        taken.urgent = true;
+        *self = left;
+        Some(taken)
+    }
+
     /// How many events it holds of each level, as wire numbers, for the seal of a spill file.
     pub(crate) fn add_levels_to(&self, levels: &mut [u32; SEVERITIES]) {
         for (total, count) in levels.iter_mut().zip(self.by_severity) {
@@ -181,6 +207,20 @@ mod tests {
         assert_eq!(chunk.entries().iter().map(|entry| entry.end).collect::<Vec<_>>(), [2, 6]);
         assert_eq!((chunk.count_of(3), chunk.bytes_of(3)), (0, 0));
         assert_eq!((chunk.count_of(5), chunk.bytes_of(5)), (1, 4));
+    }
+
+    #[test]
+    fn grave_events_are_taken_out_in_their_order() {
+        let mut chunk = Chunk { urgent: true, sequence: 7, ..Chunk::default() };
+        for (text, severity) in [("a", 3), ("bb", 5), ("ccc", 3), ("dddd", 6)] {
+            chunk.push(text.as_bytes(), severity, 1);
+        }
+        let grave = chunk.split_grave(5).unwrap();
+        assert_eq!((grave.bytes(), chunk.bytes()), (b"bbdddd".as_slice(), b"accc".as_slice()));
+        assert_eq!((grave.len(), grave.count_of(6), grave.bytes_of(6)), (2, 1, 4));
+        assert_eq!((chunk.len(), chunk.count_of(3), chunk.bytes_of(3)), (2, 2, 4));
+        assert!(grave.urgent && !chunk.urgent && grave.sequence == 7 && chunk.sequence == 7);
+        assert!(chunk.split_grave(5).is_none() && chunk.split_grave(1).is_none());
     }
 
     #[test]

@@ -94,6 +94,11 @@ pub struct SpoolStats {
     pub concerns: Vec<String>,
     /// Why the spool cannot be written to at present; `None` when it can.
     pub broken: Option<String>,
+    /// How many events of the backlog are delivered in a second, of late; zero when there is no backlog, or nothing is
+    /// known yet.
+    pub drain_rate: u64,
+    /// How long it will take at that rate until the backlog is delivered; `None` while that cannot be told.
+    pub drain_eta: Option<Duration>,
 }
 
 /// The connection to Toggle.
@@ -123,6 +128,8 @@ pub enum UplinkState {
     Up,
     /// Toggle cannot be reached or does not take batches; one batch at a time probes it.
     Away,
+    /// Toggle asks for less (`RESOURCE_EXHAUSTED`); one batch at a time probes it, after growing pauses.
+    Busy,
     /// Toggle does not accept the token, or there is none; probed with the token as it then is.
     Unauthenticated,
 }
@@ -133,6 +140,7 @@ impl fmt::Display for UplinkState {
             Self::Idle => "idle",
             Self::Up => "up",
             Self::Away => "away",
+            Self::Busy => "busy",
             Self::Unauthenticated => "unauthenticated",
         })
     }
@@ -151,6 +159,10 @@ impl State {
     /// The picture, without what is counted outside of the lock.
     pub(crate) fn stats(&self) -> Stats {
         let limits = self.limits();
+        let mut spool = self.status.spool.clone();
+        let drains = self.status.uplink.state == UplinkState::Up && spool.drain_rate > 0;
+        spool.drain_eta =
+            drains.then(|| Duration::from_secs(self.accounts.on_disk.div_ceil(spool.drain_rate)));
         let mut uplink = self.status.uplink.clone();
         uplink.since = self.status.uplink_since.map(|since| since.elapsed()).unwrap_or_default();
         Stats {
@@ -171,7 +183,7 @@ impl State {
                 max_bytes: limits.bytes,
                 flush_threshold: limits.threshold,
             },
-            spool: self.status.spool.clone(),
+            spool,
             uplink,
             last_error: self.status.last_error.clone(),
             is_shutdown: self.is_closed(),

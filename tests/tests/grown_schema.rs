@@ -13,6 +13,27 @@ pub mod grown {
     include!(concat!(env!("OUT_DIR"), "/events.rs"));
 }
 
+/// Callers, compiled against the schema as it was.
+pub mod before {
+    /// The SDK's own.
+    pub mod sdk {
+        pub use events_sdk::{emit_storage_pool, payload};
+    }
+    /// The callers.
+    pub mod callers {
+        include!("grown_schema/callers.rs");
+    }
+}
+
+/// The same callers, compiled against the schema as it is now.
+pub mod after {
+    pub use super::grown as sdk;
+    /// The callers.
+    pub mod callers {
+        include!("grown_schema/callers.rs");
+    }
+}
+
 use grown::EmitExt as _;
 use grown::kinds;
 use grown::payload::{NetworkRouteOperation, NetworkRoutePayload};
@@ -55,6 +76,33 @@ fn an_added_message_arrives_at_toggle_in_its_place() {
     let Some(EventType::RouteEvent(route)) = network.event_type else { panic!("not a route event") };
     assert_eq!(route.destination, "10.0.0.0/8");
     assert_eq!(route.operation, NetworkRouteOperation::Added.number());
+}
+
+#[test]
+fn callers_compile_and_encode_as_before_when_a_field_an_enum_value_and_an_event_are_added() {
+    fn bytes(payload: impl events_sdk::__private::wire::Message) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        payload.encode(&mut bytes);
+        assert_eq!(bytes.len(), payload.encoded_len());
+        bytes
+    }
+    // What is new is there.
+    assert_eq!(grown::payload::StoragePoolOperation::Cleared.number(), 1000);
+    let full = grown::payload::StoragePoolPayload { scrub_errors: Some(1), ..after::callers::literal() };
+    assert!(bytes(full).len() > bytes(after::callers::literal()).len());
+    // And the callers of old do not notice.
+    assert_eq!(bytes(before::callers::literal()), bytes(after::callers::literal()));
+    assert_eq!(bytes(before::callers::filled()), bytes(after::callers::filled()));
+    assert_eq!(before::callers::verb(before::callers::literal()), "came");
+    assert_eq!(after::callers::verb(after::callers::filled()), "changed");
+
+    // There is no event system in this process; both calls say so.
+    assert_eq!(before::callers::emit(), after::callers::emit());
+
+    let rig = Rig::start();
+    let literal = after::callers::literal();
+    assert!(grown::EmitExt::emit_storage_pool(&rig.events, Level::Warn, literal, ()).is_queued());
+    assert!(rig.toggle.wait_for_events(1, Duration::from_secs(10)));
 }
 
 #[test]

@@ -79,3 +79,32 @@ fn every_log_line_in_the_readme_is_one_of_the_runtime() {
         assert!(source.contains(&format!("\"{text}\"")), "no such line in the log: {text}");
     }
 }
+
+#[test]
+fn the_table_of_annotations_has_every_option_and_every_key() {
+    let guide = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let table: String = guide.lines().filter(|line| line.starts_with("| `(")).collect();
+    let proto = fs::read_to_string(root().join("proto/events/annotations.proto")).unwrap();
+    let (mut owner, mut seen) = (String::new(), 0);
+    for line in proto.lines().map(str::trim) {
+        if let Some(rest) = line.strip_prefix("message ").or_else(|| line.strip_prefix("extend ")) {
+            owner = rest.trim_end_matches(['{', ' ']).to_owned();
+        }
+        let Some((declared, _)) = line.strip_suffix(';').and_then(|line| line.split_once(" = ")) else {
+            continue;
+        };
+        let Some((ty, name)) = declared.rsplit_once(' ') else { continue };
+        let place = match owner.as_str() {
+            "EventOptions" => format!("`(event).{name}`"),
+            "FieldRules" => format!("`(field).{name}`"),
+            _ if matches!(ty, "EventOptions" | "FieldRules") => format!("`({name})"),
+            _ if owner.starts_with("google.protobuf.") => format!("`({name})`"),
+            _ => continue,
+        };
+        // `(event)` and `(field)` stand there with each of their keys.
+        let place = place.replace("`(event)`", "`(event)");
+        assert!(table.contains(&place), "the table of annotations in CONTRIBUTING.md does not have {place}");
+        seen += 1;
+    }
+    assert!(seen >= 14, "only {seen} options were found in annotations.proto");
+}

@@ -36,13 +36,17 @@ fn article(one: &Entry) -> String {
     }
     text += &format!(
         "<pre><code>{}</code></pre>\n<dl><div><dt>Category</dt><dd>{}</dd></div><div><dt>Level</dt><dd>{}</dd></div>\
-         <div><dt>Source</dt><dd>{}</dd></div><div><dt>Payload</dt><dd>{}</dd></div></dl>\n",
+         <div><dt>Source</dt><dd>{}</dd></div><div><dt>Payload</dt><dd>{}</dd></div>",
         escape(&one.signature),
         escape(&one.category),
-        escape(one.level()),
+        escape(&one.level()),
         escape(&one.source),
         escape(&one.payload)
     );
+    for (name, fact) in one.facts() {
+        text += &format!("<div><dt>{name}</dt><dd>{}</dd></div>", escape(fact));
+    }
+    text += "</dl>\n";
     if !one.fields.is_empty() {
         text += "<table><thead><tr><th>Field</th><th>Type</th><th>Meaning</th></tr></thead><tbody>\n";
         one.fields.iter().for_each(|field| text += &row(field));
@@ -67,8 +71,12 @@ fn row(field: &Field) -> String {
         true => String::new(),
         false => format!("<br>One of {}.", values.join(", ")),
     };
+    let measure = match field.measure() {
+        text if text.is_empty() => text,
+        text => format!(" <span class=\"measure\">{}</span>", escape(&text)),
+    };
     format!(
-        "<tr><th scope=\"row\"><code>{}</code>{}{}{}</th><td><code>{}</code></td><td>{}{values}</td></tr>\n",
+        "<tr><th scope=\"row\"><code>{}</code>{}{}{}</th><td><code>{}</code></td><td>{}{measure}{values}</td></tr>\n",
         escape(&field.name),
         tag(field.required, "required"),
         tag(field.sensitivity != "public", &field.sensitivity),

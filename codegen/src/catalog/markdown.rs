@@ -9,7 +9,7 @@ pub(super) fn write(catalog: &Catalog) -> String {
         text += &format!(
             "| [`emit_{name}`](#emit_{name}) | {} | {} | {} |\n",
             cell(&one.category),
-            cell(one.level()),
+            cell(&one.level()),
             cell(&one.source)
         );
     }
@@ -25,13 +25,11 @@ fn section(one: &Entry) -> String {
     if !one.docs.is_empty() {
         text += &format!("{}\n\n", escape(&one.docs));
     }
-    text += &format!(
-        "Category `{}`, source `{}`, level {}.\n\n```text\n{}\n```\n",
-        one.category,
-        one.source,
-        one.level(),
-        one.signature
-    );
+    text += &format!("Category `{}`, source `{}`, level {}.", one.category, one.source, one.level());
+    for (name, fact) in one.facts() {
+        text += &format!(" {name} {}.", escape(fact));
+    }
+    text += &format!("\n\n```text\n{}\n```\n", one.signature);
     if !one.fields.is_empty() {
         text += "\n| field | type | required | sensitivity | meaning |\n|---|---|---|---|---|\n";
     }
@@ -54,7 +52,11 @@ fn meaning(field: &Field) -> String {
         true => String::new(),
         false => format!(" One of {}.", field.values.join(", ")),
     };
-    format!("{deprecated}{}{values}", field.docs).trim().to_owned()
+    let measure = match field.measure() {
+        text if text.is_empty() => text,
+        text => format!(" {text}"),
+    };
+    format!("{deprecated}{}{measure}{values}", field.docs).trim().to_owned()
 }
 
 /// Text in a table: one line, without what ends a cell.

@@ -12,7 +12,7 @@ use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::annotations;
 use crate::compile::Compiled;
-use crate::model::{EventKind, Schema};
+use crate::model::{Durability, EventKind, OPERATION, Schema};
 use crate::names;
 use crate::source::comment;
 use json::Json;
@@ -35,6 +35,12 @@ struct Entry {
     source: String,
     /// `None` where the caller says it.
     level: Option<String>,
+    /// What each value of the operation makes the level; empty unless the operation says it.
+    levels: Vec<(String, String)>,
+    owner: Option<String>,
+    since: Option<String>,
+    /// `best_effort`, `spill` or `sync`.
+    durability: &'static str,
     payload: String,
     docs: String,
     deprecated: bool,
@@ -53,6 +59,10 @@ struct Field {
     required: bool,
     /// `public` or `pii`.
     sensitivity: String,
+    /// What a number counts or measures.
+    unit: Option<String>,
+    /// In bytes; a longer text is cut.
+    max_len: Option<u32>,
     docs: String,
     deprecated: bool,
 }
@@ -79,6 +89,9 @@ impl Catalog {
     /// As JSON: `{"events": [...]}`.
     pub fn json(&self) -> String {
         let text = |text: &str| Json::Text(text.to_owned());
+        let maybe = |text: Option<&String>| {
+            text.map_or(Json::Plain("null".to_owned()), |text| Json::Text(text.clone()))
+        };
         let field = |field: &Field| {
             Json::Object(vec![
                 ("name".to_owned(), text(&field.name)),
@@ -86,6 +99,11 @@ impl Catalog {
                 ("values".to_owned(), Json::List(field.values.iter().map(|one| text(one)).collect())),
                 ("required".to_owned(), Json::Plain(field.required.to_string())),
                 ("sensitivity".to_owned(), text(&field.sensitivity)),
+                ("unit".to_owned(), maybe(field.unit.as_ref())),
+                (
+                    "max_len".to_owned(),
+                    Json::Plain(field.max_len.map_or("null".to_owned(), |len| len.to_string())),
+                ),
                 ("deprecated".to_owned(), Json::Plain(field.deprecated.to_string())),
                 ("docs".to_owned(), text(&field.docs)),
             ])
@@ -96,7 +114,16 @@ impl Catalog {
                 ("signature".to_owned(), text(&one.signature)),
                 ("category".to_owned(), text(&one.category)),
                 ("source".to_owned(), text(&one.source)),
-                ("level".to_owned(), one.level.as_deref().map_or(Json::Plain("null".to_owned()), text)),
+                ("level".to_owned(), maybe(one.level.as_ref())),
+                (
+                    "levels".to_owned(),
+                    Json::Object(
+                        one.levels.iter().map(|(value, level)| (value.clone(), text(level))).collect(),
+                    ),
+                ),
+                ("owner".to_owned(), maybe(one.owner.as_ref())),
+                ("since".to_owned(), maybe(one.since.as_ref())),
+                ("durability".to_owned(), text(one.durability)),
                 ("payload".to_owned(), text(&one.payload)),
                 ("deprecated".to_owned(), Json::Plain(one.deprecated.to_string())),
                 ("docs".to_owned(), text(&one.docs)),
@@ -126,6 +153,14 @@ impl Entry {
             category: kind.category.name.clone(),
             source: kind.source.clone().unwrap_or_default(),
             level: kind.level.as_ref().map(|level| level.to_uppercase()),
+            levels: levels(kind, payload),
+            owner: kind.owner.clone(),
+            since: kind.since.clone(),
+            durability: match kind.durability {
+                Durability::BestEffort => "best_effort",
+                Durability::Spill => "spill",
+                Durability::Sync => "sync",
+            },
             payload: kind.payload.clone(),
             docs: words(&comment(&payload.parent_file(), payload.path())),
             deprecated: kind.deprecated,
@@ -136,9 +171,51 @@ impl Entry {
     }
 
     /// `INFO`, or whose it is.
-    fn level(&self) -> &str {
-        self.level.as_deref().unwrap_or("as the caller says")
+    fn level(&self) -> String {
+        if self.levels.is_empty() {
+            return self.level.as_deref().unwrap_or("as the caller says").to_owned();
+        }
+        let levels: Vec<String> =
+            self.levels.iter().map(|(value, level)| format!("{value} → {level}")).collect();
+        format!("by operation: {}", levels.join(", "))
     }
+
+    /// What else is known of it, as pairs of a name and a text.
+    fn facts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("Durability", Some(self.durability)),
+            ("Owner", self.owner.as_deref()),
+            ("Since", self.since.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, text?)))
+    }
+}
+
+impl Field {
+    /// Its unit and its greatest length, in words; empty when it has neither.
+    fn measure(&self) -> String {
+        let unit = self.unit.as_ref().map(|unit| format!("In {unit}."));
+        let len = self.max_len.map(|len| format!("Cut after {len} bytes."));
+        unit.into_iter().chain(len).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The level that each value of the operation makes, where the operation says it.
+fn levels(kind: &EventKind, payload: &MessageDescriptor) -> Vec<(String, String)> {
+    if !kind.level_by_operation() {
+        return Vec::new();
+    }
+    let Some(Kind::Enum(operation)) = payload.get_field_by_name(OPERATION).map(|field| field.kind()) else {
+        return Vec::new();
+    };
+    operation
+        .values()
+        .filter_map(|value| {
+            let level = annotations::event_level(&value)?.to_uppercase();
+            Some((names::variant(operation.name(), value.name()), level))
+        })
+        .collect()
 }
 
 /// Takes in the fields of a message and of those inside of it; `within` are the messages on the way.
@@ -153,6 +230,7 @@ fn collect(message: &MessageDescriptor, prefix: &str, within: &mut Vec<String>, 
         let said = annotations::said_of_field(&field);
         let name = format!("{prefix}{}", field.name());
         let sensitivity = said.get(SENSITIVITY).map_or("public", |text| text.as_str());
+        let rules = annotations::rules(&field);
         fields.push(Field {
             name: name.clone(),
             ty: type_name(&field),
@@ -162,6 +240,8 @@ fn collect(message: &MessageDescriptor, prefix: &str, within: &mut Vec<String>, 
             },
             required: said.contains_key(REQUIRED),
             sensitivity: sensitivity.trim_start_matches("SENSITIVITY_").to_lowercase(),
+            unit: rules.unit,
+            max_len: rules.max_len,
             docs: words(&comment(&message.parent_file(), field.path())),
             deprecated: deprecated(&field),
         });

@@ -68,7 +68,7 @@ pub(super) fn json(kind: &EventKind, payload: &MessageDescriptor, schema: &Schem
 
 fn level<'a>(kind: &EventKind, schema: &'a Schema) -> Option<&'a EnumValue> {
     let levels = schema.envelopes.iter().find_map(|envelope| envelope.levels.as_ref())?;
-    let wanted = kind.level.as_deref().unwrap_or(LEVEL);
+    let wanted = kind.level.as_deref().filter(|_| !kind.level_by_operation()).unwrap_or(LEVEL);
     let found = levels.values.iter().find(|value| value.short.eq_ignore_ascii_case(wanted));
     found.or_else(|| levels.values.first())
 }

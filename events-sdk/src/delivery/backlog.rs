@@ -1,5 +1,7 @@
 //! The backlog: spill files on their way back to Toggle, oldest first, piece by piece.
 //!
+//! Files with events of [`URGENT`] or graver go before the others, three of them to one of the others at most.
+//!
 //! One file is read at a time and a few pieces ahead. A file is done when all of it has been read and every piece of it
 //! has been acknowledged; only then may it be removed.
 
@@ -12,7 +14,8 @@ use std::{
 use uuid::Uuid;
 
 use crate::{
-    Batch,
+    Batch, Level,
+    buffer::URGENT,
     spool::{Piece, SpoolFile},
 };
 
@@ -53,8 +56,14 @@ pub(crate) struct Finished {
 
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    /// Files that are not begun, oldest first.
+    /// Files with events of [`URGENT`] or graver that are not begun, oldest first. They go before the others.
+    grave: VecDeque<SpoolFile>,
+    /// How many of them went since one of the others was read to its end.
+    grave_in_a_row: u32,
+    /// The other files that are not begun, oldest first.
     files: VecDeque<SpoolFile>,
+    /// One of the others that was interrupted by a graver one.
+    interrupted: Option<Uuid>,
     open: HashMap<Uuid, Open>,
     /// The file being read.
     current: Option<Uuid>,
@@ -72,13 +81,58 @@ pub(crate) struct Backlog {
 /// piece is at most a batch.
 const PIECES_BYTES: usize = 16 << 20;
 
+/// After so many files with grave events one of the others goes, so that a storm of errors does not keep all else back.
+const GRAVE_IN_A_ROW: u32 = 3;
+
 impl Backlog {
     /// A file joins, in its place by age.
     pub(crate) fn add(&mut self, file: SpoolFile) {
-        let place = self
-            .files
-            .partition_point(|other| (other.timestamp_ms, other.id) <= (file.timestamp_ms, file.id));
-        self.files.insert(place, file);
+        let files = if is_grave(&file) { &mut self.grave } else { &mut self.files };
+        let place =
+            files.partition_point(|other| (other.timestamp_ms, other.id) <= (file.timestamp_ms, file.id));
+        files.insert(place, file);
+    }
+
+    /// The turn of the graver files has come.
+    fn is_graves_turn(&self) -> bool {
+        let others_wait = !self.files.is_empty() || self.interrupted.is_some();
+        !self.grave.is_empty() && !(others_wait && self.grave_in_a_row >= GRAVE_IN_A_ROW)
+    }
+
+    /// The next file to begin or to go on with.
+    fn next_file(&mut self, now: Instant) -> Option<Uuid> {
+        let file = if self.is_graves_turn() {
+            self.grave_in_a_row += 1;
+            self.grave.pop_front()
+        } else {
+            if self.grave.is_empty() {
+                self.grave_in_a_row = 0;
+            }
+            if let Some(id) = self.interrupted.take() {
+                return Some(id);
+            }
+            self.files.pop_front()
+        };
+        let Some(file) = file else {
+            let due = self.parked.iter().position(|&(at, _)| at <= now)?;
+            return Some(self.parked.swap_remove(due).1);
+        };
+        let id = file.id;
+        let open = Open { file, outstanding: 0, pieces: 0, read: 0, exhausted: false, failures: 0 };
+        self.open.insert(id, open);
+        Some(id)
+    }
+
+    /// A graver file goes before the one being read.
+    fn give_way(&mut self) {
+        let is_grave = |id: &Uuid| self.open.get(id).is_none_or(|open| is_grave(&open.file));
+        if self.interrupted.is_none()
+            && self.current.as_ref().is_some_and(|id| !is_grave(id))
+            && self.grave_in_a_row < GRAVE_IN_A_ROW
+            && !self.grave.is_empty()
+        {
+            self.interrupted = self.current.take();
+        }
     }
 
     /// The file to read from next and the place of the piece in it, if another is wanted and may be read.
@@ -86,20 +140,9 @@ impl Backlog {
         if self.next_read_at(ahead, now)? > now {
             return None;
         }
+        self.give_way();
         if self.current.is_none() {
-            self.current = Some(match self.files.pop_front() {
-                Some(file) => {
-                    let id = file.id;
-                    let open =
-                        Open { file, outstanding: 0, pieces: 0, read: 0, exhausted: false, failures: 0 };
-                    self.open.insert(id, open);
-                    id
-                }
-                None => {
-                    let due = self.parked.iter().position(|&(at, _)| at <= now)?;
-                    self.parked.swap_remove(due).1
-                }
-            });
+            self.current = Some(self.next_file(now)?);
         }
         let open = self.open.get(&self.current?)?;
         self.reading = true;
@@ -139,10 +182,18 @@ impl Backlog {
         self.open.get(&file).map_or(0, |open| open.read)
     }
 
-    /// The file being read has no more pieces.
-    pub(crate) fn exhausted(&mut self, file: Uuid) -> Option<Finished> {
+    /// The file being read is not read any further.
+    fn end_turn(&mut self, file: Uuid) {
         self.reading = false;
         self.current = None;
+        if self.open.get(&file).is_some_and(|open| !is_grave(&open.file)) {
+            self.grave_in_a_row = 0;
+        }
+    }
+
+    /// The file being read has no more pieces.
+    pub(crate) fn exhausted(&mut self, file: Uuid) -> Option<Finished> {
+        self.end_turn(file);
         self.open.get_mut(&file)?.exhausted = true;
         self.finish(file)
     }
@@ -155,8 +206,7 @@ impl Backlog {
         now: Instant,
         pause: impl FnOnce(u32) -> Duration,
     ) -> u32 {
-        self.reading = false;
-        self.current = None;
+        self.end_turn(file);
         let Some(open) = self.open.get_mut(&file) else { return 0 };
         open.failures = open.failures.saturating_add(1);
         let failures = open.failures;
@@ -211,7 +261,8 @@ impl Backlog {
         if self.reading || clean >= ahead || bytes >= PIECES_BYTES {
             return None;
         }
-        if self.current.is_some() || !self.files.is_empty() {
+        let waits = !self.files.is_empty() || !self.grave.is_empty() || self.interrupted.is_some();
+        if self.current.is_some() || waits {
             return Some(now);
         }
         self.parked.iter().map(|&(at, _)| at).min()
@@ -221,7 +272,7 @@ impl Backlog {
     pub(crate) fn knows(&self, file: Uuid) -> bool {
         self.open.contains_key(&file)
             || self.leaving.contains(&file)
-            || self.files.iter().any(|other| other.id == file)
+            || self.files.iter().chain(&self.grave).any(|other| other.id == file)
     }
 
     /// The file is gone.
@@ -231,6 +282,81 @@ impl Backlog {
 
     /// Whether no file is left, read or unread.
     pub(crate) fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.open.is_empty()
+        self.files.is_empty() && self.grave.is_empty() && self.open.is_empty()
+    }
+}
+
+/// Whether a file holds events that go before all others.
+fn is_grave(file: &SpoolFile) -> bool {
+    file.levels
+        .iter()
+        .any(|&(level, events)| events > 0 && Level::from_number(level).is_some_and(|level| level >= URGENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::FileName;
+
+    fn file(time: i64, level: Level) -> SpoolFile {
+        let id = Uuid::from_u128(time as u128);
+        SpoolFile {
+            name: FileName::parse(format!("{id}.pb").as_ref()).unwrap(),
+            id,
+            bytes: 1,
+            events: 1,
+            whole: true,
+            sealed: true,
+            timestamp_ms: time,
+            levels: vec![(level.number(), 1)],
+        }
+    }
+
+    fn piece(id: Uuid) -> Piece {
+        Piece { index: 0, id, timestamp_ms: 0, events: vec![0], count: 1 }
+    }
+
+    /// Reads file after file, as long as each is one piece.
+    fn order(backlog: &mut Backlog) -> Vec<i64> {
+        let mut order = Vec::new();
+        while let Some((file, _)) = backlog.next_read(usize::MAX, Instant::now()) {
+            order.push(file.timestamp_ms);
+            backlog.piece(file.id, piece(file.id), 0);
+            assert!(backlog.done(file.id).is_none());
+            let (same, place) = backlog.next_read(usize::MAX, Instant::now()).unwrap();
+            assert_eq!((same.id, place), (file.id, 1));
+            assert!(backlog.exhausted(file.id).is_some());
+            backlog.removed(file.id);
+        }
+        assert!(backlog.is_empty());
+        order
+    }
+
+    #[test]
+    fn grave_files_go_first_and_leave_a_place_for_the_others() {
+        let mut backlog = Backlog::default();
+        for time in 1..=3 {
+            backlog.add(file(time, Level::Info));
+        }
+        for time in 11..=18 {
+            backlog.add(file(time, if time == 18 { Level::Critical } else { Level::Error }));
+        }
+        assert_eq!(order(&mut backlog), [11, 12, 13, 1, 14, 15, 16, 2, 17, 18, 3]);
+    }
+
+    #[test]
+    fn a_grave_file_interrupts_another_which_goes_on_where_it_was() {
+        let (now, mut backlog) = (Instant::now(), Backlog::default());
+        backlog.add(file(1, Level::Info));
+        backlog.add(file(2, Level::Info));
+        let (first, _) = backlog.next_read(9, now).unwrap();
+        backlog.piece(first.id, piece(first.id), 0);
+        backlog.add(file(7, Level::Error));
+        let (grave, place) = backlog.next_read(9, now).unwrap();
+        assert_eq!((grave.timestamp_ms, place), (7, 0));
+        assert!(backlog.knows(first.id) && backlog.knows(grave.id));
+        assert!(backlog.exhausted(grave.id).is_some());
+        let (again, place) = backlog.next_read(9, now).unwrap();
+        assert_eq!((again.id, place), (first.id, 1));
     }
 }

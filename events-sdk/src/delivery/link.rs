@@ -59,7 +59,9 @@ impl Link {
         let change = match self.state {
             UplinkState::Up => return Change::None,
             UplinkState::Idle => Change::None,
-            UplinkState::Away | UplinkState::Unauthenticated => Change::Back(now - self.since),
+            UplinkState::Away | UplinkState::Busy | UplinkState::Unauthenticated => {
+                Change::Back(now - self.since)
+            }
         };
         (self.state, self.since, self.failures) = (UplinkState::Up, now, 0);
         change
@@ -69,6 +71,7 @@ impl Link {
     pub(crate) fn failed(&mut self, error: &SendError, probe: bool, now: Instant) -> Change {
         let state = match error.kind() {
             SendErrorKind::Unauthenticated => UplinkState::Unauthenticated,
+            SendErrorKind::Busy => UplinkState::Busy,
             _ => UplinkState::Away,
         };
         if self.is_open() || probe {

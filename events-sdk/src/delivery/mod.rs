@@ -8,7 +8,8 @@
 //!                      └──────────────────────► spill file ──all pieces acknowledged──► removed
 //! ```
 //!
-//! * Live events go before the backlog, which uses at most all places in flight but one, and at least one.
+//! * Live events go before the backlog, which uses at most all places in flight but one, and at least one, and goes out
+//!   at a [`pace`] that grows while Toggle is well and is halved when it is not.
 //! * A batch that failed becomes a spill file of its own under its own id. Unless Toggle refuses it, it is never cut, so
 //!   every repeat carries the same id and the same bytes.
 //! * While Toggle is away one batch at a time probes it, the oldest first, and nothing waits in memory for longer than
@@ -25,6 +26,8 @@
 
 mod backlog;
 mod link;
+mod pace;
+mod progress;
 mod refusals;
 mod replay;
 mod send;
@@ -45,7 +48,9 @@ use tokio::{
 };
 
 pub(crate) use self::spooler::Spooler;
-use self::{backlog::Backlog, link::Link, refusals::Refusals, shutdown::Closing};
+use self::{
+    backlog::Backlog, link::Link, pace::Pace, progress::Progress, refusals::Refusals, shutdown::Closing,
+};
 use crate::{
     Batch, SendError, Uplink, backoff::Backoff, buffer::State, chunk::Chunk, emit::Intake, spool::SpoolFile,
 };
@@ -93,6 +98,7 @@ struct Parcel {
     origin: Origin,
     /// It was sent to see whether Toggle is there.
     probe: bool,
+    sent_at: Instant,
 }
 
 #[derive(Debug)]
@@ -143,6 +149,8 @@ pub(crate) struct Delivery {
     in_flight: HashMap<task::Id, Parcel>,
     backlog_in_flight: usize,
     link: Link,
+    pace: Pace,
+    progress: Progress,
     refusals: Refusals,
     backlog: Backlog,
     /// Batches that failed while the disk took nothing.
@@ -184,6 +192,8 @@ impl Delivery {
             in_flight: HashMap::new(),
             backlog_in_flight: 0,
             link: Link::new(Backoff::new(settings.retry_initial, settings.retry_max)),
+            pace: Pace::new(Instant::now()),
+            progress: Progress::new(Instant::now()),
             refusals: Refusals::default(),
             backlog: Backlog::default(),
             held: VecDeque::new(),
@@ -242,7 +252,12 @@ impl Delivery {
 
 impl Parcel {
     fn from_memory(batch: Arc<Batch>, chunk: Chunk) -> Self {
-        Self { batch, origin: Origin::Memory { chunk, file: DiskCopy::None }, probe: false }
+        Self {
+            batch,
+            origin: Origin::Memory { chunk, file: DiskCopy::None },
+            probe: false,
+            sent_at: Instant::now(),
+        }
     }
 }
 

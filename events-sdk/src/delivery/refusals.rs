@@ -30,6 +30,10 @@ const REFUSALS: u32 = 1;
 /// minutes.
 const DECLINES: u32 = 20;
 
+/// A batch over which Toggle breaks (`INTERNAL`) is halved after others were taken between so many of its failures. It
+/// may have stored the batch and failed then, and the halves go by other ids: so not before it is all but sure.
+const FAILURES: u32 = 5;
+
 /// What we know of the refusals so far.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
@@ -83,9 +87,16 @@ impl Refusals {
         refused.evidence += u32::from(delivered > refused.delivered_last);
         refused.delivered_last = delivered;
         let Refused { times, delivered_first, evidence, .. } = *refused;
-        let enough = if kind == SendErrorKind::Declined { DECLINES } else { REFUSALS };
-        let to_blame = times > 1 && delivered > delivered_first;
-        if events > 1 && (to_blame || (probe && times >= PROBES)) {
+        let enough = match kind {
+            SendErrorKind::Declined | SendErrorKind::Failed => DECLINES,
+            _ => REFUSALS,
+        };
+        let to_blame = match kind {
+            SendErrorKind::Failed => evidence >= FAILURES,
+            _ => times > 1 && delivered > delivered_first,
+        };
+        let named = probe && times >= PROBES && kind != SendErrorKind::Failed;
+        if events > 1 && (to_blame || named) {
             return Verdict::Halve;
         }
         if events == 1 && evidence >= enough {
@@ -124,6 +135,23 @@ mod tests {
     const BAD: Uuid = Uuid::from_u128(1);
     const GOOD: Uuid = Uuid::from_u128(2);
     const REFUSED: SendErrorKind = SendErrorKind::Refused;
+
+    #[test]
+    fn a_batch_over_which_toggle_breaks_is_halved_only_when_others_are_taken_again_and_again() {
+        let (batch, mut refusals) = (Uuid::from_u128(1), Refusals::default());
+        let fail =
+            |refusals: &mut Refusals, probe| refusals.refused(batch, 500, SendErrorKind::Failed, probe);
+        // Toggle is broken: nothing says that it is the batch, however often it is tried.
+        for _ in 0..50 {
+            assert!(matches!(fail(&mut refusals, true), Verdict::Wait { .. }));
+        }
+        for other in 2..6 {
+            refusals.delivered(Uuid::from_u128(other));
+            assert!(matches!(fail(&mut refusals, false), Verdict::Wait { .. }));
+        }
+        refusals.delivered(Uuid::from_u128(9));
+        assert_eq!(fail(&mut refusals, false), Verdict::Halve);
+    }
 
     #[test]
     fn a_batch_is_halved_when_another_was_taken_since_its_first_refusal() {

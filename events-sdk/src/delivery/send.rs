@@ -66,10 +66,12 @@ impl Delivery {
     }
 
     pub(super) fn next_of_backlog(&mut self, now: Instant) -> Option<Parcel> {
-        if self.backlog_in_flight >= self.backlog_places() {
+        if self.backlog_in_flight >= self.backlog_places() || !self.pace.allows(now) {
             return None;
         }
-        self.take_piece(now, false)
+        let parcel = self.take_piece(now, false)?;
+        self.pace.sent(now);
+        Some(parcel)
     }
 
     /// What shows best whether Toggle is there: the oldest piece that nobody refused, else what waits in memory, else
@@ -88,7 +90,7 @@ impl Delivery {
         let Waiting { file, batch, .. } = self.backlog.take(now, clean)?;
         self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Disk, Place::Flight);
         self.backlog_in_flight += 1;
-        Some(Parcel { batch, origin: Origin::Disk { file }, probe: false })
+        Some(Parcel { batch, origin: Origin::Disk { file }, probe: false, sent_at: now })
     }
 
     pub(super) fn launch(&mut self, parcel: Parcel) {
@@ -121,7 +123,9 @@ impl Delivery {
     pub(super) fn delivered(&mut self, parcel: Parcel) {
         let now = Instant::now();
         self.refusals.delivered(parcel.batch.id());
+        self.pace.acknowledged(now.saturating_duration_since(parcel.sent_at), now);
         if let Change::Back(after) = self.link.delivered(now) {
+            self.pace.back(after, self.spool_backoff.chance(), now);
             tracing::info!(target = %self.uplink_target, ?after, "Toggle takes events again");
             // Whatever could not be read before, or was put there meanwhile.
             self.spooler.list();
@@ -143,6 +147,7 @@ impl Delivery {
                 }
             }
             Origin::Disk { file } => {
+                self.progress.delivered(parcel.batch.len() as u64, now, &mut state);
                 drop(state);
                 let finished = self.backlog.done(file);
                 self.finish(finished);
@@ -154,7 +159,17 @@ impl Delivery {
         let now = Instant::now();
         let id = parcel.batch.id();
         let verdict = self.judge(&parcel, error);
+        if error.kind() == SendErrorKind::Busy {
+            self.pace.throttled(self.spool_backoff.chance(), now);
+        }
         let change = match verdict {
+            // A piece of the backlog is not missed: it goes again when the pace allows.
+            None if error.kind() == SendErrorKind::Busy
+                && matches!(parcel.origin, Origin::Disk { .. })
+                && !parcel.probe =>
+            {
+                Change::None
+            }
             // Toggle is there, and says what it wants.
             Some(Verdict::Halve | Verdict::SetAside) if error.kind() == SendErrorKind::TooLarge => {
                 self.link.delivered(now)
@@ -214,7 +229,10 @@ impl Delivery {
     pub(super) fn judge(&mut self, parcel: &Parcel, error: &SendError) -> Option<Verdict> {
         match error.kind() {
             SendErrorKind::TooLarge if parcel.batch.len() > 1 => Some(Verdict::Halve),
-            SendErrorKind::Refused | SendErrorKind::Declined | SendErrorKind::TooLarge => {
+            SendErrorKind::Refused
+            | SendErrorKind::Declined
+            | SendErrorKind::Failed
+            | SendErrorKind::TooLarge => {
                 Some(self.refusals.refused(parcel.batch.id(), parcel.batch.len(), error.kind(), parcel.probe))
             }
             _ => None,

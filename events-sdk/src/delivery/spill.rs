@@ -8,6 +8,7 @@ use super::{Delivery, Held, URGENT_PATIENCE, recycle};
 use crate::Batch;
 use crate::accounts::Place;
 use crate::buffer::State;
+use crate::buffer::URGENT;
 use crate::chunk::Chunk;
 use crate::emit::now_ms;
 use crate::spool::{SpoolError, SpoolFile};
@@ -42,13 +43,22 @@ impl Delivery {
         if !self.should_spill(&state, now) {
             return;
         }
-        let chunks = state.take_all();
-        let Some(first) = chunks.first() else { return };
-        let sequence = first.sequence;
+        let mut chunks = state.take_all();
         let now_ms = now_ms();
-        let id = state.next_id(now_ms);
+        let ids = [state.next_id(now_ms), state.next_id(now_ms)];
         drop(state);
-        self.write(Write { id, timestamp_ms: now_ms as i64, content: Content::Chunks(chunks), sequence });
+        // Grave events get a file of their own, which is delivered before the others.
+        let mut grave: Vec<Chunk> =
+            chunks.extract_if(.., |chunk| chunk.has_only(URGENT.severity())).collect();
+        grave.extend(chunks.iter_mut().filter_map(|chunk| chunk.split_grave(URGENT.severity())));
+        grave.sort_by_key(|chunk| chunk.sequence);
+        for (id, chunks) in ids.into_iter().zip([grave, chunks]) {
+            if let Some(first) = chunks.first() {
+                let sequence = first.sequence;
+                let content = Content::Chunks(chunks);
+                self.write(Write { id, timestamp_ms: now_ms as i64, content, sequence });
+            }
+        }
     }
 
     /// Whether what waits in memory belongs on disk now.

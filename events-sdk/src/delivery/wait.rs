@@ -60,7 +60,9 @@ impl Delivery {
         let held = self.held.iter().map(|held| held.not_before.unwrap_or(now)).min();
         let held_at = held.filter(|_| can_send);
         let piece = self.backlog.next_piece_at(now);
-        let piece_at = piece.filter(|_| can_send && self.backlog_in_flight < self.backlog_places());
+        let piece_at = piece
+            .filter(|_| can_send && self.backlog_in_flight < self.backlog_places())
+            .map(|at| at.max(self.pace.next_at(now)));
         let probe_at = match (self.link.retry_at().filter(|_| can_probe), piece) {
             (Some(retry), _) if oldest.is_some() => Some(retry),
             (Some(retry), piece) => piece.into_iter().chain(held).min().map(|at| retry.max(at)),

@@ -48,6 +48,21 @@ pub(crate) fn piece_id(file: Uuid, index: u32) -> Uuid {
     Uuid::new_v5(&file, index.to_string().as_bytes())
 }
 
+/// The level of an event, by its number on the wire; 0 where it cannot be told. `entry` is one `EventBatch.events`.
+pub(super) fn level_of(entry: &[u8]) -> i32 {
+    #[derive(prost::Message)]
+    struct Batch {
+        #[prost(message, repeated, tag = "1")]
+        events: Vec<Leveled>,
+    }
+    #[derive(prost::Message)]
+    struct Leveled {
+        #[prost(int32, tag = "2")]
+        level: i32,
+    }
+    Batch::decode(entry).ok().and_then(|batch| Some(batch.events.first()?.level)).unwrap_or_default()
+}
+
 /// A running CRC-32C (Castagnoli).
 pub(super) struct Crc(Digest);
 

@@ -84,6 +84,7 @@ mod view;
 mod write;
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -135,7 +136,8 @@ pub(crate) struct SpoolFile {
     pub(crate) sealed: bool,
     /// When the batch was put together, in milliseconds since the Unix epoch.
     pub(crate) timestamp_ms: i64,
-    /// How many of the events are of each level, by the level's number on the wire. Empty without a seal.
+    /// How many of the events are of each level, by the level's number on the wire: of those that could be read, where
+    /// the file has no seal.
     pub(crate) levels: Vec<(i32, u32)>,
 }
 
@@ -273,12 +275,17 @@ fn inspect_file(storage: &dyn Storage, name: &FileName, path: &Path) -> io::Resu
         about.levels = tail.seal.levels.iter().map(|count| (count.level, count.events)).collect();
     } else {
         let Opened { mut scanner, .. } = Opened::new(file)?;
+        let mut levels = BTreeMap::<i32, u32>::new();
         while let Some(found) = scanner.next()? {
             about.events = about.events.saturating_add(match found {
-                Found::Event(_) => 1,
+                Found::Event(entry) => {
+                    *levels.entry(format::level_of(entry)).or_default() += 1;
+                    1
+                }
                 Found::Damage(span) => span.events,
             });
         }
+        about.levels = levels.into_iter().collect();
         about.timestamp_ms = scanner.timestamp_ms().unwrap_or(0);
     }
     if about.timestamp_ms <= 0 {

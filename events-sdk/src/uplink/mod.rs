@@ -51,6 +51,8 @@ pub enum SendErrorKind {
     Refused,
     /// Toggle did not take this batch and does not say whose fault it is (`success = false`).
     Declined,
+    /// Something broke in Toggle (`INTERNAL`): over this batch, if it takes others meanwhile again and again.
+    Failed,
     /// The message is larger than the receiver accepts: send less at once.
     TooLarge,
 }

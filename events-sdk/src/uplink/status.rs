@@ -3,7 +3,8 @@
 //! | status | kind | because |
 //! |---|---|---|
 //! | `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `CANCELLED`, `ABORTED` | unavailable | gRPC's own invitation to try again |
-//! | `UNKNOWN`, `INTERNAL`, `DATA_LOSS` | unavailable | something broke over there; the batch is not to blame |
+//! | `UNKNOWN`, `INTERNAL`, `DATA_LOSS` | failed | something broke over there, perhaps over this batch |
+//! | the same, made of an HTTP status by a proxy | unavailable | Toggle has not seen the batch |
 //! | anything that tonic, HTTP/2 or TLS said on our side | unavailable | the batch may not even have arrived |
 //! | `UNIMPLEMENTED`, `NOT_FOUND` | unavailable | rather a wrong address or an old Toggle than a bad event |
 //! | `FAILED_PRECONDITION` | unavailable | Toggle must be put right first; any batch would fare the same |
@@ -50,25 +51,29 @@ pub(crate) fn kind_of(status: &Status) -> SendErrorKind {
         Code::ResourceExhausted | Code::OutOfRange if says_too_large(status) => SendErrorKind::TooLarge,
         Code::Unknown if status.message().ends_with("HTTP status code 413") => SendErrorKind::TooLarge,
         Code::ResourceExhausted => SendErrorKind::Busy,
+        Code::Unknown | Code::Internal if is_from_the_way(status) => SendErrorKind::Unavailable,
+        Code::Unknown | Code::Internal | Code::DataLoss => SendErrorKind::Failed,
         Code::Unauthenticated | Code::PermissionDenied => SendErrorKind::Unauthenticated,
         Code::InvalidArgument | Code::OutOfRange | Code::AlreadyExists => SendErrorKind::Refused,
         Code::Ok
         | Code::Cancelled
-        | Code::Unknown
         | Code::DeadlineExceeded
         | Code::NotFound
         | Code::FailedPrecondition
         | Code::Aborted
         | Code::Unimplemented
-        | Code::Internal
-        | Code::Unavailable
-        | Code::DataLoss => SendErrorKind::Unavailable,
+        | Code::Unavailable => SendErrorKind::Unavailable,
     }
 }
 
 /// Whether the transport on our side made this status: then it has a cause, and one that was received has none.
 pub(crate) fn is_ours(status: &Status) -> bool {
     status.source().is_some()
+}
+
+/// Whether tonic made this status of what a proxy answered, or of an answer that broke off.
+fn is_from_the_way(status: &Status) -> bool {
+    ["HTTP status code", "missing grpc-status trailer"].iter().any(|sign| status.message().contains(sign))
 }
 
 /// Whether the receiver has no use for the compression of the message.
@@ -143,11 +148,11 @@ mod tests {
 
     #[test]
     fn every_code_has_its_kind() {
-        use SendErrorKind::{Busy, Refused, Unauthenticated, Unavailable};
+        use SendErrorKind::{Busy, Failed, Refused, Unauthenticated, Unavailable};
         let table = [
             (Code::Ok, Unavailable),
             (Code::Cancelled, Unavailable),
-            (Code::Unknown, Unavailable),
+            (Code::Unknown, Failed),
             (Code::InvalidArgument, Refused),
             (Code::DeadlineExceeded, Unavailable),
             (Code::NotFound, Unavailable),
@@ -158,9 +163,9 @@ mod tests {
             (Code::Aborted, Unavailable),
             (Code::OutOfRange, Refused),
             (Code::Unimplemented, Unavailable),
-            (Code::Internal, Unavailable),
+            (Code::Internal, Failed),
             (Code::Unavailable, Unavailable),
-            (Code::DataLoss, Unavailable),
+            (Code::DataLoss, Failed),
             (Code::Unauthenticated, Unauthenticated),
         ];
         for (number, (code, kind)) in table.into_iter().enumerate() {
@@ -189,6 +194,8 @@ mod tests {
         ] {
             assert_eq!(kind_of(&Status::new(code, text)), SendErrorKind::TooLarge, "{text}");
         }
+        let proxy = Status::unknown("grpc-status header missing, mapped from HTTP status code 502");
+        assert_eq!(kind_of(&proxy), SendErrorKind::Unavailable);
         let rate = Status::resource_exhausted("message rate exceeds the maximum of your plan");
         assert_eq!(kind_of(&rate), SendErrorKind::Busy);
     }

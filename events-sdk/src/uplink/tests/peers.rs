@@ -152,7 +152,7 @@ fn an_answer_that_is_no_message_is_no_acknowledgement() {
     });
     for result in results {
         let error = result.unwrap_err();
-        assert_eq!(error.kind(), SendErrorKind::Unavailable, "{error}");
+        assert_eq!(error.kind(), SendErrorKind::Failed, "{error}");
         assert!(error.to_string().contains("is not the message"), "{error}");
     }
 }
