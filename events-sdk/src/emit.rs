@@ -16,6 +16,7 @@ use crate::{
     config::{FILTER_CATEGORIES, Filter},
     id::ID_TEXT_LEN,
     metadata,
+    pii::Treatment,
     wire::{self, Message},
 };
 
@@ -68,13 +69,15 @@ impl FilterCell {
 pub(crate) struct Intake {
     pub(crate) filter: FilterCell,
     pub(crate) buffer: Buffer,
+    /// What is done with personal data, unless it is kept.
+    treatment: Option<Treatment>,
     filtered: AtomicU64,
     refused: AtomicU64,
 }
 
 impl Intake {
-    pub(crate) fn new(filter: FilterCell, buffer: Buffer) -> Self {
-        Self { filter, buffer, filtered: AtomicU64::new(0), refused: AtomicU64::new(0) }
+    pub(crate) fn new(filter: FilterCell, buffer: Buffer, treatment: Option<Treatment>) -> Self {
+        Self { filter, buffer, treatment, filtered: AtomicU64::new(0), refused: AtomicU64::new(0) }
     }
 
     /// Whether the filters want such an event; one that they do not want is counted.
@@ -100,7 +103,14 @@ impl Intake {
         // While a thread is being torn down its scratch buffer may be gone; the event goes all the same.
         let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
         scratch.clear();
-        let ticket = match encode(&mut scratch, kind, level, now_ms, payload, metadata) {
+        // Whether a payload holds personal data is known when this is compiled, so that others do not even ask.
+        let encoded = match (P::PERSONAL, &self.treatment) {
+            (Some(personal), Some(treatment)) => treatment.treat(payload, personal, |payload| {
+                encode(&mut scratch, kind, level, now_ms, payload, metadata)
+            }),
+            _ => encode(&mut scratch, kind, level, now_ms, payload, metadata),
+        };
+        let ticket = match encoded {
             Some(id_at) => self.buffer.accept(&scratch, id_at, now_ms, level, kind.category),
             None => self.buffer.reject(DropReason::Encoding, kind.category, level),
         };

@@ -13,6 +13,7 @@ use crate::{
     delivery::{Control, Delivery, Settings, Spooler},
     emit::{FilterCell, Intake},
     generated::SCHEMA_FINGERPRINT,
+    pii::Treatment,
     spool::{Spool, SpoolErrorKind},
     uplink::{GrpcConfig, GrpcUplink},
     wire::Message,
@@ -85,7 +86,7 @@ impl Events {
     /// # Errors
     ///
     /// When the configuration names no usable endpoint, or another process uses the same spool directory, or the system
-    /// has no thread left. A spool that cannot be written to is not an error: it is logged, shown in [`Stats`], and
+    /// has no thread left, or personal data is to be hashed and its key can neither be read nor made. A spool that cannot be written to is not an error: it is logged, shown in [`Stats`], and
     /// tried again.
     pub fn start(config: Config) -> Result<Self, Error> {
         let uplink = GrpcUplink::new(GrpcConfig::from_toggle(&config.toggle)?)?;
@@ -104,6 +105,8 @@ impl Events {
 
     pub(crate) fn start_on(worker: Worker, config: Config, uplink: Arc<dyn Uplink>) -> Result<Self, Error> {
         config.validate()?;
+        // Before anything else is touched: without a key nothing personal may leave.
+        let treatment = Treatment::start(config.pii, &config.pii_key_file).map_err(Error::pii_key)?;
         let (spool, broken) = match Spool::open(&config.spool_dir) {
             Ok(spool) => (Some(spool), None),
             Err(error) if error.kind() == SpoolErrorKind::InUse => return Err(Error::spool(error)),
@@ -119,7 +122,7 @@ impl Events {
             batch: config.batch_size,
             batch_bytes: config.batch_bytes,
         };
-        let intake = Arc::new(Intake::new(FilterCell::new(&config.filter), Buffer::new(limits)));
+        let intake = Arc::new(Intake::new(FilterCell::new(&config.filter), Buffer::new(limits), treatment));
         {
             let mut state = intake.buffer.lock();
             state.status.spool.directory.clone_from(&config.spool_dir);

@@ -185,6 +185,7 @@ mod id;
 mod kind;
 mod macro_support;
 mod metadata;
+mod pii;
 mod spool;
 mod stats;
 #[cfg(feature = "testing")]
