@@ -6,7 +6,7 @@ use super::{emit, failure::Failure, kinds, manual, out::Out, place::Where, spool
 
 /// What every help page and the manual end with.
 const AFTER: &str = "\
-Exit codes: 0 done; 1 verify found damage, or grep found nothing; 2 the command line or the configuration makes no sense; \
+Exit codes: 0 done; 1 verify found damage, grep found nothing, or prune left a damaged file alone; 2 the command line or the configuration makes no sense; \
 3 something could not be read or written; 4 an agent is using the spool.";
 
 /// Looks into spools of events, mends them, and emits events from shell scripts

@@ -4,11 +4,11 @@
 //! that no lock is needed, and an agent that runs there takes it up within seconds. Both times the batch has the same id,
 //! so that Toggle recognises an event whose answer was lost.
 
-use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, io::Write, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use prost::Message;
-use prost_reflect::{DynamicMessage, MapKey, Value};
+use prost_reflect::{DynamicMessage, ReflectMessage};
 use uuid::Uuid;
 
 use super::{
@@ -17,9 +17,9 @@ use super::{
     json::Object,
     names,
     out::{Out, note},
-    owner,
+    owner, personal,
     place::Where,
-    schema::{self, Schema},
+    schema::Schema,
     shown::ShownEvent,
     time,
     value::Payload,
@@ -28,9 +28,13 @@ use crate::{
     Batch, Config, Kind, Level, Uplink,
     generated::SCHEMA_FINGERPRINT,
     id::IdGenerator,
+    proto,
     spool::{self, Sealing},
     uplink::{GrpcConfig, GrpcUplink},
 };
+
+/// Tag of `EventBatch.events`.
+const EVENTS_TAG: u8 = 0x0A;
 
 /// Metadata is written with this in front of its key.
 const METADATA: &str = "meta.";
@@ -81,17 +85,22 @@ impl EmitArgs {
         let now_ms = time::now_ms();
         let mut ids = IdGenerator::new();
         let event_id = ids.next(now_ms.unsigned_abs());
-        let (level, body) = self.event(&schema, event_id, now_ms).map_err(|problem| {
+        let (level, metadata, payload) = self.event(&schema).map_err(|problem| {
             Failure::Usage(format!(
                 "{problem}; nothing was emitted, `events kinds {}` lists its fields",
                 names::of_kind(self.kind)
             ))
         })?;
+        let descriptor = payload.descriptor();
+        let payload = payload.encode_to_vec();
         if self.dry_run {
+            let body = self.encode(event_id, now_ms, level, metadata, &payload);
             writeln!(out, "{}", ShownEvent::of(&schema, Facts::of(&body), &body, true).json(""))?;
             return Ok(DONE);
         }
         let config = self.at.configuration()?;
+        let payload = personal::treat(&schema, &config, &descriptor, payload)?;
+        let body = self.encode(event_id, now_ms, level, metadata, &payload);
         let outcome = if config.filter.allows(self.kind.category, level) {
             self.deliver(&config, ids.next(now_ms.unsigned_abs()), now_ms, level, &body)?
         } else {
@@ -103,21 +112,18 @@ impl EmitArgs {
         Ok(DONE)
     }
 
-    /// The event as the schema has it: its level and its bytes.
-    fn event(&self, schema: &Schema, id: Uuid, now_ms: i64) -> Result<(Level, Vec<u8>), String> {
+    /// The event as the schema has it: its level, its metadata and its payload.
+    fn event(&self, schema: &Schema) -> Result<(Level, HashMap<String, String>, DynamicMessage), String> {
         let descriptor =
             schema.payload(self.kind).map_err(|failure| failure.text().unwrap_or_default().to_owned())?;
         let mut payload = Payload::new(schema, DynamicMessage::new(descriptor));
-        let mut metadata = std::collections::HashMap::new();
+        let mut metadata = HashMap::new();
         for field in &self.fields {
             let (name, value) =
                 field.split_once('=').ok_or_else(|| format!("`{field}` is no field: write NAME=VALUE"))?;
             match name.strip_prefix(METADATA) {
                 Some(key) => {
-                    if metadata
-                        .insert(MapKey::String(key.to_owned()), Value::String(value.to_owned()))
-                        .is_some()
-                    {
+                    if metadata.insert(key.to_owned(), value.to_owned()).is_some() {
                         return Err(format!("`{name}` is given twice"));
                     }
                 }
@@ -127,29 +133,32 @@ impl EmitArgs {
         let operation = payload.operation();
         let payload = payload.end()?;
         let level = self.level(operation.and_then(|operation| schema.level_of(&operation)))?;
+        Ok((level, metadata, payload))
+    }
 
-        let event = schema.event().clone();
-        let wrong = || "this program was built wrong: its schema does not fit its code".to_owned();
-        let category = event.get_field(schema::field(self.kind.category_tag)).ok_or_else(wrong)?;
-        let kind = category.kind().as_message().cloned().ok_or_else(wrong)?;
-        let mut inner = DynamicMessage::new(kind);
-        inner
-            .try_set_field_by_number(schema::field(self.kind.kind_tag), Value::Message(payload))
-            .map_err(|_| wrong())?;
-        let mut message = DynamicMessage::new(event);
-        let fields = [
-            (1, Value::String(id.to_string())),
-            (2, Value::EnumNumber(level.number())),
-            (3, Value::EnumNumber(self.kind.category.into())),
-            (4, Value::String(self.kind.source.to_owned())),
-            (5, Value::I64(now_ms)),
-            (6, Value::Map(metadata)),
-            (category.number(), Value::Message(inner)),
-        ];
-        for (number, value) in fields {
-            message.try_set_field_by_number(number, value).map_err(|_| wrong())?;
-        }
-        Ok((level, message.encode_to_vec()))
+    /// The bytes of the event. The payload is laid into its category as bytes, because a personal field of it may have
+    /// been written anew.
+    fn encode(
+        &self,
+        id: Uuid,
+        now_ms: i64,
+        level: Level,
+        metadata: HashMap<String, String>,
+        payload: &[u8],
+    ) -> Vec<u8> {
+        let envelope = proto::events::Event {
+            event_id: id.to_string(),
+            level: level.number(),
+            category: self.kind.category.into(),
+            source: self.kind.source.to_owned(),
+            timestamp: now_ms,
+            metadata,
+            event_payload: None,
+        };
+        let mut body = envelope.encode_to_vec();
+        let kind = framed(self.kind.kind_tag, payload);
+        body.extend(framed(self.kind.category_tag, &kind));
+        body
     }
 
     fn level(&self, by_operation: Option<Level>) -> Result<Level, String> {
@@ -175,10 +184,7 @@ impl EmitArgs {
         level: Level,
         body: &[u8],
     ) -> Result<Outcome, Failure> {
-        let mut entry = Vec::with_capacity(body.len() + 8);
-        prost::encoding::encode_key(1, prost::encoding::WireType::LengthDelimited, &mut entry);
-        prost::encoding::encode_varint(body.len() as u64, &mut entry);
-        entry.extend_from_slice(body);
+        let entry = framed(&[EVENTS_TAG], body);
         let timeout = Duration::from_millis(self.timeout.unsigned_abs());
         let trouble = match (&config.toggle.endpoint, timeout) {
             (None, _) | (_, Duration::ZERO) => None,
@@ -221,6 +227,14 @@ impl EmitArgs {
         }
         Ok(())
     }
+}
+
+/// A field of bytes: its tag, its length, its value.
+fn framed(tag: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut field = tag.to_vec();
+    prost::encoding::encode_varint(value.len() as u64, &mut field);
+    field.extend_from_slice(value);
+    field
 }
 
 /// Sends one batch, once.

@@ -104,7 +104,7 @@ pub(super) struct Rules {
 }
 
 /// The number of the field with this encoded tag.
-pub(super) fn field(mut tag: &[u8]) -> u32 {
+fn field(mut tag: &[u8]) -> u32 {
     // The generator writes tags that are varints of a key.
     prost::encoding::decode_key(&mut tag).map_or(0, |(number, _)| number)
 }

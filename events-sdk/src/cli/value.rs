@@ -161,10 +161,24 @@ fn map_key(field: &FieldDescriptor, text: &str) -> Result<MapKey, String> {
     })
 }
 
-/// As the emitters cut: at the end of a character.
+/// As the emitters cut: at the end of a character. 0 is any length.
 fn cut(text: &str, max_len: usize) -> &str {
-    match max_len {
-        0 => text,
-        _ => &text[..text.floor_char_boundary(max_len)],
+    if max_len == 0 || text.len() <= max_len {
+        return text;
+    }
+    let end = (0..=max_len).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(cut("déjà", 0), "déjà");
+        assert_eq!(cut("déjà", 6), "déjà");
+        assert_eq!(cut("déjà", 2), "d");
+        assert_eq!(cut("é", 1), "");
     }
 }

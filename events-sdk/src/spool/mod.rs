@@ -44,7 +44,8 @@
 //!
 //! 1. A name ending in `.pb` is given to a file after all its bytes are on stable storage. There are no half files.
 //! 2. [`Spool::write`] returns `Ok` after the name too is on stable storage; when it returns an error there is no file.
-//! 3. A file is never changed. It is removed as a whole, or moved to the quarantine as a whole.
+//! 3. A file is never changed. It is removed as a whole, or moved to the quarantine as a whole. (The command `events spool
+//!    repair`, which holds the lock, puts a file of the same name and the same good events in place of a damaged one.)
 //! 4. Damaged bytes are in the quarantine, on stable storage, before their file is removed.
 //! 5. Reading never fails because of what is in a file. Every byte of it is a delivered event, a field of the batch,
 //!    or counted as damaged.

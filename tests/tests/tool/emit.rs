@@ -10,7 +10,9 @@ use events_sdk::{
     Events,
     proto::{
         EventBatch,
-        events::{Event, StoragePoolPayload, event::EventPayload, storage_event},
+        events::{
+            Event, IdentityEvent, StoragePoolPayload, event::EventPayload, identity_event, storage_event,
+        },
     },
     testing::{Mode, Toggle},
 };
@@ -189,4 +191,46 @@ fn the_configuration_counts_as_it_does_for_the_agent() {
     fs::write(dir.path().join("events"), "in the way").unwrap();
     let lost = events(&args);
     assert!(lost.code == 3 && lost.err.contains("the event is lost"), "{lost:?}");
+}
+
+#[test]
+fn personal_data_leaves_as_the_configuration_asks() {
+    let toggle = Toggle::start().unwrap();
+    let dir = configured(&toggle.endpoint());
+    let args = [
+        "emit",
+        "identity.user",
+        "--level",
+        "info",
+        "username=alice",
+        "operation=MODIFIED",
+        "email=alice@example.net",
+        "--config",
+        dir.path().to_str().unwrap(),
+    ];
+    for pii in ["keep", "hash", "drop"] {
+        let sent = said(command(&args).env("RODENT_EVENTS_PII", pii));
+        assert!(sent.code == 0 && sent.out.starts_with("delivered "), "{sent:?}");
+    }
+    let emails: Vec<String> = toggle
+        .events()
+        .into_iter()
+        .map(|event| match event.event_payload {
+            Some(EventPayload::IdentityEvent(IdentityEvent {
+                event_type: Some(identity_event::EventType::UserEvent(user)),
+            })) => {
+                assert_eq!(user.username, "alice");
+                user.email
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!((emails[0].as_str(), emails[2].as_str()), ("alice@example.net", ""));
+    assert!(emails[1].starts_with("pii:") && emails[1].len() == 36, "{emails:?}");
+    // Without a key nothing leaves.
+    let key = dir.path().join("no such folder/pii.key");
+    let refused =
+        said(command(&args).env("RODENT_EVENTS_PII", "hash").env("RODENT_EVENTS_PII_KEY_FILE", key));
+    assert!(refused.code == 3 && refused.err.contains("not emitted"), "{refused:?}");
+    assert_eq!(toggle.unique_events(), 3);
 }
