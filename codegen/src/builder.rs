@@ -176,6 +176,20 @@ impl Builder {
         Ok(files)
     }
 
+    /// The compiled schema as an encoded `google.protobuf.FileDescriptorSet`, imports and options included, for programs
+    /// that read events without generated types.
+    ///
+    /// # Errors
+    ///
+    /// When a .proto file is missing or broken.
+    pub fn descriptor_set(
+        &self,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<Vec<u8>, Error> {
+        Ok(compile(protos, includes)?.pool.encode_to_vec())
+    }
+
     /// Only looks for mistakes.
     ///
     /// # Errors

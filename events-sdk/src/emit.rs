@@ -19,6 +19,7 @@ use crate::{
     config::{FILTER_CATEGORIES, Filter},
     id::ID_TEXT_LEN,
     metadata,
+    pii::Treatment,
     sync::Syncs,
     wire::{self, Message},
 };
@@ -76,6 +77,8 @@ impl FilterCell {
 pub(crate) struct Intake {
     pub(crate) filter: FilterCell,
     pub(crate) buffer: Buffer,
+    /// What is done with personal data, unless it is kept.
+    treatment: Option<Treatment>,
     filtered: AtomicU64,
     refused: AtomicU64,
     /// Who brings events to stable storage, where they have segments.
@@ -85,8 +88,15 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    pub(crate) fn new(filter: FilterCell, buffer: Buffer, syncs: Option<Arc<Syncs>>, waits: bool) -> Self {
-        Self { filter, buffer, filtered: AtomicU64::new(0), refused: AtomicU64::new(0), syncs, waits }
+    pub(crate) fn new(
+        filter: FilterCell,
+        buffer: Buffer,
+        treatment: Option<Treatment>,
+        syncs: Option<Arc<Syncs>>,
+        waits: bool,
+    ) -> Self {
+        let (filtered, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { filter, buffer, treatment, filtered, refused, syncs, waits }
     }
 
     /// Whether the filters want such an event; one that they do not want is counted.
@@ -112,7 +122,14 @@ impl Intake {
         // While a thread is being torn down its scratch buffer may be gone; the event goes all the same.
         let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
         scratch.clear();
-        let ticket = match encode(&mut scratch, kind, level, now_ms, payload, metadata) {
+        // Whether a payload holds personal data is known when this is compiled, so that others do not even ask.
+        let encoded = match (P::PERSONAL, &self.treatment) {
+            (Some(personal), Some(treatment)) => treatment.treat(payload, personal, |payload| {
+                encode(&mut scratch, kind, level, now_ms, payload, metadata)
+            }),
+            _ => encode(&mut scratch, kind, level, now_ms, payload, metadata),
+        };
+        let ticket = match encoded {
             Some(id_at) => {
                 let best_effort = kind.durability == Durability::BestEffort;
                 self.buffer.accept_as(&scratch, id_at, now_ms, level, kind.category, best_effort)

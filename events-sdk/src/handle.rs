@@ -15,6 +15,7 @@ use crate::{
     fork,
     generated::SCHEMA_FINGERPRINT,
     id::IdGenerator,
+    pii::Treatment,
     segment::Segments,
     spool::{Bounds, Spool, SpoolErrorKind},
     sync::{self, Syncs},
@@ -110,7 +111,7 @@ impl Events {
     /// # Errors
     ///
     /// When the configuration names no usable endpoint, or another process uses the same spool directory, or the system
-    /// has no thread left. A spool that cannot be written to is not an error: it is logged, shown in [`Stats`], and
+    /// has no thread left, or personal data is to be hashed and its key can neither be read nor made. A spool that cannot be written to is not an error: it is logged, shown in [`Stats`], and
     /// tried again.
     pub fn start(config: Config) -> Result<Self, Error> {
         let uplink = GrpcUplink::new(GrpcConfig::from_toggle(&config.toggle)?)?;
@@ -129,6 +130,8 @@ impl Events {
 
     pub(crate) fn start_on(worker: Worker, config: Config, uplink: Arc<dyn Uplink>) -> Result<Self, Error> {
         config.validate()?;
+        // Before anything else is touched: without a key nothing personal may leave.
+        let treatment = Treatment::start(config.pii, &config.pii_key_file).map_err(Error::pii_key)?;
         let (spool, broken) = match Spool::open(&config.spool_dir) {
             Ok(spool) => (Some(spool), None),
             Err(error) if error.kind() == SpoolErrorKind::InUse => return Err(Error::spool(error)),
@@ -152,7 +155,13 @@ impl Events {
         let syncs = segments.is_some().then(Arc::<Syncs>::default);
         let is_power = config.durability == DurabilityMode::Power;
         let buffer = Buffer::with_segments(limits, segments.clone());
-        let intake = Arc::new(Intake::new(FilterCell::new(&config.filter), buffer, syncs.clone(), is_power));
+        let intake = Arc::new(Intake::new(
+            FilterCell::new(&config.filter),
+            buffer,
+            treatment,
+            syncs.clone(),
+            is_power,
+        ));
         {
             let mut state = intake.buffer.lock();
             state.status.spool.directory.clone_from(&config.spool_dir);

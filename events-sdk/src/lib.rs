@@ -171,6 +171,9 @@ mod backoff;
 mod batch;
 mod buffer;
 mod chunk;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod config;
 mod delivery;
 mod emit;
@@ -185,6 +188,7 @@ mod kind;
 mod macro_support;
 mod mapped;
 mod metadata;
+mod pii;
 mod segment;
 mod spool;
 mod stats;

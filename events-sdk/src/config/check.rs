@@ -68,6 +68,9 @@ impl Check<'_> {
                 Slot::Folder(at) if at(&mut config).as_os_str().is_empty() => {
                     "the path of a folder".to_owned()
                 }
+                Slot::KeyFile(at) if at(&mut config).as_os_str().is_empty() => {
+                    "the path of a file".to_owned()
+                }
                 _ => continue,
             };
             let shown = value::quote(&key.shown(&config));

@@ -1,15 +1,17 @@
 //! The spool's thread: everything that waits for a disk, in the order it was asked for.
 //!
 //! The delivery task sends commands and gets one reply for each; it never waits for a disk itself. Files that earlier
-//! processes left are examined one at a time, whenever there is no command, so that a large backlog holds nothing up.
+//! processes left are examined one at a time, whenever there is no command, so that a large backlog holds nothing up. So
+//! are files that others put there while this process works: the directory is looked at every few seconds.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, mpsc as std_mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
@@ -26,6 +28,14 @@ use crate::{
         Thinned, Thinning,
     },
 };
+
+/// How often the directory is looked at for files that others put there, `events emit` for one. Soon enough for whoever
+/// waits for such an event; a look costs one system call unless something has changed.
+const LOOK_AROUND: Duration = Duration::from_secs(3);
+
+/// A directory that was changed this short a time before it was listed may have been changed again just after, without
+/// showing a later time. The coarsest local file systems count in two seconds.
+const SETTLED_MS: i64 = 2_000;
 
 /// What is to become a spill file.
 #[derive(Debug)]
@@ -147,17 +157,18 @@ impl Spooler {
     ) -> io::Result<Self> {
         let (commands, command_queue) = std_mpsc::channel();
         let (reply_queue, replies) = mpsc::unbounded_channel();
-        let found = VecDeque::new();
-        let left = VecDeque::new();
         let mut thread = Thread {
             directory,
             spool: None,
             bounds,
             fingerprint,
             replies: reply_queue,
-            found,
-            left,
+            found: VecDeque::new(),
+            left: VecDeque::new(),
             segments,
+            known: HashSet::new(),
+            settled: None,
+            look_at: Instant::now() + LOOK_AROUND,
             reader: None,
         };
         if let Some(spool) = spool {
@@ -244,6 +255,12 @@ struct Thread {
     /// Segments of earlier processes that are still to become files.
     left: VecDeque<PathBuf>,
     segments: Option<Arc<Segments>>,
+    /// Files that were found or written and not removed: what else lies there is new.
+    known: HashSet<Uuid>,
+    /// When the directory was changed that was listed last, if it has been quiet since.
+    settled: Option<i64>,
+    /// When to look at it again.
+    look_at: Instant,
     reader: Option<(Uuid, Reader)>,
 }
 
@@ -258,10 +275,19 @@ impl Thread {
             None => {}
         }
         loop {
+            if Instant::now() >= self.look_at {
+                self.look_around();
+            }
             let is_idle = self.found.is_empty() && self.left.is_empty();
             let command = match commands.try_recv() {
                 Ok(command) => Some(command),
-                Err(std_mpsc::TryRecvError::Empty) if is_idle => commands.recv().ok(),
+                Err(std_mpsc::TryRecvError::Empty) if is_idle => {
+                    match commands.recv_timeout(self.look_at.saturating_duration_since(Instant::now())) {
+                        Ok(command) => Some(command),
+                        Err(std_mpsc::RecvTimeoutError::Timeout) => continue,
+                        Err(std_mpsc::RecvTimeoutError::Disconnected) => None,
+                    }
+                }
                 Err(std_mpsc::TryRecvError::Empty) => {
                     // Taken out first, so that what makes this panic is not come upon again and again.
                     let (segment, name) = match self.left.pop_front() {
@@ -317,7 +343,10 @@ impl Thread {
                 Some(Command::Thin(file, thinning)) => {
                     self.reader = None;
                     let result = self.guarded("make room in", |thread| {
-                        thread.spool().and_then(|spool| spool.thin(&file, thinning))
+                        let thinned = thread.spool().and_then(|spool| spool.thin(&file, thinning))?;
+                        thread.known.remove(&file.id);
+                        thread.known.extend(thinned.file.as_ref().map(|file| file.id));
+                        Ok(thinned)
                     });
                     Reply::Thinned(file, result)
                 }
@@ -395,6 +424,7 @@ impl Thread {
         match spool.adopt_segment(segment) {
             Ok(Adopted { file, damaged }) => {
                 if let Some(file) = file {
+                    self.known.insert(file.id);
                     self.reply(Reply::Found(file));
                 }
                 if damaged > 0 {
@@ -408,13 +438,37 @@ impl Thread {
         }
     }
 
+    /// Takes up files that were put into the directory since it was looked at last.
+    fn look_around(&mut self) {
+        self.look_at = Instant::now() + LOOK_AROUND;
+        let Some(spool) = self.spool.as_ref().filter(|_| self.found.is_empty()) else { return };
+        // Asked for before the list, so that what changes meanwhile is seen the next time.
+        let Ok(changed_ms) = spool.changed_ms() else { return };
+        if self.settled == Some(changed_ms) {
+            return;
+        }
+        match spool.list() {
+            Ok(names) => {
+                self.found = names.into_iter().filter(|name| !self.known.contains(&name.id())).collect();
+                let now_ms = i64::try_from(crate::emit::now_ms()).unwrap_or(i64::MAX);
+                self.settled = (now_ms.saturating_sub(changed_ms) > SETTLED_MS).then_some(changed_ms);
+            }
+            Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
+        }
+    }
+
     fn examine(&mut self, name: &FileName) {
         let Some(spool) = &self.spool else { return };
         match spool.inspect(name) {
-            Ok(file) => self.reply(Reply::Found(file)),
+            Ok(file) => {
+                self.known.insert(file.id);
+                self.reply(Reply::Found(file));
+            }
             // Delivered and removed since the directory was listed.
             Err(error) if error.kind() == SpoolErrorKind::Missing => {}
             Err(error) => {
+                // Said once, not at every look around.
+                self.known.insert(name.id());
                 tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again after the next outage or start");
             }
         }
@@ -458,6 +512,7 @@ impl Thread {
             whole,
             fingerprint,
         })?;
+        self.known.insert(write.id);
         fault::point("spool written");
         Ok(file)
     }
@@ -467,7 +522,12 @@ impl Thread {
         let mut reader = match self.reader.take() {
             Some((id, reader)) if id == file.id => reader,
             _ => {
-                let mut reader = self.spool()?.read(file)?;
+                let opened = self.spool()?.read(file);
+                if opened.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
+                    // Should it come back, it is new.
+                    self.known.remove(&file.id);
+                }
+                let mut reader = opened?;
                 reader.skip_to(place)?;
                 reader
             }
@@ -494,6 +554,8 @@ impl Thread {
 
     fn remove(&mut self, file: &SpoolFile) -> Result<(), SpoolError> {
         fault::point("spool remove");
-        self.spool()?.remove(file)
+        self.spool()?.remove(file)?;
+        self.known.remove(&file.id);
+        Ok(())
     }
 }

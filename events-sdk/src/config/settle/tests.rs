@@ -49,6 +49,8 @@ events:
   quarantine_max_bytes: 1MiB
   durability: power
   sync_interval: 250ms
+  pii: hash
+  piiKeyFile: keys/pii
   max_in_flight: 8
   retry_initial: 1
   retry_max: 2m
@@ -80,6 +82,8 @@ events:
         quarantine_max_bytes: 1 << 20,
         durability: DurabilityMode::Power,
         sync_interval: Duration::from_millis(250),
+        pii: Pii::Hash,
+        pii_key_file: "/etc/rodent/keys/pii".into(),
         max_in_flight: 8,
         retry_initial: Duration::from_secs(1),
         retry_max: Duration::from_secs(120),
@@ -144,6 +148,7 @@ fn the_environment_alone_is_enough() {
     assert_eq!(config.toggle.endpoint.as_deref(), Some("http://127.0.0.1:1"));
     assert_eq!(config.toggle.token, TokenSource::Value("secret".to_owned()));
     assert_eq!(config.spool_dir, PathBuf::from("/etc/rodent/events"));
+    assert_eq!(config.pii_key_file, PathBuf::from("/etc/rodent/pii.key"));
 }
 
 #[test]
