@@ -50,7 +50,8 @@ message NetworkRoutePayload {
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("run by cargo")?);
     golden(&out)?;
-    torture(&out)?;
+    compiled("torture", &out)?;
+    compiled("personal", &out)?;
     grown(&out)
 }
 
@@ -78,12 +79,12 @@ fn golden(out: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The schema with everything in it, whose emitters are not kept but compiled.
-fn torture(out: &Path) -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=torture");
-    for (file, text) in Builder::new().generate(&["torture.proto"], &["torture"])?.files {
-        let name = if file == EVENTS_FILE { "torture_events.rs" } else { &file };
-        fs::write(out.join(name), text)?;
+/// A schema in a folder of the same name, whose emitters are not kept but compiled.
+fn compiled(name: &str, out: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={name}");
+    for (file, text) in Builder::new().generate(&[format!("{name}.proto")], &[name])?.files {
+        let file = if file == EVENTS_FILE { format!("{name}_events.rs") } else { file };
+        fs::write(out.join(file), text)?;
     }
     Ok(())
 }

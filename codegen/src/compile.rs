@@ -52,6 +52,11 @@ impl Compiled {
     }
 }
 
+/// Whether the generator carries a file of this import name itself.
+pub(crate) fn is_own(name: &str) -> bool {
+    OWN_FILES.iter().any(|(own, _)| *own == name)
+}
+
 fn shown(on_disk: &BTreeMap<String, PathBuf>, name: &str) -> String {
     on_disk.get(name).map_or_else(|| name.to_owned(), |path| path.display().to_string())
 }
@@ -80,7 +85,7 @@ pub(crate) fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]
         if !file.is_import() {
             roots.push(file.name().to_owned());
         }
-        if file.path().is_none() && OWN_FILES.iter().any(|(own, _)| *own == file.name()) {
+        if file.path().is_none() && is_own(file.name()) {
             own.push(file.name().to_owned());
         }
     }

@@ -9,6 +9,8 @@ use quote::quote;
 /// The lines of a comment, ready to be documentation, one to a line.
 pub(crate) fn lines(comment: &str) -> Vec<String> {
     let mut fenced = false;
+    // Rust has no carriage return in documentation.
+    let comment = comment.replace("\r\n", "\n").replace('\r', " ");
     let mut lines: Vec<String> = comment
         .lines()
         .map(|line| {

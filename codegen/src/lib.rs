@@ -51,6 +51,7 @@ mod catalog;
 mod check;
 mod compile;
 mod coverage;
+mod descriptors;
 mod docs;
 mod emit;
 mod error;
@@ -72,6 +73,7 @@ mod source;
 mod text;
 mod texts;
 mod type_names;
+mod wire_names;
 mod wire_types;
 
 pub use baseline::{Breaks, Change, Contract};

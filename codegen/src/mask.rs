@@ -3,6 +3,7 @@
 //! prost-build can be told to leave `Debug` out, but then it does so for everything inside the message too. So the
 //! attribute that its derive understands is put on the very structs that are meant.
 
+use quote::ToTokens;
 use syn::{Attribute, Item};
 
 use crate::error::Error;
@@ -13,6 +14,7 @@ use crate::names;
 pub(crate) fn without_debug<'a>(
     text: String,
     messages: impl Iterator<Item = &'a Message>,
+    format: bool,
 ) -> Result<String, Error> {
     let personal: Vec<(Vec<&str>, String)> = messages.flat_map(personal).collect();
     if personal.is_empty() {
@@ -46,7 +48,11 @@ pub(crate) fn without_debug<'a>(
         }
     }
     let header = text.lines().next().filter(|line| line.starts_with("//")).unwrap_or_default();
-    Ok(format!("{header}\n{}", prettyplease::unparse(&file)))
+    let code = match format {
+        true => prettyplease::unparse(&file),
+        false => file.into_token_stream().to_string(),
+    };
+    Ok(format!("{header}\n{code}"))
 }
 
 /// The types of a message that hold personal data: the messages that each is in, and its name.

@@ -4,9 +4,10 @@
 //! [`check`](crate::check) judges, and only a schema without findings reaches [`emit`](crate::emit). Nothing after
 //! `read` sees a descriptor.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::origin::Origin;
+use crate::wire_names::Twin;
 
 /// All that is generated from.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,9 @@ pub(crate) struct Schema {
     pub(crate) messages: Vec<Message>,
     /// The enums that the messages use, in the order of first use.
     pub(crate) enums: Vec<Enum>,
+    /// Where in `messages` and `enums` each one is, by its full name.
+    pub(crate) message_places: HashMap<String, usize>,
+    pub(crate) enum_places: HashMap<String, usize>,
     /// Messages of the asked-for files that look like payloads and that no envelope reaches.
     pub(crate) strays: Vec<(String, Origin)>,
     /// Imports of the asked-for files of which they use nothing: file, place.
@@ -30,6 +34,8 @@ pub(crate) struct Schema {
     pub(crate) files: BTreeSet<String>,
     /// Messages with types inside, whose module would have the name of a package's: message, package, place.
     pub(crate) same_modules: Vec<(String, String, Origin)>,
+    /// Things that would have the same name in one module of the wire types.
+    pub(crate) twins: Vec<Twin>,
     /// Names that leave nothing to name a Rust item with.
     pub(crate) nameless: Vec<(String, Origin)>,
 }
@@ -42,11 +48,19 @@ impl Schema {
     }
 
     pub(crate) fn message(&self, full_name: &str) -> Option<&Message> {
-        self.messages.iter().find(|message| message.full_name == full_name)
+        self.messages.get(*self.message_places.get(full_name)?)
     }
 
     pub(crate) fn enumeration(&self, full_name: &str) -> Option<&Enum> {
-        self.enums.iter().find(|one| one.full_name == full_name)
+        self.enums.get(*self.enum_places.get(full_name)?)
+    }
+
+    /// Notes where each type is: look-ups by name are many, and schemas may have thousands of types.
+    pub(crate) fn index(&mut self) {
+        let messages = self.messages.iter().enumerate();
+        self.message_places = messages.map(|(place, one)| (one.full_name.clone(), place)).collect();
+        let enums = self.enums.iter().enumerate();
+        self.enum_places = enums.map(|(place, one)| (one.full_name.clone(), place)).collect();
     }
 
     /// Something in payloads is deprecated, so generated code uses deprecated items.

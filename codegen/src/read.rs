@@ -21,6 +21,7 @@ use crate::opt_out;
 use crate::origin::Origin;
 use crate::read_types::Types;
 use crate::source::Sources;
+use crate::wire_names;
 
 /// Reads the schema of the files that were asked for.
 pub(crate) fn read(compiled: &Compiled) -> Schema {
@@ -44,7 +45,8 @@ pub(crate) fn read(compiled: &Compiled) -> Schema {
         .map(|message| (message.name().to_owned(), sources.message(message)))
         .collect();
     let (messages, enums) = types.finish();
-    Schema {
+    let twins = wire_names::twins(pool, paths, &sources, &messages, &enums);
+    let mut schema = Schema {
         roots: roots.clone(),
         fingerprint: fingerprint(pool),
         envelopes,
@@ -55,8 +57,12 @@ pub(crate) fn read(compiled: &Compiled) -> Schema {
         allows: files.iter().flat_map(|file| opt_out::read(file, &sources)).collect(),
         files: files.iter().map(|file| sources.path(file)).collect(),
         same_modules: same_modules(pool, paths, &sources),
+        twins,
         nameless: nameless(pool, paths, &sources),
-    }
+        ..Schema::default()
+    };
+    schema.index();
+    schema
 }
 
 /// All messages of a file, each before those inside it.
@@ -183,7 +189,7 @@ pub(crate) fn real_oneof(field: &FieldDescriptor) -> Option<OneofDescriptor> {
     }
 }
 
-fn real_oneofs(message: &MessageDescriptor) -> impl Iterator<Item = OneofDescriptor> + '_ {
+pub(crate) fn real_oneofs(message: &MessageDescriptor) -> impl Iterator<Item = OneofDescriptor> + '_ {
     message.oneofs().filter(|oneof| oneof.fields().any(|field| real_oneof(&field).is_some()))
 }
 
@@ -222,18 +228,16 @@ fn same_modules(
             packages.entry(above).or_insert_with(|| file.package_name().to_owned());
         }
     }
-    let has_module = |message: &MessageDescriptor| {
-        message.child_messages().any(|inner| !inner.is_map_entry())
-            || message.child_enums().next().is_some()
-            || real_oneofs(message).next().is_some()
-    };
-    let all = files.iter().flat_map(messages).filter(has_module);
+    let all = files.iter().flat_map(messages).filter(wire_names::has_module);
     all.filter_map(|message| {
         let package = packages.get(&module(message.full_name()))?.clone();
         Some((message.full_name().to_owned(), package, sources.message(&message)))
     })
     .collect()
 }
+
+/// Where a file says its package.
+const PACKAGE_PATH: i32 = 2;
 
 /// Names in the files on disk that leave nothing to name a Rust item with, such as `_`.
 fn nameless(
@@ -244,6 +248,19 @@ fn nameless(
     let empty = |name: &str| names::snake(name).is_empty();
     let mut found = Vec::new();
     for file in pool.files().filter(|file| paths.contains_key(file.name())) {
+        if !file.package_name().is_empty() && file.package_name().split('.').any(empty) {
+            found.push((file.package_name().to_owned(), sources.origin(&file, &[PACKAGE_PATH])));
+        }
+        for service in file.services() {
+            let place = || sources.origin(&file, service.path());
+            found.extend(empty(service.name()).then(|| (service.name().to_owned(), place())));
+            found.extend(
+                service
+                    .methods()
+                    .filter(|method| empty(method.name()))
+                    .map(|method| (method.name().to_owned(), sources.origin(&file, method.path()))),
+            );
+        }
         for message in messages(&file) {
             if empty(message.name()) {
                 found.push((message.name().to_owned(), sources.message(&message)));

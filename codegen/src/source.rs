@@ -1,6 +1,6 @@
 //! Where things stand in .proto files, and what was written above them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use prost_reflect::prost_types::source_code_info::Location;
 use prost_reflect::{
@@ -86,20 +86,22 @@ type Span = [i32; 4];
 #[derive(Debug)]
 pub(crate) struct Sources<'a> {
     compiled: &'a Compiled,
-    /// By file and path; a file has as many places as words, so they are not searched for one by one.
-    places: BTreeMap<String, HashMap<Vec<i32>, Place>>,
+    /// By the import names of the files. A file may have a hundred thousand places, too many to look through for each.
+    places: HashMap<&'a str, Places<'a>>,
 }
 
-/// A place in a file, and the comment that belongs to it.
-#[derive(Debug)]
-struct Place {
-    span: Span,
-    comment: Option<String>,
-}
+/// Where things are in one file, by their paths; a thing may be in several places.
+type Places<'a> = HashMap<&'a [i32], Vec<&'a Location>>;
 
 impl<'a> Sources<'a> {
     pub(crate) fn new(compiled: &'a Compiled) -> Self {
-        let places = compiled.pool.files().map(|file| (file.name().to_owned(), places(&file))).collect();
+        let mut places: HashMap<&str, Places<'_>> = HashMap::new();
+        for file in compiled.pool.file_descriptor_protos() {
+            let places = places.entry(file.name()).or_default();
+            for location in file.source_code_info.iter().flat_map(|info| &info.location) {
+                places.entry(&location.path).or_default().push(location);
+            }
+        }
         Self { compiled, places }
     }
 
@@ -178,7 +180,10 @@ impl<'a> Sources<'a> {
 
     /// The comment above an item, or else the one behind it on its line.
     pub(crate) fn comment(&self, item: Item<'_>) -> String {
-        self.place(item, &[]).and_then(|place| place.comment.clone()).unwrap_or_default()
+        self.locations(&item.file(), item.path())
+            .iter()
+            .find_map(|location| said(location))
+            .unwrap_or_default()
     }
 
     /// The value alone of a place that holds `key: value` or `(option) = value`; any other place as it is.
@@ -215,28 +220,23 @@ impl<'a> Sources<'a> {
         }
     }
 
+    /// The name of what has a path of its own in a file, such as a service; or all of it, where it has no name.
+    pub(crate) fn origin(&self, file: &FileDescriptor, path: &[i32]) -> Origin {
+        self.part(Item::File(file), &[&[path, &[tag::NAME]].concat(), path])
+    }
+
     fn span(&self, item: Item<'_>, part: &[i32]) -> Option<Span> {
-        self.place(item, part).map(|place| place.span)
-    }
-
-    fn place(&self, item: Item<'_>, part: &[i32]) -> Option<&Place> {
         let path = [item.path(), part].concat();
-        self.places.get(item.file().name())?.get(&path)
+        self.locations(&item.file(), &path).iter().find_map(|location| match *location.span {
+            [line, column, end] => Some([line, column, line, end]),
+            [line, column, end_line, end] => Some([line, column, end_line, end]),
+            _ => None,
+        })
     }
-}
 
-fn places(file: &FileDescriptor) -> HashMap<Vec<i32>, Place> {
-    let mut places = HashMap::new();
-    let locations = file.file_descriptor_proto().source_code_info.iter().flat_map(|info| &info.location);
-    for location in locations {
-        let span = match *location.span {
-            [line, column, end] => [line, column, line, end],
-            [line, column, end_line, end] => [line, column, end_line, end],
-            _ => continue,
-        };
-        places.entry(location.path.clone()).or_insert_with(|| Place { span, comment: said(location) });
+    fn locations(&self, file: &FileDescriptor, path: &[i32]) -> &[&'a Location] {
+        self.places.get(file.name()).and_then(|places| places.get(path)).map_or(&[], Vec::as_slice)
     }
-    places
 }
 
 /// Where `key: value` stands in the text of an option such as `(event) = { source: "demo", level: "INFO" }`.
@@ -261,11 +261,11 @@ fn narrow(text: &Text, whole: &Origin, key: &str) -> Option<Origin> {
     None
 }
 
-/// The comment above the thing at `path`, or else the one behind it on its line.
+/// The comment of the thing at `path`, where few are looked up.
 pub(crate) fn comment(file: &FileDescriptor, path: &[i32]) -> String {
     let info = file.file_descriptor_proto().source_code_info.as_ref();
-    let mut locations = info.into_iter().flat_map(|info| &info.location);
-    locations.find(|location| location.path == path).and_then(said).unwrap_or_default()
+    let locations = info.into_iter().flat_map(|info| &info.location);
+    locations.filter(|location| location.path == path).find_map(said).unwrap_or_default()
 }
 
 fn said(location: &Location) -> Option<String> {

@@ -69,14 +69,10 @@ pub(crate) fn settle(messages: &mut [Message], enums: &mut [Enum]) {
         }
         let mut changed = false;
         for group in groups.into_values().filter(|group| group.len() > 1) {
-            let mut group: Vec<_> = all
-                .iter_mut()
-                .enumerate()
-                .filter(|(index, _)| group.contains(index))
-                .map(|(_, one)| one)
-                .collect();
-            let inside = group.iter().any(|one| one.taken < one.messages);
-            for one in &mut group {
+            // Places come from counting `all`, so each is in it.
+            let inside = group.iter().any(|&at| all[at].taken < all[at].messages);
+            for at in group {
+                let one = &mut all[at];
                 let words = if inside { one.messages } else { one.around.len() };
                 if one.taken < words {
                     one.taken += 1;

@@ -10,6 +10,7 @@ use prost_build::{Config, Module};
 use prost_reflect::prost_types::FileDescriptorProto;
 
 use crate::compile::{ANNOTATIONS, Compiled};
+use crate::descriptors::{said, whole_positions};
 use crate::emit::ProtoModule;
 use crate::error::Error;
 use crate::mask;
@@ -28,15 +29,22 @@ pub(crate) struct WireTypes {
     pub(crate) files: BTreeMap<String, String>,
 }
 
-/// Writes the wire types of the files on disk. `runtime` is where the SDK is found, unless this is the SDK.
-pub(crate) fn write(compiled: &Compiled, schema: &Schema, runtime: Option<&str>) -> Result<WireTypes, Error> {
+/// Writes the wire types of the files on disk. `runtime` is where the SDK is found, unless this is the SDK; `format` is
+/// whether people are to read them.
+pub(crate) fn write(
+    compiled: &Compiled,
+    schema: &Schema,
+    runtime: Option<&str>,
+    format: bool,
+) -> Result<WireTypes, Error> {
     // All files, for prost looks into every message that is referred to; those that have a type elsewhere it skips.
     let files =
         compiled.pool.file_descriptor_protos().map(|file| match compiled.on_disk.contains_key(file.name()) {
-            true => file.clone(),
+            true => whole_positions(file.clone()),
             false => FileDescriptorProto { service: Vec::new(), ..file.clone() },
         });
     let mut config = Config::new();
+    config.format(format);
     if let Some(runtime) = runtime {
         config.prost_path(format!("{runtime}::__private::prost"));
         // prost puts the parts of this path into snake case, so it cannot be in `__private`.
@@ -65,7 +73,7 @@ pub(crate) fn write(compiled: &Compiled, schema: &Schema, runtime: Option<&str>)
         files.map(|file| (Module::from_protobuf_package_name(file.package()), file)).collect();
     // prost-build asserts what it cannot do; `check` refuses what we know of, and this catches the rest.
     let written = catch_unwind(AssertUnwindSafe(|| config.generate(requests)))
-        .map_err(|_| Error::internal("prost-build panicked on the schema: its message stands above"))?
+        .map_err(|panic| Error::internal(format!("prost-build panicked on the schema: {}", said(&*panic))))?
         .map_err(|error| Error::internal(format!("prost-build: {error}")))?;
 
     let mut types = WireTypes { modules: Vec::new(), files: BTreeMap::new() };
@@ -74,7 +82,7 @@ pub(crate) fn write(compiled: &Compiled, schema: &Schema, runtime: Option<&str>)
             compiled.on_disk.contains_key(&message.file)
                 && Module::from_protobuf_package_name(&message.package) == module
         };
-        let text = mask::without_debug(text, schema.messages.iter().filter(here))?;
+        let text = mask::without_debug(text, schema.messages.iter().filter(here), format)?;
         let file = module.to_file_name_or(NO_PACKAGE);
         types
             .modules

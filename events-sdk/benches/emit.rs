@@ -4,7 +4,10 @@
 //! tokio channel to a task, and that task pushes it into a vector under a mutex, which is emptied by batches. It is what
 //! one writes on a first afternoon, and about what the earlier agent did.
 //!
-//! Both are measured in bursts that fit into the buffer; between the bursts, outside of the measurement, the buffers run
+//! The same with the durabilities `process` and `power`: the target is that `process` costs at most a quarter more than
+//! `memory`.
+//!
+//! All are measured in bursts that fit into the buffer; between the bursts, outside of the measurement, the buffers run
 //! empty. The sink does nothing. Rounds of the two alternate, so that both see the same machine.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
@@ -16,7 +19,7 @@ use std::{
 };
 
 use events_sdk::{
-    Batch, Config, Events, Level, SendError, Uplink,
+    Batch, Config, DurabilityMode, Events, Level, SendError, Uplink,
     payload::{StoragePoolOperation, StoragePoolPayload},
     proto::events as wire,
     uplink::SendFuture,
@@ -158,24 +161,47 @@ fn burst(design: &dyn Design) -> Duration {
 }
 
 fn main() {
-    let spool = tempfile::tempdir().unwrap();
-    let config = Config { spool_dir: spool.path().to_owned(), ..Config::default() };
-    let sdk = Sdk(Events::start_with(config, Arc::new(Nowhere)).unwrap());
+    // Not in a tmpfs, where everything is in memory.
+    let spool = tempfile::tempdir_in(option_env!("CARGO_TARGET_TMPDIR").unwrap_or(".")).unwrap();
+    let start = |durability: DurabilityMode| {
+        let spool_dir = spool.path().join(durability.name());
+        let config = Config { spool_dir, durability, ..Config::default() };
+        Sdk(Events::start_with(config, Arc::new(Nowhere)).unwrap())
+    };
+    let (sdk, process, power) =
+        (start(DurabilityMode::Memory), start(DurabilityMode::Process), start(DurabilityMode::Power));
     let naive = Naive::start();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut in_process, mut in_power) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         ours.push(burst(&sdk));
+        in_process.push(burst(&process));
+        in_power.push(burst(&power));
         theirs.push(burst(&naive));
     }
-    ours.sort();
-    theirs.sort();
-    let stats = sdk.0.stats();
-    assert_eq!(stats.dropped_total(), 0, "{stats:#?}");
+    for times in [&mut ours, &mut theirs, &mut in_process, &mut in_power] {
+        times.sort();
+    }
+    for sdk in [&sdk, &process, &power] {
+        let stats = sdk.0.stats();
+        assert_eq!((stats.dropped_total(), stats.durability.unprotected), (0, 0), "{stats:#?}");
+    }
     println!("emit, ns per call at the caller ({ROUNDS} bursts of {BURST}, sink that does nothing)");
     println!("                     median   best");
-    for (name, times) in [("events-sdk", &ours), ("naive design", &theirs)] {
+    let rows = [
+        ("events-sdk", &ours),
+        ("  with process", &in_process),
+        ("  with power", &in_power),
+        ("naive design", &theirs),
+    ];
+    for (name, times) in rows {
         println!("  {name:<16} {:>8} {:>6}", times[ROUNDS / 2].as_nanos(), times[0].as_nanos());
     }
+    println!(
+        "  process / memory {:>8.2} {:>6.2}",
+        in_process[ROUNDS / 2].as_secs_f64() / ours[ROUNDS / 2].as_secs_f64(),
+        in_process[0].as_secs_f64() / ours[0].as_secs_f64()
+    );
     println!(
         "  ratio            {:>8.1} {:>6.1}",
         theirs[ROUNDS / 2].as_secs_f64() / ours[ROUNDS / 2].as_secs_f64(),

@@ -9,7 +9,8 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -21,7 +22,9 @@ use crate::{
     accounts::{Accounts, Place},
     chunk::{Chunk, Entry, SEVERITIES},
     id::{self, ID_TEXT_LEN, IdGenerator},
+    segment::{Hold, Segment, Segments, pool::Pool},
     stats::Status,
+    ticket::Place as TicketPlace,
     uplink::DEFAULT_MAX_MESSAGE_BYTES,
 };
 
@@ -38,10 +41,15 @@ const SPARE_BYTES: usize = 2 << 20;
 /// Events of this level and graver are sent at once.
 pub(crate) const URGENT: Level = Level::Error;
 
+/// One part in so many comes on top of the bound on events for those of [`URGENT`] and graver, so that they find a place
+/// while all others are on their way to Toggle or to disk and none can make room.
+const RESERVE: usize = 20;
+
 /// What the buffer may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Events in memory, those on their way to disk included.
+    /// Events in memory, those on their way to disk included, and those of [`URGENT`] and graver not counted that come on
+    /// top: see [`RESERVE`].
     pub(crate) events: usize,
     /// Bytes of events waiting.
     pub(crate) bytes: usize,
@@ -51,6 +59,14 @@ pub(crate) struct Limits {
     pub(crate) batch: usize,
     /// And so do so many bytes.
     pub(crate) batch_bytes: usize,
+}
+
+impl Limits {
+    /// How many events may be in memory when one of this severity comes in.
+    fn events_for(&self, severity: u8) -> u64 {
+        let reserve = if severity >= URGENT.severity() { self.events / RESERVE } else { 0 };
+        (self.events + reserve) as u64
+    }
 }
 
 /// What the delivery task wants to be woken for while it sleeps.
@@ -66,11 +82,18 @@ pub(crate) struct WakeOn {
     pub(crate) threshold: bool,
 }
 
+/// Segments that are not on stable storage, and the place of the last event in them.
+pub(crate) struct Unsynced {
+    pub(crate) paths: Vec<Arc<Path>>,
+    pub(crate) upto: u64,
+}
+
 /// The buffer and what lies under the same lock.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     state: Mutex<State>,
     wake: Notify,
+    segments: Option<Arc<Segments>>,
 }
 
 /// What the lock protects.
@@ -92,13 +115,22 @@ pub(crate) struct State {
     ids: IdGenerator,
     closed: bool,
     wake_on: WakeOn,
+    /// What makes events outlive the process, where that is asked for.
+    pub(crate) pool: Option<Pool>,
     pub(crate) accounts: Accounts,
     /// What the delivery task last said of itself.
     pub(crate) status: Status,
 }
 
 impl Buffer {
+    #[cfg(test)]
     pub(crate) fn new(limits: Limits) -> Self {
+        Self::with_segments(limits, None)
+    }
+
+    /// With segments, where events are to outlive the process.
+    pub(crate) fn with_segments(limits: Limits, segments: Option<Arc<Segments>>) -> Self {
+        let chunks = limits.events / limits.batch.max(1);
         let state = State {
             limits,
             open: Chunk::default(),
@@ -113,10 +145,11 @@ impl Buffer {
             ids: IdGenerator::new(),
             closed: false,
             wake_on: WakeOn::default(),
+            pool: segments.clone().map(|segments| Pool::new(segments, chunks)),
             accounts: Accounts::new(),
             status: Status::default(),
         };
-        Self { state: Mutex::new(state), wake: Notify::new() }
+        Self { state: Mutex::new(state), wake: Notify::new(), segments }
     }
 
     /// The lock. A thread that panicked while holding it left nothing half done that could not be counted on: each
@@ -131,7 +164,7 @@ impl Buffer {
     }
 
     /// Takes over one encoded event; its id goes to `id_at`.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn accept(
         &self,
         event: &[u8],
@@ -140,25 +173,56 @@ impl Buffer {
         level: Level,
         category: u8,
     ) -> Ticket {
+        self.accept_as(event, id_at, now_ms, level, category, false)
+    }
+
+    /// Takes over one encoded event; its id goes to `id_at`. One that is `best_effort` is dropped rather than put on disk.
+    #[inline]
+    pub(crate) fn accept_as(
+        &self,
+        event: &[u8],
+        id_at: usize,
+        now_ms: u64,
+        level: Level,
+        category: u8,
+        best_effort: bool,
+    ) -> Ticket {
         let mut state = self.lock();
-        if state.closed {
-            return Ticket::dropped(DropReason::NotInitialized);
+        let mut made = None;
+        if let Some(segments) = &self.segments {
+            (state, made) = self.prepare(state, segments, event.len());
         }
-        let severity = level.severity();
-        if event.len() > MAX_EVENT_BYTES.min(state.limits.bytes) {
-            state.accounts.reject(DropReason::TooLarge, category, severity);
-            return Ticket::dropped(DropReason::TooLarge);
+        let fate = state.admit(event.len(), level.severity(), category);
+        if let Err(reason) = fate {
+            state.not_needed(made);
+            return Ticket::dropped(reason);
         }
-        if state.is_full_for(event.len()) && !state.make_room(event.len(), severity) {
-            state.accounts.reject(DropReason::BufferFull, category, severity);
-            return Ticket::dropped(DropReason::BufferFull);
+        let (wake, place) = state.append(event, id_at, now_ms, level, category, &mut made);
+        if best_effort {
+            state.last_is_best_effort();
         }
-        let wake = state.append(event, id_at, now_ms, level, category);
+        state.not_needed(made);
         drop(state);
         if wake {
             self.wake.notify_one();
         }
-        Ticket::QUEUED
+        Ticket::queued(place)
+    }
+
+    /// Sees that there is a segment for an event of `len` bytes. Where none is ready it is made here, without the lock.
+    #[inline]
+    fn prepare<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        segments: &Segments,
+        len: usize,
+    ) -> (MutexGuard<'a, State>, Option<Segment>) {
+        let Some(capacity) = state.missing_segment(len) else { return (state, None) };
+        drop(state);
+        let made = segments.make(capacity);
+        state = self.lock();
+        let made = made.map_err(|error| state.pool.as_mut().map(|pool| pool.fail(&error))).ok();
+        (state, made)
     }
 
     /// Counts an event that was dropped before it reached the buffer.
@@ -173,17 +237,71 @@ impl Buffer {
 }
 
 impl State {
+    /// Whether an event of this length is accepted; what has to make room for it is dropped.
+    #[inline]
+    fn admit(&mut self, length: usize, severity: u8, category: u8) -> Result<(), DropReason> {
+        if self.closed {
+            return Err(DropReason::NotInitialized);
+        }
+        if length > MAX_EVENT_BYTES.min(self.limits.bytes) {
+            self.accounts.reject(DropReason::TooLarge, category, severity);
+            return Err(DropReason::TooLarge);
+        }
+        if self.is_full_for(length, severity) && !self.make_room(length, severity) {
+            self.accounts.reject(DropReason::BufferFull, category, severity);
+            return Err(DropReason::BufferFull);
+        }
+        Ok(())
+    }
+
+    /// A segment was made, and another one came to be used.
+    #[inline]
+    fn not_needed(&mut self, made: Option<Segment>) {
+        if let (Some(pool), Some(made)) = (&mut self.pool, made) {
+            pool.give_back(made);
+        }
+    }
+
+    /// The event that came in last is dropped rather than put on disk.
+    fn last_is_best_effort(&mut self) {
+        let chunk = if self.open.is_empty() { self.ready.back_mut() } else { Some(&mut self.open) };
+        if let Some(chunk) = chunk {
+            chunk.last_is_best_effort();
+        }
+    }
+
+    /// Of what was taken to be written, drops the events that are not worth a place on disk.
+    pub(crate) fn shed(&mut self, chunks: &mut Vec<Chunk>) {
+        let Self { accounts, writing_bytes, .. } = self;
+        for chunk in chunks.iter_mut().filter(|chunk| chunk.has_best_effort()) {
+            *writing_bytes -= chunk.evict_where(Entry::is_best_effort, |entry| {
+                accounts.lose(Place::Memory, DropReason::BestEffort, entry.category, entry.severity);
+            });
+        }
+        for empty in chunks.extract_if(.., |chunk| chunk.is_empty()).collect::<Vec<_>>() {
+            self.recycle(empty);
+        }
+    }
+
     /// Whether an event of `length` bytes exceeds a bound.
-    fn is_full_for(&self, length: usize) -> bool {
-        self.accounts.in_memory >= self.limits.events as u64
+    fn is_full_for(&self, length: usize, severity: u8) -> bool {
+        self.accounts.in_memory >= self.limits.events_for(severity)
             || self.waiting_bytes + length > self.limits.bytes
     }
 
     #[inline]
-    fn append(&mut self, event: &[u8], id_at: usize, now_ms: u64, level: Level, category: u8) -> bool {
+    fn append(
+        &mut self,
+        event: &[u8],
+        id_at: usize,
+        now_ms: u64,
+        level: Level,
+        category: u8,
+        made: &mut Option<Segment>,
+    ) -> (bool, TicketPlace) {
         let severity = level.severity();
         let mut happened = WakeOn::default();
-        if !self.open.is_empty() && self.open.bytes().len() + event.len() > self.limits.batch_bytes {
+        if self.is_cut_before(event.len()) {
             self.seal();
             happened.batch = true;
         }
@@ -193,12 +311,26 @@ impl State {
             self.open.sequence = self.next_sequence;
             self.next_sequence += 1;
             happened.first = true;
+            if self.pool.is_some() {
+                self.open_segment(made, event.len(), now_ms);
+            }
         }
+        let start = self.open.bytes().len();
         let written = self.open.push(event, severity, category);
         if let Some(place) = written.get_mut(id_at..id_at + ID_TEXT_LEN).and_then(|text| text.try_into().ok())
         {
             id::write_text(id, place);
         }
+        let mut kept = false;
+        let mut is_low = false;
+        if let Some(pool) = &mut self.pool {
+            kept = self.open.keep_last(start);
+            if !kept {
+                pool.count_unprotected();
+            }
+            is_low = self.open.len() == 1 && pool.is_getting_low();
+        }
+        let place = TicketPlace::new(self.open.sequence, self.open.given, kept);
         self.accounts.accept();
         self.waiting_events += 1;
         self.waiting_bytes += event.len();
@@ -220,7 +352,52 @@ impl State {
         if wake {
             self.wake_on = WakeOn::default();
         }
-        wake
+        (wake || is_low, place)
+    }
+
+    /// Whether the open chunk ends before an event of `len` bytes.
+    #[inline]
+    fn is_cut_before(&self, len: usize) -> bool {
+        !self.open.is_empty()
+            && (self.open.bytes().len() + len > self.limits.batch_bytes || !self.open.has_room(len))
+    }
+
+    /// The size of the segment that has to be made before an event of `len` bytes is accepted, if any.
+    #[inline]
+    fn missing_segment(&self, len: usize) -> Option<usize> {
+        let begins = self.open.is_empty() || self.is_cut_before(len);
+        self.pool.as_ref().filter(|_| begins && len <= MAX_EVENT_BYTES)?.missing_for(len)
+    }
+
+    /// The open chunk, which begins with an event of `len` bytes, gets a segment if there is one.
+    fn open_segment(&mut self, made: &mut Option<Segment>, len: usize, now_ms: u64) {
+        let id = self.ids.next(now_ms);
+        let Some(pool) = &mut self.pool else { return };
+        // One that every event was dropped out of.
+        if let Some(old) = self.open.take_segment() {
+            pool.give_back(old);
+        }
+        self.open.segment = pool.take(made.take(), len, id).map(Hold::Own);
+    }
+
+    /// What is not on stable storage.
+    pub(crate) fn take_unsynced(&mut self) -> Unsynced {
+        let upto = self.last_place();
+        let open = match &mut self.open.segment {
+            Some(Hold::Own(segment)) => Some(segment),
+            _ => None,
+        };
+        let paths = self.pool.as_mut().map(|pool| pool.take_unsynced(open)).unwrap_or_default();
+        Unsynced { paths, upto }
+    }
+
+    /// Every event up to now has this place or one before it.
+    pub(crate) fn last_place(&self) -> u64 {
+        if self.open.is_empty() {
+            TicketPlace::new(self.next_sequence, 0, false).order()
+        } else {
+            TicketPlace::new(self.open.sequence, self.open.given, false).order()
+        }
     }
 
     /// The open chunk is full: the next event starts another.
@@ -237,13 +414,13 @@ impl State {
         let lower = ..usize::from(severity) % SEVERITIES;
         let events: u64 = self.waiting_by_severity[lower].iter().map(|&count| u64::from(count)).sum();
         let bytes: usize = self.waiting_bytes_by_severity[lower].iter().sum();
-        let would_fit = self.accounts.in_memory - events < self.limits.events as u64
+        let would_fit = self.accounts.in_memory - events < self.limits.events_for(severity)
             && self.waiting_bytes + self.writing_bytes - bytes + length <= self.limits.bytes;
         if !would_fit {
             // Nothing is dropped in vain.
             return false;
         }
-        while self.is_full_for(length) {
+        while self.is_full_for(length, severity) {
             let Some(least) =
                 (0..usize::from(severity)).find(|&severity| self.waiting_by_severity[severity] > 0)
             else {
@@ -321,7 +498,9 @@ impl State {
                 *count += chunk.count_of(severity);
                 self.waiting_bytes_by_severity[severity] += chunk.bytes_of(severity);
             }
-            self.ready.push_front(chunk);
+            // Where several files were to be written, they fail one after the other.
+            let place = self.ready.partition_point(|other| other.sequence < chunk.sequence);
+            self.ready.insert(place, chunk);
         }
     }
 
@@ -336,6 +515,11 @@ impl State {
 
     /// Keeps the memory of a chunk whose events have left.
     pub(crate) fn recycle(&mut self, mut chunk: Chunk) {
+        if let Some(pool) = &mut self.pool
+            && let Some(segment) = chunk.take_segment()
+        {
+            pool.give_back(segment);
+        }
         if self.spare.len() < SPARE_CHUNKS && chunk.capacity() <= SPARE_BYTES {
             chunk.clear();
             self.spare.push(chunk);
@@ -376,6 +560,13 @@ impl State {
     /// Whether an event waits that does not wait for company.
     pub(crate) fn has_urgent(&self) -> bool {
         self.waiting_by_severity[usize::from(URGENT.severity())..].iter().any(|&count| count > 0)
+    }
+
+    /// The severity of the least grave event that waits; zero when none does.
+    pub(crate) fn least_severity(&self) -> u8 {
+        (0..SEVERITIES as u8)
+            .find(|&severity| self.waiting_by_severity[usize::from(severity)] > 0)
+            .unwrap_or_default()
     }
 
     /// When the oldest waiting event came in.
@@ -519,6 +710,19 @@ mod tests {
         assert!(!buffer.lock().is_over_threshold());
         buffer.accept(&[0; 55], 2, 1, Level::Info, 2);
         assert!(buffer.lock().is_over_threshold());
+    }
+
+    #[test]
+    fn grave_events_find_a_place_while_all_others_are_on_their_way_to_disk() {
+        let buffer = Buffer::new(Limits { events: 40, threshold: 40, ..limits() });
+        for _ in 0..40 {
+            assert!(emit(&buffer, 1, Level::Info).is_queued());
+        }
+        let writing = buffer.lock().take_all();
+        assert!(!emit(&buffer, 2, Level::Warn).is_queued());
+        assert!(emit(&buffer, 3, Level::Error).is_queued() && emit(&buffer, 3, Level::Critical).is_queued());
+        assert!(!emit(&buffer, 4, Level::Error).is_queued(), "the reserve is bounded too");
+        buffer.lock().written(writing);
     }
 
     #[test]

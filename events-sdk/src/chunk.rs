@@ -1,8 +1,13 @@
 //! A chunk: a run of encoded events that will be one batch, with what the accounts must know of each.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use crate::Level;
+use uuid::Uuid;
+
+use crate::{
+    Level,
+    segment::{Hold, Segment},
+};
 
 /// Severities run from 1 to at most 7; 0 is unused.
 pub(crate) const SEVERITIES: usize = 8;
@@ -14,6 +19,14 @@ pub(crate) struct Entry {
     end: u32,
     pub(crate) severity: u8,
     pub(crate) category: u8,
+    best_effort: bool,
+}
+
+impl Entry {
+    /// Whether it is dropped rather than put on disk.
+    pub(crate) fn is_best_effort(&self) -> bool {
+        self.best_effort
+    }
 }
 
 /// Encoded events, oldest first.
@@ -29,6 +42,12 @@ pub(crate) struct Chunk {
     pub(crate) sequence: u64,
     /// It holds an event that does not wait for company.
     pub(crate) urgent: bool,
+    /// One of its events is dropped rather than put on disk.
+    best_effort: bool,
+    /// How many events it was given, those that were dropped again among them.
+    pub(crate) given: u32,
+    /// Where its events outlive the process.
+    pub(crate) segment: Option<Hold>,
 }
 
 impl Chunk {
@@ -66,25 +85,107 @@ impl Chunk {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(event);
         // A chunk is sealed long before it reaches 4 GiB: see `MAX_MESSAGE_BYTES`.
-        self.entries.push(Entry { end: self.bytes.len() as u32, severity, category });
+        self.entries.push(Entry { end: self.bytes.len() as u32, severity, category, best_effort: false });
         self.by_severity[usize::from(severity) % SEVERITIES] += 1;
         self.bytes_by_severity[usize::from(severity) % SEVERITIES] += event.len();
+        self.given += 1;
         &mut self.bytes[start..]
     }
 
+    /// Copies the last event, which begins at `start`, into the segment. `false` if there is none.
+    #[inline]
+    pub(crate) fn keep_last(&mut self, start: usize) -> bool {
+        match (&mut self.segment, self.entries.last()) {
+            (Some(Hold::Own(segment)), Some(entry)) => {
+                segment.push(&self.bytes[start..], entry.severity, entry.category)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether an event of `len` bytes has room, as far as the segment is concerned.
+    #[inline]
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        match &self.segment {
+            Some(Hold::Own(segment)) => segment.has_room(len),
+            _ => true,
+        }
+    }
+
+    /// The identity that its batch has in the segment, and since when. It is put together now, if it was not before.
+    pub(crate) fn identity(&mut self, now_ms: i64) -> Option<(Uuid, i64)> {
+        match &mut self.segment {
+            Some(Hold::Own(segment)) => Some(segment.identity(now_ms)),
+            _ => None,
+        }
+    }
+
+    /// Whether its events outlive the process.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.segment.is_some()
+    }
+
+    /// The segment, if nobody else needs it any more.
+    pub(crate) fn take_segment(&mut self) -> Option<Segment> {
+        match self.segment.take()? {
+            Hold::Own(segment) => Some(segment),
+            Hold::Shared(segment) => Arc::into_inner(segment),
+        }
+    }
+
+    /// Both of two chunks hold the segment from now on.
+    fn share_segment(&mut self, with: &mut Self) {
+        let shared = match self.segment.take() {
+            Some(Hold::Own(segment)) => Arc::new(segment),
+            Some(Hold::Shared(segment)) => segment,
+            None => return,
+        };
+        with.segment = Some(Hold::Shared(Arc::clone(&shared)));
+        self.segment = Some(Hold::Shared(shared));
+    }
+
     /// Takes out every event of `severity` and calls `gone` for each. Gives the number of bytes freed.
-    pub(crate) fn evict(&mut self, severity: usize, mut gone: impl FnMut(Entry)) -> usize {
+    pub(crate) fn evict(&mut self, severity: usize, gone: impl FnMut(Entry)) -> usize {
+        self.evict_where(|entry| usize::from(entry.severity) == severity, gone)
+    }
+
+    /// The last event is dropped rather than put on disk.
+    pub(crate) fn last_is_best_effort(&mut self) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.best_effort = true;
+            self.best_effort = true;
+        }
+    }
+
+    /// Whether there may be events in it that are dropped rather than put on disk.
+    pub(crate) fn has_best_effort(&self) -> bool {
+        self.best_effort
+    }
+
+    /// Takes out some of the events and calls `gone` for each. Gives the number of bytes freed.
+    pub(crate) fn evict_where(
+        &mut self,
+        is_gone: impl Fn(&Entry) -> bool,
+        mut gone: impl FnMut(Entry),
+    ) -> usize {
+        if let Some(Hold::Own(segment)) = &mut self.segment {
+            let entries = &self.entries;
+            segment.drop_events(|place| entries.get(place).is_some_and(&is_gone));
+        }
         let before = self.bytes.len();
         let (mut read, mut write) = (0, 0);
-        let bytes = &mut self.bytes;
-        self.entries.retain_mut(|entry| {
+        let Self { bytes, entries, by_severity, bytes_by_severity, .. } = self;
+        entries.retain_mut(|entry| {
             let end = entry.end as usize;
             let length = end - read;
-            let keep = usize::from(entry.severity) != severity;
+            let keep = !is_gone(entry);
             if keep {
                 bytes.copy_within(read..end, write);
                 write += length;
             } else {
+                let place = usize::from(entry.severity) % SEVERITIES;
+                by_severity[place] -= 1;
+                bytes_by_severity[place] -= length;
                 gone(*entry);
             }
             read = end;
@@ -92,8 +193,6 @@ impl Chunk {
             keep
         });
         bytes.truncate(write);
-        self.by_severity[severity] = 0;
-        self.bytes_by_severity[severity] = 0;
         if self.entries.is_empty() {
             // Nothing of what was said of its events holds any more.
             self.clear();
@@ -149,6 +248,7 @@ impl Chunk {
             from = entry.end;
             rest.entries.push(Entry { end: entry.end - start, ..entry });
         }
+        self.share_segment(&mut rest);
         rest
     }
 
@@ -162,7 +262,7 @@ impl Chunk {
         self.bytes = bytes;
     }
 
-    /// Empties it and keeps its memory.
+    /// Empties it and keeps its memory, and its segment.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
@@ -170,6 +270,8 @@ impl Chunk {
         self.bytes_by_severity = [0; SEVERITIES];
         self.opened_at = None;
         self.urgent = false;
+        self.given = 0;
+        self.best_effort = false;
     }
 
     /// The memory it holds, in bytes.

@@ -6,16 +6,21 @@
 
 use std::{
     cell::Cell,
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
-    DropReason, Kind, Level, Metadata, Ticket,
+    DropReason, Durability, Kind, Level, Metadata, Ticket,
     buffer::Buffer,
     config::{FILTER_CATEGORIES, Filter},
     id::ID_TEXT_LEN,
     metadata,
+    pii::Treatment,
+    sync::Syncs,
     wire::{self, Message},
 };
 
@@ -27,6 +32,10 @@ const EVENT_ID_TAG: u8 = 0x0A;
 const LEVEL_TAG: u8 = 0x10;
 /// Tag of `Event.timestamp`.
 const TIMESTAMP_TAG: u8 = 0x28;
+
+/// An event that must be on stable storage is waited for so long at most: a disk that takes longer is broken, and the
+/// program has other things to do.
+const SYNC_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The scratch buffer of a thread is given back when one event made it grow beyond this.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -68,13 +77,26 @@ impl FilterCell {
 pub(crate) struct Intake {
     pub(crate) filter: FilterCell,
     pub(crate) buffer: Buffer,
+    /// What is done with personal data, unless it is kept.
+    treatment: Option<Treatment>,
     filtered: AtomicU64,
     refused: AtomicU64,
+    /// Who brings events to stable storage, where they have segments.
+    pub(crate) syncs: Option<Arc<Syncs>>,
+    /// Emitters of kinds that ask for it wait for that.
+    waits: bool,
 }
 
 impl Intake {
-    pub(crate) fn new(filter: FilterCell, buffer: Buffer) -> Self {
-        Self { filter, buffer, filtered: AtomicU64::new(0), refused: AtomicU64::new(0) }
+    pub(crate) fn new(
+        filter: FilterCell,
+        buffer: Buffer,
+        treatment: Option<Treatment>,
+        syncs: Option<Arc<Syncs>>,
+        waits: bool,
+    ) -> Self {
+        let (filtered, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { filter, buffer, treatment, filtered, refused, syncs, waits }
     }
 
     /// Whether the filters want such an event; one that they do not want is counted.
@@ -100,8 +122,18 @@ impl Intake {
         // While a thread is being torn down its scratch buffer may be gone; the event goes all the same.
         let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
         scratch.clear();
-        let ticket = match encode(&mut scratch, kind, level, now_ms, payload, metadata) {
-            Some(id_at) => self.buffer.accept(&scratch, id_at, now_ms, level, kind.category),
+        // Whether a payload holds personal data is known when this is compiled, so that others do not even ask.
+        let encoded = match (P::PERSONAL, &self.treatment) {
+            (Some(personal), Some(treatment)) => treatment.treat(payload, personal, |payload| {
+                encode(&mut scratch, kind, level, now_ms, payload, metadata)
+            }),
+            _ => encode(&mut scratch, kind, level, now_ms, payload, metadata),
+        };
+        let ticket = match encoded {
+            Some(id_at) => {
+                let best_effort = kind.durability == Durability::BestEffort;
+                self.buffer.accept_as(&scratch, id_at, now_ms, level, kind.category, best_effort)
+            }
             None => self.buffer.reject(DropReason::Encoding, kind.category, level),
         };
         if scratch.capacity() <= SCRATCH_BYTES {
@@ -110,7 +142,23 @@ impl Intake {
         if ticket == Ticket::dropped(DropReason::NotInitialized) {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
+        if self.waits && kind.durability == Durability::Sync {
+            return self.wait(ticket);
+        }
         ticket
+    }
+
+    /// Waits until the event is on stable storage.
+    #[cold]
+    fn wait(&self, ticket: Ticket) -> Ticket {
+        let place = ticket.place();
+        let Some(syncs) = self.syncs.as_ref().filter(|_| ticket.is_queued() && place.is_kept()) else {
+            return ticket;
+        };
+        match syncs.wait(place.order(), Instant::now() + SYNC_PATIENCE) {
+            Some(true) => ticket.with_durable(),
+            _ => ticket,
+        }
     }
 
     pub(crate) fn filtered(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::{error, fmt, io};
 
-use crate::{ConfigError, SendError, spool::SpoolError, uplink::GrpcConfigError};
+use crate::{ConfigError, SendError, pii::KeyError, spool::SpoolError, uplink::GrpcConfigError};
 
 /// An event system could not be started.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Error {
 pub enum ErrorKind {
     /// The configuration is wrong.
     Config,
+    /// Personal data is to be hashed, and there is no key for it.
+    PiiKey,
     /// Another process uses the spool directory.
     SpoolInUse,
     /// The system gave no thread.
@@ -40,6 +42,10 @@ impl Error {
 
     pub(crate) fn config(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Config, message)
+    }
+
+    pub(crate) fn pii_key(error: KeyError) -> Self {
+        Self::new(ErrorKind::PiiKey, error.to_string()).with_source(error)
     }
 
     pub(crate) fn spool(error: SpoolError) -> Self {

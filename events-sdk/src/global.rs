@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,7 +15,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::{
     Config, DropReason, Error, Events, FlushOutcome, Kind, Level, Metadata, ShutdownReport, Stats, Ticket,
-    Uplink, wire::Message,
+    Uplink, WaitOutcome, fork, wire::Message,
 };
 
 static EVENTS: ArcSwapOption<Events> = ArcSwapOption::const_empty();
@@ -44,9 +44,7 @@ pub fn initialize_with(config: Config, uplink: Arc<dyn Uplink>) -> Result<Events
 }
 
 pub(crate) fn set(start: impl FnOnce() -> Result<Events, Error>) -> Result<Events, Error> {
-    // One at a time: the second of two threads must hear that the system is there, not that its spool is in use.
-    static STARTING: Mutex<()> = Mutex::new(());
-    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _starting = Starting::begin();
     if is_initialized() {
         return Err(Error::already_initialized());
     }
@@ -57,7 +55,41 @@ pub(crate) fn set(start: impl FnOnce() -> Result<Events, Error>) -> Result<Event
 
 /// Whether [`initialize`] has been called and [`shutdown`] has not.
 pub fn is_initialized() -> bool {
-    EVENTS.load().is_some()
+    EVENTS.load().as_ref().is_some_and(|events| !events.is_foreign())
+}
+
+/// One start at a time: the second of two threads must hear that the system is there, not that its spool is in use.
+///
+/// No mutex, because a thread that held it while another one forked would hold it in the child for ever. Who holds this
+/// one in another process does not matter.
+struct Starting;
+
+/// In which process somebody is starting: its generation, and one more.
+static STARTING: AtomicU64 = AtomicU64::new(0);
+
+impl Starting {
+    /// Looks so often whether the other one has come to an end. A start takes milliseconds, and there is hardly ever
+    /// a second one.
+    const PAUSE: Duration = Duration::from_millis(1);
+
+    fn begin() -> Self {
+        let ours = u64::from(fork::generation()) + 1;
+        loop {
+            let holder = STARTING.load(Ordering::Acquire);
+            let is_free = holder != ours;
+            if is_free && STARTING.compare_exchange(holder, ours, Ordering::AcqRel, Ordering::Acquire).is_ok()
+            {
+                return Self;
+            }
+            std::thread::sleep(Self::PAUSE);
+        }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        STARTING.store(0, Ordering::Release);
+    }
 }
 
 /// Where every event is. Without an event system only `not_initialized` says something.
@@ -72,6 +104,11 @@ pub fn flush(deadline: Duration) -> FlushOutcome {
     EVENTS.load_full().map_or(FlushOutcome::Complete, |events| events.flush(deadline))
 }
 
+/// Waits until an event is on stable storage or acknowledged by Toggle: [`Events::wait`].
+pub fn wait(ticket: &Ticket, timeout: Duration) -> WaitOutcome {
+    EVENTS.load_full().map_or(WaitOutcome::NotQueued, |events| events.wait(ticket, timeout))
+}
+
 /// Shuts the event system of the process down: [`Events::shutdown`]. `None` when there is none.
 ///
 /// Afterwards it may be initialised again.
@@ -84,8 +121,8 @@ pub fn shutdown(deadline: Duration) -> Option<ShutdownReport> {
 #[inline]
 pub fn __emit<P: Message>(kind: &'static Kind, level: Level, payload: &P, metadata: impl Metadata) -> Ticket {
     match &*EVENTS.load() {
-        Some(events) => events.__emit(kind, level, payload, metadata),
-        None => not_initialized(),
+        Some(events) if !events.is_foreign() => events.__emit(kind, level, payload, metadata),
+        _ => not_initialized(),
     }
 }
 
@@ -95,8 +132,8 @@ pub fn __emit<P: Message>(kind: &'static Kind, level: Level, payload: &P, metada
 #[inline]
 pub fn __refuses(kind: &'static Kind, level: Level) -> Option<Ticket> {
     match &*EVENTS.load() {
-        Some(events) => (!events.__wants(kind, level)).then_some(Ticket::FILTERED),
-        None => Some(not_initialized()),
+        Some(events) if !events.is_foreign() => (!events.__wants(kind, level)).then_some(Ticket::FILTERED),
+        _ => Some(not_initialized()),
     }
 }
 

@@ -8,12 +8,17 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::{
-    Config, Error, Filter, Kind, Level, Metadata, Stats, Ticket, Uplink,
+    Config, DropReason, DurabilityMode, Error, Filter, Kind, Level, Metadata, Stats, Ticket, Uplink,
     buffer::{Buffer, Limits},
     delivery::{Control, Delivery, Settings, Spooler},
-    emit::{FilterCell, Intake},
+    emit::{FilterCell, Intake, now_ms},
+    fork,
     generated::SCHEMA_FINGERPRINT,
-    spool::{Spool, SpoolErrorKind},
+    id::IdGenerator,
+    pii::Treatment,
+    segment::Segments,
+    spool::{Bounds, Spool, SpoolErrorKind},
+    sync::{self, Syncs},
     uplink::{GrpcConfig, GrpcUplink},
     wire::Message,
     worker::Worker,
@@ -35,11 +40,20 @@ pub struct Events {
 #[derive(Debug)]
 struct Shared {
     intake: Arc<Intake>,
-    control: mpsc::UnboundedSender<Control>,
-    worker: Worker,
+    /// Always there, but for the end of a forked child's copy.
+    runs: Option<Runs>,
+    /// In which process it was started.
+    generation: u32,
     stage: Mutex<Stage>,
     /// Told when the stage is [`Stage::Down`].
     down: Condvar,
+}
+
+/// The ways to the delivery task and to its thread.
+#[derive(Debug)]
+struct Runs {
+    control: mpsc::UnboundedSender<Control>,
+    worker: Worker,
 }
 
 /// How far a shutdown has come.
@@ -77,6 +91,18 @@ pub enum FlushOutcome {
     TimedOut,
 }
 
+/// How waiting for an event went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitOutcome {
+    /// The event is on stable storage or acknowledged by Toggle, or it was dropped meanwhile, and counted.
+    Settled,
+    /// It was still only in memory, or not synced, when the time had passed. It is not lost.
+    TimedOut,
+    /// The ticket says that the event was never queued.
+    NotQueued,
+}
+
 impl Events {
     /// Starts an event system that sends to the Toggle of the configuration.
     ///
@@ -85,7 +111,7 @@ impl Events {
     /// # Errors
     ///
     /// When the configuration names no usable endpoint, or another process uses the same spool directory, or the system
-    /// has no thread left. A spool that cannot be written to is not an error: it is logged, shown in [`Stats`], and
+    /// has no thread left, or personal data is to be hashed and its key can neither be read nor made. A spool that cannot be written to is not an error: it is logged, shown in [`Stats`], and
     /// tried again.
     pub fn start(config: Config) -> Result<Self, Error> {
         let uplink = GrpcUplink::new(GrpcConfig::from_toggle(&config.toggle)?)?;
@@ -104,6 +130,8 @@ impl Events {
 
     pub(crate) fn start_on(worker: Worker, config: Config, uplink: Arc<dyn Uplink>) -> Result<Self, Error> {
         config.validate()?;
+        // Before anything else is touched: without a key nothing personal may leave.
+        let treatment = Treatment::start(config.pii, &config.pii_key_file).map_err(Error::pii_key)?;
         let (spool, broken) = match Spool::open(&config.spool_dir) {
             Ok(spool) => (Some(spool), None),
             Err(error) if error.kind() == SpoolErrorKind::InUse => return Err(Error::spool(error)),
@@ -119,14 +147,30 @@ impl Events {
             batch: config.batch_size,
             batch_bytes: config.batch_bytes,
         };
-        let intake = Arc::new(Intake::new(FilterCell::new(&config.filter), Buffer::new(limits)));
+        let generation = fork::generation();
+        let segments = (config.durability != DurabilityMode::Memory).then(|| {
+            let prefix = IdGenerator::new().next(now_ms());
+            Arc::new(Segments::new(config.batch_size, SCHEMA_FINGERPRINT, prefix))
+        });
+        let syncs = segments.is_some().then(Arc::<Syncs>::default);
+        let is_power = config.durability == DurabilityMode::Power;
+        let buffer = Buffer::with_segments(limits, segments.clone());
+        let intake = Arc::new(Intake::new(
+            FilterCell::new(&config.filter),
+            buffer,
+            treatment,
+            syncs.clone(),
+            is_power,
+        ));
         {
             let mut state = intake.buffer.lock();
             state.status.spool.directory.clone_from(&config.spool_dir);
+            state.status.spool.max_bytes = config.spool_max_bytes as u64;
             state.status.spool.concerns =
                 spool.as_ref().map(|spool| spool.concerns().to_vec()).unwrap_or_default();
             state.status.last_error.clone_from(&broken);
             state.status.spool.broken = broken;
+            state.status.durability = config.durability;
             state.status.uplink.target = uplink.target();
             state.status.uplink_since = Some(Instant::now());
         }
@@ -135,14 +179,29 @@ impl Events {
             max_in_flight: config.max_in_flight,
             retry_initial: config.retry_initial,
             retry_max: config.retry_max,
+            spool_max_bytes: config.spool_max_bytes as u64,
+        };
+        let bounds = Bounds {
+            min_free: config.spool_min_free_bytes as u64,
+            quarantine: config.quarantine_max_bytes as u64,
         };
         let spool_is_open = spool.is_some();
-        let spooler = Spooler::start(config.spool_dir, spool, SCHEMA_FINGERPRINT).map_err(Error::thread)?;
+        let spooler = Spooler::start(config.spool_dir, spool, bounds, SCHEMA_FINGERPRINT, segments.clone())
+            .map_err(Error::thread)?;
+        if let (Some(segments), Some(syncs)) = (segments, syncs) {
+            let interval = is_power.then_some(config.sync_interval);
+            sync::start(Arc::clone(&intake), segments, syncs, interval).map_err(Error::thread)?;
+        }
         let (control, commands) = mpsc::unbounded_channel();
         let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler, spool_is_open);
         worker.handle().spawn(delivery.run());
-        let shared =
-            Shared { intake, control, worker, stage: Mutex::new(Stage::Running), down: Condvar::new() };
+        let shared = Shared {
+            intake,
+            runs: Some(Runs { control, worker }),
+            generation,
+            stage: Mutex::new(Stage::Running),
+            down: Condvar::new(),
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -150,6 +209,9 @@ impl Events {
     #[doc(hidden)]
     #[inline]
     pub fn __wants(&self, kind: &'static Kind, level: Level) -> bool {
+        if self.is_foreign() {
+            return false;
+        }
         self.shared.intake.wants(kind, level)
     }
 
@@ -163,14 +225,27 @@ impl Events {
         payload: &P,
         metadata: impl Metadata,
     ) -> Ticket {
+        if self.is_foreign() {
+            return Ticket::dropped(DropReason::NotInitialized);
+        }
         if !self.shared.intake.wants(kind, level) {
             return Ticket::FILTERED;
         }
         self.shared.intake.emit(kind, level, payload, &metadata)
     }
 
-    /// Where every event is, and how the parts are doing.
+    /// Whether this is a forked child's copy of its parent's system. It accepts nothing, and nothing of it is touched: a
+    /// thread that is not here may have held its locks.
+    #[inline]
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.shared.is_foreign()
+    }
+
+    /// Where every event is, and how the parts are doing. Empty in a forked child, which starts a system of its own.
     pub fn stats(&self) -> Stats {
+        if self.is_foreign() {
+            return Stats { is_shutdown: true, ..Stats::default() };
+        }
         let mut stats = self.shared.intake.buffer.lock().stats();
         stats.filtered = self.shared.intake.filtered();
         stats.not_initialized = self.shared.intake.refused();
@@ -190,20 +265,61 @@ impl Events {
     /// Sees that everything accepted so far is delivered or, while Toggle is away, on disk. Blocks the calling thread
     /// for at most `deadline`.
     pub fn flush(&self, deadline: Duration) -> FlushOutcome {
-        let until = Instant::now() + deadline;
-        let (done, answer) = std_mpsc::channel();
-        let asked = self.shared.control.send(Control::Flush(done)).is_ok();
-        let left = until.saturating_duration_since(Instant::now());
-        if asked && !self.shared.worker.is_current() && answer.recv_timeout(left).is_ok() {
-            return FlushOutcome::Complete;
-        }
-        // No answer: out of time, or the system is shut down and nothing is only in memory any more.
-        let stats = self.stats();
-        if stats.is_shutdown && stats.in_memory == 0 && stats.in_flight == 0 {
+        if self.ask(Instant::now() + deadline, Control::Flush) {
             FlushOutcome::Complete
         } else {
             FlushOutcome::TimedOut
         }
+    }
+
+    /// Waits until the event of this ticket is on stable storage or acknowledged by Toggle. Blocks the calling thread for
+    /// at most `timeout`.
+    ///
+    /// The ticket must come from this event system. With the durability `process` or `power` the event's segment is
+    /// synced, together with those of all others who wait; with `memory` the event is sent or, while Toggle is away, written
+    /// to a spill file, without waiting for company.
+    pub fn wait(&self, ticket: &Ticket, timeout: Duration) -> WaitOutcome {
+        if !ticket.is_queued() {
+            return WaitOutcome::NotQueued;
+        }
+        if ticket.is_durable() {
+            return WaitOutcome::Settled;
+        }
+        let until = Instant::now() + timeout;
+        let place = ticket.place();
+        if let Some(syncs) =
+            self.shared.intake.syncs.as_ref().filter(|_| place.is_kept() && !self.is_foreign())
+        {
+            match syncs.wait(place.order(), until) {
+                Some(true) => return WaitOutcome::Settled,
+                None => return WaitOutcome::TimedOut,
+                // It cannot be had that way.
+                Some(false) => {}
+            }
+        }
+        if self.ask(until, |done| Control::Settle(place.sequence(), done)) {
+            WaitOutcome::Settled
+        } else {
+            WaitOutcome::TimedOut
+        }
+    }
+
+    /// Asks the delivery task, and says whether it answered in time or has left nothing in memory.
+    fn ask(&self, until: Instant, what: impl FnOnce(std_mpsc::Sender<()>) -> Control) -> bool {
+        if self.is_foreign() {
+            return false;
+        }
+        if let Some(Runs { control, worker }) = &self.shared.runs {
+            let (done, answer) = std_mpsc::channel();
+            let asked = control.send(what(done)).is_ok();
+            let left = until.saturating_duration_since(Instant::now());
+            if asked && !worker.is_current() && answer.recv_timeout(left).is_ok() {
+                return true;
+            }
+        }
+        // No answer: out of time, or the system is shut down and nothing is only in memory any more.
+        let stats = self.stats();
+        stats.is_shutdown && stats.in_memory == 0 && stats.in_flight == 0
     }
 
     /// Stops accepting events, puts on disk what is left, sends while time is left, and reports.
@@ -225,14 +341,22 @@ impl Events {
 }
 
 impl Shared {
+    #[inline]
+    fn is_foreign(&self) -> bool {
+        self.generation != fork::current()
+    }
+
     fn shutdown(&self, deadline: Duration) {
+        let Some(Runs { control, worker }) = self.runs.as_ref().filter(|_| !self.is_foreign()) else {
+            return;
+        };
         let until = Instant::now() + deadline;
         self.intake.buffer.lock().close();
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if *stage == Stage::Running {
             let (done, answer) = std_mpsc::channel();
-            let asked = self.control.send(Control::Shutdown { deadline: until, done });
-            if asked.is_err() || self.worker.is_current() {
+            let asked = control.send(Control::Shutdown { deadline: until, done });
+            if asked.is_err() || worker.is_current() {
                 // The task has ended, or is who asks and cannot wait for itself.
                 *stage = Stage::Down;
                 return;
@@ -257,6 +381,14 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if self.is_foreign() {
+            // Dropping them would wake, and wait for, threads of the parent's.
+            std::mem::forget(self.runs.take());
+            return;
+        }
         self.shutdown(DROP_DEADLINE);
+        if let Some(syncs) = &self.intake.syncs {
+            syncs.stop();
+        }
     }
 }

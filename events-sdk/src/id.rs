@@ -88,7 +88,10 @@ pub(crate) struct Random(u64);
 impl Random {
     /// Seeded by the operating system, through the keys that the standard library draws for its hash maps.
     pub(crate) fn from_system() -> Self {
-        Self(RandomState::new().build_hasher().finish())
+        let mut hasher = RandomState::new().build_hasher();
+        // A forked child has the keys of its parent, which it must not share ids with.
+        hasher.write_u32(std::process::id());
+        Self(hasher.finish())
     }
 
     /// The next 64 bits.

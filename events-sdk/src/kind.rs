@@ -11,7 +11,7 @@ pub enum Durability {
     /// Kept in memory, and put on disk when Toggle is away or memory runs short.
     #[default]
     Spill,
-    /// On disk before the emitter returns.
+    /// On stable storage before the emitter returns, where the configured durability is `power`; elsewhere as [`Spill`](Self::Spill).
     Sync,
 }
 

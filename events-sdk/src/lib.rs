@@ -171,19 +171,28 @@ mod backoff;
 mod batch;
 mod buffer;
 mod chunk;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod config;
 mod delivery;
 mod emit;
 mod error;
+mod fault;
+mod fork;
 mod generated;
 mod global;
 mod handle;
 mod id;
 mod kind;
 mod macro_support;
+mod mapped;
 mod metadata;
+mod pii;
+mod segment;
 mod spool;
 mod stats;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod ticket;
@@ -199,11 +208,11 @@ pub use batch::Batch;
 pub use config::*;
 pub use error::{Error, ErrorKind};
 pub use generated::*;
-pub use global::{flush, initialize, initialize_with, is_initialized, shutdown, stats};
-pub use handle::{Events, FlushOutcome, ShutdownReport};
+pub use global::{flush, initialize, initialize_with, is_initialized, shutdown, stats, wait};
+pub use handle::{Events, FlushOutcome, ShutdownReport, WaitOutcome};
 pub use kind::{Durability, Kind};
 pub use metadata::Metadata;
-pub use stats::{BufferStats, SpoolStats, Stats, UplinkState, UplinkStats};
+pub use stats::{BufferStats, DurabilityStats, SpoolStats, Stats, UplinkState, UplinkStats};
 pub use ticket::{DropReason, Outcome, Ticket};
 pub use uplink::{SendError, SendErrorKind, Uplink};
 

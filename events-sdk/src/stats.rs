@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use crate::{DropReason, accounts::Dropped, buffer::State};
+use crate::{DropReason, DurabilityMode, accounts::Dropped, buffer::State};
 
 /// A picture of the event system at one instant. The counters in it balance:
 /// `accepted + adopted = delivered + in_memory + in_flight + on_disk + quarantined + dropped_total()`.
@@ -33,10 +33,15 @@ pub struct Stats {
     pub buffer: BufferStats,
     /// The spill files.
     pub spool: SpoolStats,
+    /// What outlives the process.
+    pub durability: DurabilityStats,
     /// The connection to Toggle.
     pub uplink: UplinkStats,
     /// The last thing that went wrong, in words.
     pub last_error: Option<String>,
+    /// How often a part of the event system panicked and was restarted. No event is lost by that, but it is a bug: the log
+    /// has its message.
+    pub restarts: u64,
     /// Whether `shutdown` has been called.
     pub is_shutdown: bool,
 }
@@ -90,6 +95,10 @@ pub struct SpoolStats {
     pub files: u64,
     /// Their size in bytes.
     pub bytes: u64,
+    /// The most bytes they may have: `spool_max_bytes`.
+    pub max_bytes: u64,
+    /// Events that were dropped from them to make room.
+    pub thinned: u64,
     /// What an operator should know of the place: it is on a tmpfs, others may write to it, and so on.
     pub concerns: Vec<String>,
     /// Why the spool cannot be written to at present; `None` when it can.
@@ -99,6 +108,18 @@ pub struct SpoolStats {
     pub drain_rate: u64,
     /// How long it will take at that rate until the backlog is delivered; `None` while that cannot be told.
     pub drain_eta: Option<Duration>,
+}
+
+/// What outlives the process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DurabilityStats {
+    /// What is configured.
+    pub mode: DurabilityMode,
+    /// Why new events are kept in memory only, although more is configured; `None` while all is well.
+    pub degraded: Option<String>,
+    /// Events that were accepted in memory only since start, although more is configured.
+    pub unprotected: u64,
 }
 
 /// The connection to Toggle.
@@ -153,6 +174,8 @@ pub(crate) struct Status {
     pub(crate) uplink: UplinkStats,
     pub(crate) uplink_since: Option<std::time::Instant>,
     pub(crate) last_error: Option<String>,
+    pub(crate) restarts: u64,
+    pub(crate) durability: DurabilityMode,
 }
 
 impl State {
@@ -184,8 +207,14 @@ impl State {
                 flush_threshold: limits.threshold,
             },
             spool,
+            durability: DurabilityStats {
+                mode: self.status.durability,
+                degraded: self.pool.as_ref().and_then(|pool| pool.failure().map(str::to_owned)),
+                unprotected: self.pool.as_ref().map_or(0, |pool| pool.unprotected()),
+            },
             uplink,
             last_error: self.status.last_error.clone(),
+            restarts: self.status.restarts,
             is_shutdown: self.is_closed(),
         }
     }

@@ -3,8 +3,46 @@
 use std::fmt;
 
 /// What became of an emitted event. Ignoring it is fine: whatever was dropped is counted.
+///
+/// Whoever must know that the event outlives a loss of power gives it to [`Events::wait`](crate::Events::wait).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Ticket(Outcome);
+pub struct Ticket {
+    outcome: Outcome,
+    durable: bool,
+    place: Place,
+}
+
+/// Where an event stands in the order of events: the place of its chunk, its place there, and whether it is in a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Place(u64);
+
+/// The lower bits count within a chunk. A chunk holds at most 100,000 events; what is dropped out of the one that is being
+/// filled may be replaced, and beyond a million the place stays at the last.
+const WITHIN_BITS: u32 = 20;
+const KEPT: u64 = 1 << 63;
+
+impl Place {
+    #[inline]
+    pub(crate) fn new(sequence: u64, within: u32, kept: bool) -> Self {
+        let within = u64::from(within).min((1 << WITHIN_BITS) - 1);
+        Self(sequence << WITHIN_BITS | within | if kept { KEPT } else { 0 })
+    }
+
+    /// As a number that increases from event to event.
+    pub(crate) fn order(self) -> u64 {
+        self.0 & !KEPT
+    }
+
+    /// The place of the chunk.
+    pub(crate) fn sequence(self) -> u64 {
+        self.order() >> WITHIN_BITS
+    }
+
+    /// Whether the event is in a segment.
+    pub(crate) fn is_kept(self) -> bool {
+        self.0 & KEPT != 0
+    }
+}
 
 /// The ways an emit can end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,10 +66,16 @@ pub enum DropReason {
     TooLarge,
     /// The metadata changed while it was being encoded.
     Encoding,
+    /// The spool was full, and this was among the least grave and oldest events in it.
+    SpoolFull,
+    /// It was in the quarantine, which was full, and among the oldest there.
+    QuarantineFull,
     /// Its spill file was removed by somebody else before it was delivered.
     Vanished,
     /// It was still in memory when the shutdown deadline passed.
     Shutdown,
+    /// Its schema says `DURABILITY_BEST_EFFORT`, and it would have had to go to disk.
+    BestEffort,
     /// There was no event system: `initialize` had not been called, or `shutdown` had.
     NotInitialized,
 }
@@ -42,8 +86,11 @@ impl DropReason {
         Self::BufferFull,
         Self::TooLarge,
         Self::Encoding,
+        Self::SpoolFull,
+        Self::QuarantineFull,
         Self::Vanished,
         Self::Shutdown,
+        Self::BestEffort,
         Self::NotInitialized,
     ];
 
@@ -53,8 +100,11 @@ impl DropReason {
             Self::BufferFull => "buffer_full",
             Self::TooLarge => "too_large",
             Self::Encoding => "encoding",
+            Self::SpoolFull => "spool_full",
+            Self::QuarantineFull => "quarantine_full",
             Self::Vanished => "vanished",
             Self::Shutdown => "shutdown",
+            Self::BestEffort => "best_effort",
             Self::NotInitialized => "not_initialized",
         }
     }
@@ -67,20 +117,42 @@ impl fmt::Display for DropReason {
 }
 
 impl Ticket {
-    pub(crate) const QUEUED: Self = Self(Outcome::Queued);
-    pub(crate) const FILTERED: Self = Self(Outcome::Filtered);
+    pub(crate) const FILTERED: Self = Self::new(Outcome::Filtered);
+
+    const fn new(outcome: Outcome) -> Self {
+        Self { outcome, durable: false, place: Place(0) }
+    }
+
+    pub(crate) const fn queued(place: Place) -> Self {
+        Self { outcome: Outcome::Queued, durable: false, place }
+    }
+
+    pub(crate) const fn place(self) -> Place {
+        self.place
+    }
+
+    pub(crate) const fn with_durable(self) -> Self {
+        Self { durable: true, ..self }
+    }
 
     pub(crate) const fn dropped(reason: DropReason) -> Self {
-        Self(Outcome::Dropped(reason))
+        Self::new(Outcome::Dropped(reason))
     }
 
     /// What became of the event.
     pub const fn outcome(self) -> Outcome {
-        self.0
+        self.outcome
+    }
+
+    /// Whether the event was on stable storage when its emitter returned. Only the emitters of events whose schema says
+    /// `DURABILITY_SYNC` wait for that, where the durability is `power`; when the disk does not answer in time the event is
+    /// queued like any other, and this says so.
+    pub const fn is_durable(self) -> bool {
+        self.durable
     }
 
     /// Whether the event was accepted.
     pub const fn is_queued(self) -> bool {
-        matches!(self.0, Outcome::Queued)
+        matches!(self.outcome, Outcome::Queued)
     }
 }

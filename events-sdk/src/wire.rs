@@ -10,10 +10,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use crate::pii::{Personal, Place};
 pub use crate::well_known::{Duration, List, Struct, Timestamp, Value};
 
 /// A value that can be written as a protobuf message.
 pub trait Message {
+    /// Where in it personal data stands, if there is any.
+    const PERSONAL: Option<&'static Personal> = None;
+
     /// The length of what [`encode`](Self::encode) writes, in bytes.
     fn encoded_len(&self) -> usize;
 
@@ -21,7 +25,9 @@ pub trait Message {
     fn encode(&self, out: &mut Vec<u8>);
 }
 
-impl<M: Message + ?Sized> Message for &M {
+impl<M: Message> Message for &M {
+    const PERSONAL: Option<&'static Personal> = M::PERSONAL;
+
     #[inline]
     fn encoded_len(&self) -> usize {
         (**self).encoded_len()

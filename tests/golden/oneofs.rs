@@ -64,6 +64,10 @@ pub mod payload {
     }
 
     impl wire::Message for DemoOneofsPayload<'_> {
+        const PERSONAL: ::core::option::Option<&'static wire::Personal> = ::core::option::Option::Some(
+            &personal::DemoOneofsPayload,
+        );
+
         #[inline]
         fn encoded_len(&self) -> usize {
             wire::oneof_len(self.target)
@@ -157,6 +161,15 @@ pub mod payload {
                 DemoOneofsTarget::Owner(one) => Self::Owner(one.to_owned()),
             }
         }
+    }
+
+    /// Where personal data stands in the messages that hold any.
+    #[allow(non_upper_case_globals)]
+    mod personal {
+        use super::wire::{Personal, Place};
+        pub(super) static DemoOneofsPayload: Personal = Personal(
+            &[(1, Place::Within(&DemoOneofsPayload)), (4, Place::Text)],
+        );
     }
 }
 

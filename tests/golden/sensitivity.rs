@@ -100,6 +100,10 @@ pub mod payload {
     }
 
     impl wire::Message for DemoPersonPayload<'_> {
+        const PERSONAL: ::core::option::Option<&'static wire::Personal> = ::core::option::Option::Some(
+            &personal::DemoPersonPayload,
+        );
+
         #[inline]
         fn encoded_len(&self) -> usize {
             wire::implicit_len::<wire::Uint32, _>(1, self.id)
@@ -124,6 +128,15 @@ pub mod payload {
                 others: payload.others.iter().map(|&one| one.to_owned()).collect(),
             }
         }
+    }
+
+    /// Where personal data stands in the messages that hold any.
+    #[allow(non_upper_case_globals)]
+    mod personal {
+        use super::wire::{Personal, Place};
+        pub(super) static DemoPersonPayload: Personal = Personal(
+            &[(2, Place::Text), (3, Place::Text)],
+        );
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use events_sdk::{
-    Config, Events, Level, Stats, ToggleConfig,
+    Config, Events, Level, Stats, Ticket, ToggleConfig,
     payload::{StoragePoolOperation, StoragePoolPayload},
     testing::Toggle,
 };
@@ -110,6 +110,11 @@ pub fn spill_files(spool: &Path) -> Vec<String> {
 
 /// Emits the event of one number.
 pub fn emit_number(events: &Events, number: usize) {
+    let _ = queue_number(events, number);
+}
+
+/// The same, and gives its ticket.
+pub fn queue_number(events: &Events, number: usize) -> Ticket {
     let text = number.to_string();
     events.emit_storage_pool(
         Level::Info,
@@ -122,7 +127,7 @@ pub fn emit_number(events: &Events, number: usize) {
             ..StoragePoolPayload::new(StoragePoolOperation::Expanded)
         },
         [(NUMBER, text.as_str()), ("component", "storm")],
-    );
+    )
 }
 
 /// Emits the events of these numbers, so many a second.

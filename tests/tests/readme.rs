@@ -108,3 +108,38 @@ fn the_table_of_annotations_has_every_option_and_every_key() {
     }
     assert!(seen >= 14, "only {seen} options were found in annotations.proto");
 }
+
+#[test]
+fn every_cell_of_the_table_of_what_survives_names_a_test() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (start, end) = section(&readme, "survives");
+    let mut source = String::new();
+    let mut folders = vec![root().join("events-sdk/src"), root().join("tests/tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                source += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let rows: Vec<_> = readme[start..end].lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() >= 5, "{rows:?}");
+    for row in rows {
+        for cell in row.trim_matches('|').split('|').skip(1) {
+            // A test's name is a sentence; keys and types are not that long.
+            let named: Vec<_> = cell
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .filter(|name| name.len() > 25 && name.contains('_'))
+                .collect();
+            assert!(!named.is_empty() || cell.trim().starts_with("as "), "no test: {cell}");
+            for name in named {
+                assert!(source.contains(&format!("fn {name}(")), "no such test: {name}");
+            }
+        }
+    }
+}

@@ -83,6 +83,14 @@ fn files(schema: &Schema, findings: &mut Findings) {
             "rename the message or the package, or move the types out of the message",
         );
     }
+    for (other, name, rust, origin) in &schema.twins {
+        findings.add(
+            "same-name",
+            origin,
+            format!("{other} and {name} are both called `{rust}` in Rust"),
+            "rename one of them",
+        );
+    }
     for (name, origin) in &schema.nameless {
         findings.add(
             "unusable-name",

@@ -10,6 +10,7 @@ mod levels;
 mod oneofs;
 mod paths;
 mod payload;
+mod personal;
 mod wire;
 
 use proc_macro2::{Literal, TokenStream};

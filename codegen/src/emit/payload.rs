@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use super::{Paths, enums, oneofs, wire};
+use super::{Paths, enums, oneofs, personal, wire};
 use crate::docs;
 use crate::model::{Field, Message, Oneof, Presence, Scalar, Schema, Sensitivity, Type, WellKnown};
 use crate::names;
@@ -13,17 +13,19 @@ pub(crate) const MASK: &str = "<pii>";
 
 /// `pub mod payload`.
 pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
+    let personal = personal::Tables::new(schema);
     let types = schema.messages.iter().map(|message| {
         let parts = [
             structure(message, schema),
             constructors(message, schema),
             debug(message, paths),
-            wire::encoding(message),
+            wire::encoding(message, personal.of(message)),
             to_wire_type(message, paths),
             oneofs::emit(message, schema, paths),
         ];
         quote!(#(#parts)*)
     });
+    let tables = personal.module();
     let enums = schema.enums.iter().map(|one| enums::emit(one, schema, paths));
     // Every kind has a payload, and every payload is encoded: the import is always used, and no type is in lower case.
     let wire = (!schema.messages.is_empty()).then(|| paths.private("wire")).map(|wire| quote!(use #wire;));
@@ -36,6 +38,7 @@ pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
 
             #(#types)*
             #(#enums)*
+            #tables
         }
     }
 }

@@ -6,8 +6,8 @@ use quote::quote;
 use crate::model::{Field, Message, Oneof, Presence, Scalar, Type, WellKnown};
 use crate::names;
 
-/// `impl wire::Message for` a payload type.
-pub(crate) fn encoding(message: &Message) -> TokenStream {
+/// `impl wire::Message for` a payload type, which says where in it `personal` data stands.
+pub(crate) fn encoding(message: &Message, personal: Option<TokenStream>) -> TokenStream {
     let ty = names::ident(&message.rust_name);
     let lifetime = message.borrows.then(|| quote!(<'_>));
     if message.fields.is_empty() {
@@ -31,6 +31,8 @@ pub(crate) fn encoding(message: &Message) -> TokenStream {
     });
     quote! {
         impl wire::Message for #ty #lifetime {
+            #personal
+
             #[inline]
             fn encoded_len(&self) -> usize {
                 #(#lens)+*

@@ -68,6 +68,9 @@ impl Check<'_> {
                 Slot::Folder(at) if at(&mut config).as_os_str().is_empty() => {
                     "the path of a folder".to_owned()
                 }
+                Slot::KeyFile(at) if at(&mut config).as_os_str().is_empty() => {
+                    "the path of a file".to_owned()
+                }
                 _ => continue,
             };
             let shown = value::quote(&key.shown(&config));
@@ -84,6 +87,15 @@ impl Check<'_> {
                  set it to {fitting}, say"
             );
             self.problem(&["flush_threshold", "buffer_size"], message);
+        }
+        let Config { buffer_bytes, spool_max_bytes, .. } = *self.config;
+        if self.fine(&["buffer_bytes", "spool_max_bytes"]) && spool_max_bytes < buffer_bytes.saturating_mul(2)
+        {
+            let message = format!(
+                "`spool_max_bytes` is {spool_max_bytes}; it must be at least twice `buffer_bytes`, which is {buffer_bytes}: \
+                 what waits in memory must find a place on disk"
+            );
+            self.problem(&["buffer_bytes", "spool_max_bytes"], message);
         }
         if self.fine(&["batch_size", "flush_threshold"]) && batch_size > flush_threshold {
             let message = format!(

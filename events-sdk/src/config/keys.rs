@@ -23,10 +23,14 @@ pub(super) enum Slot {
     Time(fn(&mut Config) -> &mut Duration, RangeInclusive<Duration>),
     Folder(fn(&mut Config) -> &mut PathBuf),
     File(fn(&mut Config) -> &mut Option<PathBuf>),
+    /// A file that has a place of its own unless another one is given.
+    KeyFile(fn(&mut Config) -> &mut PathBuf),
     Text(fn(&mut Config) -> &mut Option<String>),
     Token,
     TokenFile,
     Compression,
+    Durability,
+    Pii,
     MinLevel,
     Levels,
     Categories,
@@ -108,6 +112,43 @@ pub(super) static KEYS: &[Key] = &[
         path: "spool_dir",
         slot: Slot::Folder(|config| &mut config.spool_dir),
         meaning: "where spill files lie; it needs to survive a restart of the node, so not a tmpfs",
+    },
+    Key {
+        path: "spool_max_bytes",
+        // A mebibyte holds a few thousand events; a tebibyte no node can deliver in a month.
+        slot: Slot::Bytes(|config| &mut config.spool_max_bytes, MIB..=MIB * MIB),
+        meaning: "how many bytes the spill files may have; beyond that the least grave of the oldest events go",
+    },
+    Key {
+        path: "spool_min_free_bytes",
+        slot: Slot::Bytes(|config| &mut config.spool_min_free_bytes, 0..=MIB * MIB),
+        meaning: "how many bytes of the file system spill files leave free",
+    },
+    Key {
+        path: "quarantine_max_bytes",
+        slot: Slot::Bytes(|config| &mut config.quarantine_max_bytes, 64 * KIB..=MIB * MIB),
+        meaning: "how many bytes the quarantine may have; beyond that the oldest of it goes",
+    },
+    Key {
+        path: "durability",
+        slot: Slot::Durability,
+        meaning: "what an accepted event outlives: `memory`, nothing; `process`, the end of the process; `power`, a loss of power too",
+    },
+    Key {
+        path: "sync_interval",
+        // Faster than 10 ms a disk does nothing else; after an hour `process` is the better word for it.
+        slot: Slot::Time(|config| &mut config.sync_interval, Duration::from_millis(10)..=seconds(3600)),
+        meaning: "with `power`, how often what was emitted is brought to stable storage",
+    },
+    Key {
+        path: "pii",
+        slot: Slot::Pii,
+        meaning: "what becomes of fields that hold personal data, on the wire and on disk: `keep`, `hash` (with this node's key) or `drop`",
+    },
+    Key {
+        path: "pii_key_file",
+        slot: Slot::KeyFile(|config| &mut config.pii_key_file),
+        meaning: "the key that `pii: hash` hashes with; made at the first start, mode 0600; with another key all hashes change",
     },
     Key {
         path: "max_in_flight",
@@ -234,8 +275,8 @@ impl Key {
             Slot::Count(..) => "events",
             Slot::Bytes(..) => "bytes",
             Slot::Time(..) => "time",
-            Slot::Folder(_) | Slot::File(_) | Slot::TokenFile => "path",
-            Slot::Profile | Slot::Compression => "name",
+            Slot::Folder(_) | Slot::File(_) | Slot::KeyFile(_) | Slot::TokenFile => "path",
+            Slot::Profile | Slot::Compression | Slot::Durability | Slot::Pii => "name",
             Slot::Text(_) | Slot::Token => "text",
             Slot::MinLevel => "level",
             Slot::Levels => "levels",
@@ -255,7 +296,9 @@ impl Key {
             Slot::Time(..) => "whole seconds or a time with a unit, such as 500ms, 30s or 2m".to_owned(),
             Slot::Profile => "one of default, high-throughput, low-latency, minimal".to_owned(),
             Slot::Compression => "one of none, gzip, zstd".to_owned(),
-            Slot::Folder(_) | Slot::File(_) | Slot::TokenFile => "a path".to_owned(),
+            Slot::Durability => "one of memory, process, power".to_owned(),
+            Slot::Pii => "one of keep, hash, drop".to_owned(),
+            Slot::Folder(_) | Slot::File(_) | Slot::KeyFile(_) | Slot::TokenFile => "a path".to_owned(),
             Slot::Text(_) | Slot::Token | Slot::Retired(_) => "text".to_owned(),
             Slot::MinLevel => "a level, such as INFO".to_owned(),
             Slot::Levels => "a list of levels, such as [INFO, WARN]".to_owned(),
@@ -271,11 +314,13 @@ impl Key {
             Slot::Count(at, _) => at(&mut config).to_string(),
             Slot::Bytes(at, _) => value::show_bytes(*at(&mut config)),
             Slot::Time(at, _) => value::show_time(*at(&mut config)),
-            Slot::Folder(at) => at(&mut config).display().to_string(),
+            Slot::Folder(at) | Slot::KeyFile(at) => at(&mut config).display().to_string(),
             Slot::File(at) => at(&mut config).as_ref().map_or_else(none, |path| path.display().to_string()),
             Slot::Text(at) => at(&mut config).clone().unwrap_or_else(none),
             Slot::Profile => config.profile.name().to_owned(),
             Slot::Compression => config.toggle.compression.name().to_owned(),
+            Slot::Durability => config.durability.name().to_owned(),
+            Slot::Pii => config.pii.name().to_owned(),
             Slot::Token | Slot::TokenFile => none(),
             Slot::MinLevel | Slot::Levels | Slot::Categories => "by profile".to_owned(),
             Slot::Retired(_) => String::new(),
@@ -285,7 +330,11 @@ impl Key {
 
 /// The documentation of all keys, as Markdown.
 pub(super) fn reference() -> String {
-    let defaults = Config { spool_dir: PathBuf::from("{config dir}/events"), ..Config::default() };
+    let defaults = Config {
+        spool_dir: PathBuf::from("{config dir}/events"),
+        pii_key_file: PathBuf::from("{config dir}/pii.key"),
+        ..Config::default()
+    };
     let mut text = String::from("| key | default | unit | meaning |\n|---|---|---|---|\n");
     let mut retired = String::new();
     for key in KEYS {

@@ -233,7 +233,8 @@ mod tests {
                 "rodent.yml:3: `Batch-Timeout` is not a key of `events`; did you mean `batch_timeout`?",
                 "rodent.yml:4: `colour` is not a key of `events`; there are profile, buffer_size, buffer_bytes, \
                  flush_threshold, batch_size, batch_bytes, batch_timeout, min_level, enabled_levels, \
-                 enabled_categories, spool_dir, max_in_flight, retry_initial, retry_max",
+                 enabled_categories, spool_dir, spool_max_bytes, spool_min_free_bytes, quarantine_max_bytes, \
+                 durability, sync_interval, pii, pii_key_file, max_in_flight, retry_initial, retry_max",
                 "rodent.yml:5: `endpoint` is not a key of `events`; `endpoint` belongs under `events`, `toggle`",
                 "rodent.yml:6: `togle` is not a key of `events`; did you mean `toggle`?",
                 "rodent.yml:7: `toggle.token` is not a key of `events`; `token` belongs under `events`, `toggle`",

@@ -30,6 +30,9 @@ pub use error::{ConfigError, ConfigErrorKind, Place, Problem};
 pub use filter::{FILTER_CATEGORIES, Filter};
 pub use profile::Profile;
 
+#[cfg(feature = "cli")]
+pub(crate) use value::nearest;
+
 use crate::uplink;
 
 /// The file inside the configuration directory.
@@ -40,6 +43,10 @@ const SPOOL_FOLDER: &str = "events";
 
 /// Where the agent keeps its configuration unless it says otherwise.
 const DEFAULT_CONFIG_DIR: &str = "/etc/rodent";
+
+/// The key for hashes of personal data inside the configuration directory: beside the spool, where nobody who tidies up
+/// among spill files meets it.
+const PII_KEY_FILE: &str = "pii.key";
 
 /// A configuration is written by hand; a file of more than a mebibyte is some other file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -81,6 +88,22 @@ pub struct Config {
     pub filter: Filter,
     /// Where spill files lie. It needs to survive a restart of the node. Default: `/etc/rodent/events`.
     pub spool_dir: PathBuf,
+    /// How many bytes the spill files may have together. Beyond that the least grave of the oldest events are dropped.
+    /// Default: 2 GiB.
+    pub spool_max_bytes: usize,
+    /// How many bytes of the file system spill files leave free. Default: 128 MiB.
+    pub spool_min_free_bytes: usize,
+    /// How many bytes the quarantine may have. Beyond that the oldest of it is removed. Default: 64 MiB.
+    pub quarantine_max_bytes: usize,
+    /// What an accepted event outlives. Default: memory.
+    pub durability: DurabilityMode,
+    /// With the durability `power`, how often what was emitted is brought to stable storage. Default: 1 s.
+    pub sync_interval: Duration,
+    /// What is done with personal data in payloads before an event is buffered. Default: it is kept.
+    pub pii: Pii,
+    /// Where the key lies that personal data is hashed with, if it is. It is made when there is none. Default:
+    /// `/etc/rodent/pii.key`.
+    pub pii_key_file: PathBuf,
     /// How many batches are under way to Toggle at once. Default: 4.
     pub max_in_flight: usize,
     /// Pause before the first retry. It doubles from there, with jitter, without end. Default: 200 ms.
@@ -141,6 +164,46 @@ impl fmt::Debug for TokenSource {
     }
 }
 
+/// What is done with the fields that the schema marks as personal data. It holds for all that leaves the emitter: Toggle,
+/// spill files and memory.
+///
+/// | the field holds | [`Hash`](Self::Hash) makes of it | [`Drop`](Self::Drop) |
+/// |---|---|---|
+/// | a text | `pii:` and 32 hexadecimal digits; an empty text stays empty | left out |
+/// | bytes | 16 bytes; none stay none | left out |
+/// | a map from texts | the same map with hashes of the names, and of values that are text or bytes; other values are left out | left out |
+/// | a wrapper of text or bytes | the same wrapper with the hash | left out |
+/// | anything else: a number, an enum, a message, a map from numbers | left out | left out |
+///
+/// A field that is left out reads as its default; one that proto2 calls `required` is sent empty instead. A hash is as long
+/// as that, whatever `max_len` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Pii {
+    /// It is sent as it is.
+    #[default]
+    Keep,
+    /// It is replaced by the first 128 bits of its HMAC-SHA256 under the node's own key: the same value gives the same
+    /// hash on one node, and another one on any other.
+    Hash,
+    /// It is left out.
+    Drop,
+}
+
+impl Pii {
+    /// Every way.
+    pub const ALL: &'static [Self] = &[Self::Keep, Self::Hash, Self::Drop];
+
+    /// Its name in configuration files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Hash => "hash",
+            Self::Drop => "drop",
+        }
+    }
+}
+
 /// Compression of what is sent to Toggle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -173,6 +236,35 @@ impl Compression {
             Self::None => true,
             Self::Gzip => cfg!(feature = "gzip"),
             Self::Zstd => cfg!(feature = "zstd"),
+        }
+    }
+}
+
+/// What an accepted event outlives before it is delivered or in a spill file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum DurabilityMode {
+    /// Nothing: a process that is killed takes with it what is only in memory. The disk is used when Toggle is away.
+    #[default]
+    Memory,
+    /// The process, however it ends: from the moment its emitter returns, an event is in a memory-mapped file that the next
+    /// start reads. No system call is made for it.
+    Process,
+    /// The process, and a loss of power too, from the next sync on: at [`Config::sync_interval`], and before the emitter
+    /// returns for events whose schema says `DURABILITY_SYNC`.
+    Power,
+}
+
+impl DurabilityMode {
+    /// Every one.
+    pub const ALL: &'static [Self] = &[Self::Memory, Self::Process, Self::Power];
+
+    /// Its name in configuration files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Process => "process",
+            Self::Power => "power",
         }
     }
 }
@@ -216,6 +308,15 @@ impl Config {
             batch_timeout: sizes.batch_timeout,
             filter: profile.filter(),
             spool_dir: Path::new(DEFAULT_CONFIG_DIR).join(SPOOL_FOLDER),
+            // Some ten million events: a node that reports a hundred a second is covered for more than a day.
+            spool_max_bytes: 2 << 30,
+            // Enough for the logs and the temporary files of whoever comes to clean up.
+            spool_min_free_bytes: 128 << 20,
+            quarantine_max_bytes: 64 << 20,
+            durability: DurabilityMode::Memory,
+            sync_interval: Duration::from_secs(1),
+            pii: Pii::Keep,
+            pii_key_file: Path::new(DEFAULT_CONFIG_DIR).join(PII_KEY_FILE),
             max_in_flight: 4,
             retry_initial: Duration::from_millis(200),
             retry_max: Duration::from_secs(10),
@@ -329,7 +430,8 @@ mod tests {
     fn a_directory_without_a_file_gives_the_defaults() {
         let dir = tempfile::tempdir().unwrap();
         let config = Config::load(dir.path()).unwrap();
-        assert_eq!(config, Config { spool_dir: dir.path().join("events"), ..Config::default() });
+        let (spool_dir, pii_key_file) = (dir.path().join("events"), dir.path().join("pii.key"));
+        assert_eq!(config, Config { spool_dir, pii_key_file, ..Config::default() });
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::{
-    Compression, Config, ConfigError, Filter, Profile, TokenSource,
+    Compression, Config, ConfigError, DurabilityMode, Filter, Pii, Profile, TokenSource,
     check::{self, Origins},
     error::{Place, Problem},
     keys::{Key, Slot},
@@ -41,7 +41,11 @@ pub(super) fn settle(
         draft.read_profile(setting);
     }
     let config = Config::profile(draft.config.profile);
-    draft.config = Config { spool_dir: config_dir.join(super::SPOOL_FOLDER), ..config };
+    draft.config = Config {
+        spool_dir: config_dir.join(super::SPOOL_FOLDER),
+        pii_key_file: config_dir.join(super::PII_KEY_FILE),
+        ..config
+    };
     for setting in settings.iter().filter(|setting| !matches!(setting.key.slot, Slot::Profile)) {
         draft.read(setting);
     }
@@ -89,7 +93,7 @@ impl Draft<'_> {
                     *at(&mut self.config) = time;
                 }
             }
-            Slot::Folder(at) => {
+            Slot::Folder(at) | Slot::KeyFile(at) => {
                 if let Some(path) = self.text(setting) {
                     *at(&mut self.config) = self.config_dir.join(path);
                 }
@@ -117,6 +121,16 @@ impl Draft<'_> {
             Slot::Compression => {
                 if let Some(compression) = self.word(setting, Compression::ALL, Compression::name) {
                     self.config.toggle.compression = compression;
+                }
+            }
+            Slot::Durability => {
+                if let Some(mode) = self.word(setting, DurabilityMode::ALL, DurabilityMode::name) {
+                    self.config.durability = mode;
+                }
+            }
+            Slot::Pii => {
+                if let Some(pii) = self.word(setting, Pii::ALL, Pii::name) {
+                    self.config.pii = pii;
                 }
             }
             Slot::MinLevel => {

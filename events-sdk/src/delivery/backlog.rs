@@ -13,6 +13,7 @@ use std::{
 
 use uuid::Uuid;
 
+use super::room::severity_of;
 use crate::{
     Batch, Level,
     buffer::URGENT,
@@ -96,7 +97,7 @@ impl Backlog {
     /// The turn of the graver files has come.
     fn is_graves_turn(&self) -> bool {
         let others_wait = !self.files.is_empty() || self.interrupted.is_some();
-        !self.grave.is_empty() && !(others_wait && self.grave_in_a_row >= GRAVE_IN_A_ROW)
+        !self.grave.is_empty() && (!others_wait || self.grave_in_a_row < GRAVE_IN_A_ROW)
     }
 
     /// The next file to begin or to go on with.
@@ -175,6 +176,27 @@ impl Backlog {
                 });
             }
         }
+    }
+
+    /// Takes out the oldest of the files that are not begun with events of the lowest level there is, if that is no
+    /// graver than `severity`; with `whole`, only a file of nothing else. Gives the level's number on the wire too.
+    pub(crate) fn least(&mut self, severity: u8, whole: bool) -> Option<(SpoolFile, i32)> {
+        let least_of = |file: &SpoolFile| {
+            let levels = file.levels.iter().filter(|&&(_, events)| events > 0);
+            let least = levels.clone().map(|&(level, _)| level).min_by_key(|&level| severity_of(level))?;
+            (!whole || levels.count() == 1).then_some(least)
+        };
+        let files = self.files.iter().chain(&self.grave);
+        let (_, _, id, level) = files
+            .filter_map(|file| Some((least_of(file)?, file)))
+            .map(|(level, file)| (severity_of(level), file.timestamp_ms, file.id, level))
+            .filter(|&(least, ..)| least <= severity)
+            .min()?;
+        let from =
+            if self.files.iter().any(|file| file.id == id) { &mut self.files } else { &mut self.grave };
+        let place = from.iter().position(|file| file.id == id)?;
+        self.leaving.insert(id);
+        Some((from.remove(place)?, level))
     }
 
     /// How many events of the file have been read.

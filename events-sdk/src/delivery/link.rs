@@ -4,6 +4,15 @@ use std::time::{Duration, Instant};
 
 use crate::{SendError, SendErrorKind, backoff::Backoff, stats::UplinkState};
 
+/// So many times in a row Toggle may ask for less before it counts as away and events go to disk instead of waiting.
+const BUSY_TIMES: u32 = 4;
+
+/// The longest pause after such an answer, unless Toggle names one: it is there, and what it has to spare changes fast.
+const BUSY_PAUSE: Duration = Duration::from_secs(2);
+
+/// Toggle may name a longer pause than that, up to this: it is bounded against a mistake in its configuration.
+const BUSY_PAUSE_MOST: Duration = Duration::from_secs(300);
+
 /// While Toggle is away, one batch at a time probes it.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -11,6 +20,10 @@ pub(crate) struct Link {
     since: Instant,
     failures: u32,
     retry_at: Instant,
+    /// How often in a row Toggle has asked for less.
+    busy: u32,
+    /// Nothing is sent before this, because Toggle has asked for less.
+    hold_until: Instant,
     backoff: Backoff,
 }
 
@@ -28,7 +41,15 @@ pub(crate) enum Change {
 impl Link {
     pub(crate) fn new(backoff: Backoff) -> Self {
         let now = Instant::now();
-        Self { state: UplinkState::Idle, since: now, failures: 0, retry_at: now, backoff }
+        Self {
+            state: UplinkState::Idle,
+            since: now,
+            failures: 0,
+            retry_at: now,
+            busy: 0,
+            hold_until: now,
+            backoff,
+        }
     }
 
     pub(crate) fn state(&self) -> UplinkState {
@@ -49,13 +70,20 @@ impl Link {
         (!self.is_open()).then_some(self.retry_at)
     }
 
+    /// Until when nothing is sent, because Toggle has asked for less.
+    pub(crate) fn held_until(&self, now: Instant) -> Option<Instant> {
+        (self.is_open() && now < self.hold_until).then_some(self.hold_until)
+    }
+
     /// The next probe goes out at once.
     pub(crate) fn hurry(&mut self) {
         self.retry_at = Instant::now();
+        self.hold_until = self.retry_at;
     }
 
     /// Toggle took a batch.
     pub(crate) fn delivered(&mut self, now: Instant) -> Change {
+        self.busy = 0;
         let change = match self.state {
             UplinkState::Up => return Change::None,
             UplinkState::Idle => Change::None,
@@ -88,6 +116,31 @@ impl Link {
         Change::Lost
     }
 
+    /// Toggle asked for less, and perhaps for how long. A few times in a row that is a short pause for everything and
+    /// Toggle is not away; after that, or when it wants a long pause, events are better off on disk.
+    pub(crate) fn busy(&mut self, error: &SendError, probe: bool, now: Instant) -> Change {
+        let asked = error.retry_after().map(|pause| pause.min(BUSY_PAUSE_MOST));
+        if self.is_open() {
+            if now < self.hold_until {
+                // Sent together with the one that counted.
+                return Change::None;
+            }
+            self.busy += 1;
+            let pause = asked.unwrap_or_else(|| self.backoff.pause(self.busy).min(BUSY_PAUSE));
+            if self.busy < BUSY_TIMES && pause <= BUSY_PAUSE {
+                self.hold_until = now + pause;
+                return Change::None;
+            }
+        }
+        let counts = self.is_open() || probe;
+        let change = self.failed(error, probe, now);
+        if counts {
+            let pause = self.retry_at.saturating_duration_since(now).min(BUSY_PAUSE);
+            self.retry_at = now + asked.unwrap_or(pause);
+        }
+        change
+    }
+
     /// A pause for one batch that was refused so many times, so that it stands in nobody's way.
     pub(crate) fn pause_for(&mut self, refusals: u32) -> Duration {
         self.backoff.pause(refusals)
@@ -113,6 +166,43 @@ mod tests {
         assert_eq!(link.failed(&error, true, now), Change::None);
         assert_eq!(link.failures, 2);
         assert!(!link.is_open());
+    }
+
+    #[test]
+    fn a_busy_toggle_is_not_away_until_it_has_said_so_again_and_again() {
+        let mut link = link();
+        let busy = SendError::new(SendErrorKind::Busy, "slower");
+        let mut now = Instant::now();
+        for _ in 1..BUSY_TIMES {
+            assert_eq!(link.busy(&busy, false, now), Change::None);
+            assert_eq!(link.busy(&busy, false, now), Change::None, "sent together");
+            assert!(link.is_open());
+            now = link.held_until(now).unwrap();
+            assert_eq!(link.held_until(now), None);
+        }
+        assert_eq!(link.busy(&busy, false, now), Change::Lost);
+        for _ in 0..20 {
+            now = link.retry_at().unwrap();
+            assert_eq!(link.busy(&busy, true, now), Change::None);
+            assert!(link.retry_at().unwrap() <= now + BUSY_PAUSE, "it is there, and soon asked again");
+        }
+        assert!(matches!(link.delivered(now), Change::Back(_)));
+        assert_eq!(link.busy(&busy, false, now), Change::None);
+        assert!(link.is_open());
+    }
+
+    #[test]
+    fn the_pause_that_toggle_names_is_kept_and_bounded() {
+        let asks = |pause| SendError::new(SendErrorKind::Busy, "slower").with_retry_after(pause);
+        let mut link = link();
+        let now = Instant::now();
+        assert_eq!(link.busy(&asks(Duration::from_millis(700)), false, now), Change::None);
+        let later = now + Duration::from_millis(700);
+        assert_eq!(link.held_until(now), Some(later));
+        assert_eq!(link.busy(&asks(Duration::from_secs(20)), false, later), Change::Lost);
+        assert_eq!(link.retry_at(), Some(later + Duration::from_secs(20)));
+        link.busy(&asks(Duration::from_secs(86_400)), true, later);
+        assert_eq!(link.retry_at(), Some(later + BUSY_PAUSE_MOST));
     }
 
     #[test]

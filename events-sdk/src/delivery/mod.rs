@@ -21,6 +21,8 @@
 //! [`spill`] takes events to disk, [`send`] to Toggle, [`replay`] brings files back, [`wait`] says until when there is
 //! nothing to do, and [`shutdown`] ends it all.
 //!
+//! A panic in a step costs nothing but a pause: [`salvage`] takes up what the step had in hand.
+//!
 //! The task itself never waits for a disk ([`spooler`]) nor for Toggle ([`Uplink`]); it only decides. All counting is in
 //! [`crate::accounts`].
 
@@ -30,6 +32,9 @@ mod pace;
 mod progress;
 mod refusals;
 mod replay;
+mod room;
+mod salvage;
+mod segments;
 mod send;
 mod shutdown;
 mod spill;
@@ -49,10 +54,19 @@ use tokio::{
 
 pub(crate) use self::spooler::Spooler;
 use self::{
-    backlog::Backlog, link::Link, pace::Pace, progress::Progress, refusals::Refusals, shutdown::Closing,
+    backlog::Backlog,
+    link::Link,
+    pace::Pace,
+    progress::Progress,
+    refusals::Refusals,
+    room::Room,
+    salvage::{Kept, Panics, Salvage},
+    shutdown::Closing,
+    spooler::Reply,
 };
 use crate::{
-    Batch, SendError, Uplink, backoff::Backoff, buffer::State, chunk::Chunk, emit::Intake, spool::SpoolFile,
+    Batch, SendError, Uplink, accounts::Place, backoff::Backoff, buffer::State, chunk::Chunk, emit::Intake,
+    fault, spool::SpoolFile,
 };
 
 /// How many pieces of the backlog are read ahead of sending: as many as can be in flight would hide the disk entirely,
@@ -80,6 +94,7 @@ pub(crate) struct Settings {
     pub(crate) max_in_flight: usize,
     pub(crate) retry_initial: Duration,
     pub(crate) retry_max: Duration,
+    pub(crate) spool_max_bytes: u64,
 }
 
 /// What the program asks of the task.
@@ -87,6 +102,8 @@ pub(crate) struct Settings {
 pub(crate) enum Control {
     /// See that everything accepted so far is delivered or on disk, and say so.
     Flush(std::sync::mpsc::Sender<()>),
+    /// The same, for the chunks up to this place in their order.
+    Settle(u64, std::sync::mpsc::Sender<()>),
     /// The intake is closed: put what is left on disk, send until the deadline, and say so.
     Shutdown { deadline: Instant, done: std::sync::mpsc::Sender<()> },
 }
@@ -99,6 +116,8 @@ struct Parcel {
     /// It was sent to see whether Toggle is there.
     probe: bool,
     sent_at: Instant,
+    /// Where the accounts have its events.
+    place: Place,
 }
 
 #[derive(Debug)]
@@ -151,6 +170,7 @@ pub(crate) struct Delivery {
     link: Link,
     pace: Pace,
     progress: Progress,
+    room: Room,
     refusals: Refusals,
     backlog: Backlog,
     /// Batches that failed while the disk took nothing.
@@ -166,10 +186,36 @@ pub(crate) struct Delivery {
     spool_failures: u32,
     spool_backoff: Backoff,
     spool_retry_at: Option<Instant>,
+    /// Segments were asked for.
+    making: bool,
+    /// No segment could be made; it is tried again then.
+    segments_retry_at: Option<Instant>,
     flushes: Vec<Flush>,
     closing: Option<Closing>,
     /// Until then full batches are expected any moment.
     linger_until: Instant,
+    /// What a panic let fall.
+    salvage: Salvage,
+    panics: Panics,
+}
+
+/// What a round leaves to do.
+enum Next {
+    /// There is more to do at once.
+    Again,
+    /// Nothing to do until then, or until something happens.
+    Wait(Instant),
+    /// The shutdown has done what it can.
+    Close,
+}
+
+/// What ended the waiting.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
+enum Happened {
+    Control(Option<Control>),
+    Sent(Result<(task::Id, Result<(), SendError>), task::JoinError>),
+    Spooled(Reply),
+    Woken,
 }
 
 impl Delivery {
@@ -194,6 +240,7 @@ impl Delivery {
             link: Link::new(Backoff::new(settings.retry_initial, settings.retry_max)),
             pace: Pace::new(Instant::now()),
             progress: Progress::new(Instant::now()),
+            room: Room::new(settings.spool_max_bytes),
             refusals: Refusals::default(),
             backlog: Backlog::default(),
             held: VecDeque::new(),
@@ -204,44 +251,84 @@ impl Delivery {
             spool_failures: 0,
             spool_backoff: Backoff::new(SPOOL_RETRY.0, SPOOL_RETRY.1),
             spool_retry_at: (!spool_is_open).then(|| Instant::now() + SPOOL_RETRY.0),
+            making: false,
+            segments_retry_at: None,
             flushes: Vec::new(),
             closing: None,
             linger_until: Instant::now(),
+            salvage: Salvage::default(),
+            panics: Panics::new(),
         }
     }
 
-    /// Runs until a shutdown is done.
+    /// Runs until a shutdown is done. A panic in a step ends that step and no more: see [`salvage`].
     pub(crate) async fn run(mut self) {
         loop {
-            self.spill();
-            self.send();
-            self.read_ahead();
-            self.answer_flushes();
-            if self.is_closed_down() {
-                break;
-            }
-            let Some(wake_at) = self.prepare_to_wait() else {
-                // Others on this thread, the batches in flight above all, must come to their turn.
-                tokio::task::yield_now().await;
-                continue;
+            let wake_at = match self.guarded(Self::round) {
+                Ok(Next::Close) => break,
+                Ok(Next::Again) => {
+                    // Others on this thread, the batches in flight above all, must come to their turn.
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Ok(Next::Wait(wake_at)) => wake_at,
+                Err(pause) => {
+                    tokio::time::sleep(pause).await;
+                    continue;
+                }
             };
-            tokio::select! {
-                control = self.control.recv(), if self.closing.is_none() => self.obey(control),
-                Some(sent) = self.sends.join_next_with_id() => self.sent(sent),
-                Some(reply) = self.spooler.reply() => self.spooled(reply),
-                () = self.intake.buffer.woken() => {}
-                () = tokio::time::sleep_until(wake_at.into()) => {}
+            let happened = tokio::select! {
+                control = self.control.recv(), if self.closing.is_none() => Happened::Control(control),
+                Some(sent) = self.sends.join_next_with_id() => Happened::Sent(sent),
+                Some(reply) = self.spooler.reply() => Happened::Spooled(reply),
+                () = self.intake.buffer.woken() => Happened::Woken,
+                () = tokio::time::sleep_until(wake_at.into()) => Happened::Woken,
+            };
+            if let Err(pause) = self.guarded(|delivery| delivery.handle(happened)) {
+                tokio::time::sleep(pause).await;
             }
         }
         self.close_down().await;
     }
 
+    fn round(&mut self) -> Next {
+        self.take_up();
+        fault::point("round");
+        self.tend_segments();
+        self.spill();
+        self.send();
+        self.read_ahead();
+        self.answer_flushes();
+        if self.is_closed_down() {
+            return Next::Close;
+        }
+        self.prepare_to_wait().map_or(Next::Again, Next::Wait)
+    }
+
+    fn handle(&mut self, happened: Happened) {
+        match happened {
+            Happened::Control(control) => self.obey(control),
+            Happened::Sent(sent) => self.sent(sent),
+            Happened::Spooled(reply) => self.spooled(reply),
+            Happened::Woken => {}
+        }
+    }
+
     fn obey(&mut self, control: Option<Control>) {
-        match control {
+        let kept = control.map(|control| self.salvage.keep(control));
+        fault::point("control");
+        match kept.and_then(Kept::release) {
             Some(Control::Flush(done)) => {
                 let mut state = self.intake.buffer.lock();
                 state.seal();
                 self.flushes.push(Flush { before: state.next_sequence(), done });
+            }
+            Some(Control::Settle(sequence, done)) => {
+                let mut state = self.intake.buffer.lock();
+                if state.next_sequence() == sequence + 1 {
+                    state.seal();
+                }
+                self.flushes.push(Flush { before: sequence + 1, done });
             }
             Some(Control::Shutdown { deadline, done }) => self.begin_shutdown(deadline, Some(done)),
             // Nobody holds a handle any more and nobody said goodbye: what is left goes to disk.
@@ -257,8 +344,22 @@ impl Parcel {
             origin: Origin::Memory { chunk, file: DiskCopy::None },
             probe: false,
             sent_at: Instant::now(),
+            place: Place::Flight,
         }
     }
+
+    /// Where its events are when they are not in flight.
+    fn home(&self) -> Place {
+        match &self.origin {
+            Origin::Memory { file: DiskCopy::None | DiskCopy::Writing, .. } => Place::Memory,
+            Origin::Memory { file: DiskCopy::Written(_), .. } | Origin::Disk { .. } => Place::Disk,
+        }
+    }
+}
+
+/// The identity under which a chunk is sent or written: that of its segment, where it has one.
+fn identity(state: &mut State, chunk: &mut Chunk, now_ms: u64) -> (uuid::Uuid, i64) {
+    chunk.identity(now_ms as i64).unwrap_or_else(|| (state.next_id(now_ms), now_ms as i64))
 }
 
 /// Keeps the memory of a batch that has left.

@@ -3,7 +3,8 @@
 //! Live events are sent as they come. The backlog follows at a rate of its own, so that a Toggle that has just come back
 //! is not run over by all its nodes at once:
 //!
-//! * After an outage it begins with one batch a second, after a random pause that grows with the outage.
+//! * After an outage it begins with one batch a second, after a random pause that grows with the outage. A node that
+//!   knows of no outage has no reason to think that others come with it, and begins faster.
 //! * Acknowledgements speed it up: it doubles every second at first, and grows gently after the first trouble.
 //! * `RESOURCE_EXHAUSTED`, or acknowledgements that take much longer than they did, halve it.
 //!
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// Batches a second to begin with. Toggle must bear one from each of its nodes, or it could not bear their live events.
 const START: f64 = 1.0;
+
+/// Batches a second to begin with when there was no outage: a start of this node alone, or a hiccup.
+const FRESH: f64 = 64.0;
 
 /// However much trouble there is, a batch goes out every twenty seconds.
 const LEAST: f64 = 0.05;
@@ -70,9 +74,14 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
+    /// The pace of a node that has just started.
     pub(crate) fn new(now: Instant) -> Self {
+        Self::at(FRESH, now)
+    }
+
+    fn at(rate: f64, now: Instant) -> Self {
         Self {
-            rate: START,
+            rate,
             unhurt: true,
             credit: (1.0, now),
             hold_until: now,
@@ -88,7 +97,7 @@ impl Pace {
         if outage < OUTAGE {
             return;
         }
-        *self = Self::new(now);
+        *self = Self::at(START, now);
         self.hold_until = now + outage.mul_f64(SPREAD_SHARE).min(SPREAD_MOST).mul_f64(chance.clamp(0.0, 1.0));
     }
 
@@ -146,6 +155,11 @@ impl Pace {
         // Whoever was told together does not come again together.
         let wait = Duration::from_secs_f64((0.5 + chance.clamp(0.0, 1.0)) / self.rate);
         self.hold_until = self.hold_until.max(now + wait);
+    }
+
+    /// Toggle has said when it wants to hear of the backlog again.
+    pub(crate) fn hold(&mut self, pause: Duration, now: Instant) {
+        self.hold_until = self.hold_until.max(now + pause);
     }
 
     /// Batches a second, at most.

@@ -7,6 +7,7 @@ use super::backlog::Finished;
 use super::spooler::Reply;
 use crate::DropReason;
 use crate::accounts::Place;
+use crate::fault;
 use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
 
 impl Delivery {
@@ -17,13 +18,19 @@ impl Delivery {
     }
 
     pub(super) fn spooled(&mut self, reply: Reply) {
+        let kept = self.salvage.keep(reply);
+        fault::point("reply");
+        let Some(reply) = kept.release() else { return };
         match reply {
+            Reply::Panicked(message) => self.restarted("spool", &message),
             Reply::Found(file) if self.backlog.knows(file.id) || self.is_copy(file.id) => {}
             Reply::Found(file) => {
                 self.spool_grows(&file);
                 self.intake.buffer.lock().accounts.adopt(u64::from(file.events));
                 self.backlog.add(file);
             }
+            Reply::Damaged(events) => self.damaged(events),
+            Reply::Segments(segments, error) => self.segments_made(segments, error),
             Reply::Wrote(write, result) => self.wrote(write, result),
             Reply::Read(file, Ok(Some(piece))) => {
                 let read = self.backlog.events_read(file.id) + u64::from(piece.count);
@@ -66,6 +73,14 @@ impl Delivery {
                 // It stays known, so that it is not taken for a new one.
                 tracing::warn!(%error, file = %file.id, "a delivered spill file cannot be removed; it will be sent again after a restart");
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
+            }
+            Reply::Thinned(file, result) => self.thinned(file, result),
+            Reply::Cleared(gone) => {
+                tracing::warn!(gone, "the quarantine is full: the oldest of what is in it was removed");
+                let mut state = self.intake.buffer.lock();
+                // Some of it may be of earlier processes, which this one has no accounts of.
+                let ours = gone.min(state.accounts.quarantined);
+                state.accounts.lose_many(Place::Quarantine, DropReason::QuarantineFull, 0, 0, ours);
             }
             Reply::SetAside { file, batch, result } => self.set_aside(file, batch, result),
             Reply::Opened(result) => {

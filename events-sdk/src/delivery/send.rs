@@ -1,24 +1,32 @@
 //! To Toggle: what is sent, when, and what becomes of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task;
 
 use super::backlog::Waiting;
 use super::link::Change;
 use super::refusals::Verdict;
-use super::{Delivery, DiskCopy, Held, LINGER, Origin, Parcel, recycle};
+use super::salvage::Kept;
+use super::{Delivery, DiskCopy, Held, LINGER, Origin, Parcel, identity, recycle};
 use crate::accounts::Place;
 use crate::chunk::Chunk;
 use crate::emit::now_ms;
+use crate::fault;
 use crate::spool::SpoolError;
 use crate::{Batch, SendError, SendErrorKind};
+
+/// Toggle may ask for a pause of the backlog up to this.
+const MOST_ASKED: Duration = Duration::from_secs(300);
 
 impl Delivery {
     /// Sends what may be sent now.
     pub(super) fn send(&mut self) {
         let now = Instant::now();
+        if self.link.held_until(now).is_some() {
+            return;
+        }
         if self.link.is_open() {
             while self.in_flight.len() < self.settings.max_in_flight {
                 // The last place is the backlog's while it uses none, or a busy node would never get rid of it.
@@ -35,20 +43,23 @@ impl Delivery {
             && self.link.retry_at().is_some_and(|at| now >= at)
             && let Some(mut parcel) = self.next_probe(now)
         {
-            parcel.probe = true;
+            if let Some(parcel) = parcel.get_mut() {
+                parcel.probe = true;
+            }
             self.launch(parcel);
         }
     }
 
     /// What waits in memory: a batch that failed before, or the oldest that is due. `clean` asks for one that was never
     /// refused.
-    pub(super) fn next_live(&mut self, now: Instant, clean: bool) -> Option<Parcel> {
+    pub(super) fn next_live(&mut self, now: Instant, clean: bool) -> Option<Kept<Parcel>> {
+        fault::point("before taking");
         let may_go =
             |held: &Held| held.not_before.is_none_or(|at| now >= at) && !(clean && held.refusals > 0);
         let place = self.held.iter().position(may_go);
         if let Some(held) = place.and_then(|place| self.held.remove(place)) {
             self.intake.buffer.lock().accounts.shift(held.batch.len() as u64, Place::Memory, Place::Flight);
-            return Some(Parcel::from_memory(held.batch, held.chunk));
+            return Some(self.salvage.keep(Parcel::from_memory(held.batch, held.chunk)));
         }
         let all = self.closing.is_some() || !self.flushes.is_empty();
         let mut state = self.intake.buffer.lock();
@@ -58,14 +69,14 @@ impl Delivery {
             self.linger_until = now + LINGER;
         }
         let now_ms = now_ms();
-        let id = state.next_id(now_ms);
+        let (id, timestamp_ms) = identity(&mut state, &mut chunk, now_ms);
         drop(state);
         let count = chunk.len() as u32;
-        let batch = Batch::new(id, now_ms as i64, chunk.take_bytes(), count);
-        Some(Parcel::from_memory(Arc::new(batch), chunk))
+        let batch = Batch::new(id, timestamp_ms, chunk.take_bytes(), count);
+        Some(self.salvage.keep(Parcel::from_memory(Arc::new(batch), chunk)))
     }
 
-    pub(super) fn next_of_backlog(&mut self, now: Instant) -> Option<Parcel> {
+    pub(super) fn next_of_backlog(&mut self, now: Instant) -> Option<Kept<Parcel>> {
         if self.backlog_in_flight >= self.backlog_places() || !self.pace.allows(now) {
             return None;
         }
@@ -76,7 +87,7 @@ impl Delivery {
 
     /// What shows best whether Toggle is there: the oldest piece that nobody refused, else what waits in memory, else
     /// anything.
-    pub(super) fn next_probe(&mut self, now: Instant) -> Option<Parcel> {
+    pub(super) fn next_probe(&mut self, now: Instant) -> Option<Kept<Parcel>> {
         if let Some(parcel) = self.take_piece(now, true) {
             return Some(parcel);
         }
@@ -86,18 +97,26 @@ impl Delivery {
             .or_else(|| self.next_live(now, false))
     }
 
-    pub(super) fn take_piece(&mut self, now: Instant, clean: bool) -> Option<Parcel> {
+    pub(super) fn take_piece(&mut self, now: Instant, clean: bool) -> Option<Kept<Parcel>> {
         let Waiting { file, batch, .. } = self.backlog.take(now, clean)?;
         self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Disk, Place::Flight);
         self.backlog_in_flight += 1;
-        Some(Parcel { batch, origin: Origin::Disk { file }, probe: false, sent_at: now })
+        let origin = Origin::Disk { file };
+        let parcel = Parcel { batch, origin, probe: false, sent_at: now, place: Place::Flight };
+        Some(self.salvage.keep(parcel))
     }
 
-    pub(super) fn launch(&mut self, parcel: Parcel) {
+    pub(super) fn launch(&mut self, kept: Kept<Parcel>) {
+        fault::point("taken");
+        let Some(parcel) = kept.get() else { return };
         let uplink = Arc::clone(&self.uplink);
         let batch = Arc::clone(&parcel.batch);
         let task = self.sends.spawn(async move { uplink.send(batch).await });
-        self.in_flight.insert(task.id(), parcel);
+        // A panic here sends it twice, under one id.
+        fault::point("launched");
+        if let Some(parcel) = kept.release() {
+            self.in_flight.insert(task.id(), parcel);
+        }
     }
 
     /// An attempt has ended.
@@ -112,15 +131,19 @@ impl Delivery {
         };
         let Some(parcel) = self.in_flight.remove(&id) else { return };
         if matches!(parcel.origin, Origin::Disk { .. }) {
-            self.backlog_in_flight -= 1;
+            self.backlog_in_flight = self.backlog_in_flight.saturating_sub(1);
         }
+        let parcel = self.salvage.keep(parcel);
+        fault::point("sent");
         match result {
             Ok(()) => self.delivered(parcel),
             Err(error) => self.not_delivered(parcel, &error),
         }
     }
 
-    pub(super) fn delivered(&mut self, parcel: Parcel) {
+    pub(super) fn delivered(&mut self, mut kept: Kept<Parcel>) {
+        fault::point("before delivered");
+        let Some(parcel) = kept.get_mut() else { return };
         let now = Instant::now();
         self.refusals.delivered(parcel.batch.id());
         self.pace.acknowledged(now.saturating_duration_since(parcel.sent_at), now);
@@ -135,9 +158,20 @@ impl Delivery {
         }
         let mut state = self.intake.buffer.lock();
         state.accounts.shift(parcel.batch.len() as u64, Place::Flight, Place::Delivered);
+        parcel.place = Place::Delivered;
         state.status.uplink.batches_delivered += 1;
         state.status.uplink.state = self.link.state();
         state.status.uplink_since = Some(self.link.since());
+        drop(state);
+        fault::point("delivered");
+        if let Some(parcel) = kept.release() {
+            self.close_parcel(parcel);
+        }
+    }
+
+    /// What is left to do when a batch counts as delivered.
+    pub(super) fn close_parcel(&mut self, parcel: Parcel) {
+        let mut state = self.intake.buffer.lock();
         match parcel.origin {
             Origin::Memory { chunk, file } => {
                 recycle(&mut state, parcel.batch, chunk);
@@ -147,7 +181,7 @@ impl Delivery {
                 }
             }
             Origin::Disk { file } => {
-                self.progress.delivered(parcel.batch.len() as u64, now, &mut state);
+                self.progress.delivered(parcel.batch.len() as u64, Instant::now(), &mut state);
                 drop(state);
                 let finished = self.backlog.done(file);
                 self.finish(finished);
@@ -155,12 +189,17 @@ impl Delivery {
         }
     }
 
-    pub(super) fn not_delivered(&mut self, parcel: Parcel, error: &SendError) {
+    pub(super) fn not_delivered(&mut self, mut kept: Kept<Parcel>, error: &SendError) {
+        fault::point("before failed");
+        let Some(parcel) = kept.get_mut() else { return };
         let now = Instant::now();
         let id = parcel.batch.id();
-        let verdict = self.judge(&parcel, error);
+        let verdict = self.judge(parcel, error);
         if error.kind() == SendErrorKind::Busy {
             self.pace.throttled(self.spool_backoff.chance(), now);
+            if let Some(pause) = error.retry_after() {
+                self.pace.hold(pause.min(MOST_ASKED), now);
+            }
         }
         let change = match verdict {
             // A piece of the backlog is not missed: it goes again when the pace allows.
@@ -170,6 +209,7 @@ impl Delivery {
             {
                 Change::None
             }
+            None if error.kind() == SendErrorKind::Busy => self.link.busy(error, parcel.probe, now),
             // Toggle is there, and says what it wants.
             Some(Verdict::Halve | Verdict::SetAside) if error.kind() == SendErrorKind::TooLarge => {
                 self.link.delivered(now)
@@ -194,27 +234,29 @@ impl Delivery {
         if let Some(closing) = &mut self.closing {
             closing.gave_up = !self.link.is_open();
         }
-        let in_memory = match &parcel.origin {
-            Origin::Memory { file, .. } => !matches!(file, DiskCopy::Written(_)),
-            Origin::Disk { .. } => false,
-        };
-        let to = if in_memory { Place::Memory } else { Place::Disk };
+        let to = parcel.home();
         let mut state = self.intake.buffer.lock();
         state.status.uplink.attempts_failed += 1;
         state.status.uplink.state = self.link.state();
         state.status.uplink_since = Some(self.link.since());
         state.status.last_error = Some(error.to_string());
         state.accounts.shift(parcel.batch.len() as u64, Place::Flight, to);
+        parcel.place = to;
         drop(state);
+        fault::point("failed");
         let refusals = self.refusals.times(id);
         let not_before = verdict.is_some().then(|| now + self.link.pause_for(refusals));
+        let Some(parcel) = kept.release() else { return };
         match parcel.origin {
             Origin::Memory { chunk, file: DiskCopy::None } => self.keep(parcel.batch, chunk, verdict, error),
             // Its copy on disk takes its place when it is there.
             Origin::Memory { chunk, file: DiskCopy::Writing } => {
                 self.copying.push(Held { batch: parcel.batch, chunk, refusals, not_before });
             }
-            Origin::Memory { file: DiskCopy::Written(file), .. } => self.backlog.add(file),
+            Origin::Memory { file: DiskCopy::Written(file), chunk } => {
+                recycle(&mut self.intake.buffer.lock(), parcel.batch, chunk);
+                self.backlog.add(file);
+            }
             Origin::Disk { file } => match verdict {
                 Some(Verdict::Halve) => self.halve(file, &parcel.batch),
                 Some(Verdict::SetAside) => self.spooler.set_aside(file, parcel.batch, error.to_string()),

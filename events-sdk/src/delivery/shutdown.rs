@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
-    Delivery, DiskCopy, Origin,
+    Delivery, DiskCopy, Held, Origin, recycle,
     spooler::{Content, Reply, Write},
 };
-use crate::{Batch, DropReason, accounts::Place, spool::SpoolFile};
+use crate::{Batch, DropReason, accounts::Place, chunk::Chunk, spool::SpoolFile};
 
 /// So long before the deadline the task stops sending, to have the books closed by then: a tenth of the time, at most
 /// this.
@@ -62,8 +62,11 @@ impl Delivery {
         if let Some(file) = self.copy_of(batch) {
             *file = DiskCopy::Written(copy);
         } else if let Some(place) = self.copying.iter().position(|held| held.batch.id() == batch.id()) {
-            self.copying.swap_remove(place);
-            self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Memory, Place::Disk);
+            let Held { batch, chunk, .. } = self.copying.swap_remove(place);
+            let mut state = self.intake.buffer.lock();
+            state.accounts.shift(batch.len() as u64, Place::Memory, Place::Disk);
+            recycle(&mut state, batch, chunk);
+            drop(state);
             self.backlog.add(copy);
         } else {
             // Toggle has it already.
@@ -105,7 +108,9 @@ impl Delivery {
             && self.writing.is_empty()
             && self.in_flight.is_empty()
             && self.intake.buffer.lock().oldest().is_none();
-        memory_is_empty && (closing.gave_up || self.backlog.is_empty())
+        // What the pace keeps back until after the deadline is not waited for.
+        let held_back = self.pace.next_at(Instant::now()) >= closing.deadline;
+        memory_is_empty && (closing.gave_up || held_back || self.backlog.is_empty())
     }
 
     /// Closes the spool and the books.
@@ -113,13 +118,22 @@ impl Delivery {
     /// What the spool's thread is still writing counts where it ends, so its answers are waited for, also when whoever
     /// asked for the shutdown no longer waits.
     pub(super) async fn close_down(mut self) {
+        // What the last panic let fall.
+        let _ = self.guarded(Self::take_up);
         self.sends.abort_all();
+        self.give_up_segments();
         self.spooler.stop();
         let limit = Instant::now() + DISK_TIME;
         loop {
             match tokio::time::timeout_at(limit.into(), self.spooler.reply()).await {
                 Ok(Some(Reply::Stopped) | None) => break,
-                Ok(Some(reply)) => self.spooled(reply),
+                Ok(Some(reply)) => {
+                    // After a panic the reply is salvaged, and taken up at once: there is no next round.
+                    let mut done = self.guarded(|delivery| delivery.spooled(reply)).is_ok();
+                    while !done && Instant::now() < limit {
+                        done = self.guarded(Self::take_up).is_ok();
+                    }
+                }
                 Err(_) => {
                     tracing::warn!("the disk does not answer; what was being written counts as in memory");
                     break;
@@ -127,6 +141,9 @@ impl Delivery {
             }
         }
         self.close_books();
+        if let Some(syncs) = &self.intake.syncs {
+            syncs.stop();
+        }
         if let Some(done) = self.closing.and_then(|closing| closing.done) {
             // Whoever asked may have given up.
             let _ = done.send(());
@@ -140,6 +157,10 @@ impl Delivery {
             let count = parcel.batch.len() as u64;
             match parcel.origin {
                 Origin::Disk { .. } | Origin::Memory { file: DiskCopy::Written(_), .. } => {
+                    state.accounts.shift(count, Place::Flight, Place::Disk);
+                }
+                // It is in its segment, for the next start.
+                Origin::Memory { chunk, .. } if chunk.is_kept() => {
                     state.accounts.shift(count, Place::Flight, Place::Disk);
                 }
                 // Whether Toggle has it will never be known; it is not on disk, so it counts as lost.
@@ -157,7 +178,9 @@ impl Delivery {
         }
         let waiting = state.take_all();
         let left = waiting.iter().chain(self.held.iter().chain(&self.copying).map(|held| &held.chunk));
-        for entry in left.flat_map(|chunk| chunk.entries()) {
+        let (kept, left): (Vec<&Chunk>, Vec<&Chunk>) = left.partition(|chunk| chunk.is_kept());
+        state.accounts.shift(kept.iter().map(|chunk| chunk.len() as u64).sum(), Place::Memory, Place::Disk);
+        for entry in left.into_iter().flat_map(|chunk| chunk.entries()) {
             state.accounts.lose(Place::Memory, DropReason::Shutdown, entry.category, entry.severity);
         }
         let lost: u64 = state

@@ -3,21 +3,23 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::salvage::Kept;
 use super::spooler::{Content, Write};
-use super::{Delivery, Held, URGENT_PATIENCE, recycle};
+use super::{Delivery, Held, URGENT_PATIENCE, identity, recycle};
 use crate::Batch;
 use crate::accounts::Place;
 use crate::buffer::State;
 use crate::buffer::URGENT;
 use crate::chunk::Chunk;
 use crate::emit::now_ms;
-use crate::spool::{SpoolError, SpoolFile};
+use crate::fault;
+use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
 
 impl Delivery {
     /// Writes to disk what should not stay in memory.
     pub(super) fn spill(&mut self) {
         let now = Instant::now();
-        if self.spool_retry_at.is_some_and(|at| now < at) {
+        if self.spool_retry_at.is_some_and(|at| now < at) || self.room.is_waited_for(now) {
             return;
         }
         if self.spool_is_closed {
@@ -39,12 +41,33 @@ impl Delivery {
         if !self.writing.is_empty() && self.closing.is_none() {
             return;
         }
+        fault::point("before spilling");
         let mut state = self.intake.buffer.lock();
         if !self.should_spill(&state, now) {
             return;
         }
+        let missing = self.room.missing(&state, state.waiting_bytes() as u64, false);
+        if missing > 0 {
+            let must = state.is_over_threshold() || self.closing.is_some();
+            let least = state.least_severity();
+            drop(state);
+            return self.spill_into_little(missing, least, must);
+        }
         let mut chunks = state.take_all();
+        state.shed(&mut chunks);
         let now_ms = now_ms();
+        if state.pool.is_some() {
+            // Each under the id that it has in its segment: a crash before the segment is free repeats it under that id.
+            let write = |mut chunk: Chunk| {
+                let (id, timestamp_ms) = identity(&mut state, &mut chunk, now_ms);
+                let sequence = chunk.sequence;
+                let content = Content::Chunks { chunks: vec![chunk], whole: true };
+                self.salvage.keep(Write { id, timestamp_ms, content, sequence })
+            };
+            let writes: Vec<_> = chunks.into_iter().map(write).collect();
+            drop(state);
+            return self.write_all(writes);
+        }
         let ids = [state.next_id(now_ms), state.next_id(now_ms)];
         drop(state);
         // Grave events get a file of their own, which is delivered before the others.
@@ -52,13 +75,48 @@ impl Delivery {
             chunks.extract_if(.., |chunk| chunk.has_only(URGENT.severity())).collect();
         grave.extend(chunks.iter_mut().filter_map(|chunk| chunk.split_grave(URGENT.severity())));
         grave.sort_by_key(|chunk| chunk.sequence);
-        for (id, chunks) in ids.into_iter().zip([grave, chunks]) {
-            if let Some(first) = chunks.first() {
-                let sequence = first.sequence;
-                let content = Content::Chunks(chunks);
-                self.write(Write { id, timestamp_ms: now_ms as i64, content, sequence });
-            }
+        let writes = ids.into_iter().zip([grave, chunks]).filter_map(|(id, chunks)| {
+            let sequence = chunks.first()?.sequence;
+            let content = Content::Chunks { chunks, whole: false };
+            Some(self.salvage.keep(Write { id, timestamp_ms: now_ms as i64, content, sequence }))
+        });
+        let writes: Vec<Kept<Write>> = writes.collect();
+        self.write_all(writes);
+    }
+
+    /// Hands files over to be written.
+    fn write_all(&mut self, writes: Vec<Kept<Write>>) {
+        fault::point("spilled");
+        writes.into_iter().filter_map(Kept::release).for_each(|write| self.write(write));
+    }
+
+    /// There is no room on disk for all that waits: less grave events go, or else only grave ones are written. `least` is
+    /// the lowest severity that waits; unless it `must` be, nothing is dropped.
+    fn spill_into_little(&mut self, missing: u64, least: u8, must: bool) {
+        self.make_room(missing, least, must);
+        if self.room.thinning || !must {
+            return;
         }
+        // Nothing lighter is on disk. What is grave may use what is kept for it; the rest stays in memory.
+        let mut state = self.intake.buffer.lock();
+        if state.pool.is_some() {
+            // Every chunk is safe in its segment, and is not cut.
+            return;
+        }
+        let mut chunks = state.take_all();
+        let id = state.next_id(now_ms());
+        let mut grave: Vec<Chunk> =
+            chunks.extract_if(.., |chunk| chunk.has_only(URGENT.severity())).collect();
+        grave.extend(chunks.iter_mut().filter_map(|chunk| chunk.split_grave(URGENT.severity())));
+        let bytes: usize = grave.iter().map(|chunk| chunk.bytes().len()).sum();
+        state.put_back(chunks);
+        if grave.is_empty() || self.room.missing(&state, bytes as u64, true) > 0 {
+            return state.put_back(grave);
+        }
+        drop(state);
+        let sequence = grave.iter().map(|chunk| chunk.sequence).min().unwrap_or_default();
+        let content = Content::Chunks { chunks: grave, whole: false };
+        self.write(Write { id, timestamp_ms: now_ms() as i64, content, sequence });
     }
 
     /// Whether what waits in memory belongs on disk now.
@@ -99,9 +157,10 @@ impl Delivery {
             Err(error) => return self.not_written(write, &error),
         };
         self.spool_works();
+        self.room.is_enough();
         self.spool_grows(&file);
         match write.content {
-            Content::Chunks(chunks) => {
+            Content::Chunks { chunks, .. } => {
                 let mut state = self.intake.buffer.lock();
                 state.accounts.shift(u64::from(file.events), Place::Memory, Place::Disk);
                 state.written(chunks);
@@ -121,8 +180,11 @@ impl Delivery {
 
     pub(super) fn not_written(&mut self, write: Write, error: &SpoolError) {
         self.spool_fails(error);
+        if error.kind() == SpoolErrorKind::Full {
+            self.room.wants(write.bytes());
+        }
         match write.content {
-            Content::Chunks(chunks) => self.intake.buffer.lock().put_back(chunks),
+            Content::Chunks { chunks, .. } => self.intake.buffer.lock().put_back(chunks),
             Content::Whole { batch, chunk: Some(chunk), .. } => self.hold(batch, chunk),
             Content::Whole { batch, chunk: None, .. } => self.copy_not_written(&batch),
         }

@@ -1,30 +1,53 @@
 //! The spool's thread: everything that waits for a disk, in the order it was asked for.
 //!
 //! The delivery task sends commands and gets one reply for each; it never waits for a disk itself. Files that earlier
-//! processes left are examined one at a time, whenever there is no command, so that a large backlog holds nothing up.
+//! processes left are examined one at a time, whenever there is no command, so that a large backlog holds nothing up. So
+//! are files that others put there while this process works: the directory is looked at every few seconds.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     io,
-    path::PathBuf,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
     sync::{Arc, mpsc as std_mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::salvage::message_of;
 use crate::{
     Batch,
     chunk::{Chunk, SEVERITIES, level_counts},
-    spool::{FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
+    fault,
+    segment::{self, Segment, Segments},
+    spool::{
+        Adopted, Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile,
+        Thinned, Thinning,
+    },
 };
+
+/// How often the directory is looked at for files that others put there, `events emit` for one. Soon enough for whoever
+/// waits for such an event; a look costs one system call unless something has changed.
+const LOOK_AROUND: Duration = Duration::from_secs(3);
+
+/// A directory that was changed this short a time before it was listed may have been changed again just after, without
+/// showing a later time. The coarsest local file systems count in two seconds.
+const SETTLED_MS: i64 = 2_000;
 
 /// What is to become a spill file.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
 pub(crate) enum Content {
     /// What waited in memory.
-    Chunks(Vec<Chunk>),
+    Chunks {
+        /// The chunks.
+        chunks: Vec<Chunk>,
+        /// They are one batch, to be sent under the file's own id.
+        whole: bool,
+    },
     /// A batch that may have been offered to Toggle: it keeps its identity and is never cut.
     Whole {
         /// The batch.
@@ -47,27 +70,46 @@ pub(crate) struct Write {
 }
 
 impl Write {
+    /// The size of its events.
+    pub(crate) fn bytes(&self) -> u64 {
+        let bytes: usize = match &self.content {
+            Content::Chunks { chunks, .. } => chunks.iter().map(|chunk| chunk.bytes().len()).sum(),
+            Content::Whole { batch, .. } => batch.events().len(),
+        };
+        bytes as u64
+    }
+
     pub(crate) fn count(&self) -> usize {
         match &self.content {
-            Content::Chunks(chunks) => chunks.iter().map(Chunk::len).sum(),
+            Content::Chunks { chunks, .. } => chunks.iter().map(Chunk::len).sum(),
             Content::Whole { batch, .. } => batch.len(),
         }
     }
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
 enum Command {
     Open,
     List,
     Write(Write),
     Read(SpoolFile, u32),
     Remove(SpoolFile),
-    SetAside { file: Uuid, batch: Arc<Batch>, reason: String },
+    Thin(SpoolFile, Thinning),
+    SetAside {
+        file: Uuid,
+        batch: Arc<Batch>,
+        reason: String,
+    },
+    /// Make so many segments.
+    MakeSegments(usize),
+    RemoveSegments(Vec<Segment>),
     Stop,
 }
 
 /// What became of a command.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
 pub(crate) enum Reply {
     /// A spill file was found: one of an earlier process, or one that is known.
     Found(SpoolFile),
@@ -79,8 +121,18 @@ pub(crate) enum Reply {
     Read(SpoolFile, Result<Option<Piece>, SpoolError>),
     /// A file was removed.
     Removed(SpoolFile, Result<(), SpoolError>),
+    /// Events of a file were dropped to make room, or not: then it is as it was.
+    Thinned(SpoolFile, Result<Thinned, SpoolError>),
     /// A refused batch, a piece of that file, was put into the quarantine.
     SetAside { file: Uuid, batch: Arc<Batch>, result: Result<(), SpoolError> },
+    /// So many events had to leave the quarantine, which was full.
+    Cleared(u64),
+    /// The spool's thread panicked over a command, and goes on; the command is answered with an error.
+    Panicked(String),
+    /// Segments that were asked for, and why there are not more.
+    Segments(Vec<Segment>, Option<io::Error>),
+    /// So many events in the segments of an earlier process were damaged, and are in the quarantine.
+    Damaged(u32),
     /// The spool is closed and its lock released.
     Stopped,
 }
@@ -90,17 +142,43 @@ pub(crate) enum Reply {
 pub(crate) struct Spooler {
     commands: std_mpsc::Sender<Command>,
     replies: mpsc::UnboundedReceiver<Reply>,
+    fingerprint: u64,
 }
 
 impl Spooler {
     /// Starts the thread. `spool` is what could be opened already.
-    pub(crate) fn start(directory: PathBuf, spool: Option<Spool>, fingerprint: u64) -> io::Result<Self> {
+    /// `segments` is where this process makes its own, if it does.
+    pub(crate) fn start(
+        directory: PathBuf,
+        spool: Option<Spool>,
+        bounds: Bounds,
+        fingerprint: u64,
+        segments: Option<Arc<Segments>>,
+    ) -> io::Result<Self> {
         let (commands, command_queue) = std_mpsc::channel();
         let (reply_queue, replies) = mpsc::unbounded_channel();
-        let found = VecDeque::new();
-        let mut thread = Thread { directory, spool, fingerprint, replies: reply_queue, found, reader: None };
+        let mut thread = Thread {
+            directory,
+            spool: None,
+            bounds,
+            fingerprint,
+            replies: reply_queue,
+            found: VecDeque::new(),
+            left: VecDeque::new(),
+            segments,
+            known: HashSet::new(),
+            settled: None,
+            look_at: Instant::now() + LOOK_AROUND,
+            reader: None,
+        };
+        if let Some(spool) = spool {
+            let spool = spool.bounded(bounds);
+            // Before the first event is accepted, so that it finds a place.
+            thread.opened(&spool);
+            thread.spool = Some(spool);
+        }
         thread::Builder::new().name("events-spool".into()).spawn(move || thread.run(&command_queue))?;
-        Ok(Self { commands, replies })
+        Ok(Self { commands, replies, fingerprint })
     }
 
     /// Opens the directory, where that was not possible before.
@@ -128,9 +206,26 @@ impl Spooler {
         self.command(Command::Remove(file));
     }
 
+    /// Drops events of that level, by its number on the wire, out of a file until so many bytes are gone. What is left
+    /// becomes a file of that id.
+    pub(crate) fn thin(&self, file: SpoolFile, level: i32, bytes: u64, id: Uuid) {
+        let thinning = Thinning { level, bytes, id, fingerprint: self.fingerprint };
+        self.command(Command::Thin(file, thinning));
+    }
+
     /// Puts a refused batch, a piece of that file, into the quarantine.
     pub(crate) fn set_aside(&self, file: Uuid, batch: Arc<Batch>, reason: String) {
         self.command(Command::SetAside { file, batch, reason });
+    }
+
+    /// Makes so many segments.
+    pub(crate) fn make_segments(&self, count: usize) {
+        self.command(Command::MakeSegments(count));
+    }
+
+    /// Removes segments that nobody needs.
+    pub(crate) fn remove_segments(&self, segments: Vec<Segment>) {
+        self.command(Command::RemoveSegments(segments));
     }
 
     /// Closes the spool.
@@ -152,10 +247,20 @@ impl Spooler {
 struct Thread {
     directory: PathBuf,
     spool: Option<Spool>,
+    bounds: Bounds,
     fingerprint: u64,
     replies: mpsc::UnboundedSender<Reply>,
     /// Files of earlier processes that are still to be examined.
     found: VecDeque<FileName>,
+    /// Segments of earlier processes that are still to become files.
+    left: VecDeque<PathBuf>,
+    segments: Option<Arc<Segments>>,
+    /// Files that were found or written and not removed: what else lies there is new.
+    known: HashSet<Uuid>,
+    /// When the directory was changed that was listed last, if it has been quiet since.
+    settled: Option<i64>,
+    /// When to look at it again.
+    look_at: Instant,
     reader: Option<(Uuid, Reader)>,
 }
 
@@ -170,45 +275,101 @@ impl Thread {
             None => {}
         }
         loop {
-            let command = match self.found.pop_front() {
-                None => commands.recv().ok(),
-                Some(name) => match commands.try_recv() {
-                    Ok(command) => {
-                        self.found.push_front(name);
-                        Some(command)
+            if Instant::now() >= self.look_at {
+                self.look_around();
+            }
+            let is_idle = self.found.is_empty() && self.left.is_empty();
+            let command = match commands.try_recv() {
+                Ok(command) => Some(command),
+                Err(std_mpsc::TryRecvError::Empty) if is_idle => {
+                    match commands.recv_timeout(self.look_at.saturating_duration_since(Instant::now())) {
+                        Ok(command) => Some(command),
+                        Err(std_mpsc::RecvTimeoutError::Timeout) => continue,
+                        Err(std_mpsc::RecvTimeoutError::Disconnected) => None,
                     }
-                    Err(std_mpsc::TryRecvError::Empty) => {
-                        self.examine(&name);
-                        continue;
-                    }
-                    Err(std_mpsc::TryRecvError::Disconnected) => None,
-                },
+                }
+                Err(std_mpsc::TryRecvError::Empty) => {
+                    // Taken out first, so that what makes this panic is not come upon again and again.
+                    let (segment, name) = match self.left.pop_front() {
+                        Some(segment) => (Some(segment), None),
+                        None => (None, self.found.pop_front()),
+                    };
+                    let _ = self.guarded("examine a file of", |thread| {
+                        if let Some(segment) = &segment {
+                            thread.adopt(segment);
+                        }
+                        if let Some(name) = &name {
+                            thread.examine(name);
+                        }
+                        Ok(())
+                    });
+                    continue;
+                }
+                Err(std_mpsc::TryRecvError::Disconnected) => None,
             };
             let reply = match command {
-                Some(Command::Open) => Reply::Opened(self.spool().map(drop)),
+                Some(Command::Open) => Reply::Opened(self.guarded("open", |thread| thread.spool().map(drop))),
                 Some(Command::List) => {
-                    let names = self.spool().and_then(Spool::list);
+                    let names = self.guarded("list", |thread| thread.spool().and_then(Spool::list));
                     match names {
-                        Ok(names) => self.found = names.into(),
+                        Ok(names) => {
+                            self.found = names.into();
+                            self.look_for_segments();
+                        }
                         Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
                     }
                     continue;
                 }
                 Some(Command::Write(write)) => {
-                    let result = self.write(&write);
+                    let mut result = self.guarded("write to", |thread| thread.write(&write));
+                    if matches!(&result, Err(error) if error.is_panic())
+                        && let Ok(file) = self.guarded("look for a file in", |thread| {
+                            thread.spool().and_then(|spool| spool.inspect(&FileName::of(write.id)))
+                        })
+                    {
+                        // It panicked behind the work: the file is there, and a second one would repeat it.
+                        result = Ok(file);
+                    }
                     Reply::Wrote(write, result)
                 }
                 Some(Command::Read(file, place)) => {
-                    let result = self.read(&file, place);
+                    let result = self.guarded("read from", |thread| thread.read(&file, place));
                     Reply::Read(file, result)
                 }
                 Some(Command::Remove(file)) => {
-                    let result = self.remove(&file);
+                    let result = self.guarded("remove a file from", |thread| thread.remove(&file));
                     Reply::Removed(file, result)
                 }
+                Some(Command::Thin(file, thinning)) => {
+                    self.reader = None;
+                    let result = self.guarded("make room in", |thread| {
+                        let thinned = thread.spool().and_then(|spool| spool.thin(&file, thinning))?;
+                        thread.known.remove(&file.id);
+                        thread.known.extend(thinned.file.as_ref().map(|file| file.id));
+                        Ok(thinned)
+                    });
+                    Reply::Thinned(file, result)
+                }
                 Some(Command::SetAside { file, batch, reason }) => {
-                    let result = self.spool().and_then(|spool| spool.set_aside(&batch, &reason));
+                    let result = self.guarded("set a batch aside in", |thread| {
+                        let set_aside = thread.spool().and_then(|spool| spool.set_aside(&batch, &reason));
+                        thread.clear_quarantine();
+                        set_aside
+                    });
                     Reply::SetAside { file, batch, result }
+                }
+                Some(Command::MakeSegments(count)) => {
+                    let Some(segments) = &self.segments else { continue };
+                    let mut made = Vec::with_capacity(count);
+                    let result = (0..count).try_for_each(|_| {
+                        made.push(segments.make(segments.capacity)?);
+                        Ok(())
+                    });
+                    Reply::Segments(made, result.err())
+                }
+                Some(Command::RemoveSegments(segments)) => {
+                    segment::remove(segments);
+                    continue;
                 }
                 Some(Command::Stop) | None => break,
             };
@@ -219,18 +380,95 @@ impl Thread {
         self.reply(Reply::Stopped);
     }
 
+    /// Does one step. A panic in it is its error; the command, with all it holds, is still the caller's.
+    fn guarded<T>(
+        &mut self,
+        doing: &str,
+        step: impl FnOnce(&mut Self) -> Result<T, SpoolError>,
+    ) -> Result<T, SpoolError> {
+        // The spool lives on the disk; the reader, which does not, is made anew.
+        catch_unwind(AssertUnwindSafe(|| step(self))).unwrap_or_else(|panic| {
+            let message = message_of(panic.as_ref());
+            self.reader = None;
+            self.reply(Reply::Panicked(message.clone()));
+            Err(SpoolError::panicked(doing, &self.directory, &message))
+        })
+    }
+
     fn reply(&self, reply: Reply) {
         // When the delivery task is gone, nobody needs the answer.
         let _ = self.replies.send(reply);
     }
 
+    /// Makes the directory ready for segments, and looks what an earlier process left in its own.
+    fn opened(&mut self, spool: &Spool) {
+        let own = self.segments.as_ref().map(|segments| segments.prefix);
+        self.left = spool.segments_left(own).into();
+        if let Some(segments) = &self.segments
+            && let Err(error) = segments.open(&self.directory)
+        {
+            tracing::error!(%error, "the folder of segments cannot be used");
+        }
+    }
+
+    /// Looks again for segments that could not be adopted before.
+    fn look_for_segments(&mut self) {
+        let own = self.segments.as_ref().map(|segments| segments.prefix);
+        if let Some(spool) = &self.spool {
+            self.left = spool.segments_left(own).into();
+        }
+    }
+
+    fn adopt(&mut self, segment: &Path) {
+        let Some(spool) = &self.spool else { return };
+        match spool.adopt_segment(segment) {
+            Ok(Adopted { file, damaged }) => {
+                if let Some(file) = file {
+                    self.known.insert(file.id);
+                    self.reply(Reply::Found(file));
+                }
+                if damaged > 0 {
+                    tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");
+                    self.reply(Reply::Damaged(damaged));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what an earlier process left in a segment cannot be taken over yet; it is tried again after the next outage or start");
+            }
+        }
+    }
+
+    /// Takes up files that were put into the directory since it was looked at last.
+    fn look_around(&mut self) {
+        self.look_at = Instant::now() + LOOK_AROUND;
+        let Some(spool) = self.spool.as_ref().filter(|_| self.found.is_empty()) else { return };
+        // Asked for before the list, so that what changes meanwhile is seen the next time.
+        let Ok(changed_ms) = spool.changed_ms() else { return };
+        if self.settled == Some(changed_ms) {
+            return;
+        }
+        match spool.list() {
+            Ok(names) => {
+                self.found = names.into_iter().filter(|name| !self.known.contains(&name.id())).collect();
+                let now_ms = i64::try_from(crate::emit::now_ms()).unwrap_or(i64::MAX);
+                self.settled = (now_ms.saturating_sub(changed_ms) > SETTLED_MS).then_some(changed_ms);
+            }
+            Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
+        }
+    }
+
     fn examine(&mut self, name: &FileName) {
         let Some(spool) = &self.spool else { return };
         match spool.inspect(name) {
-            Ok(file) => self.reply(Reply::Found(file)),
+            Ok(file) => {
+                self.known.insert(file.id);
+                self.reply(Reply::Found(file));
+            }
             // Delivered and removed since the directory was listed.
             Err(error) if error.kind() == SpoolErrorKind::Missing => {}
             Err(error) => {
+                // Said once, not at every look around.
+                self.known.insert(name.id());
                 tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again after the next outage or start");
             }
         }
@@ -241,8 +479,9 @@ impl Thread {
         let spool = match self.spool.take() {
             Some(spool) => spool,
             None => {
-                let spool = Spool::open(&self.directory)?;
+                let spool = Spool::open(&self.directory)?.bounded(self.bounds);
                 self.found = spool.list()?.into();
+                self.opened(&spool);
                 spool
             }
         };
@@ -250,20 +489,21 @@ impl Thread {
     }
 
     fn write(&mut self, write: &Write) -> Result<SpoolFile, SpoolError> {
+        fault::point("spool write");
         let fingerprint = self.fingerprint;
         let spool = self.spool()?;
         let mut by_severity = [0; SEVERITIES];
         let (runs, whole): (Vec<&[u8]>, bool) = match &write.content {
-            Content::Chunks(chunks) => {
+            Content::Chunks { chunks, whole } => {
                 chunks.iter().for_each(|chunk| chunk.add_levels_to(&mut by_severity));
-                (chunks.iter().map(Chunk::bytes).collect(), false)
+                (chunks.iter().map(Chunk::bytes).collect(), *whole)
             }
             Content::Whole { batch, by_severity: counts, .. } => {
                 by_severity = *counts;
                 (vec![batch.events()], true)
             }
         };
-        spool.write(NewFile {
+        let file = spool.write(NewFile {
             id: write.id,
             timestamp_ms: write.timestamp_ms,
             runs: &runs,
@@ -271,14 +511,23 @@ impl Thread {
             levels: &level_counts(&by_severity),
             whole,
             fingerprint,
-        })
+        })?;
+        self.known.insert(write.id);
+        fault::point("spool written");
+        Ok(file)
     }
 
     fn read(&mut self, file: &SpoolFile, place: u32) -> Result<Option<Piece>, SpoolError> {
+        fault::point("spool read");
         let mut reader = match self.reader.take() {
             Some((id, reader)) if id == file.id => reader,
             _ => {
-                let mut reader = self.spool()?.read(file)?;
+                let opened = self.spool()?.read(file);
+                if opened.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
+                    // Should it come back, it is new.
+                    self.known.remove(&file.id);
+                }
+                let mut reader = opened?;
                 reader.skip_to(place)?;
                 reader
             }
@@ -289,11 +538,24 @@ impl Thread {
         } else if reader.damage().is_some() {
             // What cannot be delivered is set aside before the file may go.
             self.spool()?.quarantine(file)?;
+            self.clear_quarantine();
         }
         Ok(piece)
     }
 
+    /// Keeps the quarantine within its bound.
+    fn clear_quarantine(&self) {
+        match self.spool.as_ref().map(Spool::clear_quarantine) {
+            Some(Ok(gone)) if gone > 0 => self.reply(Reply::Cleared(gone)),
+            Some(Err(error)) => tracing::warn!(%error, "the quarantine is not kept within its bound"),
+            Some(Ok(_)) | None => {}
+        }
+    }
+
     fn remove(&mut self, file: &SpoolFile) -> Result<(), SpoolError> {
-        self.spool()?.remove(file)
+        fault::point("spool remove");
+        self.spool()?.remove(file)?;
+        self.known.remove(&file.id);
+        Ok(())
     }
 }

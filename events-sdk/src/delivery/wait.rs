@@ -32,11 +32,13 @@ impl Delivery {
     pub(super) fn prepare_to_wait(&self) -> Option<Instant> {
         let now = Instant::now();
         let open = self.link.is_open();
-        let can_send = open && self.in_flight.len() < self.settings.max_in_flight;
+        let hold_at = self.link.held_until(now);
+        let can_send = open && hold_at.is_none() && self.in_flight.len() < self.settings.max_in_flight;
         let can_probe = !open && self.in_flight.is_empty();
         let can_spill = self.writing.is_empty()
             && !self.spool_is_closed
-            && self.spool_retry_at.is_none_or(|at| now >= at);
+            && self.spool_retry_at.is_none_or(|at| now >= at)
+            && !self.room.is_waited_for(now);
         let mut state = self.intake.buffer.lock();
         let ready = (can_send && state.has_full_batch())
             || (can_spill && self.should_spill(&state, now))
@@ -70,10 +72,14 @@ impl Delivery {
         };
         let read_at = self.backlog.next_read_at(self.read_ahead_limit(), now);
         let spool_at = self.spool_retry_at.filter(|&at| at > now || (self.spool_is_closed && !self.opening));
+        let room_at = self.room.look_again_at.filter(|&at| at > now);
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
         let linger_at = lingers.then_some(self.linger_until);
-        let wake_at = [due, held_at, piece_at, probe_at, read_at, spool_at, closing_at, linger_at]
+        let segments_at = self.segments_retry_at.filter(|&at| at > now);
+        let sending = [due, hold_at, held_at, piece_at, probe_at];
+        let wake_at = sending
             .into_iter()
+            .chain([segments_at, read_at, spool_at, room_at, closing_at, linger_at])
             .flatten()
             .min();
         Some(wake_at.map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT)))

@@ -46,16 +46,18 @@ impl Checks {
                 rest = behind;
             }
         }
-        if event_crc32c.len() != count as usize {
-            return None;
-        }
+        (event_crc32c.len() == count as usize).then(|| Self::field(event_crc32c))
+    }
+
+    /// The field that holds these checksums, and the checksum of the checksums.
+    pub(super) fn field(event_crc32c: Vec<u32>) -> (Vec<u8>, u32) {
         if event_crc32c.is_empty() {
-            return Some((Vec::new(), 0));
+            return (Vec::new(), 0);
         }
         let mut own = Crc::new();
         event_crc32c.iter().for_each(|check| own.update(&check.to_le_bytes()));
         let seal = BatchSeal { event_crc32c, ..BatchSeal::default() };
-        Some((EventBatch { seal: Some(seal), ..EventBatch::default() }.encode_to_vec(), own.value()))
+        (EventBatch { seal: Some(seal), ..EventBatch::default() }.encode_to_vec(), own.value())
     }
 
     /// Reads them from a file, and says where their field begins, which is where the events end. `None` if they are

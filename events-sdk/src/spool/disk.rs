@@ -6,11 +6,14 @@ use std::{
     ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::fd::AsFd,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use rustix::fs::OFlags;
+
+use crate::fork::LockFile;
 
 use super::storage::{EntryKind, Lock, LockGuard, Metadata, ReadFile, Storage, WriteFile};
 
@@ -116,7 +119,9 @@ impl Storage for Disk {
                 }
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            let guard = FileLock { path: path.to_owned(), file };
+            // Closed in a forked child, or the lock would be held until that ends too.
+            let in_children = LockFile::new(file.as_fd());
+            let guard = FileLock { path: path.to_owned(), file, _in_children: in_children };
             // Whoever removed the file between our opening and locking it left us a lock that nobody sees.
             if guard.is_current()? {
                 let mut file = &guard.file;
@@ -132,6 +137,11 @@ impl Storage for Disk {
             }
         }
         Err(io::Error::new(io::ErrorKind::ResourceBusy, "the lock file is replaced again and again"))
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let about = rustix::fs::statvfs(dir)?;
+        Ok(about.f_bavail.saturating_mul(about.f_frsize))
     }
 
     fn concerns(&self, dir: &Path) -> Vec<String> {
@@ -176,6 +186,8 @@ impl WriteFile for File {
 
 struct FileLock {
     path: PathBuf,
+    /// Before the file: what is closed must not be closed once more.
+    _in_children: LockFile,
     file: File,
 }
 

@@ -24,13 +24,14 @@ pub(crate) struct SpoolError {
     what: String,
     path: PathBuf,
     source: Option<io::Error>,
+    is_panic: bool,
 }
 
 impl SpoolError {
     /// `doing` completes the sentence "cannot …", for example "write the spill file".
     pub(super) fn new(doing: &str, path: &Path, source: io::Error) -> Self {
         let kind = if is_no_room(&source) { SpoolErrorKind::Full } else { SpoolErrorKind::Broken };
-        Self { kind, what: doing.to_owned(), path: path.to_owned(), source: Some(source) }
+        Self { kind, what: doing.to_owned(), path: path.to_owned(), source: Some(source), is_panic: false }
     }
 
     /// A failure that concerns one spill file, not the directory.
@@ -39,7 +40,19 @@ impl SpoolError {
             io::ErrorKind::NotFound => SpoolErrorKind::Missing,
             _ => SpoolErrorKind::Unreadable,
         };
-        Self { kind, what: doing.to_owned(), path: path.to_owned(), source: Some(source) }
+        Self { kind, what: doing.to_owned(), path: path.to_owned(), source: Some(source), is_panic: false }
+    }
+
+    /// Our own code panicked over it.
+    pub(crate) fn panicked(doing: &str, path: &Path, message: &str) -> Self {
+        let source = io::Error::other(format!("the code panicked: {message}"));
+        Self {
+            kind: SpoolErrorKind::Broken,
+            what: doing.to_owned(),
+            path: path.to_owned(),
+            source: Some(source),
+            is_panic: true,
+        }
     }
 
     /// `holder` is what the holder of the lock wrote into it: its process id.
@@ -49,12 +62,17 @@ impl SpoolError {
             Ok(pid) => format!("process {pid}"),
             Err(_) => "another process".to_owned(),
         };
-        Self { kind: SpoolErrorKind::InUse, what, path: dir.to_owned(), source: None }
+        Self { kind: SpoolErrorKind::InUse, what, path: dir.to_owned(), source: None, is_panic: false }
     }
 
     /// What kind of failure it was.
     pub(crate) fn kind(&self) -> SpoolErrorKind {
         self.kind
+    }
+
+    /// Whether our own code panicked.
+    pub(crate) fn is_panic(&self) -> bool {
+        self.is_panic
     }
 
     /// The file or directory it happened to.

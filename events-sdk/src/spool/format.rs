@@ -48,19 +48,40 @@ pub(crate) fn piece_id(file: Uuid, index: u32) -> Uuid {
     Uuid::new_v5(&file, index.to_string().as_bytes())
 }
 
-/// The level of an event, by its number on the wire; 0 where it cannot be told. `entry` is one `EventBatch.events`.
-pub(super) fn level_of(entry: &[u8]) -> i32 {
+/// Level and category of an event, by their numbers on the wire; 0 where they cannot be told. `entry` is one
+/// `EventBatch.events`.
+pub(super) fn brief(entry: &[u8]) -> (i32, i32) {
+    /// What is read of a batch; the other fields are skipped.
     #[derive(prost::Message)]
     struct Batch {
         #[prost(message, repeated, tag = "1")]
-        events: Vec<Leveled>,
+        events: Vec<Brief>,
     }
+    /// What is read of an event.
     #[derive(prost::Message)]
-    struct Leveled {
+    struct Brief {
         #[prost(int32, tag = "2")]
         level: i32,
+        #[prost(int32, tag = "3")]
+        category: i32,
     }
-    Batch::decode(entry).ok().and_then(|batch| Some(batch.events.first()?.level)).unwrap_or_default()
+    let batch = Batch::decode(entry).unwrap_or_default();
+    batch.events.first().map_or((0, 0), |event| (event.level, event.category))
+}
+
+/// The entries of a piece, one by one. A piece holds nothing but whole entries; if it did, the rest would be one more.
+pub(super) fn entries(mut piece: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        if piece.is_empty() {
+            return None;
+        }
+        let mut rest = piece.get(1..)?;
+        let length = prost::encoding::decode_varint(&mut rest).ok()?;
+        let end = (piece.len() - rest.len()).saturating_add(usize::try_from(length).ok()?);
+        let (entry, next) = piece.split_at(end.min(piece.len()));
+        piece = next;
+        Some(entry)
+    })
 }
 
 /// A running CRC-32C (Castagnoli).

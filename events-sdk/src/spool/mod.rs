@@ -11,6 +11,7 @@
 //! | `<uuid>.pb` | a spill file; the name is its identity. Other names ending in `.pb` are read too |
 //! | `.<uuid>.tmp` | a spill file being written |
 //! | `.lock` | locked (`flock`) by the one process that works here, and holding its process id |
+//! | `segments/` | what waits in memory, see [`crate::segment`] |
 //! | `quarantine/` | damaged bytes and refused events, see [`quarantine`] |
 //!
 //! Directories have mode 0700, files 0600. In the directory no symbolic link is followed, and nothing but the above is
@@ -44,7 +45,8 @@
 //!
 //! 1. A name ending in `.pb` is given to a file after all its bytes are on stable storage. There are no half files.
 //! 2. [`Spool::write`] returns `Ok` after the name too is on stable storage; when it returns an error there is no file.
-//! 3. A file is never changed. It is removed as a whole, or moved to the quarantine as a whole.
+//! 3. A file is never changed. It is removed as a whole, or moved to the quarantine as a whole. (The command `events spool
+//!    repair`, which holds the lock, puts a file of the same name and the same good events in place of a damaged one.)
 //! 4. Damaged bytes are in the quarantine, on stable storage, before their file is removed.
 //! 5. Reading never fails because of what is in a file. Every byte of it is a delivered event, a field of the batch,
 //!    or counted as damaged.
@@ -67,6 +69,8 @@
 //! | anything in a file without a seal | the events that do not decode, and in rare cases a neighbour |
 
 mod checks;
+#[cfg(feature = "cli")]
+mod compose;
 mod disk;
 mod error;
 pub(crate) mod format;
@@ -74,9 +78,13 @@ mod name;
 mod quarantine;
 mod reader;
 mod scan;
+mod segments;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod thin;
+#[cfg(feature = "cli")]
+mod view;
 mod write;
 
 use std::{
@@ -88,11 +96,17 @@ use std::{
 
 use uuid::Uuid;
 
+#[cfg(feature = "cli")]
+pub(crate) use compose::{Composer, Sealing, leave};
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
 #[cfg(test)]
 pub(crate) use reader::Damage;
 pub(crate) use reader::{Piece, Reader};
+pub(crate) use segments::Adopted;
+pub(crate) use thin::{Thinned, Thinning};
+#[cfg(feature = "cli")]
+pub(crate) use view::{Item, View};
 pub(crate) use write::NewFile;
 
 use disk::Disk;
@@ -109,6 +123,16 @@ pub(crate) struct Spool {
     storage: Arc<dyn Storage>,
     lock: Mutex<Box<dyn LockGuard>>,
     concerns: Vec<String>,
+    bounds: Bounds,
+}
+
+/// How much the spool leaves free, and how much of what cannot be delivered it keeps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Bytes that stay free on the file system.
+    pub(crate) min_free: u64,
+    /// Bytes that the quarantine may hold.
+    pub(crate) quarantine: u64,
 }
 
 /// What is known of a spill file without reading its events.
@@ -145,13 +169,19 @@ impl Spool {
         for concern in &concerns {
             tracing::warn!("{concern}");
         }
-        let spool = Self { dir: dir.to_owned(), storage, lock: Mutex::new(lock), concerns };
+        let spool =
+            Self { dir: dir.to_owned(), storage, lock: Mutex::new(lock), concerns, bounds: Bounds::NONE };
         spool.remove_unfinished(dir)?;
         let quarantine = dir.join(quarantine::FOLDER);
         if spool.storage.metadata(&quarantine).is_ok_and(|there| there.kind == EntryKind::Dir) {
             spool.remove_unfinished(&quarantine)?;
         }
         Ok(spool)
+    }
+
+    /// The same with bounds.
+    pub(crate) fn bounded(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// What an operator should know of the place of the spool: it is on a tmpfs, others may write to it, and so on.
@@ -163,65 +193,19 @@ impl Spool {
     /// and by name where that is the same.
     pub(crate) fn list(&self) -> Result<Vec<FileName>, SpoolError> {
         self.keep_lock()?;
-        let entries = self
-            .storage
-            .list(&self.dir)
-            .map_err(|error| SpoolError::new("list the spool directory", &self.dir, error))?;
-        let mut files: Vec<(i64, FileName)> = entries
-            .into_iter()
-            .filter(|(_, metadata)| metadata.kind == EntryKind::File)
-            .filter_map(|(name, metadata)| Some((FileName::parse(&name)?, metadata)))
-            .map(|(name, metadata)| (name.time_ms().unwrap_or(metadata.modified_ms), name))
-            .collect();
-        files.sort_unstable();
-        Ok(files.into_iter().map(|(_, name)| name).collect())
+        list_files(self.storage.as_ref(), &self.dir)
+    }
+
+    /// When a name in the directory was last added, changed or removed, in milliseconds since the Unix epoch.
+    pub(crate) fn changed_ms(&self) -> io::Result<i64> {
+        Ok(self.storage.metadata(&self.dir)?.modified_ms)
     }
 
     /// What is known of a file. Reads the end of a sealed file and all of any other.
     pub(crate) fn inspect(&self, name: &FileName) -> Result<SpoolFile, SpoolError> {
         let path = self.path_of(name);
-        self.inspect_at(name, &path).map_err(|error| SpoolError::of_file("read the spill file", &path, error))
-    }
-
-    fn inspect_at(&self, name: &FileName, path: &Path) -> io::Result<SpoolFile> {
-        let modified_ms = self.storage.metadata(path)?.modified_ms;
-        let mut file = self.storage.open(path)?;
-        let bytes = file.size()?;
-        let mut about = SpoolFile {
-            name: name.clone(),
-            id: name.id(),
-            bytes,
-            events: 0,
-            whole: false,
-            sealed: false,
-            timestamp_ms: 0,
-            levels: Vec::new(),
-        };
-        if let Some(tail) = format::Tail::find(file.as_mut(), bytes)? {
-            about.events = tail.seal.events;
-            about.whole = tail.seal.whole && bytes <= format::WHOLE_BYTES;
-            about.sealed = true;
-            about.timestamp_ms = tail.timestamp_ms;
-            about.levels = tail.seal.levels.iter().map(|count| (count.level, count.events)).collect();
-        } else {
-            let Opened { mut scanner, .. } = Opened::new(file)?;
-            let mut levels = BTreeMap::<i32, u32>::new();
-            while let Some(found) = scanner.next()? {
-                about.events = about.events.saturating_add(match found {
-                    Found::Event(entry) => {
-                        *levels.entry(format::level_of(entry)).or_default() += 1;
-                        1
-                    }
-                    Found::Damage(span) => span.events,
-                });
-            }
-            about.levels = levels.into_iter().collect();
-            about.timestamp_ms = scanner.timestamp_ms().unwrap_or(0);
-        }
-        if about.timestamp_ms <= 0 {
-            about.timestamp_ms = name.time_ms().unwrap_or(modified_ms);
-        }
-        Ok(about)
+        inspect_file(self.storage.as_ref(), name, &path)
+            .map_err(|error| SpoolError::of_file("read the spill file", &path, error))
     }
 
     /// Removes a file whose events are all delivered or in the quarantine. It may be gone already.
@@ -274,6 +258,67 @@ impl Spool {
         }
         Ok(())
     }
+}
+
+impl Bounds {
+    /// Nothing is bounded.
+    pub(crate) const NONE: Self = Self { min_free: 0, quarantine: u64::MAX };
+}
+
+/// The spill files in a directory, as [`Spool::list`] gives them.
+fn list_files(storage: &dyn Storage, dir: &Path) -> Result<Vec<FileName>, SpoolError> {
+    let entries =
+        storage.list(dir).map_err(|error| SpoolError::new("list the spool directory", dir, error))?;
+    let mut files: Vec<(i64, FileName)> = entries
+        .into_iter()
+        .filter(|(_, metadata)| metadata.kind == EntryKind::File)
+        .filter_map(|(name, metadata)| Some((FileName::parse(&name)?, metadata)))
+        .map(|(name, metadata)| (name.time_ms().unwrap_or(metadata.modified_ms), name))
+        .collect();
+    files.sort_unstable();
+    Ok(files.into_iter().map(|(_, name)| name).collect())
+}
+
+/// What is known of a spill file, as [`Spool::inspect`] gives it.
+fn inspect_file(storage: &dyn Storage, name: &FileName, path: &Path) -> io::Result<SpoolFile> {
+    let modified_ms = storage.metadata(path)?.modified_ms;
+    let mut file = storage.open(path)?;
+    let bytes = file.size()?;
+    let mut about = SpoolFile {
+        name: name.clone(),
+        id: name.id(),
+        bytes,
+        events: 0,
+        whole: false,
+        sealed: false,
+        timestamp_ms: 0,
+        levels: Vec::new(),
+    };
+    if let Some(tail) = format::Tail::find(file.as_mut(), bytes)? {
+        about.events = tail.seal.events;
+        about.whole = tail.seal.whole && bytes <= format::WHOLE_BYTES;
+        about.sealed = true;
+        about.timestamp_ms = tail.timestamp_ms;
+        about.levels = tail.seal.levels.iter().map(|count| (count.level, count.events)).collect();
+    } else {
+        let Opened { mut scanner, .. } = Opened::new(file)?;
+        let mut levels = BTreeMap::<i32, u32>::new();
+        while let Some(found) = scanner.next()? {
+            about.events = about.events.saturating_add(match found {
+                Found::Event(entry) => {
+                    *levels.entry(format::brief(entry).0).or_default() += 1;
+                    1
+                }
+                Found::Damage(span) => span.events,
+            });
+        }
+        about.levels = levels.into_iter().collect();
+        about.timestamp_ms = scanner.timestamp_ms().unwrap_or(0);
+    }
+    if about.timestamp_ms <= 0 {
+        about.timestamp_ms = name.time_ms().unwrap_or(modified_ms);
+    }
+    Ok(about)
 }
 
 fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn LockGuard>, SpoolError> {

@@ -20,7 +20,7 @@ pub(crate) struct FileName(OsString);
 
 impl FileName {
     /// The name under which a file of this identity is written.
-    pub(super) fn of(id: Uuid) -> Self {
+    pub(crate) fn of(id: Uuid) -> Self {
         Self(format!("{id}{ENDING}").into())
     }
 

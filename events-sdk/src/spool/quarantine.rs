@@ -25,6 +25,9 @@ pub(super) const FOLDER: &str = "quarantine";
 /// same.
 const DESCRIBED_SPANS: u64 = 100;
 
+/// The head of a description, which says how many events there are.
+const DESCRIPTION_BYTES: u64 = 1 << 10;
+
 impl Spool {
     /// Copies what [`read`](Self::read) could not deliver of a file to the quarantine, durably. `None` if nothing was
     /// damaged.
@@ -84,6 +87,95 @@ impl Spool {
             .and_then(|()| self.storage.sync_dir(&folder))
             .and_then(|()| self.storage.sync_dir(&self.dir));
         written.map_err(|error| SpoolError::new("set aside a refused event as", &target, error))
+    }
+
+    /// Removes the oldest of the quarantine until it is within its bound. Gives the number of events that went, as far as
+    /// it can be known.
+    pub(crate) fn clear_quarantine(&self) -> Result<u64, SpoolError> {
+        let folder = self.dir.join(FOLDER);
+        let list = match self.storage.list(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            list => list.map_err(|error| SpoolError::new("list the quarantine", &folder, error))?,
+        };
+        let mut files: Vec<_> =
+            list.into_iter().filter(|(_, metadata)| metadata.kind == EntryKind::File).collect();
+        let mut bytes: u64 = files.iter().map(|(_, metadata)| metadata.len).sum();
+        if bytes <= self.bounds.quarantine {
+            return Ok(0);
+        }
+        files.sort_unstable_by(|(name, one), (other_name, other)| {
+            (one.modified_ms, name).cmp(&(other.modified_ms, other_name))
+        });
+        let mut gone = 0;
+        for (name, metadata) in files {
+            if bytes <= self.bounds.quarantine {
+                break;
+            }
+            let path = folder.join(&name);
+            gone += self.events_in(&path).unwrap_or_default();
+            match self.storage.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(SpoolError::new("clear the quarantine of", &path, error));
+                }
+                _ => bytes -= metadata.len,
+            }
+        }
+        Ok(gone)
+    }
+
+    /// How many events a file of the quarantine holds: a refused batch, or damaged bytes by what their description says.
+    fn events_in(&self, path: &Path) -> io::Result<u64> {
+        if path.extension().is_some_and(|ending| ending == "pb") {
+            let Opened { mut scanner, .. } = self.storage.open(path).and_then(Opened::new)?;
+            let mut events = 0;
+            while let Some(found) = scanner.next()? {
+                events += u64::from(matches!(found, Found::Event(_)));
+            }
+            return Ok(events);
+        }
+        if path.extension().is_some_and(|ending| ending == "damaged") {
+            let mut text = String::new();
+            self.storage.open(&described_by(path))?.take(DESCRIPTION_BYTES).read_to_string(&mut text)?;
+            let before = text.split(" events as far as can be known").next().unwrap_or_default();
+            let number = before.rsplit(' ').next().and_then(|number| number.parse().ok());
+            return Ok(number.unwrap_or_default());
+        }
+        Ok(0)
+    }
+
+    /// Puts bytes that were found in `source` into the quarantine, durably, with what is to be said of them. Doing it twice
+    /// is harmless.
+    pub(super) fn quarantine_bytes(
+        &self,
+        source: &Path,
+        bytes: &[u8],
+        report: &str,
+    ) -> Result<(), SpoolError> {
+        let (folder, target) = self.place_for(source)?;
+        let temp = folder.join(".segment.tmp");
+        let written = self
+            .write_file(&temp, &described_by(&target), report.as_bytes())
+            .and_then(|()| self.write_file(&temp, &target, bytes))
+            .and_then(|()| self.storage.sync_dir(&folder));
+        written.map_err(|error| failed(&target, error))
+    }
+
+    /// Moves a file into the quarantine, with what is to be said of it.
+    pub(super) fn quarantine_file(&self, source: &Path, report: &str) -> Result<(), SpoolError> {
+        let (folder, target) = self.place_for(source)?;
+        let moved = self
+            .write_file(&folder.join(".segment.tmp"), &described_by(&target), report.as_bytes())
+            .and_then(|()| self.storage.rename(source, &target))
+            .and_then(|()| self.storage.sync_dir(&folder));
+        moved.map_err(|error| failed(&target, error))
+    }
+
+    fn place_for(&self, source: &Path) -> Result<(PathBuf, PathBuf), SpoolError> {
+        let folder = self.quarantine_folder()?;
+        let mut name = source.file_name().unwrap_or_default().to_owned();
+        name.push(".damaged");
+        let target = folder.join(name);
+        Ok((folder, target))
     }
 
     fn quarantine_folder(&self) -> Result<PathBuf, SpoolError> {

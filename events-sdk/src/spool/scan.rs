@@ -135,6 +135,12 @@ impl<R: Read> Scanner<R> {
         self.timestamp_ms
     }
 
+    /// What vouches for the bytes.
+    #[cfg(feature = "cli")]
+    pub(super) fn trust(&self) -> Trust {
+        self.trust
+    }
+
     /// The next event or damaged span; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Found<'_>>> {
         while self.fill(HEAD_BYTES)? > 0 {

@@ -40,6 +40,9 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync {
     /// Takes the lock at this path for as long as the guard lives, and leaves `note` in it for others to read.
     fn lock(&self, path: &Path, note: &str) -> io::Result<Lock>;
 
+    /// How many bytes the file system of the directory still takes from this user.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+
     /// What an operator should know of the place: it forgets at reboot, belongs to somebody else, and so on.
     fn concerns(&self, dir: &Path) -> Vec<String>;
 }

@@ -40,6 +40,31 @@ impl Spool {
     /// When it fails there is no such file, and the events are still the caller's. Writing the same file again after a
     /// failure is safe. A directory that was removed meanwhile is made again.
     pub(crate) fn write(&self, file: NewFile<'_>) -> Result<SpoolFile, SpoolError> {
+        self.leave_room(&file)?;
+        self.write_past_the_floor(file)
+    }
+
+    /// Fails when the file would take up what is to stay free.
+    fn leave_room(&self, file: &NewFile<'_>) -> Result<(), SpoolError> {
+        let floor = self.bounds.min_free;
+        if floor == 0 {
+            return Ok(());
+        }
+        let bytes: usize = file.runs.iter().map(|run| run.len()).sum();
+        match self.storage.free_bytes(&self.dir) {
+            Ok(free) if free < floor.saturating_add(bytes as u64) => {
+                let target = self.path_of(&FileName::of(file.id));
+                let text = format!("{free} bytes are free, and `spool_min_free_bytes` keeps {floor}");
+                let error = io::Error::new(io::ErrorKind::StorageFull, text);
+                Err(SpoolError::new("write the spill file", &target, error))
+            }
+            // The write will tell.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Writes a spill file though it leaves less free than there should be, because more is freed right after.
+    pub(super) fn write_past_the_floor(&self, file: NewFile<'_>) -> Result<SpoolFile, SpoolError> {
         self.keep_lock()?;
         match self.write_once(&file) {
             // Removed between the look at the lock and the write.

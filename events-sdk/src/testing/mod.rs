@@ -52,10 +52,26 @@ use self::{
     server::{Running, hold, listen},
     service::State,
 };
-use crate::proto;
+use crate::{fault, proto};
 
 /// What gRPC servers accept unless told otherwise.
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The points at which [`panic_at`] can have the event system panic.
+pub fn panic_points() -> &'static [&'static str] {
+    fault::POINTS
+}
+
+/// Has the event systems of this process panic at one of the [`panic_points`], after passing it `skip` times, `times`
+/// times in all. Replaces what was asked for before; zero times takes it back.
+pub fn panic_at(point: &'static str, skip: u32, times: u32) {
+    fault::arm(point, skip, times);
+}
+
+/// How many of those panics are still to come.
+pub fn panics_left() -> u32 {
+    fault::left()
+}
 
 /// A Toggle to test against. Dropping it stops it.
 ///
@@ -118,6 +134,12 @@ impl Toggle {
     /// Takes [`refuse_when`](Self::refuse_when) back.
     pub fn refuse_nothing(&self) {
         self.state.refuse_when(None);
+    }
+
+    /// From now on takes so many batches a second at most and answers `RESOURCE_EXHAUSTED` to the others, naming a pause
+    /// (`grpc-retry-pushback-ms`) if one is given; `None` takes as many as come.
+    pub fn limit(&self, batches_per_second: Option<f64>, pushback: Option<Duration>) {
+        self.state.limit(batches_per_second, pushback);
     }
 
     /// With `true`, keeps numbers only from now on: events are counted but neither kept nor decoded nor compared. For

@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -68,11 +68,41 @@ pub(super) struct State {
     orders: Mutex<Orders>,
 }
 
+/// A rate that the server does not go beyond.
+struct Limit {
+    per_second: f64,
+    pushback: Option<Duration>,
+    /// What may be taken at once, and the moment up to which it was counted. A tenth of a second can be saved up.
+    credit: (f64, Instant),
+}
+
+impl Limit {
+    fn takes(&mut self) -> bool {
+        let now = Instant::now();
+        let earned = now.saturating_duration_since(self.credit.1).as_secs_f64() * self.per_second;
+        self.credit = ((self.credit.0 + earned).min((self.per_second / 10.0).max(1.0)), now);
+        let takes = self.credit.0 >= 1.0;
+        if takes {
+            self.credit.0 -= 1.0;
+        }
+        takes
+    }
+
+    fn refusal(&self) -> Status {
+        let mut status = Status::resource_exhausted("told to take less");
+        if let Some(pause) = self.pushback {
+            status.metadata_mut().insert("grpc-retry-pushback-ms", (pause.as_millis() as u64).into());
+        }
+        status
+    }
+}
+
 /// What the handle has told the server to do.
 struct Orders {
     mode: Mode,
     required_token: Option<String>,
     refuse_when: Option<Predicate>,
+    limit: Option<Limit>,
     registration: proto::RegisterResponse,
 }
 
@@ -94,6 +124,7 @@ impl State {
                 mode: Mode::Ok,
                 required_token: None,
                 refuse_when: None,
+                limit: None,
                 registration,
             }),
         }
@@ -109,6 +140,12 @@ impl State {
 
     pub(super) fn refuse_when(&self, predicate: Option<Predicate>) {
         self.with_orders(|orders| orders.refuse_when = predicate);
+    }
+
+    pub(super) fn limit(&self, per_second: Option<f64>, pushback: Option<Duration>) {
+        let limit =
+            per_second.map(|per_second| Limit { per_second, pushback, credit: (1.0, Instant::now()) });
+        self.with_orders(|orders| orders.limit = limit);
     }
 
     pub(super) fn answer_registration(&self, answer: proto::RegisterResponse) {
@@ -135,7 +172,7 @@ impl State {
         let body = call.body.clone();
         let record = |fate| self.ledger.record(call, fate, only_count);
 
-        let mode = match self.gate(&caller) {
+        let mode = match self.gate(&caller).and_then(|mode| self.spare().map(|()| mode)) {
             Ok(mode) => mode,
             Err(status) => {
                 record(Fate::Turned);
@@ -209,6 +246,20 @@ impl State {
             Mode::ResourceExhausted => Err(Status::resource_exhausted("told to be exhausted")),
             _ => Ok(mode),
         }
+    }
+
+    /// Whether another batch may come now.
+    fn spare(&self) -> Result<(), Status> {
+        self.with_orders(|orders| match &mut orders.limit {
+            Some(limit) => {
+                if limit.takes() {
+                    Ok(())
+                } else {
+                    Err(limit.refusal())
+                }
+            }
+            None => Ok(()),
+        })
     }
 
     /// Looks for an event that the test has declared unwelcome.

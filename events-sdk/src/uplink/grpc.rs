@@ -32,7 +32,7 @@ use super::{
     codec::BatchCodec,
     config::encoding,
     guard::Guarded,
-    status::{describe, is_ours, kind_of, quote, says_no_to_compression},
+    status::{describe, is_ours, kind_of, pushback, quote, says_no_to_compression},
     token::{FileStamp, Token},
 };
 use crate::{Batch, TokenSource, proto, toggle::Registration};
@@ -274,7 +274,12 @@ impl GrpcUplink {
         } else if matches!(status.code(), Code::Unimplemented | Code::NotFound) && !is_ours(&status) {
             what.push_str("; check that this is the address of a Toggle");
         }
-        self.error(kind, method, &what).with_source(status)
+        let error = self.error(kind, method, &what);
+        let error = match pushback(&status) {
+            Some(pause) => error.with_retry_after(pause),
+            None => error,
+        };
+        error.with_source(status)
     }
 
     fn refusal(&self, method: &str, reason: &str) -> SendError {

@@ -10,7 +10,7 @@ mod status;
 mod tests;
 mod token;
 
-use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
+use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 pub use self::{
     config::{
@@ -62,13 +62,14 @@ pub enum SendErrorKind {
 pub struct SendError {
     kind: SendErrorKind,
     message: String,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl SendError {
     /// A new error. `message` says what happened, in words for an operator.
     pub fn new(kind: SendErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), retry_after: None, source: None }
     }
 
     /// Adds what caused it.
@@ -76,6 +77,18 @@ impl SendError {
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Adds how long Toggle wants to be left alone.
+    #[must_use]
+    pub fn with_retry_after(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        self
+    }
+
+    /// How long Toggle wants to be left alone, if it has said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// What kind of failure it was.

@@ -18,7 +18,9 @@
 //! Only what blames the content of a batch is "refused", for a refused batch is taken apart and its bad events are
 //! quarantined: with a blunter rule a misconfigured Toggle would send a whole node's events there.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
+
+use prost::Message;
 
 use tonic::{Code, Status};
 
@@ -69,6 +71,31 @@ pub(crate) fn kind_of(status: &Status) -> SendErrorKind {
 /// Whether the transport on our side made this status: then it has a cause, and one that was received has none.
 pub(crate) fn is_ours(status: &Status) -> bool {
     status.source().is_some()
+}
+
+/// How long the server wants to be left alone: its header, or else the `RetryInfo` among the details of the status.
+pub(crate) fn pushback(status: &Status) -> Option<Duration> {
+    if let Some(header) = status.metadata().get("grpc-retry-pushback-ms") {
+        // A negative number means never, which is not for it to say: nothing is given up here.
+        return header.to_str().ok()?.trim().parse().ok().map(Duration::from_millis);
+    }
+    let details = RichStatus::decode(status.details()).ok()?.details;
+    let info = details.iter().find(|detail| detail.type_url.ends_with("/google.rpc.RetryInfo"))?;
+    RetryInfo::decode(info.value.as_slice()).ok()?.retry_delay?.try_into().ok()
+}
+
+/// `google.rpc.Status`, as far as it is read here.
+#[derive(Clone, PartialEq, Message)]
+struct RichStatus {
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<prost_types::Any>,
+}
+
+/// `google.rpc.RetryInfo`.
+#[derive(Clone, PartialEq, Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<prost_types::Duration>,
 }
 
 /// Whether tonic made this status of what a proxy answered, or of an answer that broke off.
@@ -218,6 +245,25 @@ mod tests {
         assert_eq!(describe(&Status::aborted("")), "ABORTED: The operation was aborted");
         let long = describe(&Status::unknown("x".repeat(10_000)));
         assert!(long.len() < 700 && long.ends_with('…'), "{long}");
+    }
+
+    #[test]
+    fn a_pause_that_the_server_names_is_read_from_header_and_details() {
+        let mut status = Status::resource_exhausted("slower");
+        assert_eq!(pushback(&status), None);
+        let delay = prost_types::Duration { seconds: 3, nanos: 500_000_000 };
+        let info = RetryInfo { retry_delay: Some(delay) }.encode_to_vec();
+        let any =
+            prost_types::Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: info };
+        let details = RichStatus { details: vec![any] }.encode_to_vec();
+        let detailed = Status::with_details(Code::ResourceExhausted, "slower", details.into());
+        assert_eq!(pushback(&detailed), Some(Duration::from_millis(3500)));
+        status.metadata_mut().insert("grpc-retry-pushback-ms", "1200".parse().unwrap());
+        assert_eq!(pushback(&status), Some(Duration::from_millis(1200)));
+        status.metadata_mut().insert("grpc-retry-pushback-ms", "-1".parse().unwrap());
+        assert_eq!(pushback(&status), None);
+        let garbage = Status::with_details(Code::ResourceExhausted, "slower", vec![255_u8; 9].into());
+        assert_eq!(pushback(&garbage), None);
     }
 
     #[test]

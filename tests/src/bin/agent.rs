@@ -2,7 +2,8 @@
 //!
 //! `agent ENDPOINT SPOOL_DIR FLUSH_THRESHOLD` starts an event system. Every line of input is a command: `emit FROM COUNT`,
 //! `stats`, `flush MILLISECONDS`, `shutdown MILLISECONDS`. After the start and after every command it prints its accounts
-//! as one line of JSON. It ends with its input. When something fails it says so on standard error, with exit code 1.
+//! as one line of JSON. The environment variable `AGENT_DURABILITY` may ask for the durability `process` or `power`.
+//! `wait FROM COUNT` emits like `emit`, and waits for each of its events to be on stable storage or delivered. It ends with its input. When something fails it says so on standard error, with exit code 1.
 
 #![allow(clippy::print_stdout, reason = "the tests read it")]
 
@@ -13,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-use events_sdk::{Events, Stats};
-use events_tests::{config_for, emit_number};
+use events_sdk::{DurabilityMode, Events, Stats, WaitOutcome};
+use events_tests::{config_for, emit_number, queue_number};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,6 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = config_for(endpoint.clone(), Path::new(spool));
     config.flush_threshold = threshold.parse()?;
     config.batch_size = config.batch_size.min(config.flush_threshold);
+    if let Ok(name) = std::env::var("AGENT_DURABILITY") {
+        let mode = DurabilityMode::ALL.iter().find(|mode| mode.name() == name);
+        config.durability = *mode.ok_or_else(|| format!("`{name}` is not a durability"))?;
+    }
     let events = Events::start(config)?;
     answer(&events.stats())?;
 
@@ -38,6 +43,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             "emit" => {
                 let (from, count) = (usize::try_from(number()?)?, usize::try_from(number()?)?);
                 (from..from + count).for_each(|number| emit_number(&events, number));
+            }
+            "wait" => {
+                let (from, count) = (usize::try_from(number()?)?, usize::try_from(number()?)?);
+                for number in from..from + count {
+                    let ticket = queue_number(&events, number);
+                    let outcome = events.wait(&ticket, Duration::from_secs(30));
+                    if outcome != WaitOutcome::Settled {
+                        return Err(format!("event {number}: {outcome:?}").into());
+                    }
+                }
             }
             "stats" => {}
             "flush" => drop(events.flush(Duration::from_millis(number()?))),

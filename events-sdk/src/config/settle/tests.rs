@@ -44,6 +44,13 @@ events:
   min_level: warn
   enabled_categories: [storage]
   spool_dir: /var/spool/rodent
+  spool_max_bytes: 3GiB
+  spool_min_free_bytes: 0
+  quarantine_max_bytes: 1MiB
+  durability: power
+  sync_interval: 250ms
+  pii: hash
+  piiKeyFile: keys/pii
   max_in_flight: 8
   retry_initial: 1
   retry_max: 2m
@@ -70,6 +77,13 @@ events:
         batch_timeout: Duration::from_millis(500),
         filter: Filter::from_min_level(Level::Warn).with_only_categories([number(Category::Storage)]),
         spool_dir: "/var/spool/rodent".into(),
+        spool_max_bytes: 3 << 30,
+        spool_min_free_bytes: 0,
+        quarantine_max_bytes: 1 << 20,
+        durability: DurabilityMode::Power,
+        sync_interval: Duration::from_millis(250),
+        pii: Pii::Hash,
+        pii_key_file: "/etc/rodent/keys/pii".into(),
         max_in_flight: 8,
         retry_initial: Duration::from_secs(1),
         retry_max: Duration::from_secs(120),
@@ -134,6 +148,7 @@ fn the_environment_alone_is_enough() {
     assert_eq!(config.toggle.endpoint.as_deref(), Some("http://127.0.0.1:1"));
     assert_eq!(config.toggle.token, TokenSource::Value("secret".to_owned()));
     assert_eq!(config.spool_dir, PathBuf::from("/etc/rodent/events"));
+    assert_eq!(config.pii_key_file, PathBuf::from("/etc/rodent/pii.key"));
 }
 
 #[test]

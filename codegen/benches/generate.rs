@@ -1,0 +1,86 @@
+//! What it costs to generate from schemas of 100 to 2,000 kinds of events: from an encoded descriptor set to the text of
+//! every file, laid out for people and not.
+//!
+//! Each row is a process of its own, so that its peak of memory is its own too. The time is that of the processor, in user
+//! mode, so that a busy machine does not count. Needs Linux for both.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+
+mod large;
+
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+use events_codegen::Builder;
+
+const KINDS: &[usize] = &[100, 500, 1000, 2000];
+
+/// Of so many runs the fastest counts: what slows the others is not the generator.
+const RUNS: usize = 5;
+
+const FILE: &str = "large.proto";
+
+fn main() {
+    let arguments: Vec<String> = env::args().collect();
+    if let [_, one, set, format] = arguments.as_slice()
+        && one == "--one"
+    {
+        return child(Path::new(set), format == "formatted");
+    }
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    println!("kinds  layout     milliseconds  µs per kind  peak MiB  text MiB");
+    for kinds in KINDS {
+        let set = folder.path().join("set.pb");
+        fs::write(folder.path().join(FILE), large::schema(*kinds)).expect("a file");
+        fs::write(&set, compile(folder.path())).expect("a file");
+        for layout in ["formatted", "plain"] {
+            let this = env::current_exe().expect("this program");
+            let output =
+                Command::new(this).arg("--one").arg(&set).arg(layout).output().expect("this program runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let text = String::from_utf8(output.stdout).expect("numbers");
+            let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+            let [seconds, peak, size] = numbers.as_slice() else { panic!("three numbers, not {text:?}") };
+            println!(
+                "{kinds:>5}  {layout:<9}  {:>12.0}  {:>11.0}  {:>8.0}  {:>8.1}",
+                seconds * 1e3,
+                seconds * 1e6 / *kinds as f64,
+                peak / 1024.0,
+                size / 1024.0 / 1024.0
+            );
+        }
+    }
+}
+
+fn compile(folder: &Path) -> Vec<u8> {
+    let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto");
+    let mut compiler = protox::Compiler::new([folder, &proto]).expect("folders");
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_file(FILE).expect("a valid schema");
+    compiler.encode_file_descriptor_set()
+}
+
+/// Generates and prints seconds, peak of memory in KiB and size of the text in bytes.
+fn child(set: &Path, format: bool) {
+    let set = fs::read(set).expect("the set");
+    let (mut fastest, mut size) = (f64::INFINITY, 0);
+    for _ in 0..RUNS {
+        let begin = processor_time();
+        let generated = Builder::new().format(format).generate_from_descriptors(&set, &[FILE]);
+        fastest = fastest.min(processor_time() - begin);
+        size = generated.expect("a schema without mistakes").files.values().map(String::len).sum();
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0");
+    let peak = peak.split_whitespace().next().unwrap_or("0");
+    println!("{} {peak} {size}", fastest);
+}
+
+/// Seconds that this process has used so far. Linux counts in hundredths.
+fn processor_time() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name before may contain spaces; user time is the twelfth field behind it.
+    let ticks = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(11)?.parse::<f64>().ok());
+    ticks.unwrap_or_default() / 100.0
+}

@@ -1,0 +1,3 @@
+
+
+mutated.protobeditions

@@ -1,0 +1,5 @@
+
+-
+mutated.protofuzz"
+M	
+f (Mbproto3

@@ -1,0 +1,95 @@
+//! The command line.
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::{emit, failure::Failure, kinds, manual, out::Out, place::Where, spool};
+
+/// What every help page and the manual end with.
+const AFTER: &str = "\
+Exit codes: 0 done; 1 verify found damage, grep found nothing, or prune left a damaged file alone; 2 the command line or the configuration makes no sense; \
+3 something could not be read or written; 4 an agent is using the spool.";
+
+/// Looks into spools of events, mends them, and emits events from shell scripts
+#[derive(Debug, Parser)]
+#[command(name = "events", bin_name = "events", version, after_help = AFTER, arg_required_else_help = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look into a spool, or mend it
+    Spool(SpoolArgs),
+    /// Emit one event, for shell scripts
+    Emit(emit::EmitArgs),
+    /// List the kinds of events, or the fields of one
+    Kinds(kinds::KindsArgs),
+    /// Write the manual, one page for each command
+    Man(manual::ManArgs),
+    /// Print the completions for a shell
+    Completions(manual::CompletionsArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct SpoolArgs {
+    #[command(flatten)]
+    at: Where,
+    #[command(subcommand)]
+    command: SpoolCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum SpoolCommand {
+    /// List the files, with what is in them
+    Ls(spool::ls::LsArgs),
+    /// Show events
+    Cat(spool::cat::CatArgs),
+    /// Show the events that a regular expression matches
+    Grep(spool::cat::GrepArgs),
+    /// Count events by level, category, source and kind
+    Stats(spool::stats::StatsArgs),
+    /// Check every byte of every file; exit code 1 tells of damage
+    Verify(spool::verify::VerifyArgs),
+    /// Write damaged files anew with what is good in them, and set the rest aside; not beside an agent
+    Repair(spool::repair::RepairArgs),
+    /// Move events that Toggle refused back into the spool; not beside an agent
+    Requeue(spool::requeue::RequeueArgs),
+    /// Write events to a file: JSON lines, or one EventBatch
+    Export(spool::export::ExportArgs),
+    /// Delete events; not beside an agent
+    Prune(spool::prune::PruneArgs),
+}
+
+impl Args {
+    /// Does what was asked for. Returns the exit code.
+    pub(super) fn run(&self, out: &mut Out) -> Result<u8, Failure> {
+        match &self.command {
+            Command::Emit(args) => args.run(out),
+            Command::Kinds(args) => args.run(out),
+            Command::Man(args) => args.run(&Self::command(), out),
+            Command::Completions(args) => args.run(Self::command(), out),
+            Command::Spool(SpoolArgs { at, command }) => match command {
+                SpoolCommand::Ls(args) => args.run(at, out),
+                SpoolCommand::Cat(args) => args.run(at, out),
+                SpoolCommand::Grep(args) => args.run(at, out),
+                SpoolCommand::Stats(args) => args.run(at, out),
+                SpoolCommand::Verify(args) => args.run(at, out),
+                SpoolCommand::Repair(args) => args.run(at, out),
+                SpoolCommand::Requeue(args) => args.run(at, out),
+                SpoolCommand::Export(args) => args.run(at, out),
+                SpoolCommand::Prune(args) => args.run(at, out),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,88 @@
+//! Which events are meant.
+
+use std::str::FromStr;
+
+use clap::Args;
+
+use super::{event::Facts, names, schema::Schema, shown::ShownEvent, time};
+use crate::{Category, Kind, Level};
+
+/// Which events are meant; without any of these, all.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which events")]
+pub(super) struct Filter {
+    /// This level and graver ones
+    #[arg(long, value_name = "LEVEL", value_parser = names::level)]
+    pub(super) level: Option<Level>,
+    /// These categories, by comma
+    #[arg(long, value_name = "CATEGORY", value_delimiter = ',', value_parser = names::category)]
+    pub(super) category: Vec<Category>,
+    /// These sources, by comma: zfs-pool-manager
+    #[arg(long, value_name = "SOURCE", value_delimiter = ',')]
+    pub(super) source: Vec<String>,
+    /// These kinds, by comma: storage.pool
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = names::kind)]
+    pub(super) kind: Vec<&'static Kind>,
+    /// Emitted at this time or later: RFC 3339, or how long ago (15m, 2h, 3d)
+    #[arg(long, value_name = "TIME", value_parser = time::when, allow_hyphen_values = true)]
+    pub(super) since: Option<i64>,
+    /// Emitted before this time
+    #[arg(long, value_name = "TIME", value_parser = time::when, allow_hyphen_values = true)]
+    pub(super) until: Option<i64>,
+    /// A field of the payload or, with meta., of the metadata has this value: pool_name=tank, meta.task=t-42
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) field: Vec<FieldIs>,
+}
+
+/// A field and the value it must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FieldIs {
+    path: String,
+    value: String,
+}
+
+impl FromStr for FieldIs {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((path, value)) if !path.is_empty() => {
+                Ok(Self { path: path.to_owned(), value: value.to_owned() })
+            }
+            _ => {
+                Err(format!("`{text}` is no condition: write a field and its value, such as pool_name=tank"))
+            }
+        }
+    }
+}
+
+impl Filter {
+    /// Whether the event is meant, as far as its envelope says.
+    pub(super) fn wants(&self, schema: &Schema, facts: &Facts<'_>) -> bool {
+        let grave = |level: Level| facts.known_level().is_some_and(|of| of.severity() >= level.severity());
+        self.level.is_none_or(grave)
+            && self.wants_category(facts.category)
+            && (self.source.is_empty() || self.source.iter().any(|source| source == facts.source))
+            && self.since.is_none_or(|since| facts.timestamp_ms >= since)
+            && self.until.is_none_or(|until| facts.timestamp_ms < until)
+            && (self.kind.is_empty() || self.wants_kind(schema, facts))
+    }
+
+    /// Whether the event is meant, as far as its fields say.
+    pub(super) fn wants_fields(&self, event: &ShownEvent<'_>) -> bool {
+        self.field.iter().all(|field| event.has(&field.path, &field.value))
+    }
+
+    /// Whether the fields of an event matter.
+    pub(super) fn needs_fields(&self) -> bool {
+        !self.field.is_empty()
+    }
+
+    fn wants_category(&self, number: i32) -> bool {
+        self.category.is_empty() || self.category.iter().any(|category| category.number() == number)
+    }
+
+    fn wants_kind(&self, schema: &Schema, facts: &Facts<'_>) -> bool {
+        schema.kind(facts.fields).is_some_and(|kind| self.kind.iter().any(|wanted| wanted.name == kind.name))
+    }
+}

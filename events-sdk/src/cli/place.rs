@@ -1,0 +1,172 @@
+//! Where to look: paths on the command line, `--spool`, or the spool of the configuration.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use super::failure::Failure;
+use crate::{
+    Config, ConfigError,
+    spool::{FileName, SpoolErrorKind, View},
+};
+
+/// How much of the text beside a quarantined file is read for its reason.
+const REASON_BYTES: u64 = 4 << 10;
+
+/// Which spool.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Where {
+    /// The spool directory [default: that of the configuration]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Which spool")]
+    pub(super) spool: Option<PathBuf>,
+    /// The configuration directory, in which rodent.yml lies
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        default_value = "/etc/rodent",
+        help_heading = "Which spool"
+    )]
+    pub(super) config: PathBuf,
+}
+
+/// Which files to read.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Paths {
+    /// Spill files, or directories of them, instead of the spool
+    #[arg(value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// The spool's quarantine as well
+    #[arg(long)]
+    pub(super) quarantine: bool,
+}
+
+/// A file to read.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) view: View,
+    pub(super) name: FileName,
+    pub(super) quarantined: bool,
+}
+
+impl Source {
+    /// Where it lies.
+    pub(super) fn path(&self) -> PathBuf {
+        self.view.path_of(&self.name)
+    }
+
+    /// How the output calls it: by its name in the spool, behind `quarantine/` where it lies there.
+    pub(super) fn label(&self) -> String {
+        if self.quarantined { format!("quarantine/{}", self.name) } else { self.name.to_string() }
+    }
+
+    /// Why it is in the quarantine.
+    pub(super) fn reason(&self) -> Option<String> {
+        self.quarantined.then(|| reason(&self.path())).flatten()
+    }
+}
+
+impl Where {
+    /// The spool directory.
+    pub(super) fn directory(&self) -> Result<PathBuf, Failure> {
+        match &self.spool {
+            Some(dir) => Ok(dir.clone()),
+            None => Ok(self.configuration()?.spool_dir),
+        }
+    }
+
+    /// The configuration, as the SDK reads it.
+    pub(super) fn configuration(&self) -> Result<Config, Failure> {
+        Config::load(&self.config).map_err(|error: ConfigError| Failure::Usage(error.to_string()))
+    }
+
+    /// The spool directory, which must be there.
+    pub(super) fn existing(&self) -> Result<PathBuf, Failure> {
+        let dir = self.directory()?;
+        match fs::metadata(&dir) {
+            Ok(metadata) if metadata.is_dir() => Ok(dir),
+            Ok(_) => Err(Failure::Broken(format!("{} is not a directory", dir.display()))),
+            Err(error) => Err(Failure::Broken(format!(
+                "there is no spool at {}: {error}; name one with --spool, or the configuration with --config",
+                dir.display()
+            ))),
+        }
+    }
+
+    /// The directories to look into.
+    pub(super) fn views(&self, paths: &Paths) -> Result<Vec<View>, Failure> {
+        let dirs = if paths.paths.is_empty() {
+            vec![self.existing()?]
+        } else {
+            paths.paths.iter().filter(|path| path.is_dir()).cloned().collect()
+        };
+        Ok(dirs.iter().map(|dir| View::of(dir)).collect())
+    }
+
+    /// The files to read, oldest first in each directory.
+    pub(super) fn sources(&self, paths: &Paths) -> Result<Vec<Source>, Failure> {
+        let mut sources = Vec::new();
+        if paths.paths.is_empty() {
+            add_directory(&View::of(&self.existing()?), paths.quarantine, &mut sources)?;
+        }
+        for path in &paths.paths {
+            if path.is_dir() {
+                add_directory(&View::of(path), paths.quarantine, &mut sources)?;
+            } else {
+                sources.push(single(path)?);
+            }
+        }
+        Ok(sources)
+    }
+}
+
+fn add_directory(view: &View, quarantine: bool, sources: &mut Vec<Source>) -> Result<(), Failure> {
+    let all = |view: &View, quarantined| -> Result<Vec<Source>, Failure> {
+        let source = |name| Source { view: view.clone(), name, quarantined };
+        Ok(view.list()?.into_iter().map(source).collect())
+    };
+    sources.extend(all(view, false)?);
+    if quarantine {
+        match all(&view.quarantine(), true) {
+            Ok(found) => sources.extend(found),
+            // There is none before something is set aside.
+            Err(_) if !view.quarantine().dir().exists() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(())
+}
+
+fn single(path: &Path) -> Result<Source, Failure> {
+    fs::symlink_metadata(path)
+        .map_err(|error| Failure::Broken(format!("cannot read {}: {error}", path.display())))?;
+    let name = path.file_name().and_then(FileName::parse).ok_or_else(|| {
+        Failure::Usage(format!("{} is no spill file: their names end in .pb", path.display()))
+    })?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(Source { view: View::of(dir), name, quarantined: dir.file_name() == Some(OsStr::new("quarantine")) })
+}
+
+/// The first line of the text beside a quarantined file.
+pub(super) fn reason(path: &Path) -> Option<String> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".txt");
+    let mut text = Vec::new();
+    fs::File::open(name).ok()?.take(REASON_BYTES).read_to_end(&mut text).ok()?;
+    String::from_utf8_lossy(&text).lines().next().map(str::to_owned)
+}
+
+/// Whether it just means that a file of a live spool has been delivered meanwhile.
+pub(super) fn is_gone(error: &crate::spool::SpoolError) -> bool {
+    error.kind() == SpoolErrorKind::Missing
+}
+
+/// The length of a file; zero when it is gone.
+pub(super) fn length(path: &Path) -> io::Result<u64> {
+    fs::symlink_metadata(path).map(|metadata| metadata.len())
+}

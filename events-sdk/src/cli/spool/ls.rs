@@ -1,0 +1,196 @@
+//! `events spool ls`: the files, and what is in them.
+
+use std::{collections::BTreeMap, io::Write};
+
+use clap::Args;
+use indicatif::HumanBytes;
+
+use crate::{
+    Level,
+    cli::{
+        failure::{BROKEN, DONE, Failure},
+        json::Object,
+        names,
+        out::{Out, Table, note},
+        place::{self, Paths, Source, Where},
+        shown, time,
+    },
+    spool::{Item, SpoolError, View},
+};
+
+/// Lists files.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct LsArgs {
+    #[command(flatten)]
+    paths: Paths,
+    /// One JSON object a line instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Files that hold events of this level or a graver one
+    #[arg(long, value_name = "LEVEL", value_parser = names::level)]
+    level: Option<Level>,
+    /// Files begun at this time or later: RFC 3339, or how long ago (15m, 2h, 3d)
+    #[arg(long, value_name = "TIME", value_parser = time::when, allow_hyphen_values = true)]
+    since: Option<i64>,
+    /// Files begun before this time
+    #[arg(long, value_name = "TIME", value_parser = time::when, allow_hyphen_values = true)]
+    until: Option<i64>,
+}
+
+/// What the list says of a file.
+struct Row {
+    events: u64,
+    bytes: u64,
+    timestamp_ms: i64,
+    /// Events by level; by the level's number on the wire.
+    levels: BTreeMap<i32, u64>,
+    state: &'static str,
+    whole: bool,
+}
+
+impl LsArgs {
+    pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
+        let mut code = DONE;
+        let mut table = Table::new(&["FILE", "EVENTS", "SIZE", "AGE", "STATE", "LEVELS"]);
+        let (mut files, mut events, mut bytes) = (0_u64, 0, 0);
+        for source in at.sources(&self.paths)? {
+            let row = match Row::of(&source) {
+                Ok(row) => row,
+                Err(error) if place::is_gone(&error) => continue,
+                Err(error) => {
+                    note(&error.to_string());
+                    code = BROKEN;
+                    continue;
+                }
+            };
+            if !self.wants(&row) {
+                continue;
+            }
+            files += 1;
+            events += row.events;
+            bytes += row.bytes;
+            if self.json {
+                writeln!(out, "{}", row.json(&source))?;
+            } else {
+                table.row(row.cells(&source));
+            }
+        }
+        if self.paths.quarantine {
+            for view in at.views(&self.paths)? {
+                self.damaged(&view.quarantine(), &mut table, out)?;
+            }
+        }
+        if !self.json {
+            out.table(&table)?;
+            writeln!(out, "{files} files, {events} events, {}", HumanBytes(bytes))?;
+        }
+        Ok(code)
+    }
+
+    fn wants(&self, row: &Row) -> bool {
+        let grave = |number: &i32, level: Level| {
+            Level::from_number(*number).is_some_and(|of| of.severity() >= level.severity())
+        };
+        self.level.is_none_or(|level| row.levels.keys().any(|number| grave(number, level)))
+            && self.since.is_none_or(|since| row.timestamp_ms >= since)
+            && self.until.is_none_or(|until| row.timestamp_ms < until)
+    }
+
+    /// Damaged bytes that were set aside: files in the quarantine that are no spill files.
+    fn damaged(&self, quarantine: &View, table: &mut Table, out: &mut Out) -> Result<(), Failure> {
+        if self.level.is_some() || !quarantine.dir().is_dir() {
+            return Ok(());
+        }
+        for (name, is_file) in quarantine.others()? {
+            let path = quarantine.dir().join(&name);
+            let name = name.to_string_lossy();
+            if !is_file || !name.ends_with(".damaged") {
+                continue;
+            }
+            let (label, bytes) = (format!("quarantine/{name}"), place::length(&path).unwrap_or(0));
+            let reason = place::reason(&path).unwrap_or_else(|| "nobody wrote why".to_owned());
+            if self.json {
+                let object =
+                    Object::new().text("file", &label).number("bytes", bytes).text("state", "damaged");
+                writeln!(out, "{}", object.text("reason", &reason).end())?;
+            } else {
+                let size = HumanBytes(bytes).to_string();
+                table.row([label, String::new(), size, String::new(), "damaged".to_owned(), reason]);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Row {
+    fn of(source: &Source) -> Result<Self, SpoolError> {
+        let about = source.view.inspect(&source.name)?;
+        let levels: BTreeMap<i32, u64> =
+            about.levels.iter().map(|(level, events)| (*level, u64::from(*events))).collect();
+        let mut row = Self {
+            events: about.events.into(),
+            bytes: about.bytes,
+            timestamp_ms: about.timestamp_ms,
+            levels,
+            state: "sealed",
+            whole: about.whole,
+        };
+        if !about.sealed {
+            row.look_through(source)?;
+        }
+        Ok(row)
+    }
+
+    /// Of a file without a seal only its bytes tell whether it is all there.
+    fn look_through(&mut self, source: &Source) -> Result<(), SpoolError> {
+        self.state = "plain";
+        let mut scan = source.view.scan(&source.name)?;
+        while let Some(item) = scan.next()? {
+            if matches!(item, Item::Damage { .. }) {
+                self.state = "torn";
+            }
+        }
+        Ok(())
+    }
+
+    /// Events by level, the gravest first.
+    fn levels(&self) -> Vec<(String, u64)> {
+        let mut levels: Vec<_> = self.levels.iter().map(|(number, events)| (*number, *events)).collect();
+        levels.sort_by_key(|(number, _)| {
+            std::cmp::Reverse(Level::from_number(*number).map_or(0, Level::severity))
+        });
+        levels.into_iter().map(|(number, events)| (shown::level(number), events)).collect()
+    }
+
+    fn cells(&self, source: &Source) -> [String; 6] {
+        let levels: Vec<_> = self.levels().iter().map(|(name, events)| format!("{name}={events}")).collect();
+        let levels = match source.reason() {
+            Some(reason) => format!("{} ({reason})", levels.join(" ")),
+            None => levels.join(" "),
+        };
+        [
+            source.label(),
+            self.events.to_string(),
+            HumanBytes(self.bytes).to_string(),
+            time::age(self.timestamp_ms),
+            self.state.to_owned(),
+            levels,
+        ]
+    }
+
+    fn json(&self, source: &Source) -> String {
+        let levels = self.levels();
+        let object = Object::new()
+            .text("file", &source.label())
+            .number("events", self.events)
+            .number("bytes", self.bytes)
+            .text("time", &time::show(self.timestamp_ms))
+            .text("state", self.state)
+            .flag("whole", self.whole)
+            .counts("levels", levels.iter().map(|(name, events)| (name.as_str(), *events)));
+        match source.reason() {
+            Some(reason) => object.text("reason", &reason).end(),
+            None => object.end(),
+        }
+    }
+}

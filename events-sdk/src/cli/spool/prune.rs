@@ -1,0 +1,207 @@
+//! `events spool prune`: deletes events, when there is no other way to make room.
+//!
+//! A file of which something remains gets a new identity, because its pieces are others now: under the old one Toggle
+//! would take them for what it may have seen already. Events of it that were delivered before a crash may so come twice;
+//! their `event_id` tells.
+
+use std::{collections::BTreeMap, io::Write};
+
+use clap::Args;
+
+use super::rewrite::rewrite;
+use crate::{
+    Category, Kind, Level,
+    cli::{
+        event::Facts,
+        failure::{DONE, FOUND, Failure},
+        json::Object,
+        names,
+        out::{Out, Table, note},
+        owner,
+        place::{Paths, Source, Where},
+        progress::Progress,
+        schema::Schema,
+        shown, time,
+    },
+    id::IdGenerator,
+    spool::{FileName, Item, Sealing, Spool},
+};
+
+/// Deletes events that meet all of the conditions.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PruneArgs {
+    /// Events older than this: 7d
+    #[arg(long, value_name = "TIME", value_parser = time::span)]
+    older_than: Option<i64>,
+    /// Events less grave than this level
+    #[arg(long, value_name = "LEVEL", value_parser = names::level)]
+    below: Option<Level>,
+    /// Events of these categories, by comma
+    #[arg(long, value_name = "CATEGORY", value_delimiter = ',', value_parser = names::category)]
+    category: Vec<Category>,
+    /// Events of these kinds, by comma
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = names::kind)]
+    kind: Vec<&'static Kind>,
+    /// Really delete; otherwise only say what would be
+    #[arg(long, conflicts_with = "dry_run")]
+    yes: bool,
+    /// Only say what would be deleted: the default
+    #[arg(long)]
+    dry_run: bool,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was, or would be, deleted.
+#[derive(Debug, Default)]
+struct Tally {
+    dropped: BTreeMap<(i32, i32), u64>,
+    kept: u64,
+    removed: u64,
+    rewritten: u64,
+    damaged: u64,
+}
+
+impl PruneArgs {
+    pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
+        let no_kind = self.category.is_empty() && self.kind.is_empty();
+        if self.older_than.is_none() && self.below.is_none() && no_kind {
+            return Err(Failure::Usage(
+                "say which events to delete: --older-than, --below, --category or --kind".to_owned(),
+            ));
+        }
+        let dir = at.existing()?;
+        // Held until the end.
+        let spool = if self.yes { Some(Spool::open(&dir)?) } else { None };
+        let schema = Schema::load()?;
+        let sources = at.sources(&Paths { paths: vec![dir.clone()], quarantine: false })?;
+        let progress = Progress::over(&sources, false);
+        let before = self.older_than.map(|span| time::now_ms().saturating_sub(span));
+        let doomed = |facts: &Facts<'_>| self.means(&schema, before, facts);
+        let mut tally = Tally::default();
+        for source in &sources {
+            progress.at(&source.label());
+            self.prune(source, spool.as_ref(), &doomed, &mut tally, &progress)?;
+        }
+        drop(progress);
+        if spool.is_some() {
+            owner::hand_over_all(&dir).map_err(|error| {
+                Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display()))
+            })?;
+        }
+        tally.tell(self.json, self.yes, out)?;
+        Ok(if tally.damaged > 0 { FOUND } else { DONE })
+    }
+
+    fn means(&self, schema: &Schema, before: Option<i64>, facts: &Facts<'_>) -> bool {
+        // A level that this version does not know may be the gravest of all.
+        let light = |level: Level| facts.known_level().is_some_and(|of| of.severity() < level.severity());
+        let kind = || schema.kind(facts.fields);
+        before.is_none_or(|before| facts.timestamp_ms < before)
+            && self.below.is_none_or(light)
+            && (self.category.is_empty() || self.category.iter().any(|one| one.number() == facts.category))
+            && (self.kind.is_empty()
+                || kind().is_some_and(|kind| self.kind.iter().any(|wanted| wanted.name == kind.name)))
+    }
+
+    fn prune(
+        &self,
+        source: &Source,
+        spool: Option<&Spool>,
+        doomed: &impl Fn(&Facts<'_>) -> bool,
+        tally: &mut Tally,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let mut scan = source.view.scan(&source.name)?;
+        let (mut dropped, mut kept, mut damaged) = (BTreeMap::<_, u64>::new(), 0_u64, false);
+        progress.add(scan.seen().bytes);
+        let fingerprint = scan.seen().fingerprint.unwrap_or_default();
+        while let Some(item) = scan.next()? {
+            match item {
+                Item::Event { body, .. } => {
+                    let facts = Facts::of(body);
+                    if doomed(&facts) {
+                        *dropped.entry((facts.level, facts.category)).or_default() += 1;
+                    } else {
+                        kept += 1;
+                    }
+                }
+                Item::Damage { .. } => damaged = true,
+            }
+        }
+        if damaged && !dropped.is_empty() {
+            note(&format!("{} is damaged and is left alone: `events spool repair` first", source.label()));
+            tally.damaged += 1;
+            return Ok(());
+        }
+        tally.kept += kept;
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        if let Some(spool) = spool {
+            let file = spool.inspect(&source.name)?;
+            if kept > 0 {
+                let id = IdGenerator::new().next(u64::try_from(file.timestamp_ms).unwrap_or(0));
+                let timestamp_ms = file.timestamp_ms;
+                let target = source.view.path_of(&FileName::of(id));
+                // First the new file, durably: a crash in between leaves events twice rather than not at all.
+                rewrite(
+                    source,
+                    &target,
+                    Sealing { id, timestamp_ms, whole: false, fingerprint },
+                    false,
+                    |facts| !doomed(facts),
+                )?;
+            }
+            spool.remove(&file)?;
+        }
+        *(if kept > 0 { &mut tally.rewritten } else { &mut tally.removed }) += 1;
+        for (key, count) in dropped {
+            *tally.dropped.entry(key).or_default() += count;
+        }
+        Ok(())
+    }
+}
+
+impl Tally {
+    fn tell(&self, json: bool, done: bool, out: &mut Out) -> Result<(), Failure> {
+        let total: u64 = self.dropped.values().sum();
+        if json {
+            let rows: Vec<_> = self
+                .dropped
+                .iter()
+                .map(|((level, category), events)| {
+                    Object::new()
+                        .text("level", &shown::level(*level))
+                        .text("category", &shown::category(*category))
+                        .number("events", *events)
+                        .end()
+                })
+                .collect();
+            let object = Object::new()
+                .flag("done", done)
+                .number("dropped", total)
+                .number("kept", self.kept)
+                .number("files_removed", self.removed)
+                .number("files_rewritten", self.rewritten)
+                .number("files_damaged", self.damaged)
+                .raw("by", &format!("[{}]", rows.join(",")));
+            writeln!(out, "{}", object.end())?;
+            return Ok(());
+        }
+        let mut table = Table::new(&["LEVEL", "CATEGORY", "EVENTS"]);
+        for ((level, category), events) in &self.dropped {
+            table.row([shown::level(*level), shown::category(*category), events.to_string()]);
+        }
+        if !table.is_empty() {
+            out.table(&table)?;
+        }
+        let verb = if done { "deleted" } else { "would be deleted" };
+        writeln!(out, "{total} events {verb}, {} kept", self.kept)?;
+        if !done && total > 0 {
+            writeln!(out, "say --yes to delete them")?;
+        }
+        Ok(())
+    }
+}

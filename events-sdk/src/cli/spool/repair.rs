@@ -1,0 +1,100 @@
+//! `events spool repair`: damaged files become sealed ones with what is good in them.
+//!
+//! An agent does as much when it delivers them. This is for spools that shall be taken elsewhere, or looked at by others,
+//! before. The file keeps its name and identity: its good events are the ones that an agent would have sent from the
+//! damaged file, in the same pieces under the same ids, so that Toggle still recognises a repeat.
+
+use std::io::Write;
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        failure::{DONE, Failure},
+        json::Object,
+        out::{Out, Table},
+        owner,
+        place::{Paths, Where},
+        progress::Progress,
+        spool::{rewrite::rewrite, verify},
+    },
+    generated::SCHEMA_FINGERPRINT,
+    spool::{Sealing, Spool},
+};
+
+/// Mends files.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RepairArgs {
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// One JSON object a line instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+impl RepairArgs {
+    pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
+        let dir = at.existing()?;
+        // Held until the end.
+        let spool = if self.dry_run { None } else { Some(Spool::open(&dir)?) };
+        let sources = at.sources(&Paths { paths: vec![dir.clone()], quarantine: false })?;
+        let progress = Progress::over(&sources, false);
+        let mut table = Table::new(&["FILE", "KEPT", "SET ASIDE", "BAD BYTES", "WHAT WAS WRONG"]);
+        let mut lines = Vec::new();
+        for source in &sources {
+            progress.at(&source.label());
+            let verdict = verify::check(source)?;
+            progress.add(verdict.bytes);
+            let Some(wrong) = verdict.wrong else { continue };
+            if let Some(spool) = &spool {
+                let file = spool.inspect(&source.name)?;
+                // First, durably: what is not in the new file is in the quarantine.
+                spool.quarantine(&file)?;
+                if verdict.good == 0 {
+                    spool.remove(&file)?;
+                } else {
+                    let fingerprint = source.view.scan(&source.name)?.seen().fingerprint;
+                    let sealing = Sealing {
+                        id: file.id,
+                        timestamp_ms: file.timestamp_ms,
+                        whole: file.whole,
+                        fingerprint: fingerprint.unwrap_or(SCHEMA_FINGERPRINT),
+                    };
+                    rewrite(source, &source.path(), sealing, true, |_| true)?;
+                }
+            }
+            let numbers = [verdict.good, verdict.lost, verdict.damaged_bytes];
+            lines.push(
+                Object::new()
+                    .text("file", &source.label())
+                    .number("kept", numbers[0])
+                    .number("set_aside", numbers[1])
+                    .number("damaged_bytes", numbers[2])
+                    .flag("done", spool.is_some())
+                    .text("wrong", &wrong)
+                    .end(),
+            );
+            let numbers = numbers.map(|number| number.to_string());
+            table.row([source.label()].into_iter().chain(numbers).chain([wrong]));
+        }
+        drop(progress);
+        if spool.is_some() {
+            owner::hand_over_all(&dir).map_err(|error| {
+                Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display()))
+            })?;
+        }
+        if self.json {
+            for line in &lines {
+                writeln!(out, "{line}")?;
+            }
+            return Ok(DONE);
+        }
+        if !table.is_empty() {
+            out.table(&table)?;
+        }
+        let done = if self.dry_run { "would be repaired" } else { "repaired" };
+        writeln!(out, "{} of {} files {done}", lines.len(), sources.len())?;
+        Ok(DONE)
+    }
+}

@@ -1,0 +1,33 @@
+//! Writes a spill file anew with some of its events, with the memory of one.
+
+use std::path::Path;
+
+use crate::{
+    cli::{event::Facts, failure::Failure, owner, place::Source},
+    spool::{Composer, Item, Sealing},
+};
+
+/// Writes the events of `source` that `keeps` wants to `target` in the same directory. What is damaged stays out.
+/// Returns how many events were written. `replace` says that another file may be there.
+pub(super) fn rewrite(
+    source: &Source,
+    target: &Path,
+    sealing: Sealing,
+    replace: bool,
+    keeps: impl Fn(&Facts<'_>) -> bool,
+) -> Result<u32, Failure> {
+    let dir = source.view.dir();
+    let mut scan = source.view.scan(&source.name)?;
+    let mut composer = Composer::begin(dir, sealing.id)?;
+    while let Some(item) = scan.next()? {
+        if let Item::Event { entry, body } = item {
+            let facts = Facts::of(body);
+            if keeps(&facts) {
+                composer.push(entry, facts.level)?;
+            }
+        }
+    }
+    let events = composer.events();
+    composer.finish(target, sealing, replace, |temp| owner::hand_over(dir, temp))?;
+    Ok(events)
+}

@@ -1,0 +1,160 @@
+//! `events spool verify`: whether every byte of every file is what was written.
+
+use std::{collections::BTreeMap, io::Write};
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        event::Facts,
+        failure::{BROKEN, DONE, FOUND, Failure},
+        json::Object,
+        out::{Out, Table, note},
+        place::{self, Paths, Source, Where},
+        progress::Progress,
+    },
+    spool::{Item, SpoolError, View},
+};
+
+/// Checks files.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct VerifyArgs {
+    #[command(flatten)]
+    paths: Paths,
+    /// One JSON object for each file, sound ones among them, instead of a table of what is damaged
+    #[arg(long)]
+    json: bool,
+}
+
+/// What checking a file came to.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    /// `None` where nothing is wrong.
+    pub(super) wrong: Option<String>,
+    /// The file has a seal.
+    pub(super) sealed: bool,
+    /// Events that are what was written, or at least events.
+    pub(super) good: u64,
+    /// Events that are damaged or missing, as far as can be known.
+    pub(super) lost: u64,
+    /// Bytes that are not delivered.
+    pub(super) damaged_bytes: u64,
+    /// Length of the file.
+    pub(super) bytes: u64,
+}
+
+impl VerifyArgs {
+    pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
+        let sources = at.sources(&self.paths)?;
+        let progress = Progress::over(&sources, self.json);
+        let mut table = Table::new(&["FILE", "GOOD", "LOST", "BAD BYTES", "WHAT IS WRONG"]);
+        let (mut files, mut good, mut damaged, mut code) = (0_u64, 0, 0_u64, DONE);
+        for source in &sources {
+            progress.at(&source.label());
+            let verdict = match check(source) {
+                Ok(verdict) => verdict,
+                Err(error) if place::is_gone(&error) => continue,
+                Err(error) => {
+                    note(&error.to_string());
+                    code = BROKEN;
+                    continue;
+                }
+            };
+            progress.add(verdict.bytes);
+            files += 1;
+            good += verdict.good;
+            damaged += u64::from(verdict.wrong.is_some());
+            if self.json {
+                writeln!(out, "{}", verdict.json(source))?;
+            } else if let Some(wrong) = &verdict.wrong {
+                let numbers = [verdict.good, verdict.lost, verdict.damaged_bytes].map(|n| n.to_string());
+                table.row([source.label()].into_iter().chain(numbers).chain([wrong.clone()]));
+            }
+        }
+        drop(progress);
+        for view in at.views(&self.paths)? {
+            tell_strangers(&view)?;
+        }
+        if !self.json {
+            if !table.is_empty() {
+                out.table(&table)?;
+            }
+            writeln!(out, "{files} files, {good} good events, {damaged} files damaged")?;
+        }
+        Ok(if code == DONE && damaged > 0 { FOUND } else { code })
+    }
+}
+
+/// Reads all of a file.
+pub(super) fn check(source: &Source) -> Result<Verdict, SpoolError> {
+    let about = source.view.inspect(&source.name)?;
+    let mut scan = source.view.scan(&source.name)?;
+    let seen = scan.seen().clone();
+    let mut verdict =
+        Verdict { sealed: seen.sealed_events.is_some(), bytes: seen.bytes, ..Verdict::default() };
+    let (mut levels, mut damaged) = (BTreeMap::<i32, u32>::new(), 0_u64);
+    while let Some(item) = scan.next()? {
+        match item {
+            Item::Event { body, .. } => {
+                verdict.good += 1;
+                *levels.entry(Facts::of(body).level).or_default() += 1;
+            }
+            Item::Damage { offset, bytes, events, reason } => {
+                verdict.damaged_bytes += bytes;
+                damaged += u64::from(events);
+                verdict.wrong.get_or_insert_with(|| format!("at byte {offset}: {reason}"));
+            }
+        }
+    }
+    let claimed = seen.sealed_events.map_or(verdict.good, u64::from);
+    verdict.lost = damaged.max(claimed.saturating_sub(verdict.good));
+    if seen.sealed_events.is_none() || verdict.wrong.is_some() {
+        return Ok(verdict);
+    }
+    verdict.wrong = if claimed != verdict.good {
+        Some(format!("its seal counts {claimed} events"))
+    } else if !seen.intact {
+        Some("its checksum is wrong, though every event is good".to_owned())
+    } else if about.levels.iter().copied().filter(|(_, events)| *events > 0).collect::<BTreeMap<_, _>>()
+        != levels
+    {
+        Some("its seal counts other levels".to_owned())
+    } else {
+        None
+    };
+    Ok(verdict)
+}
+
+impl Verdict {
+    fn json(&self, source: &Source) -> String {
+        let object = Object::new()
+            .text("file", &source.label())
+            .flag("sound", self.wrong.is_none())
+            .flag("sealed", self.sealed)
+            .number("good", self.good)
+            .number("lost", self.lost)
+            .number("damaged_bytes", self.damaged_bytes)
+            .number("bytes", self.bytes);
+        match &self.wrong {
+            Some(wrong) => object.text("wrong", wrong).end(),
+            None => object.end(),
+        }
+    }
+}
+
+/// Says what else lies in the directory that an agent would not look at.
+fn tell_strangers(view: &View) -> Result<(), Failure> {
+    for (name, is_file) in view.others()? {
+        let text = name.to_string_lossy();
+        let path = view.dir().join(&name);
+        if text.starts_with('.') && text.ends_with(".tmp") {
+            note(&format!(
+                "{} is being written, or was when its writer died; it counts for nothing",
+                path.display()
+            ));
+        } else if !is_file && text.ends_with(".pb") {
+            note(&format!("{} is no regular file and is never read", path.display()));
+        }
+    }
+    Ok(())
+}

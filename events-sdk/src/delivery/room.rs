@@ -1,0 +1,133 @@
+//! Room on disk: how much the spool may hold, and what goes when that is not enough.
+//!
+//! What goes first is the lowest level, and of that the oldest, event by event; but nothing goes while memory can still
+//! hold what comes in, and nothing graver than what it makes room for. The last tenth of the quota is for files of
+//! [`URGENT`](crate::buffer::URGENT) and graver alone.
+
+use std::time::{Duration, Instant};
+
+use super::Delivery;
+use crate::{
+    DropReason, Level,
+    accounts::Place,
+    buffer::State,
+    spool::{SpoolError, SpoolErrorKind, SpoolFile, Thinned},
+};
+
+/// The share of the quota that only grave events may use: one part in so many.
+const RESERVE: u64 = 10;
+
+/// At least this part of the quota is freed at once, so that not every batch rewrites a file.
+const AT_ONCE: u64 = 64;
+
+/// When there is no room and nothing that may go, it is looked for again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What is known of the room on disk.
+#[derive(Debug)]
+pub(super) struct Room {
+    max_bytes: u64,
+    /// The disk itself had no room for so many bytes.
+    wanted: Option<u64>,
+    /// A file is being thinned.
+    pub(super) thinning: bool,
+    /// The last file could not be rewritten for lack of room: only files that go as a whole help now.
+    whole_files_only: bool,
+    /// There was no room, and nothing that may go.
+    pub(super) look_again_at: Option<Instant>,
+}
+
+impl Room {
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self { max_bytes, wanted: None, thinning: false, whole_files_only: false, look_again_at: None }
+    }
+
+    /// How many bytes the spool may hold of such files.
+    fn limit(&self, grave: bool) -> u64 {
+        if grave { self.max_bytes } else { self.max_bytes - self.max_bytes / RESERVE }
+    }
+
+    /// The disk had no room for so many bytes.
+    pub(super) fn wants(&mut self, bytes: u64) {
+        self.wanted = Some(self.wanted.unwrap_or_default().max(bytes));
+    }
+
+    /// The disk had room.
+    pub(super) fn is_enough(&mut self) {
+        (self.wanted, self.whole_files_only, self.look_again_at) = (None, false, None);
+    }
+
+    /// Nothing is to be written before that.
+    pub(super) fn is_waited_for(&self, now: Instant) -> bool {
+        self.thinning || self.look_again_at.is_some_and(|at| now < at)
+    }
+
+    /// How many bytes must go before so many more may be written; zero when they may.
+    pub(super) fn missing(&self, state: &State, bytes: u64, grave: bool) -> u64 {
+        let over = (state.status.spool.bytes + bytes).saturating_sub(self.limit(grave));
+        over.max(self.wanted.unwrap_or_default())
+    }
+}
+
+impl Delivery {
+    /// Has the least grave events on disk dropped, if they are no graver than what waits in memory and memory is about to
+    /// overflow; otherwise looks again later.
+    pub(super) fn make_room(&mut self, missing: u64, least_waiting: u8, must: bool) {
+        let victim = must.then(|| self.backlog.least(least_waiting, self.room.whole_files_only)).flatten();
+        let Some((file, level)) = victim else {
+            self.room.look_again_at = Some(Instant::now() + LOOK_AGAIN);
+            return;
+        };
+        let bytes =
+            if self.room.whole_files_only { u64::MAX } else { missing.max(self.room.max_bytes / AT_ONCE) };
+        self.room.thinning = true;
+        let id = self.intake.buffer.lock().next_id(crate::emit::now_ms());
+        self.spooler.thin(file, level, bytes, id);
+    }
+
+    /// A file was thinned or not.
+    pub(super) fn thinned(&mut self, old: SpoolFile, result: Result<Thinned, SpoolError>) {
+        self.room.thinning = false;
+        self.backlog.removed(old.id);
+        let thinned = match result {
+            Ok(thinned) => thinned,
+            Err(error) if error.kind() == SpoolErrorKind::Missing => {
+                return self.vanished(&old, u64::from(old.events));
+            }
+            Err(error) => {
+                self.room.whole_files_only |= error.kind() == SpoolErrorKind::Full;
+                self.backlog.add(old);
+                return self.spool_fails(&error);
+            }
+        };
+        let mut state = self.intake.buffer.lock();
+        let mut total = 0;
+        for (category, severity, count) in thinned.dropped {
+            total += count;
+            state.accounts.lose_many(Place::Disk, DropReason::SpoolFull, category, severity, count);
+        }
+        state.accounts.shift(thinned.damaged, Place::Disk, Place::Quarantine);
+        let spool = &mut state.status.spool;
+        spool.files = spool.files.saturating_sub(1);
+        spool.bytes = spool.bytes.saturating_sub(old.bytes);
+        spool.thinned += total;
+        let first = spool.thinned == total;
+        drop(state);
+        if first {
+            tracing::error!(
+                dropped = total,
+                "the spool is full: the least grave of the oldest events are dropped to make room"
+            );
+        }
+        self.room.wanted = None;
+        if let Some(file) = thinned.file {
+            self.spool_grows(&file);
+            self.backlog.add(file);
+        }
+    }
+}
+
+/// The severity of a level, by its number on the wire; zero for one that is not known.
+pub(super) fn severity_of(level: i32) -> u8 {
+    Level::from_number(level).map_or(0, Level::severity)
+}

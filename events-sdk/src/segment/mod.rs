@@ -1,0 +1,255 @@
+//! Segments: memory-mapped files that hold what waits in memory, so that it outlives the process.
+//!
+//! With the durability `process` or `power` every chunk of the memory buffer has a segment. An emitted event is copied
+//! into the chunk, from where it is sent, and into the segment, from where only the next process reads it, should this
+//! one be killed. No system call is made for it. When the chunk's events are delivered, on disk in a spill file or
+//! dropped, the segment is marked free, by a store too, and serves another chunk.
+//!
+//! Owns the files and how they are filled; [`format`] is their format. [`Segments`] makes them and knows where they lie:
+//! `<spool>/segments/<uuid>-<number>.seg`. When a segment is needed, and how many are kept, is the buffer's business; what
+//! becomes of those that an earlier process left is the spool's.
+//!
+//! # Invariants
+//!
+//! 1. Once an emit has returned, the event is in its segment with a right check, or the segment says that it was dropped.
+//! 2. A segment is in use from before its first event until all its events are elsewhere: acknowledged, or in a file on
+//!    stable storage. A kill in between repeats events under the same id of the batch, and loses none.
+//! 3. What is found in a segment is delivered under the id, and with the bytes, under which it may have been offered before.
+//! 4. A disk without room fails when a segment is made, never when an event is stored.
+
+pub(crate) mod format;
+pub(crate) mod pool;
+
+use std::{
+    fs::{DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use memmap2::MmapMut;
+use uuid::Uuid;
+
+use crate::mapped::Mapped;
+
+/// The folder of segments inside the spool directory.
+pub(crate) const FOLDER: &str = "segments";
+
+/// How the name of a segment ends.
+pub(crate) const ENDING: &str = ".seg";
+
+/// The smallest and the largest segment for events of ordinary size.
+const CAPACITY: (usize, usize) = (64 << 10, 1 << 20);
+
+/// For so many bytes on average an event has room in a segment; where events are larger, batches have fewer of them.
+const EVENT_BYTES: usize = 512;
+
+/// The segment of a chunk.
+#[derive(Debug)]
+pub(crate) enum Hold {
+    /// The chunk's own.
+    Own(Segment),
+    /// That of a batch which was halved: free once both halves are settled.
+    Shared(Arc<Segment>),
+}
+
+/// One segment, mapped.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    map: MmapMut,
+    path: Arc<Path>,
+    /// Where the next entry goes.
+    at: usize,
+    count: u32,
+    seed: u32,
+    id: Uuid,
+    timestamp_ms: Option<i64>,
+    /// The pass of syncs in whose list it stands already.
+    pub(crate) listed: u64,
+}
+
+impl Segment {
+    /// Begins a use for the batch of this id.
+    pub(crate) fn begin(&mut self, id: Uuid, fingerprint: u64) {
+        format::begin(&mut self.map, id, fingerprint);
+        self.at = format::HEADER;
+        self.count = 0;
+        self.seed = format::seed(id);
+        self.id = id;
+        self.timestamp_ms = None;
+    }
+
+    /// Whether an event of `len` bytes has room.
+    #[inline]
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        self.map.len() - self.at >= format::entry_len(len)
+    }
+
+    /// Stores an event. `false` if it has no room.
+    #[inline]
+    pub(crate) fn push(&mut self, event: &[u8], severity: u8, category: u8) -> bool {
+        let end = format::push(&mut self.map, self.at, self.count, self.seed, event, severity, category);
+        if let Some(end) = end {
+            self.at = end;
+            self.count += 1;
+        }
+        end.is_some()
+    }
+
+    /// Some events were dropped: `is_gone` is asked for each that is left, by its place among them.
+    pub(crate) fn drop_events(&mut self, is_gone: impl FnMut(usize) -> bool) {
+        format::drop_entries(&mut self.map, self.at, self.seed, is_gone);
+    }
+
+    /// The identity of the batch, and when it was put together: now, unless that was said before.
+    pub(crate) fn identity(&mut self, now_ms: i64) -> (Uuid, i64) {
+        let timestamp_ms = *self.timestamp_ms.get_or_insert_with(|| {
+            format::set_timestamp(&mut self.map, now_ms);
+            now_ms
+        });
+        (self.id, timestamp_ms)
+    }
+
+    /// All its events are elsewhere.
+    pub(crate) fn set_free(&mut self) {
+        format::set_free(&mut self.map);
+    }
+
+    /// How many bytes it takes on disk.
+    pub(crate) fn capacity(&self) -> usize {
+        self.map.len()
+    }
+
+    pub(crate) fn path(&self) -> &Arc<Path> {
+        &self.path
+    }
+}
+
+/// The room that an event of `len` bytes needs in a segment of its own.
+pub(crate) const fn capacity_for(len: usize) -> usize {
+    format::HEADER + format::entry_len(len)
+}
+
+/// Where segments are made.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    /// The size of an ordinary one, in bytes.
+    pub(crate) capacity: usize,
+    pub(crate) fingerprint: u64,
+    /// The directory, once it is there and ours.
+    folder: Mutex<Option<PathBuf>>,
+    /// What distinguishes our names from those of earlier processes.
+    pub(crate) prefix: Uuid,
+    next: AtomicU64,
+    /// A name was added since the directory was synced.
+    names_changed: AtomicBool,
+}
+
+impl Segments {
+    /// For batches of so many events.
+    pub(crate) fn new(batch: usize, fingerprint: u64, prefix: Uuid) -> Self {
+        let capacity = (batch.saturating_mul(EVENT_BYTES) + format::HEADER)
+            .clamp(CAPACITY.0, CAPACITY.1)
+            .next_power_of_two();
+        Self {
+            capacity,
+            fingerprint,
+            folder: Mutex::new(None),
+            prefix,
+            next: AtomicU64::new(0),
+            names_changed: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on segments lie in this spool directory, which is locked by this process.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be made, or something else has its name.
+    pub(crate) fn open(&self, spool: &Path) -> io::Result<()> {
+        let folder = spool.join(FOLDER);
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => File::open(spool)?.sync_all()?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !std::fs::symlink_metadata(&folder)?.is_dir() {
+                    return Err(io::Error::new(
+                        io::ErrorKind::NotADirectory,
+                        format!("{} is not a directory; links are not followed", folder.display()),
+                    ));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        *self.folder.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder);
+        Ok(())
+    }
+
+    /// Makes a segment of so many bytes, ready to be filled.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room on the disk, or no directory to make it in.
+    pub(crate) fn make(&self, capacity: usize) -> io::Result<Segment> {
+        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let folder = folder
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the spool directory is not open"))?;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("{}-{number}{ENDING}", self.prefix));
+        let map = match Mapped::create(&path, capacity) {
+            // The spool directory was removed and made again meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let spool = folder.parent().unwrap_or(&folder);
+                self.open(spool)?;
+                Mapped::create(&path, capacity)?
+            }
+            result => result?,
+        };
+        self.names_changed.store(true, Ordering::Release);
+        Ok(Segment {
+            // A file descriptor for each would soon be all a process may have. The file is opened again to be synced.
+            map: map.into_map(),
+            path: path.into(),
+            at: format::HEADER,
+            count: 0,
+            seed: 0,
+            id: Uuid::nil(),
+            timestamp_ms: None,
+            listed: 0,
+        })
+    }
+
+    /// Brings the names of new segments to stable storage.
+    pub(crate) fn sync_names(&self) -> io::Result<()> {
+        if !self.names_changed.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(folder) = folder else { return Ok(()) };
+        File::open(folder).and_then(|folder| folder.sync_all()).inspect_err(|_| {
+            self.names_changed.store(true, Ordering::Release);
+        })
+    }
+}
+
+/// Brings what was stored in a segment to stable storage.
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_data()
+}
+
+/// Removes segments that are not needed any more.
+pub(crate) fn remove(segments: Vec<Segment>) {
+    for segment in segments {
+        match std::fs::remove_file(&segment.path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // The next start finds it free, and tries again.
+            Err(error) => {
+                tracing::debug!(path = %segment.path.display(), %error, "a spare segment stays on disk")
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What an earlier process left in its segments becomes spill files.
+//!
+//! Each segment with events in it becomes one file, sealed as whole, under the id of its batch, which may have been offered
+//! under it before. What is damaged is set aside first; the segment is removed last. A crash in between repeats the same
+//! steps with the same names.
+
+use std::{
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use uuid::Uuid;
+
+use super::{FileName, NewFile, Spool, SpoolError, SpoolFile, storage::EntryKind};
+use crate::{
+    chunk::level_counts,
+    segment::{self, format},
+};
+
+/// Nothing that is longer was ever made by us: the largest event, and some.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// What was found in a segment.
+#[derive(Debug, Default)]
+pub(crate) struct Adopted {
+    /// The file its events are in now.
+    pub(crate) file: Option<SpoolFile>,
+    /// How many events were damaged, as far as can be known.
+    pub(crate) damaged: u32,
+}
+
+impl Spool {
+    /// The segments of earlier processes: all but those whose names begin with `own`.
+    pub(crate) fn segments_left(&self, own: Option<Uuid>) -> Vec<PathBuf> {
+        let folder = self.dir.join(segment::FOLDER);
+        let is_folder = self.storage.metadata(&folder).is_ok_and(|there| there.kind == EntryKind::Dir);
+        let listed = if is_folder { self.storage.list(&folder) } else { Ok(Vec::new()) };
+        let entries = listed.unwrap_or_else(|error| {
+            tracing::error!(folder = %folder.display(), %error, "what an earlier process left cannot be listed; the next start tries again");
+            Vec::new()
+        });
+        let own = own.map(|own| own.to_string());
+        let mut paths: Vec<_> = entries
+            .into_iter()
+            .filter(|(name, about)| {
+                let name = name.as_encoded_bytes();
+                about.kind == EntryKind::File
+                    && name.ends_with(segment::ENDING.as_bytes())
+                    && own.as_ref().is_none_or(|own| !name.starts_with(own.as_bytes()))
+            })
+            .map(|(name, _)| folder.join(name))
+            .collect();
+        paths.sort_unstable();
+        paths
+    }
+
+    /// Makes a spill file of a segment and removes it.
+    pub(crate) fn adopt_segment(&self, path: &Path) -> Result<Adopted, SpoolError> {
+        let bytes = match self.read_segment(path) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                self.move_aside(path, "it is longer than any segment")?;
+                return Ok(Adopted { file: None, damaged: 1 });
+            }
+            Err(error) => return Err(SpoolError::of_file("read the segment", path, error)),
+        };
+        let adopted = match format::read(&bytes) {
+            format::Found::Nothing => Adopted::default(),
+            format::Found::Unreadable(reason) => {
+                self.move_aside(path, reason)?;
+                return Ok(Adopted { file: None, damaged: 1 });
+            }
+            format::Found::Batch(batch) => {
+                if !batch.damage.is_empty() {
+                    self.set_damage_aside(path, &bytes, &batch)?;
+                }
+                Adopted { file: self.keep_batch(&batch)?, damaged: batch.damaged_events }
+            }
+        };
+        self.storage.remove(path).map_err(|error| SpoolError::new("remove the segment", path, error))?;
+        Ok(adopted)
+    }
+
+    fn read_segment(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        let file = self.storage.open(path)?;
+        if file.size()? > MOST_BYTES {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn keep_batch(&self, batch: &format::Batch) -> Result<Option<SpoolFile>, SpoolError> {
+        let name = FileName::of(batch.id);
+        let is_there = self.storage.metadata(&self.path_of(&name)).is_ok();
+        if batch.count() == 0 || is_there {
+            // Its file was written, and is found there, before the segment was marked free.
+            return Ok(None);
+        }
+        let timestamp_ms = batch.timestamp_ms.or_else(|| name.time_ms()).unwrap_or(1);
+        self.write(NewFile {
+            id: batch.id,
+            timestamp_ms,
+            runs: &[&batch.events],
+            count: batch.count(),
+            levels: &level_counts(&batch.by_severity),
+            whole: true,
+            fingerprint: batch.fingerprint,
+        })
+        .map(Some)
+    }
+
+    fn set_damage_aside(&self, path: &Path, bytes: &[u8], batch: &format::Batch) -> Result<(), SpoolError> {
+        use std::fmt::Write as _;
+        let mut damaged = Vec::new();
+        let mut report = format!(
+            "Damaged bytes of the segment of batch {}, set aside because they could not be delivered.\n\
+             {} events as far as can be known; {} events were kept.\n\nplace in the segment, bytes:\n",
+            batch.id,
+            batch.damaged_events,
+            batch.count()
+        );
+        for span in &batch.damage {
+            damaged.extend_from_slice(&bytes[span.clone()]);
+            // Writing to a String cannot fail.
+            let _ = writeln!(report, "{}\t{}", span.start, span.len());
+        }
+        self.quarantine_bytes(path, &damaged, &report)
+    }
+
+    /// Puts a whole segment that cannot be read into the quarantine.
+    fn move_aside(&self, path: &Path, reason: &str) -> Result<(), SpoolError> {
+        let report = format!("A segment that cannot be read: {reason}.\n");
+        self.quarantine_file(path, &report)
+    }
+}

@@ -1,0 +1,155 @@
+//! Looks into a spool without being its owner: no lock is taken, nothing is made, changed or removed.
+//!
+//! For tools. The directory may belong to an agent that is running, so whatever was listed may be gone by the time it is
+//! opened ([`SpoolErrorKind::Missing`](super::SpoolErrorKind)), or to a node that is long dead. What is found in a file
+//! is what [`Spool::read`](super::Spool::read) would find: the same scanner walks over it.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    FileName, SpoolError, SpoolFile,
+    disk::Disk,
+    format::varint,
+    inspect_file, list_files, quarantine,
+    reader::Opened,
+    scan::{Found, Scanner, Span, Trust},
+    storage::{EntryKind, ReadFile, Storage},
+};
+
+/// A directory of spill files, as an onlooker sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    dir: PathBuf,
+    storage: Arc<dyn Storage>,
+}
+
+/// What an onlooker sees of a file before its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Its length.
+    pub(crate) bytes: u64,
+    /// How many events its seal counts; `None` without a seal.
+    pub(crate) sealed_events: Option<u32>,
+    /// The seal's checksum over the file is right.
+    pub(crate) intact: bool,
+    /// It is one batch, sent under the file's own id.
+    pub(crate) whole: bool,
+    /// The fingerprint of the schema that the writer was built from; `None` without a seal.
+    pub(crate) fingerprint: Option<u64>,
+}
+
+/// Something in a file.
+#[derive(Debug)]
+pub(crate) enum Item<'a> {
+    /// An event: its entry as it stands in the file, with tag and length, and its body without.
+    Event { entry: &'a [u8], body: &'a [u8] },
+    /// Bytes that are not an event and are no part of a batch.
+    Damage { offset: u64, bytes: u64, events: u32, reason: String },
+}
+
+/// Walks through one file with the memory of one event.
+pub(crate) struct Scan {
+    path: PathBuf,
+    seen: Seen,
+    scanner: Scanner<Box<dyn ReadFile>>,
+}
+
+impl View {
+    /// Of this directory, which need not exist.
+    pub(crate) fn of(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), storage: Arc::new(Disk) }
+    }
+
+    /// The directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Of the folder in which this spool's quarantine is.
+    pub(crate) fn quarantine(&self) -> Self {
+        Self { dir: self.dir.join(quarantine::FOLDER), storage: Arc::clone(&self.storage) }
+    }
+
+    /// The spill files, oldest first.
+    pub(crate) fn list(&self) -> Result<Vec<FileName>, SpoolError> {
+        list_files(self.storage.as_ref(), &self.dir)
+    }
+
+    /// Everything else that lies here: its name, and whether it is a regular file.
+    pub(crate) fn others(&self) -> Result<Vec<(OsString, bool)>, SpoolError> {
+        let entries = self
+            .storage
+            .list(&self.dir)
+            .map_err(|error| SpoolError::new("list the spool directory", &self.dir, error))?;
+        let mut others: Vec<_> = entries
+            .into_iter()
+            .map(|(name, metadata)| (name, metadata.kind == EntryKind::File))
+            .filter(|(name, is_file)| !is_file || FileName::parse(name).is_none())
+            .collect();
+        others.sort_unstable();
+        Ok(others)
+    }
+
+    /// What is known of a file. Reads the end of a sealed file and all of any other.
+    pub(crate) fn inspect(&self, name: &FileName) -> Result<SpoolFile, SpoolError> {
+        let path = self.path_of(name);
+        inspect_file(self.storage.as_ref(), name, &path)
+            .map_err(|error| SpoolError::of_file("read the spill file", &path, error))
+    }
+
+    /// Opens a file to walk through it. Reads it through once, to compare the checksum.
+    pub(crate) fn scan(&self, name: &FileName) -> Result<Scan, SpoolError> {
+        let path = self.path_of(name);
+        let opened = self
+            .storage
+            .open(&path)
+            .and_then(Opened::new)
+            .map_err(|error| SpoolError::of_file("read the spill file", &path, error))?;
+        let seal = opened.tail.as_ref().map(|tail| &tail.seal);
+        let seen = Seen {
+            bytes: opened.bytes,
+            sealed_events: seal.map(|seal| seal.events),
+            intact: opened.scanner.trust() == Trust::Intact,
+            whole: seal.is_some_and(|seal| seal.whole),
+            fingerprint: seal.map(|seal| seal.schema_fingerprint),
+        };
+        Ok(Scan { path, seen, scanner: opened.scanner })
+    }
+
+    /// Where a file of this name lies.
+    pub(crate) fn path_of(&self, name: &FileName) -> PathBuf {
+        self.dir.join(name.as_os_str())
+    }
+}
+
+impl Scan {
+    /// What is known of the file.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// What comes next in it; `None` at its end.
+    pub(crate) fn next(&mut self) -> Result<Option<Item<'_>>, SpoolError> {
+        let found = match self.scanner.next() {
+            Ok(found) => found,
+            Err(error) => return Err(SpoolError::of_file("read the spill file", &self.path, error)),
+        };
+        Ok(found.map(|found| match found {
+            Found::Event(entry) => Item::Event { entry, body: body_of(entry) },
+            Found::Damage(Span { offset, len, reason, events }) => {
+                Item::Damage { offset, bytes: len, events, reason: reason.to_string() }
+            }
+        }))
+    }
+}
+
+/// The event in an entry that the scanner has framed.
+fn body_of(entry: &[u8]) -> &[u8] {
+    let tag = varint(entry).map_or(0, |(_, len)| len);
+    let length = varint(&entry[tag..]).map_or(0, |(_, len)| len);
+    &entry[tag + length..]
+}

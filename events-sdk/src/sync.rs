@@ -1,0 +1,143 @@
+//! To stable storage: one thread that syncs segments, at an interval and when somebody waits for it.
+//!
+//! Several who wait share one sync: whoever asks while one is under way is served by the next.
+
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    buffer::Unsynced,
+    emit::Intake,
+    segment::{self, Segments},
+};
+
+/// What is known to be on stable storage, and who wants more.
+#[derive(Debug, Default)]
+pub(crate) struct Syncs {
+    state: Mutex<State>,
+    work: Condvar,
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Everything up to this place is on stable storage, but for what [`failed`](Self::failed) says.
+    durable: u64,
+    /// A sync failed: nothing up to this place counts as durable by it.
+    failed: u64,
+    /// Somebody waits for this place.
+    wanted: u64,
+    stop: bool,
+}
+
+impl State {
+    fn attempted(&self) -> u64 {
+        self.durable.max(self.failed)
+    }
+}
+
+impl Syncs {
+    /// Waits until the event at this place is on stable storage: `Some(true)`. `Some(false)` if that cannot be had this
+    /// way, `None` at the end of the time.
+    pub(crate) fn wait(&self, place: u64, until: Instant) -> Option<bool> {
+        let mut state = self.lock();
+        if state.attempted() < place {
+            state.wanted = state.wanted.max(place);
+            self.work.notify_one();
+            let left = until.saturating_duration_since(Instant::now());
+            let pending = |state: &mut State| state.attempted() < place && !state.stop;
+            state =
+                self.done.wait_timeout_while(state, left, pending).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if place <= state.failed {
+            Some(false)
+        } else if place <= state.durable {
+            Some(true)
+        } else if state.stop {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
+    /// Ends the thread, after a last sync.
+    pub(crate) fn stop(&self) {
+        self.lock().stop = true;
+        self.work.notify_all();
+        self.done.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts the thread. Without an interval it syncs only when somebody waits.
+pub(crate) fn start(
+    intake: Arc<Intake>,
+    segments: Arc<Segments>,
+    syncs: Arc<Syncs>,
+    interval: Option<Duration>,
+) -> io::Result<()> {
+    thread::Builder::new()
+        .name("events-sync".into())
+        .spawn(move || run(&intake, &segments, &syncs, interval))?;
+    Ok(())
+}
+
+fn run(intake: &Intake, segments: &Segments, syncs: &Syncs, interval: Option<Duration>) {
+    let mut next = interval.map(|interval| Instant::now() + interval);
+    loop {
+        let mut state = syncs.lock();
+        while !state.stop && state.wanted <= state.attempted() {
+            state = match next.map(|at| at.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => break,
+                Some(left) => syncs.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => syncs.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        let (stop, attempted) = (state.stop, state.attempted());
+        drop(state);
+        pass(intake, segments, syncs, attempted);
+        if stop {
+            return;
+        }
+        next = interval.map(|interval| Instant::now() + interval);
+    }
+}
+
+fn pass(intake: &Intake, segments: &Segments, syncs: &Syncs, attempted: u64) {
+    let Unsynced { paths, upto } = intake.buffer.lock().take_unsynced();
+    if upto == attempted {
+        // Nothing has come in since.
+        return;
+    }
+    let synced = segments.sync_names().and_then(|()| paths.iter().try_for_each(|path| sync(path)));
+    let mut state = syncs.lock();
+    match synced {
+        Ok(()) => state.durable = upto,
+        Err(error) => {
+            state.failed = upto;
+            drop(state);
+            tracing::error!(%error, "segments cannot be synced: their events survive the process, not a loss of power");
+            // What failed once must not be believed later: further events go into another segment.
+            let mut buffer = intake.buffer.lock();
+            buffer.seal();
+            buffer.status.last_error = Some(format!("cannot sync a segment: {error}"));
+            drop(buffer);
+            let mut state = syncs.lock();
+            // What came in between lies in the segment that failed.
+            state.failed = state.failed.max(intake.buffer.lock().last_place());
+        }
+    }
+    syncs.done.notify_all();
+}
+
+fn sync(path: &Path) -> io::Result<()> {
+    segment::sync(path)
+}

@@ -1,0 +1,117 @@
+//! A spool with a quota: what goes is the lowest level and of that the oldest, and every event of it is counted.
+
+#![allow(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
+use std::{collections::HashMap, time::Duration};
+
+use events_sdk::{Config, DropReason, Level, Stats, payload::*};
+use events_tests::{NUMBER, Rig, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const QUOTA: usize = 1 << 20;
+
+fn small(config: &mut Config) {
+    config.buffer_size = 1_000;
+    config.flush_threshold = 500;
+    config.buffer_bytes = 256 << 10;
+    config.spool_max_bytes = QUOTA;
+    config.batch_timeout = Duration::from_millis(50);
+}
+
+/// Emits numbered events with a level for each, as fast as the disk takes them.
+fn emit(rig: &Rig, count: usize, level: impl Fn(usize) -> Level) -> HashMap<Level, u64> {
+    let mut emitted = HashMap::new();
+    for number in 0..count {
+        let (level, text) = (level(number), number.to_string());
+        let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+        rig.events.emit_storage_pool(
+            level,
+            payload,
+            [(NUMBER, text.as_str()), ("padding", "some more bytes of text")],
+        );
+        *emitted.entry(level).or_default() += 1;
+        if number % 200 == 0 {
+            let stats = wait_until(&rig.events, Duration::from_secs(2), |stats| stats.in_memory < 600);
+            assert!(stats.spool.bytes <= QUOTA as u64 + (256 << 10), "{stats:#?}");
+        }
+    }
+    emitted
+}
+
+fn dropped(stats: &Stats, level: Level) -> u64 {
+    stats.dropped.iter().filter(|drop| drop.level == Some(level)).map(|drop| drop.count).sum()
+}
+
+#[test]
+fn a_full_spool_gives_up_the_lowest_level_first_and_keeps_all_others() {
+    let rig = Rig::with(small);
+    rig.toggle.stop();
+    let emitted = emit(&rig, 20_000, |number| match number % 50 {
+        0 => Level::Error,
+        1..=4 => Level::Warn,
+        _ => Level::Info,
+    });
+    let stats = rig.events.stats();
+    assert!(stats.dropped_for(DropReason::SpoolFull) > 5_000, "{stats:#?}");
+    assert_eq!((dropped(&stats, Level::Error), dropped(&stats, Level::Warn)), (0, 0), "{stats:#?}");
+    assert_eq!(dropped(&stats, Level::Info), stats.dropped_total(), "every drop has its level");
+    assert!(stats.dropped.iter().all(|drop| drop.category.is_some()), "and its category: {stats:#?}");
+
+    rig.toggle.restart().expect("the same port");
+    let kept = stats.accepted - stats.dropped_total();
+    let end = wait_until(&rig.events, PATIENCE, |stats| stats.delivered >= kept);
+    assert_eq!((end.delivered, end.dropped_total()), (kept, stats.dropped_total()), "{end:#?}");
+    let arrived = rig.toggle.events();
+    for level in [Level::Error, Level::Warn] {
+        let count = arrived.iter().filter(|event| event.level == level.number()).count();
+        assert_eq!(count as u64, emitted[&level], "{level}");
+    }
+    // What is left of the lowest level is the newest of it.
+    let mut infos: Vec<usize> = arrived
+        .iter()
+        .filter(|event| event.level == Level::Info.number())
+        .filter_map(|event| event.metadata.get(NUMBER)?.parse().ok())
+        .collect();
+    infos.sort_unstable();
+    let newest = infos.iter().filter(|&&number| number >= 10_000).count();
+    assert!(newest * 10 >= infos.len() * 9, "{newest} of {} are from the second half", infos.len());
+}
+
+#[test]
+fn what_is_graver_displaces_what_lies_on_disk_and_not_the_other_way_round() {
+    let rig = Rig::with(small);
+    rig.toggle.stop();
+    emit(&rig, 10_000, |number| if number < 5_000 { Level::Info } else { Level::Error });
+    let stats = wait_until(&rig.events, Duration::from_secs(5), |stats| stats.in_memory < 500);
+    assert_eq!(dropped(&stats, Level::Info) + dropped(&stats, Level::Error), stats.dropped_total());
+    let infos_left = 5_000 - dropped(&stats, Level::Info);
+    assert!(
+        dropped(&stats, Level::Error) == 0 || infos_left == 0,
+        "an error went before an info: {stats:#?}"
+    );
+    let errors = dropped(&stats, Level::Error);
+
+    // The disk is full of errors now: lighter events find no place there, and take none from them.
+    emit(&rig, 5_000, |_| Level::Info);
+    let stats = rig.events.stats();
+    assert_eq!(dropped(&stats, Level::Error), errors, "{stats:#?}");
+    assert!(dropped(&stats, Level::Info) > 0);
+}
+
+#[test]
+fn a_disk_that_must_keep_more_free_than_it_has_takes_nothing_and_says_why() {
+    let rig = Rig::with(|config| {
+        small(config);
+        config.spool_min_free_bytes = 1 << 40;
+    });
+    rig.toggle.stop();
+    emit(&rig, 1_500, |number| if number % 10 == 0 { Level::Error } else { Level::Info });
+    let stats = wait_until(&rig.events, Duration::from_secs(5), |stats| stats.spool.broken.is_some());
+    let why = stats.spool.broken.clone().unwrap_or_default();
+    assert!(why.contains("spool_min_free_bytes"), "{why}");
+    assert_eq!(stats.spool.files, 0);
+    assert_eq!(dropped(&stats, Level::Error), 0, "{stats:#?}");
+    rig.toggle.restart().expect("the same port");
+    let kept = stats.accepted - stats.dropped_total();
+    assert_eq!(wait_until(&rig.events, PATIENCE, |stats| stats.delivered == kept).delivered, kept);
+}

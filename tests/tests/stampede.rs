@@ -1,0 +1,65 @@
+//! Nodes that come back together against a Toggle that takes only so much: everything arrives, and nobody is run over.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::time::{Duration, Instant};
+
+use events_sdk::{Events, testing::Toggle};
+use events_tests::{config, emit_number, wait_until};
+use tempfile::TempDir;
+
+const NODES: usize = 8;
+const EVENTS: usize = 3_000;
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn node(toggle: &Toggle, spool: &TempDir) -> Events {
+    let mut config = config(toggle, spool.path());
+    config.batch_size = 50;
+    Events::start(config).unwrap()
+}
+
+#[test]
+fn nodes_that_come_back_together_are_drained_by_a_toggle_that_takes_only_so_much() {
+    let toggle = Toggle::start().unwrap();
+    toggle.stop();
+    let spools: Vec<TempDir> = (0..NODES).map(|_| TempDir::new().unwrap()).collect();
+    let nodes: Vec<Events> = spools.iter().map(|spool| node(&toggle, spool)).collect();
+    for (number, events) in nodes.iter().enumerate() {
+        for event in 0..EVENTS {
+            emit_number(events, number * EVENTS + event);
+        }
+        let stats = wait_until(events, LIMIT, |stats| stats.on_disk == EVENTS as u64);
+        assert_eq!(stats.on_disk, EVENTS as u64, "{stats:#?}");
+    }
+    toggle.limit(Some(40.0), Some(Duration::from_millis(100)));
+    toggle.restart().unwrap();
+    assert!(toggle.wait_for_events(NODES * EVENTS, LIMIT), "{} arrived", toggle.unique_events());
+    events_tests::assert_numbers(&toggle, NODES * EVENTS);
+    for events in &nodes {
+        let stats = wait_until(events, LIMIT, |stats| stats.delivered == EVENTS as u64);
+        assert_eq!((stats.delivered, stats.dropped_total()), (EVENTS as u64, 0), "{stats:#?}");
+    }
+}
+
+#[test]
+fn a_busy_answer_does_not_make_live_events_wait_for_long_or_go_to_disk() {
+    let toggle = Toggle::start().unwrap();
+    let spool = TempDir::new().unwrap();
+    let events = node(&toggle, &spool);
+    emit_number(&events, 0);
+    assert!(toggle.wait_for_events(1, LIMIT));
+    toggle.limit(Some(5.0), None);
+    let start = Instant::now();
+    let mut number = 1;
+    while start.elapsed() < Duration::from_secs(2) {
+        for _ in 0..50 {
+            emit_number(&events, number);
+            number += 1;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(events.stats().uplink.attempts_failed > 0, "it was never busy");
+    toggle.limit(None, None);
+    assert!(toggle.wait_for_events(number, LIMIT), "{} of {number}", toggle.unique_events());
+    events_tests::assert_numbers(&toggle, number);
+}

@@ -1,0 +1,236 @@
+//! `events emit`, for shell scripts.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use events_sdk::{
+    Events,
+    proto::{
+        EventBatch,
+        events::{
+            Event, IdentityEvent, StoragePoolPayload, event::EventPayload, identity_event, storage_event,
+        },
+    },
+    testing::{Mode, Toggle},
+};
+use events_tests::{Rig, config, is_uuid_v7, spill_files};
+use prost::Message;
+use tempfile::TempDir;
+
+use super::{PATIENCE, Said, command, events, only_file, said, spool};
+
+/// As ZED's scripts would call it.
+const POOL: [&str; 9] = [
+    "emit",
+    "storage.pool",
+    "--level",
+    "warn",
+    "pool_name=tank",
+    "devices=/dev/sda",
+    "devices=/dev/sdb",
+    "operation=CREATED",
+    "meta.task=t-42",
+];
+
+/// A configuration directory whose Toggle is there.
+fn configured(endpoint: &str) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let text = format!("events: {{spool_dir: spool, toggle: {{endpoint: '{endpoint}'}}}}\n");
+    fs::write(dir.path().join("rodent.yml"), text).unwrap();
+    dir
+}
+
+fn emit(config: &Path, args: &[&str]) -> Said {
+    events(&[args, &["--config", config.to_str().unwrap()]].concat())
+}
+
+fn assert_is_pool(event: &Event) {
+    assert!(is_uuid_v7(&event.event_id), "{event:?}");
+    assert_eq!((event.level, event.category, event.source.as_str()), (2, 2, "zfs-pool-manager"));
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    assert!((now - 600_000..=now).contains(&event.timestamp), "{event:?}");
+    assert_eq!(event.metadata["task"], "t-42");
+    let Some(EventPayload::StorageEvent(storage)) = &event.event_payload else { panic!("{event:?}") };
+    let Some(storage_event::EventType::PoolEvent(pool)) = &storage.event_type else { panic!("{event:?}") };
+    let expected = StoragePoolPayload {
+        pool_name: "tank".to_owned(),
+        devices: vec!["/dev/sda".to_owned(), "/dev/sdb".to_owned()],
+        operation: 1,
+        ..StoragePoolPayload::default()
+    };
+    assert_eq!(*pool, expected);
+}
+
+#[test]
+fn an_event_goes_straight_to_toggle_when_that_is_there() {
+    let toggle = Toggle::start().unwrap();
+    let dir = configured(&toggle.endpoint());
+    let said = emit(dir.path(), &POOL);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    let events = toggle.events();
+    assert_eq!(events.len(), 1);
+    assert_is_pool(&events[0]);
+    assert_eq!(said.out, format!("delivered {}\n", events[0].event_id));
+    assert!(!dir.path().join("spool").exists(), "nothing is left behind");
+    assert_eq!(emit(dir.path(), &[&POOL[..], &["--quiet"]].concat()).out, "");
+}
+
+#[test]
+fn an_event_waits_in_the_spool_when_toggle_is_away_or_silent_and_is_the_same_batch_later() {
+    let toggle = Toggle::start().unwrap();
+    let dir = configured(&toggle.endpoint());
+    let spool_dir = dir.path().join("spool");
+    toggle.set_mode(Mode::StoreThenFail);
+    let said = emit(dir.path(), &[&POOL[..], &["--json"]].concat());
+    assert_eq!((said.code, &said.json()[0]["outcome"]), (0, &"spooled".into()), "{said:?}");
+    assert!(said.err.contains("Toggle did not take the event"), "{said:?}");
+    let batch = EventBatch::decode(fs::read(only_file(&spool_dir)).unwrap().as_slice()).unwrap();
+    assert_is_pool(&batch.events[0]);
+    assert_eq!(toggle.batches()[0].batch_id, batch.batch_id);
+    assert_eq!(only_file(&spool_dir).file_stem().unwrap().to_str(), Some(batch.batch_id.as_str()));
+
+    toggle.set_mode(Mode::Hang);
+    assert_eq!(emit(dir.path(), &[&POOL[..], &["--timeout", "300ms"]].concat()).code, 0);
+    toggle.stop();
+    assert_eq!(emit(dir.path(), &POOL).code, 0);
+    assert_eq!(spill_files(&spool_dir).len(), 3);
+    assert_eq!(spool(&spool_dir, &["verify"]).code, 0);
+
+    toggle.restart().unwrap();
+    toggle.set_mode(Mode::Ok);
+    let system = Events::start(config(&toggle, &spool_dir)).unwrap();
+    assert!(toggle.wait_for_events(3, PATIENCE), "{:#?}", system.stats());
+    assert!(toggle.duplicates() >= 1, "the answer that was lost is recognised");
+    assert_eq!((toggle.repeated_event_ids(), toggle.altered_repeats()), (0, 0));
+}
+
+#[test]
+fn a_running_agent_takes_up_what_is_left_in_its_spool() {
+    let rig = Rig::start();
+    let dir = rig.spool.path().to_str().unwrap();
+    for count in 1..=2 {
+        let said =
+            events(&[&POOL[..], &["--spool", dir, "--config", "/nonexistent", "--timeout", "0s"]].concat());
+        assert!(said.code == 0 && said.out.starts_with("spooled "), "{said:?}");
+        assert!(rig.toggle.wait_for_events(count, PATIENCE), "{:#?}", rig.events.stats());
+    }
+    assert_is_pool(&rig.toggle.events()[0]);
+    let stats = events_tests::wait_until(&rig.events, PATIENCE, |stats| {
+        stats.delivered == 2 && stats.spool.files == 0
+    });
+    assert_eq!((stats.adopted, stats.delivered, stats.spool.files), (2, 2, 0), "{stats:#?}");
+    assert_eq!(rig.spill_files(), [""; 0]);
+    // What the agent spills itself is not taken for somebody else's.
+    rig.toggle.stop();
+    events_tests::storm(&rig.events, 0..300, 100_000);
+    rig.events.flush(PATIENCE);
+    std::thread::sleep(Duration::from_secs(4));
+    let stats = rig.events.stats();
+    assert_eq!(stats.adopted, 2, "{stats:#?}");
+    rig.toggle.restart().unwrap();
+    assert!(rig.toggle.wait_for_events(302, PATIENCE), "{:#?}", rig.events.stats());
+    assert_eq!(rig.toggle.repeated_event_ids(), 0);
+}
+
+#[test]
+fn what_the_schema_does_not_know_is_named_with_what_was_probably_meant() {
+    let wrong = |args: &[&str], texts: &[&str]| {
+        let said = events(&[&["emit"], args, &["--spool", "/nonexistent/spool"]].concat());
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
+        texts.iter().for_each(|text| assert!(said.err.contains(text), "{text}: {said:?}"));
+    };
+    let pool = ["storage.pool", "--level", "warn", "operation=CREATED"];
+    wrong(&["storage.pol"], &["did you mean `storage.pool`?", "usage.quota"]);
+    wrong(&["storage.pool", "--level", "warning"], &["did you mean `warn`?", "essential"]);
+    wrong(&[&pool[..], &["pool_nam=x"]].concat(), &["did you mean `pool_name`?", "raid_type"]);
+    wrong(
+        &["storage.pool", "--level", "warn", "operation=CREATD"],
+        &["did you mean `CREATED`?", "SCRUB_STARTED"],
+    );
+    wrong(&["storage.pool", "--level", "warn"], &["it lacks `operation` (one of: CREATED"]);
+    wrong(&["storage.pool", "operation=CREATED"], &["need --level", "trace, debug"]);
+    wrong(&[&pool[..], &["size_bytes=12k"]].concat(), &["`size_bytes`: it takes a whole number"]);
+    wrong(&[&pool[..], &["pool_name=a", "pool_name=b"]].concat(), &["`pool_name` is given twice"]);
+    wrong(&[&pool[..], &["meta.a=1", "meta.a=2"]].concat(), &["`meta.a` is given twice"]);
+    wrong(&[&pool[..], &["tank"]].concat(), &["write NAME=VALUE"]);
+    wrong(&[&pool[..], &["pool_name.x=1"]].concat(), &["has no fields of its own"]);
+    let startup = ["system.startup", "operation=COLD_BOOT", "--level", "error"];
+    wrong(&startup, &["have the level info", "leave --level out"]);
+    assert!(!Path::new("/nonexistent/spool").exists());
+}
+
+#[test]
+fn a_dry_run_shows_the_event_and_needs_nothing() {
+    let said = events(&[&POOL[..], &["--dry-run", "--config", "/nonexistent"]].concat());
+    let event = &said.json()[0];
+    assert_eq!((said.code, &event["kind"], &event["level"]), (0, &"storage.pool".into(), &"warn".into()));
+    assert_eq!(event["payload"]["devices"], serde_json::json!(["/dev/sda", "/dev/sdb"]));
+}
+
+#[test]
+fn the_configuration_counts_as_it_does_for_the_agent() {
+    let toggle = Toggle::start().unwrap();
+    let dir = TempDir::new().unwrap();
+    let args = [&POOL[..], &["--config", dir.path().to_str().unwrap()]].concat();
+    // The environment goes before the file.
+    let sent = said(command(&args).env("RODENT_EVENTS_TOGGLE_ENDPOINT", toggle.endpoint()));
+    assert!(sent.code == 0 && sent.out.starts_with("delivered "), "{sent:?}");
+    let filtered = said(
+        command(&args)
+            .env("RODENT_EVENTS_TOGGLE_ENDPOINT", toggle.endpoint())
+            .env("RODENT_EVENTS_MIN_LEVEL", "ERROR"),
+    );
+    assert!(filtered.code == 0 && filtered.out.starts_with("filtered "), "{filtered:?}");
+    assert_eq!(toggle.unique_events(), 1);
+    let wrong = said(command(&args).env("RODENT_EVENTS_BATCH_SIZE", "many"));
+    assert!(wrong.code == 2 && wrong.err.contains("RODENT_EVENTS_BATCH_SIZE"), "{wrong:?}");
+    // Neither Toggle nor a place to leave it.
+    fs::write(dir.path().join("events"), "in the way").unwrap();
+    let lost = events(&args);
+    assert!(lost.code == 3 && lost.err.contains("the event is lost"), "{lost:?}");
+}
+
+#[test]
+fn personal_data_leaves_as_the_configuration_asks() {
+    let toggle = Toggle::start().unwrap();
+    let dir = configured(&toggle.endpoint());
+    let args = [
+        "emit",
+        "identity.user",
+        "--level",
+        "info",
+        "username=alice",
+        "operation=MODIFIED",
+        "email=alice@example.net",
+        "--config",
+        dir.path().to_str().unwrap(),
+    ];
+    for pii in ["keep", "hash", "drop"] {
+        let sent = said(command(&args).env("RODENT_EVENTS_PII", pii));
+        assert!(sent.code == 0 && sent.out.starts_with("delivered "), "{sent:?}");
+    }
+    let emails: Vec<String> = toggle
+        .events()
+        .into_iter()
+        .map(|event| match event.event_payload {
+            Some(EventPayload::IdentityEvent(IdentityEvent {
+                event_type: Some(identity_event::EventType::UserEvent(user)),
+            })) => {
+                assert_eq!(user.username, "alice");
+                user.email
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!((emails[0].as_str(), emails[2].as_str()), ("alice@example.net", ""));
+    assert!(emails[1].starts_with("pii:") && emails[1].len() == 36, "{emails:?}");
+    // Without a key nothing leaves.
+    let key = dir.path().join("no such folder/pii.key");
+    let refused =
+        said(command(&args).env("RODENT_EVENTS_PII", "hash").env("RODENT_EVENTS_PII_KEY_FILE", key));
+    assert!(refused.code == 3 && refused.err.contains("not emitted"), "{refused:?}");
+    assert_eq!(toggle.unique_events(), 3);
+}

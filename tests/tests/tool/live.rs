@@ -1,0 +1,68 @@
+//! The command beside a running agent.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use events_tests::{Rig, emit_number, spill_files};
+
+use super::{PATIENCE, dead_spool, mixture, only_file, spool};
+
+#[test]
+fn a_running_agent_is_looked_at_without_its_lock_and_never_worked_on() {
+    let rig = Rig::start();
+    rig.toggle.stop();
+    mixture(&rig.events);
+    assert_eq!(rig.events.flush(PATIENCE), events_sdk::FlushOutcome::Complete);
+    let before = spill_files(rig.spool.path());
+    for args in [["ls"].as_slice(), &["stats"], &["verify"], &["cat"]] {
+        let said = spool(rig.spool.path(), args);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+    assert_eq!(spool(rig.spool.path(), &["stats", "--json"]).json()[0]["events"], 110);
+    let pid = std::process::id().to_string();
+    for args in [["repair"].as_slice(), &["requeue"], &["prune", "--below", "error", "--yes"]] {
+        let said = spool(rig.spool.path(), args);
+        assert_eq!(said.code, 4, "{said:?}");
+        assert!(said.err.contains(&format!("in use by process {pid}")), "{said:?}");
+    }
+    // What only says what it would do asks for no lock.
+    for args in
+        [["repair", "--dry-run"].as_slice(), &["requeue", "--dry-run"], &["prune", "--below", "error"]]
+    {
+        assert_eq!(spool(rig.spool.path(), args).code, 0, "{args:?}");
+    }
+    assert_eq!(spill_files(rig.spool.path()), before);
+    assert!(rig.events.stats().spool.broken.is_none());
+}
+
+#[test]
+fn files_that_vanish_while_they_are_read_are_no_error() {
+    let dir = dead_spool(|events| (0..200).for_each(|number| emit_number(events, number)));
+    let bytes = fs::read(only_file(dir.path())).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let names: Vec<_> = (0..50).map(|n| dir.path().join(format!("{n}.pb"))).collect();
+            while !done.load(Ordering::Relaxed) {
+                for name in &names {
+                    let temp = name.with_extension("part");
+                    fs::write(&temp, &bytes).unwrap();
+                    fs::rename(&temp, name).unwrap();
+                }
+                names.iter().for_each(|name| fs::remove_file(name).unwrap());
+            }
+        });
+        for command in ["ls", "verify", "stats", "cat"].iter().cycle().take(24) {
+            let said = spool(dir.path(), &[command]);
+            // Whatever happens, the other thread must come to its end.
+            if said.code != 0 || !said.err.is_empty() {
+                done.store(true, Ordering::Relaxed);
+                panic!("{command}: {} {}", said.code, said.err);
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}

@@ -1,0 +1,138 @@
+//! `repair`, `requeue` and `prune`, and that an agent delivers what they leave.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use events_sdk::{Events, testing::Toggle};
+use events_tests::{NUMBER, Rig, config, emit_number, spill_files, storm, wait_until};
+use tempfile::TempDir;
+
+use super::{PATIENCE, add_file, damage, dead_spool, mixture, only_file, spool};
+
+/// Has an agent deliver all that is in the spool.
+fn deliver(dir: &Path, count: usize) -> Toggle {
+    let toggle = Toggle::start().unwrap();
+    let events = Events::start(config(&toggle, dir)).unwrap();
+    let arrived = toggle.wait_for_events(count, PATIENCE);
+    let stats = wait_until(&events, PATIENCE, |stats| stats.on_disk + stats.in_flight == 0);
+    assert!(arrived && stats.delivered == count as u64, "{stats:#?}");
+    assert!(events.shutdown(PATIENCE).complete);
+    toggle
+}
+
+/// What Toggle got: each batch's id with the ids of its events.
+fn batches(toggle: &Toggle) -> BTreeSet<(String, Vec<String>)> {
+    let calls = toggle.batches();
+    let decoded = calls.iter().filter_map(|call| Some(call.batch()?.unwrap()));
+    decoded
+        .map(|batch| (batch.batch_id, batch.events.into_iter().map(|event| event.event_id).collect()))
+        .collect()
+}
+
+#[test]
+fn a_repaired_file_is_sound_and_delivered_as_the_damaged_one_would_have_been() {
+    let dir = dead_spool(|events| {
+        (0..1_500).for_each(|number| emit_number(events, number));
+        mixture(events);
+    });
+    damage(&only_file(dir.path()), "/dev/sdx");
+    let twin = TempDir::new().unwrap();
+    fs::copy(only_file(dir.path()), twin.path().join(only_file(dir.path()).file_name().unwrap())).unwrap();
+
+    let would = spool(dir.path(), &["repair", "--dry-run", "--json"]);
+    assert_eq!((would.code, &would.json()[0]["done"]), (0, &false.into()), "{would:?}");
+    assert_eq!(spool(dir.path(), &["verify"]).code, 1, "a dry run changes nothing");
+    assert!(!dir.path().join("quarantine").exists());
+
+    let names = spill_files(dir.path());
+    let said = spool(dir.path(), &["repair", "--json"]);
+    let line = &said.json()[0];
+    assert_eq!((&line["kept"], &line["set_aside"], &line["done"]), (&1614.into(), &1.into(), &true.into()));
+    assert_eq!(spill_files(dir.path()), names);
+    let verdict = &spool(dir.path(), &["verify", "--json"]).json()[0];
+    assert_eq!(
+        (&verdict["sound"], &verdict["sealed"], &verdict["good"]),
+        (&true.into(), &true.into(), &1614.into())
+    );
+    let aside = spool(dir.path(), &["ls", "--quarantine"]).out;
+    assert!(aside.contains(".damaged") && aside.contains("Damaged bytes of the spill file"), "{aside}");
+    assert_eq!(spool(dir.path(), &["repair"]).out, "0 of 1 files repaired\n");
+
+    assert_eq!(batches(&deliver(dir.path(), 1614)), batches(&deliver(twin.path(), 1614)));
+}
+
+#[test]
+fn a_file_without_a_good_event_goes_to_the_quarantine_as_a_whole() {
+    let dir = dead_spool(|_| {});
+    fs::write(dir.path().join("garbage.pb"), [0xff; 5_000]).unwrap();
+    assert_eq!(spool(dir.path(), &["repair"]).code, 0);
+    assert_eq!(spill_files(dir.path()), [""; 0]);
+    let kept = fs::read_dir(dir.path().join("quarantine")).unwrap().map(|entry| entry.unwrap().path());
+    let kept: Vec<_> =
+        kept.filter(|path| path.extension().is_some_and(|ending| ending == "damaged")).collect();
+    assert_eq!(fs::read(&kept[0]).unwrap(), [0xff; 5_000]);
+}
+
+#[test]
+fn refused_events_are_listed_with_the_reason_and_offered_again() {
+    let rig = Rig::with(|config| config.retry_max = std::time::Duration::from_millis(200));
+    rig.toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|number| number == "77"));
+    storm(&rig.events, 0..200, 100_000);
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.quarantined == 1 && stats.delivered == 199);
+    assert_eq!((stats.quarantined, stats.delivered), (1, 199), "{stats:#?}");
+    assert!(rig.events.shutdown(PATIENCE).complete);
+    let dir = rig.spool.path();
+
+    let listed = spool(dir, &["ls", "--quarantine", "--json"]).json();
+    let refused =
+        listed.iter().find(|file| file["file"].as_str().unwrap().starts_with("quarantine/")).unwrap();
+    assert!(refused["reason"].as_str().unwrap().contains("INVALID_ARGUMENT"), "{refused}");
+    let shown = spool(dir, &["cat", "--quarantine", "--json"]).json();
+    assert_eq!((shown.len(), &shown[0]["metadata"]["n"]), (1, &"77".into()));
+    assert_eq!(spool(dir, &["cat"]).out, "", "the quarantine is shown on demand");
+
+    assert_eq!(spool(dir, &["requeue", "nothing.pb"]).code, 2);
+    assert_eq!(spool(dir, &["requeue", "--dry-run"]).code, 0);
+    assert_eq!(spill_files(dir), [""; 0]);
+    let said = spool(dir, &["requeue"]);
+    assert!(said.code == 0 && said.out.contains("1 files are offered again"), "{said:?}");
+    assert_eq!(fs::read_dir(dir.join("quarantine")).unwrap().count(), 0);
+    let toggle = deliver(dir, 1);
+    assert_eq!(toggle.events()[0].metadata[NUMBER], "77");
+}
+
+#[test]
+fn prune_deletes_only_what_is_meant_and_only_when_told_twice() {
+    let dir = dead_spool(mixture);
+    add_file(dir.path(), |events| emit_number(events, 100));
+    let aimless = spool(dir.path(), &["prune", "--yes"]);
+    assert!(aimless.code == 2 && aimless.err.contains("--below"), "{aimless:?}");
+
+    let names = spill_files(dir.path());
+    let would =
+        &spool(dir.path(), &["prune", "--below", "warn", "--category", "storage", "--json"]).json()[0];
+    assert_eq!((&would["done"], &would["dropped"], &would["kept"]), (&false.into(), &101.into(), &15.into()));
+    assert_eq!(spill_files(dir.path()), names);
+    assert_eq!(spool(dir.path(), &["prune", "--older-than", "1h", "--json"]).json()[0]["dropped"], 0);
+
+    let did = &spool(dir.path(), &["prune", "--below", "warn", "--category", "storage", "--yes", "--json"])
+        .json()[0];
+    assert_eq!((&did["done"], &did["dropped"], &did["kept"]), (&true.into(), &101.into(), &15.into()));
+    assert_eq!((&did["files_removed"], &did["files_rewritten"]), (&1.into(), &1.into()));
+    assert_eq!(did["by"], serde_json::json!([{"level": "info", "category": "storage", "events": 101}]));
+    assert_eq!(spool(dir.path(), &["verify"]).code, 0);
+    let [file] = <[String; 1]>::try_from(spill_files(dir.path())).unwrap();
+    assert!(!names.contains(&file), "other pieces need another identity");
+    assert_eq!(file[..8], names[0][..8], "it keeps its place by age");
+    let toggle = deliver(dir.path(), 15);
+    assert!(toggle.events().iter().all(|event| event.level != 1), "INFO is gone");
+}
+
+#[test]
+fn prune_leaves_a_damaged_file_to_be_repaired_first() {
+    let dir = dead_spool(mixture);
+    damage(&only_file(dir.path()), "/dev/sdx");
+    let said = spool(dir.path(), &["prune", "--below", "warn", "--yes"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("`events spool repair` first"), "{said:?}");
+    assert_eq!(spool(dir.path(), &["stats", "--json"]).json()[0]["events"], 114);
+}
