@@ -59,6 +59,7 @@ mod model;
 mod names;
 mod read;
 mod read_types;
+mod secret;
 mod source;
 mod text;
 mod type_names;

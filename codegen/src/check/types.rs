@@ -7,6 +7,7 @@ use crate::model::{
     Enum, EventKind, Field, Message, Origin, Presence, Scalar, Schema, Sensitivity, Type, WellKnown,
 };
 use crate::names;
+use crate::secret::secret;
 
 pub(super) fn fields(message: &Message, findings: &mut Findings) {
     for unfit in &message.unfit {
@@ -42,7 +43,7 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
         }
         if field.sensitivity == Sensitivity::Unsaid
             && holds_text(&field.ty)
-            && let Some(word) = names::secret(&field.name)
+            && let Some(word) = secret(&field.name)
         {
             findings.add(
                 "secret-name",
