@@ -69,6 +69,7 @@ mod read_types;
 mod refused;
 mod render;
 mod report;
+mod secret;
 mod source;
 mod text;
 mod texts;

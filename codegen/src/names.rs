@@ -78,38 +78,6 @@ pub(crate) fn enum_value(owner: &str, short: &str) -> String {
     format!("{}_{}", owner.to_shouty_snake_case(), short.to_shouty_snake_case())
 }
 
-/// What secrets are called, as words of a name in snake case.
-const SECRETS: &[&[&str]] = &[
-    &["password"],
-    &["passwd"],
-    &["passphrase"],
-    &["pwd"],
-    &["secret"],
-    &["token"],
-    &["credential"],
-    &["private", "key"],
-    &["api", "key"],
-    &["apikey"],
-    &["access", "key"],
-    &["encryption", "key"],
-    &["bearer"],
-    &["cookie"],
-    &["jwt"],
-];
-
-/// The part of `name` that secrets are called by.
-pub(crate) fn secret(name: &str) -> Option<String> {
-    let name = snake(name);
-    let words: Vec<&str> = name.split('_').collect();
-    // One or many of them.
-    let same =
-        |(word, secret): (&&str, &&str)| word.strip_suffix('s').unwrap_or(word) == *secret || word == secret;
-    let found = SECRETS
-        .iter()
-        .find(|secret| words.windows(secret.len()).any(|part| part.iter().zip(secret.iter()).all(same)))?;
-    Some(found.join("_"))
-}
-
 /// Words of names that measure something.
 const MEASURES: &[&str] = &[
     "age",
@@ -241,22 +209,6 @@ mod tests {
     fn no_name_makes_an_identifier_panic() {
         for name in ["", "_", "__", "é", "a-b", "1", "self", "Self", "r#x", " "] {
             assert!(!ident(name).to_string().is_empty(), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_known_by_whole_words() {
-        for (name, word) in [
-            ("password", Some("password")),
-            ("sessionToken", Some("token")),
-            ("ssh_private_key_pem", Some("private_key")),
-            ("API_KEYS", Some("api_key")),
-            ("pass", None),
-            ("tokenizer", None),
-            ("key", None),
-            ("private", None),
-        ] {
-            assert_eq!(secret(name).as_deref(), word, "{name}");
         }
     }
 

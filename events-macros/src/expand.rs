@@ -11,6 +11,9 @@ use syn::{Expr, ExprLit, Lit, ext::IdentExt, spanned::Spanned};
 
 use crate::call::{Call, Field, Level, Metadata, Value};
 
+/// The field that says the level where the caller does not.
+const OPERATION: &str = "operation";
+
 /// A block whose value is the ticket.
 pub(crate) fn expand(call: &Call) -> TokenStream {
     let kind = &call.kind;
@@ -22,7 +25,7 @@ pub(crate) fn expand(call: &Call) -> TokenStream {
     let given = call.fields.iter().map(|field| field.name.unraw().to_string());
     let required =
         quote_spanned!(here=> const _: () = #sdk::__private::require(__kind::REQUIRED, &[#(#given),*]););
-    let (before, level, argument) = level(call);
+    let Levels { before, refuses, question, argument } = level(call);
     let payload = payload(&call.fields, kind.span());
     let metadata = metadata(&call.metadata);
     let arguments = quote!(#argument #payload, #metadata);
@@ -31,7 +34,10 @@ pub(crate) fn expand(call: &Call) -> TokenStream {
         None => (
             quote_spanned!(here=> use #schema::{kinds::#kind as __kind, #emitter};),
             None,
-            quote_spanned!(here=> #sdk::__private::refuses(&__kind::KIND, #level)),
+            {
+                let refuses = Ident::new(refuses.0, here);
+                quote_spanned!(here=> #sdk::__private::#refuses(&__kind::KIND, #question))
+            },
             quote_spanned!(here=> #emitter(#arguments)),
         ),
         Some(handle) => {
@@ -42,7 +48,10 @@ pub(crate) fn expand(call: &Call) -> TokenStream {
                 quote_spanned!(here=> use #schema::kinds::#kind as __kind;),
                 // In two steps, so that the type is no hint for the expression: anything that derefs to a handle will do.
                 Some(quote_spanned!(place=> let #events = &#handle; let #events: &#handle_type = #events;)),
-                quote_spanned!(here=> #sdk::__private::refuses_on(#events, &__kind::KIND, #level)),
+                {
+                    let refuses = Ident::new(refuses.1, here);
+                    quote_spanned!(here=> #sdk::__private::#refuses(#events, &__kind::KIND, #question))
+                },
                 match &call.schema {
                     None => quote_spanned!(here=> #events.#emitter(#arguments)),
                     Some(schema) => quote_spanned!(here=> #schema::EmitExt::#emitter(#events, #arguments)),
@@ -78,8 +87,26 @@ fn moved(tokens: &TokenStream, place: Span) -> TokenStream {
     moved.collect()
 }
 
-/// What comes before the question whether the event is wanted, the level, and the emitter's argument for it.
-fn level(call: &Call) -> (TokenStream, TokenStream, Option<TokenStream>) {
+/// What follows from how a call says the level.
+struct Levels {
+    /// What comes before the question whether the event is wanted.
+    before: TokenStream,
+    /// The functions that answer it, without and with a handle.
+    refuses: (&'static str, &'static str),
+    /// Their arguments for the level.
+    question: TokenStream,
+    /// The emitter's argument for it.
+    argument: Option<TokenStream>,
+}
+
+impl Levels {
+    fn said(before: TokenStream, level: TokenStream) -> Self {
+        let argument = Some(quote!(#level,));
+        Self { before, refuses: ("refuses", "refuses_on"), question: level, argument }
+    }
+}
+
+fn level(call: &Call) -> Levels {
     let place = match &call.level {
         None => at(call.kind.span()),
         Some(Level::Named(name)) => at(name.span()),
@@ -90,18 +117,41 @@ fn level(call: &Call) -> (TokenStream, TokenStream, Option<TokenStream>) {
     let check = quote_spanned!(place=> let _: [(); #sdk::__private::takes_level(&__kind::KIND)];);
     match &call.level {
         None => {
-            let level = quote_spanned!(place=> const { #sdk::__private::fixed_level(&__kind::KIND) });
-            (TokenStream::new(), level, None)
+            let fixed = quote_spanned!(place=> const { #sdk::__private::schema_level(&__kind::KIND) });
+            let said = said_level(call, &sdk);
+            Levels {
+                before: TokenStream::new(),
+                refuses: ("refuses_by_schema", "refuses_on_by_schema"),
+                question: quote_spanned!(place=> #fixed, #said),
+                argument: None,
+            }
         }
         Some(Level::Named(name)) => {
             let variant = Ident::new(&name.unraw().to_string().to_upper_camel_case(), place);
             let level = quote_spanned!(place=> #sdk::Level::#variant);
-            (check, level.clone(), Some(quote!(#level,)))
+            Levels::said(check, level)
         }
         Some(Level::Computed(value)) => {
             let level = Ident::new("level", place);
             let binding = quote_spanned!(place=> let #level: #sdk::Level = #value;);
-            (quote!(#check #binding), level.to_token_stream(), Some(quote!(#level,)))
+            Levels::said(quote!(#check #binding), level.to_token_stream())
+        }
+    }
+}
+
+/// The level that the schema gives to the operation, if the call names it by its variant and so nothing has to be evaluated.
+fn said_level(call: &Call, sdk: &TokenStream) -> TokenStream {
+    let operation = call.fields.iter().find_map(|field| match &field.value {
+        Value::Variant(variant) if field.name == OPERATION => Some((&field.name, variant)),
+        _ => None,
+    });
+    match operation {
+        None => quote!(::core::option::Option::None),
+        Some((name, variant)) => {
+            let place = at(variant.span());
+            let sdk = moved(sdk, place);
+            let variant = quote_spanned!(place=> __kind::fields::#name::#variant);
+            quote_spanned!(place=> #sdk::__private::wire::Enumeration::level(#variant))
         }
     }
 }
@@ -203,10 +253,11 @@ mod tests {
     const _: () = ::events_sdk::__private::require(__kind::REQUIRED, &["operation"]);
     let events = &self.events();
     let events: &::events_sdk::Events = events;
-    match ::events_sdk::__private::refuses_on(
+    match ::events_sdk::__private::refuses_on_by_schema(
         events,
         &__kind::KIND,
-        const { ::events_sdk::__private::fixed_level(&__kind::KIND) },
+        const { ::events_sdk::__private::schema_level(&__kind::KIND) },
+        ::core::option::Option::None,
     ) {
         ::core::option::Option::Some(ticket) => ticket,
         #[allow(clippy::needless_update)]
@@ -224,6 +275,16 @@ mod tests {
 }
 "#
         );
+    }
+
+    #[test]
+    fn a_level_that_is_left_out_is_asked_of_the_operation() {
+        let text = expansion(quote!(acme::job, { operation: Failed }));
+        assert!(text.contains("refuses_by_schema("), "{text}");
+        let said = "::events_sdk::__private::wire::Enumeration::level(\n            __kind::fields::operation::Failed,";
+        assert!(text.contains(said), "{text}");
+        let text = expansion(quote!(acme::job, { operation: failed() }));
+        assert!(!text.contains("Enumeration") && text.matches("failed()").count() == 1, "{text}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
     buffer::Buffer,
     config::{FILTER_CATEGORIES, Filter},
     id::ID_TEXT_LEN,
-    metadata,
+    metadata::{self, Measured},
     pii::Treatment,
     sync::Syncs,
     wire::{self, Message},
@@ -66,9 +66,14 @@ impl FilterCell {
 
     #[inline]
     fn allows(&self, category: u8, level: Level) -> bool {
+        self.levels(category) & (1 << level.severity()) != 0
+    }
+
+    /// The levels of a category that are let through, as bits.
+    #[inline]
+    fn levels(&self, category: u8) -> u8 {
         // As `Filter::bits` says: number 0 speaks for those beyond the table.
-        let cell = self.0.get(usize::from(category)).unwrap_or(&self.0[0]);
-        cell.load(Ordering::Relaxed) & (1 << level.severity()) != 0
+        self.0.get(usize::from(category)).unwrap_or(&self.0[0]).load(Ordering::Relaxed)
     }
 }
 
@@ -79,6 +84,7 @@ pub(crate) struct Intake {
     pub(crate) buffer: Buffer,
     /// What is done with personal data, unless it is kept.
     treatment: Option<Treatment>,
+    masked: AtomicU64,
     filtered: AtomicU64,
     refused: AtomicU64,
     /// Who brings events to stable storage, where they have segments.
@@ -95,14 +101,24 @@ impl Intake {
         syncs: Option<Arc<Syncs>>,
         waits: bool,
     ) -> Self {
-        let (filtered, refused) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { filter, buffer, treatment, filtered, refused, syncs, waits }
+        let [masked, filtered, refused] = [0; 3].map(AtomicU64::new);
+        Self { filter, buffer, treatment, masked, filtered, refused, syncs, waits }
     }
 
     /// Whether the filters want such an event; one that they do not want is counted.
     #[inline]
     pub(crate) fn wants(&self, kind: &Kind, level: Level) -> bool {
-        let wanted = self.filter.allows(kind.category, level);
+        self.counted(self.filter.allows(kind.category, level))
+    }
+
+    /// Whether the filters want an event of the kind at any level; where they want none, it is counted.
+    #[inline]
+    pub(crate) fn may_want(&self, kind: &Kind) -> bool {
+        self.counted(self.filter.levels(kind.category) != 0)
+    }
+
+    #[inline]
+    fn counted(&self, wanted: bool) -> bool {
         if !wanted {
             self.filtered.fetch_add(1, Ordering::Relaxed);
         }
@@ -122,12 +138,16 @@ impl Intake {
         // While a thread is being torn down its scratch buffer may be gone; the event goes all the same.
         let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
         scratch.clear();
+        let measured = metadata::measure(metadata);
+        if measured.masked > 0 {
+            self.masked.fetch_add(measured.masked, Ordering::Relaxed);
+        }
         // Whether a payload holds personal data is known when this is compiled, so that others do not even ask.
         let encoded = match (P::PERSONAL, &self.treatment) {
             (Some(personal), Some(treatment)) => treatment.treat(payload, personal, |payload| {
-                encode(&mut scratch, kind, level, now_ms, payload, metadata)
+                encode(&mut scratch, kind, level, now_ms, payload, metadata, &measured)
             }),
-            _ => encode(&mut scratch, kind, level, now_ms, payload, metadata),
+            _ => encode(&mut scratch, kind, level, now_ms, payload, metadata, &measured),
         };
         let ticket = match encoded {
             Some(id_at) => {
@@ -165,6 +185,11 @@ impl Intake {
         self.filtered.load(Ordering::Relaxed)
     }
 
+    /// Values of metadata that were masked.
+    pub(crate) fn masked(&self) -> u64 {
+        self.masked.load(Ordering::Relaxed)
+    }
+
     /// Events that came after the shutdown.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
@@ -189,17 +214,13 @@ fn encode<P: Message>(
     now_ms: u64,
     payload: &P,
     metadata: &impl Metadata,
+    measured: &Measured,
 ) -> Option<usize> {
     let payload_len = payload.encoded_len();
     let kind_len = kind.kind_tag.len() + wire::varint_len(payload_len as u64) + payload_len;
     let category_len = kind.category_tag.len() + wire::varint_len(kind_len as u64) + kind_len;
-    let event_len = (2 + ID_TEXT_LEN)
-        + 2
-        + kind.head.len()
-        + 1
-        + wire::varint_len(now_ms)
-        + metadata::encoded_len(metadata)
-        + category_len;
+    let event_len =
+        (2 + ID_TEXT_LEN) + 2 + kind.head.len() + 1 + wire::varint_len(now_ms) + measured.len + category_len;
     let entry_len = 1 + wire::varint_len(event_len as u64) + event_len;
     out.reserve(entry_len);
 
@@ -212,7 +233,7 @@ fn encode<P: Message>(
     out.extend_from_slice(kind.head);
     out.push(TIMESTAMP_TAG);
     wire::varint(now_ms, out);
-    metadata::encode(metadata, out);
+    metadata::encode(metadata, measured, out);
     out.extend_from_slice(kind.category_tag);
     wire::varint(kind_len as u64, out);
     out.extend_from_slice(kind.kind_tag);

@@ -137,6 +137,17 @@ pub fn __refuses(kind: &'static Kind, level: Level) -> Option<Ticket> {
     }
 }
 
+/// The same for an event whose level the schema says: its kind's, or that of what it says was done. Where neither is known
+/// yet the answer is no only if no level would do.
+#[doc(hidden)]
+#[inline]
+pub fn __refuses_by_schema(kind: &'static Kind, fixed: Option<Level>, said: Option<Level>) -> Option<Ticket> {
+    match &*EVENTS.load() {
+        Some(events) => (!events.__wants_by_schema(kind, fixed.or(said))).then_some(Ticket::FILTERED),
+        None => Some(not_initialized()),
+    }
+}
+
 fn not_initialized() -> Ticket {
     NOT_INITIALIZED.fetch_add(1, Ordering::Relaxed);
     Ticket::dropped(DropReason::NotInitialized)

@@ -20,7 +20,7 @@ use crate::{
     spool::{Bounds, Spool, SpoolErrorKind},
     sync::{self, Syncs},
     uplink::{GrpcConfig, GrpcUplink},
-    wire::Message,
+    wire::{self, Message},
     worker::Worker,
 };
 
@@ -215,6 +215,16 @@ impl Events {
         self.shared.intake.wants(kind, level)
     }
 
+    /// The same where the level may not be known yet: then whether an event of the kind might be accepted at all.
+    #[doc(hidden)]
+    #[inline]
+    pub fn __wants_by_schema(&self, kind: &'static Kind, level: Option<Level>) -> bool {
+        match level {
+            Some(level) => self.shared.intake.wants(kind, level),
+            None => self.shared.intake.may_want(kind),
+        }
+    }
+
     /// What every generated emitter calls.
     #[doc(hidden)]
     #[inline]
@@ -249,6 +259,8 @@ impl Events {
         let mut stats = self.shared.intake.buffer.lock().stats();
         stats.filtered = self.shared.intake.filtered();
         stats.not_initialized = self.shared.intake.refused();
+        stats.masked_metadata = self.shared.intake.masked();
+        stats.texts_cut = wire::cuts();
         stats
     }
 

@@ -189,6 +189,8 @@ mod macro_support;
 mod mapped;
 mod metadata;
 mod pii;
+#[path = "../../codegen/src/secret.rs"]
+mod secret;
 mod segment;
 mod spool;
 mod stats;
@@ -237,8 +239,8 @@ pub mod proto {
 pub mod __private {
     pub use crate::{
         Durability, Events, Kind, Level, Metadata, Ticket,
-        global::{__emit as emit, __refuses as refuses},
-        macro_support::{fixed_level, refuses_on, require, takes_level},
+        global::{__emit as emit, __refuses as refuses, __refuses_by_schema as refuses_by_schema},
+        macro_support::{refuses_on, refuses_on_by_schema, require, schema_level, takes_level},
         wire,
     };
     pub use events_macros::emit_event;

@@ -37,7 +37,9 @@ use crate::{Events, Kind, Level, Ticket};
 /// # Level
 ///
 /// The name of a [`Level`](crate::Level) in lower case, or any other expression; a variable stands in parentheses. A kind
-/// with a level of its own has no place for one.
+/// with a level of its own has no place for one, and neither has a kind whose operation says the level. Of the latter
+/// nothing is evaluated for an unwanted event where `operation` is the name of a variant; any other expression has to be
+/// evaluated to know its level, and the other fields are with it, unless its category is off altogether.
 ///
 /// ```
 /// use events_sdk::{Level, emit};
@@ -110,6 +112,18 @@ pub fn refuses_on(events: &Events, kind: &'static Kind, level: Level) -> Option<
     (!events.__wants(kind, level)).then_some(Ticket::FILTERED)
 }
 
+/// The same for an event whose level the schema says: its kind's, or that of what it says was done. Where neither is known
+/// yet the answer is no only if no level would do.
+#[inline]
+pub fn refuses_on_by_schema(
+    events: &Events,
+    kind: &'static Kind,
+    fixed: Option<Level>,
+    said: Option<Level>,
+) -> Option<Ticket> {
+    (!events.__wants_by_schema(kind, fixed.or(said))).then_some(Ticket::FILTERED)
+}
+
 /// Stops compilation unless every one of the `required` fields, each with what to say otherwise, is `given`.
 #[track_caller]
 #[allow(
@@ -135,26 +149,26 @@ pub const fn require(required: &[(&str, &str)], given: &[&str]) {
 pub const fn takes_level(kind: &Kind) -> usize {
     match kind.level {
         None if kind.level_by_operation => {
-            panic!("the operation of this kind says the level: call its function, for `emit!` cannot ask it")
+            panic!("the operation of this kind says the level: leave the level out")
         }
         None => 0,
         Some(_) => panic!("every event of this kind has the level that the schema says: leave the level out"),
     }
 }
 
-/// The level that every event of the kind has. Stops compilation when it is for the caller to say.
+/// The level that every event of the kind has; `None` where its operation says it. Stops compilation when it is for the
+/// caller to say.
 #[track_caller]
 #[allow(
     clippy::panic,
     reason = "it runs when the caller is compiled, and is how a constant reports an error"
 )]
-pub const fn fixed_level(kind: &Kind) -> Level {
+pub const fn schema_level(kind: &Kind) -> Option<Level> {
     match kind.level {
-        Some(level) => level,
-        None if kind.level_by_operation => {
-            panic!("the operation of this kind says the level: call its function, for `emit!` cannot ask it")
+        None if !kind.level_by_operation => {
+            panic!("for this kind the caller says the level: write it after the kind")
         }
-        None => panic!("for this kind the caller says the level: write it after the kind"),
+        level => level,
     }
 }
 

@@ -29,6 +29,11 @@ pub struct Stats {
     pub filtered: u64,
     /// Events emitted while there was no event system: before `initialize` or after `shutdown`. They are not accepted.
     pub not_initialized: u64,
+    /// Values of metadata that were masked, because their keys smell of secrets. Their events are sent all the same.
+    pub masked_metadata: u64,
+    /// Texts that were cut, because they were longer than the schema's `max_len`: all that this process has encoded, whoever
+    /// emitted them. Their events are sent all the same.
+    pub texts_cut: u64,
     /// The memory buffer.
     pub buffer: BufferStats,
     /// The spill files.
@@ -199,6 +204,8 @@ impl State {
             dropped: self.accounts.dropped(),
             filtered: 0,
             not_initialized: 0,
+            masked_metadata: 0,
+            texts_cut: 0,
             buffer: BufferStats {
                 events: self.waiting_events(),
                 bytes: self.waiting_bytes(),

@@ -10,6 +10,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::Level;
 pub use crate::pii::{Personal, Place};
 pub use crate::well_known::{Duration, List, Struct, Timestamp, Value};
 
@@ -43,6 +44,12 @@ impl<M: Message> Message for &M {
 pub trait Enumeration: Copy {
     /// Its number on the wire.
     fn number(self) -> i32;
+
+    /// The level that the schema gives to an event that says this, if it gives one.
+    #[inline]
+    fn level(self) -> Option<Level> {
+        None
+    }
 }
 
 /// How one protobuf type is written.

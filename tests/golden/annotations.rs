@@ -180,6 +180,10 @@ pub mod payload {
         fn number(self) -> i32 {
             self as i32
         }
+
+        fn level(self) -> ::core::option::Option<::events_sdk::__private::Level> {
+            ::core::option::Option::Some(Self::level(self))
+        }
     }
 }
 

@@ -242,3 +242,27 @@ fn the_kinds_of_the_sdk_are_treated_as_well() {
     let shown: Vec<u8> = rig.toggle.events()[0].encode_to_vec();
     assert!(!has_needle(&shown) && shown.windows(4).any(|window| window == b"pii:"));
 }
+
+#[test]
+fn metadata_that_smells_of_a_secret_is_masked_and_counted() {
+    let rig = Rig::start();
+    let pairs =
+        [("component", "zfs"), ("userPassword", "hunter2"), ("x-api-key", "hunter2"), ("tokenizer", "t")];
+    assert!(rig.events.emit_demo_plain(Level::Info, DemoPlainPayload::default(), pairs).is_queued());
+    assert!(rig.toggle.wait_for_events(1, PATIENCE), "{:#?}", rig.events.stats());
+    let metadata = &arrived(&rig).0[0].metadata;
+    let of = |key| metadata[key].as_str();
+    assert_eq!([of("component"), of("tokenizer")], ["zfs", "t"]);
+    assert_eq!([of("userPassword"), of("x-api-key")], ["***", "***"]);
+    assert_eq!(rig.events.stats().masked_metadata, 2);
+}
+
+#[test]
+fn a_text_that_is_cut_is_counted() {
+    let rig = Rig::start();
+    let before = rig.events.stats().texts_cut;
+    let payload = DemoPeoplePayload { cut: "longer than eight", ..DemoPeoplePayload::new(1, "") };
+    assert!(rig.events.emit_demo_people(Level::Info, payload, ()).is_queued());
+    // Other tests of this process cut as well.
+    assert!(rig.events.stats().texts_cut > before);
+}

@@ -146,6 +146,11 @@ fn a_level_that_is_no_level_or_missing_or_not_the_callers_is_told() {
 }
 
 #[test]
+fn a_level_that_the_operation_says_is_not_the_callers() {
+    check("operation");
+}
+
+#[test]
 fn metadata_that_is_not_text_is_told_at_the_value() {
     check("metadata");
 }

@@ -8,6 +8,7 @@ use crate::model::{
 };
 use crate::names;
 use crate::origin::Origin;
+use crate::secret::secret;
 
 pub(super) fn fields(message: &Message, findings: &mut Findings) {
     for unfit in &message.unfit {
@@ -43,7 +44,7 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
         }
         if field.sensitivity == Sensitivity::Unsaid
             && holds_text(&field.ty)
-            && let Some(word) = names::secret(&field.name)
+            && let Some(word) = secret(&field.name)
         {
             findings.add(
                 "secret-name",

@@ -10,7 +10,7 @@ use crate::names;
 
 /// One enum of the `payload` module.
 pub(crate) fn emit(one: &Enum, schema: &Schema, paths: &Paths) -> TokenStream {
-    let level = level(one, schema, paths);
+    let (level, said) = level(one, schema, paths).unzip();
     let ty = names::ident(&one.rust_name);
     let attributes = docs::attributes(&one.docs, &format!("The values of `{}`.", one.full_name));
     let idents: Vec<_> = one.values.iter().map(|value| names::ident(&value.variant)).collect();
@@ -55,12 +55,15 @@ pub(crate) fn emit(one: &Enum, schema: &Schema, paths: &Paths) -> TokenStream {
             fn number(self) -> i32 {
                 self as i32
             }
+
+            #said
         }
     }
 }
 
-/// The level of an event that says the value, where the schema gives each value one.
-fn level(one: &Enum, schema: &Schema, paths: &Paths) -> Option<TokenStream> {
+/// The level of an event that says the value, where the schema gives each value one: as a function, and as what the `emit!`
+/// macro asks.
+fn level(one: &Enum, schema: &Schema, paths: &Paths) -> Option<(TokenStream, TokenStream)> {
     if !one.has_levels() {
         return None;
     }
@@ -74,12 +77,18 @@ fn level(one: &Enum, schema: &Schema, paths: &Paths) -> Option<TokenStream> {
         let (value, known) = (names::ident(&value.variant), names::ident(&known.variant));
         Some(quote!(Self::#value => #level::#known))
     });
-    Some(quote! {
+    let function = quote! {
         /// The level that the schema gives to an event that says this.
         pub const fn level(self) -> #level {
             match self {
                 #(#arms,)*
             }
         }
-    })
+    };
+    let said = quote! {
+        fn level(self) -> ::core::option::Option<#level> {
+            ::core::option::Option::Some(Self::level(self))
+        }
+    };
+    Some((function, said))
 }

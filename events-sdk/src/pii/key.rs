@@ -192,7 +192,7 @@ mod tests {
             fs::write(&file, bad).unwrap();
             assert!(error(&file).contains("is not 64 hexadecimal digits"), "{bad:.70}");
         }
-        assert!(error(folder.path()).contains("pii"), "a folder is no key");
+        assert!(error(folder.path()).contains("the key for it in"), "a folder is no key");
         let nowhere = folder.path().join("missing").join("pii.key");
         assert!(error(&nowhere).contains("cannot be made") && error(&nowhere).contains("`pii_key_file`"));
     }
