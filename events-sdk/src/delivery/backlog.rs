@@ -96,7 +96,7 @@ impl Backlog {
     /// The turn of the graver files has come.
     fn is_graves_turn(&self) -> bool {
         let others_wait = !self.files.is_empty() || self.interrupted.is_some();
-        !self.grave.is_empty() && !(others_wait && self.grave_in_a_row >= GRAVE_IN_A_ROW)
+        !self.grave.is_empty() && (!others_wait || self.grave_in_a_row < GRAVE_IN_A_ROW)
     }
 
     /// The next file to begin or to go on with.
