@@ -170,22 +170,21 @@ fn stampede(nodes: usize, backlog: u32, capacity: f64, outage: Duration, seed: u
 
 #[test]
 fn two_hundred_nodes_that_come_back_at_once_do_not_run_toggle_over() {
-    println!("capacity/s  outage s  seed  peak/s  peak:capacity  rejected  drained in s  at best s");
+    // A longer outage changes nothing: its pause is as long as that of a minute.
+    let (nodes, backlog, outage) = (200, 250, Duration::from_secs(60));
+    println!("capacity/s  seed  peak/s  peak:capacity  rejected  drained in s  at best s");
     for capacity in [100.0, 1_000.0, 5_000.0] {
-        for outage in [60, 3_600] {
-            for seed in 1..=3 {
-                let (nodes, backlog) = (200, 250);
-                let outcome = stampede(nodes, backlog, capacity, Duration::from_secs(outage), seed);
-                let ratio = f64::from(outcome.peak) / capacity;
-                let best = f64::from(backlog) * nodes as f64 / capacity;
-                println!(
-                    "{capacity:>10}  {outage:>8}  {seed:>4}  {:>6}  {ratio:>13.2}  {:>8}  {:>12}  {best:>9.0}",
-                    outcome.peak, outcome.rejected, outcome.seconds
-                );
-                assert!(ratio <= 1.5, "{outcome:?}");
-                // All of it is drained, and Toggle is not left idle for the most part.
-                assert!(outcome.seconds as f64 <= best * 3.0 + 60.0, "{outcome:?}");
-            }
+        for seed in 1..=3 {
+            let outcome = stampede(nodes, backlog, capacity, outage, seed);
+            let ratio = f64::from(outcome.peak) / capacity;
+            let best = f64::from(backlog) * nodes as f64 / capacity;
+            println!(
+                "{capacity:>10}  {seed:>4}  {:>6}  {ratio:>13.2}  {:>8}  {:>12}  {best:>9.0}",
+                outcome.peak, outcome.rejected, outcome.seconds
+            );
+            assert!(ratio <= 1.5, "{outcome:?}");
+            // All of it is drained, and Toggle is not left idle for the most part.
+            assert!(outcome.seconds as f64 <= best * 3.0 + 60.0, "{outcome:?}");
         }
     }
 }
