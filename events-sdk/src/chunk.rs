@@ -205,7 +205,13 @@ impl Chunk {
         self.entries.iter().all(|entry| entry.severity >= severity)
     }
 
-    /// Takes out the events of `severity` and graver, in their order. `None` when there are none, or no others.
+    /// Whether one of its events is of `severity` or graver.
+    pub(crate) fn has_any(&self, severity: u8) -> bool {
+        self.entries.iter().any(|entry| entry.severity >= severity)
+    }
+
+    /// Takes out the events of `severity` and graver, in their order. `None` when there are none, or no others. Not for
+    /// chunks with a segment, whose events stay together.
     pub(crate) fn split_grave(&mut self, severity: u8) -> Option<Self> {
         let is_grave = |entry: &Entry| entry.severity >= severity;
         let grave = self.entries.iter().filter(|entry| is_grave(entry)).count();

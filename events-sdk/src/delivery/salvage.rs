@@ -17,7 +17,8 @@ use std::{
 };
 
 use super::{
-    Control, Delivery, DiskCopy, Held, Origin, Parcel, backlog::Waiting, spooler::Reply, spooler::Write,
+    Control, Delivery, DiskCopy, Held, Origin, Parcel, backlog::Waiting, recycle, spooler::Reply,
+    spooler::Write,
 };
 use crate::{accounts::Place, backoff::Backoff};
 
@@ -199,7 +200,10 @@ impl Delivery {
             Origin::Memory { chunk, file: DiskCopy::Writing } => {
                 self.copying.push(Held { batch: parcel.batch, chunk, refusals: 0, not_before: None });
             }
-            Origin::Memory { file: DiskCopy::Written(file), .. } => self.backlog.add(file),
+            Origin::Memory { file: DiskCopy::Written(file), chunk } => {
+                recycle(&mut self.intake.buffer.lock(), parcel.batch, chunk);
+                self.backlog.add(file);
+            }
             Origin::Disk { file } => {
                 let refusals = self.refusals.times(parcel.batch.id());
                 self.backlog.put_back(Waiting { file, batch: parcel.batch, refusals, not_before: None });

@@ -57,14 +57,7 @@ impl Delivery {
         state.shed(&mut chunks);
         let now_ms = now_ms();
         if state.pool.is_some() {
-            // Each under the id that it has in its segment: a crash before the segment is free repeats it under that id.
-            let write = |mut chunk: Chunk| {
-                let (id, timestamp_ms) = identity(&mut state, &mut chunk, now_ms);
-                let sequence = chunk.sequence;
-                let content = Content::Chunks { chunks: vec![chunk], whole: true };
-                self.salvage.keep(Write { id, timestamp_ms, content, sequence })
-            };
-            let writes: Vec<_> = chunks.into_iter().map(write).collect();
+            let writes = self.one_by_one(&mut state, chunks, now_ms);
             drop(state);
             return self.write_all(writes);
         }
@@ -84,6 +77,18 @@ impl Delivery {
         self.write_all(writes);
     }
 
+    /// A file for each chunk, under the id that it has in its segment: a crash before the segment is free repeats it under
+    /// that id.
+    fn one_by_one(&self, state: &mut State, chunks: Vec<Chunk>, now_ms: u64) -> Vec<Kept<Write>> {
+        let write = |mut chunk: Chunk| {
+            let (id, timestamp_ms) = identity(state, &mut chunk, now_ms);
+            let sequence = chunk.sequence;
+            let content = Content::Chunks { chunks: vec![chunk], whole: true };
+            self.salvage.keep(Write { id, timestamp_ms, content, sequence })
+        };
+        chunks.into_iter().map(write).collect()
+    }
+
     /// Hands files over to be written.
     fn write_all(&mut self, writes: Vec<Kept<Write>>) {
         fault::point("spilled");
@@ -99,19 +104,26 @@ impl Delivery {
         }
         // Nothing lighter is on disk. What is grave may use what is kept for it; the rest stays in memory.
         let mut state = self.intake.buffer.lock();
-        if state.pool.is_some() {
-            // Every chunk is safe in its segment, and is not cut.
-            return;
-        }
         let mut chunks = state.take_all();
         let id = state.next_id(now_ms());
-        let mut grave: Vec<Chunk> =
-            chunks.extract_if(.., |chunk| chunk.has_only(URGENT.severity())).collect();
-        grave.extend(chunks.iter_mut().filter_map(|chunk| chunk.split_grave(URGENT.severity())));
+        let is_kept = state.pool.is_some();
+        // A batch in a segment is not cut: what shares it with a grave event goes along.
+        let goes = |chunk: &mut Chunk| {
+            chunk.has_only(URGENT.severity()) || (is_kept && chunk.has_any(URGENT.severity()))
+        };
+        let mut grave: Vec<Chunk> = chunks.extract_if(.., goes).collect();
+        if !is_kept {
+            grave.extend(chunks.iter_mut().filter_map(|chunk| chunk.split_grave(URGENT.severity())));
+        }
         let bytes: usize = grave.iter().map(|chunk| chunk.bytes().len()).sum();
         state.put_back(chunks);
         if grave.is_empty() || self.room.missing(&state, bytes as u64, true) > 0 {
             return state.put_back(grave);
+        }
+        if is_kept {
+            let writes = self.one_by_one(&mut state, grave, now_ms());
+            drop(state);
+            return self.write_all(writes);
         }
         drop(state);
         let sequence = grave.iter().map(|chunk| chunk.sequence).min().unwrap_or_default();
