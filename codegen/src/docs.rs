@@ -87,11 +87,12 @@ pub(crate) fn deprecated(yes: bool) -> Option<TokenStream> {
     yes.then(|| quote!(#[deprecated = "the schema marks it as deprecated"]))
 }
 
-/// `#[doc]` attributes for lines that are documentation already.
+/// `#[doc]` attributes for lines that are documentation already. A carriage return, which Rust has no place for there,
+/// becomes a space.
 pub(crate) fn plain<S: AsRef<str>>(lines: &[S]) -> TokenStream {
     let lines = lines.iter().map(|line| match line.as_ref() {
         "" => String::new(),
-        line => format!(" {line}"),
+        line => format!(" {}", line.replace('\r', " ")),
     });
     quote! { #(#[doc = #lines])* }
 }

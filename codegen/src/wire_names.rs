@@ -1,7 +1,7 @@
 //! Names that would be the same twice in one Rust module of the wire types, which prost names.
 //!
-//! What payloads are made of is not looked at again where [`check`](crate::check) compares its names itself: fields, and
-//! values of enums other than the zero value.
+//! What payloads are made of is not looked at again where [`check`](crate::check) compares its names itself: types, fields,
+//! and values of enums other than the zero value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -73,6 +73,9 @@ pub(crate) fn twins(
             }
         }
     }
+    // Two types of payloads have been compared too, as what they are called in `payload`.
+    let known = |name: &str| payloads.contains(name) || enums.contains(name);
+    twins.retain(|(one, other, ..)| !(known(one) && known(other)));
     twins
 }
 
