@@ -83,7 +83,7 @@ fn segments(spool: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn holds_events(segment: &Vec<u8>) -> bool {
+fn holds_events(segment: &[u8]) -> bool {
     segment.windows(5).any(|window| window == b"storm")
 }
 
@@ -208,7 +208,11 @@ fn a_flipped_bit_in_a_segment_costs_the_event_it_is_in() {
 fn whatever_lies_in_the_folder_of_segments_the_process_starts() {
     let (toggle, spool) = killed_with(250);
     let folder = spool.path().join("segments");
-    let bytes = segments(spool.path()).iter().map(|path| fs::read(path).unwrap()).find(holds_events).unwrap();
+    let bytes = segments(spool.path())
+        .iter()
+        .map(|path| fs::read(path).unwrap())
+        .find(|bytes| holds_events(bytes))
+        .unwrap();
     fs::write(folder.join("0-empty.seg"), "").unwrap();
     fs::write(folder.join("0-short.seg"), &bytes[..100]).unwrap();
     fs::write(folder.join("0-garbage.seg"), vec![0xA5; 70_000]).unwrap();
