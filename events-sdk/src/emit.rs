@@ -199,10 +199,17 @@ impl Intake {
 /// Milliseconds since the Unix epoch. A clock set before 1970 counts as its first millisecond.
 #[inline]
 pub(crate) fn now_ms() -> u64 {
-    SystemTime::now()
+    let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(1, |since| (since.as_secs() * 1000 + u64::from(since.subsec_millis())).max(1))
+        .map_or(1, |since| (since.as_secs() * 1000 + u64::from(since.subsec_millis())).max(1));
+    #[cfg(feature = "testing")]
+    let now = now.saturating_add_signed(CLOCK_SHIFT_MS.load(Ordering::Relaxed)).max(1);
+    now
 }
+
+/// By how much tests have moved the clock.
+#[cfg(feature = "testing")]
+pub(crate) static CLOCK_SHIFT_MS: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
 
 /// Appends the event as one `events` entry. Gives the place of its id, which is still blank; `None` when metadata did
 /// not say the same twice, in which case `out` holds nonsense.

@@ -54,6 +54,12 @@ use self::{
 };
 use crate::{fault, proto};
 
+/// Moves the clock of all event systems of this process, from what the system says, by so many milliseconds; 0 takes it
+/// back. What Toggle sees as times and ids follows.
+pub fn shift_clock(by_ms: i64) {
+    crate::emit::CLOCK_SHIFT_MS.store(by_ms, Ordering::Relaxed);
+}
+
 /// What gRPC servers accept unless told otherwise.
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 

@@ -1,0 +1,155 @@
+//! What a disk can do.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use events_sdk::DropReason;
+
+use super::{
+    Outcome, Scale,
+    moods::{RATE, broken, settle},
+};
+use crate::{Rig, storm, wait_until};
+
+/// What is mounted on a directory, until this goes.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    /// `mount` with these arguments before the directory; `None` where that is not permitted.
+    fn new(arguments: &[&str], dir: &Path) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(arguments).arg(dir);
+        let output = mount.output().ok()?;
+        output.status.success().then(|| Self(dir.to_owned()))
+    }
+
+    /// The directory over itself, read-only. Root is not held up by permissions.
+    fn read_only(dir: &Path) -> Option<Self> {
+        let source = dir.to_str()?;
+        let mounted = Self::new(&["--bind", source], dir)?;
+        let again = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(dir).output().ok()?;
+        again.status.success().then_some(mounted)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // Lazily: files in it may still be open.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+/// A rig whose spool lies one level down, and a small memory, so that the disk matters.
+fn rig() -> Rig {
+    Rig::with(|config| {
+        config.spool_dir.push("events");
+        config.flush_threshold = 1_000;
+    })
+}
+
+fn finish(scale: &Scale, rig: &Rig) -> Outcome {
+    settle(&rig.events, &rig.toggle, &rig.spool.path().join("events"), scale.events())
+}
+
+pub(super) fn full(scale: &Scale) -> Outcome {
+    let mut disk = None;
+    let rig = Rig::with(|config| {
+        config.spool_dir.push("events");
+        fs::create_dir(&config.spool_dir).expect("a directory");
+        disk = Mounted::new(&["-t", "tmpfs", "-o", "size=512k", "none"], &config.spool_dir);
+        // Together with the disk less than what comes.
+        (config.buffer_size, config.flush_threshold) = (1_000, 500);
+    });
+    if disk.is_none() {
+        return Outcome::skipped("mount is not permitted");
+    }
+    rig.toggle.stop();
+    storm(&rig.events, 0..scale.events(), RATE);
+    rig.toggle.restart().expect("the same port");
+    let mut outcome = finish(scale, &rig).only_dropped_for(&[DropReason::BufferFull, DropReason::SpoolFull]);
+    if outcome.dropped.is_empty() {
+        outcome.problems.push("the disk never was full".to_owned());
+    }
+    rig.events.shutdown(Duration::from_secs(5));
+    drop(rig);
+    drop(disk);
+    outcome
+}
+
+pub(super) fn unwritable(scale: &Scale) -> Outcome {
+    let rig = rig();
+    let dir = rig.spool.path().join("events");
+    let is_root = rustix::process::geteuid().is_root();
+    rig.toggle.stop();
+    let (mut mounted, mut noticed) = (None, false);
+    broken(
+        scale,
+        &rig,
+        Duration::from_secs(5),
+        |_| {
+            if is_root {
+                mounted = Mounted::read_only(&dir);
+            } else {
+                fs::set_permissions(&dir, fs::Permissions::from_mode(0o500)).expect("ours");
+            }
+            if mounted.is_some() || !is_root {
+                let stats =
+                    wait_until(&rig.events, Duration::from_secs(5), |stats| stats.spool.broken.is_some());
+                noticed = stats.spool.broken.is_some();
+            }
+        },
+        |_| (),
+    );
+    if is_root && mounted.is_none() {
+        return Outcome::skipped("mount is not permitted");
+    }
+    drop(mounted);
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("ours");
+    rig.toggle.restart().expect("the same port");
+    let mut outcome = finish(scale, &rig).only_dropped_for(&[DropReason::BufferFull]);
+    if !noticed {
+        outcome.problems.push("nobody noticed that the spool takes nothing".to_owned());
+    }
+    outcome
+}
+
+pub(super) fn removed(scale: &Scale) -> Outcome {
+    let rig = rig();
+    let dir = rig.spool.path().join("events");
+    rig.toggle.stop();
+    let remove = |rig: &Rig| {
+        wait_until(&rig.events, Duration::from_secs(5), |stats| stats.on_disk > 0);
+        // A file that is being written meanwhile makes the first attempt fail.
+        (0..10).any(|_| fs::remove_dir_all(&dir).is_ok());
+    };
+    broken(scale, &rig, Duration::from_secs(5), remove, |_| ());
+    rig.toggle.restart().expect("the same port");
+    finish(scale, &rig).only_dropped_for(&[DropReason::Vanished])
+}
+
+pub(super) fn replaced(scale: &Scale) -> Outcome {
+    let rig = rig();
+    let (dir, aside) = (rig.spool.path().join("events"), rig.spool.path().join("aside"));
+    rig.toggle.stop();
+    let replace = |rig: &Rig| {
+        wait_until(&rig.events, Duration::from_secs(5), |stats| stats.on_disk > 0);
+        fs::rename(&dir, &aside).expect("the directory");
+        // The SDK may have made it again already.
+        let _ = fs::remove_dir_all(&dir);
+        let _ = fs::write(&dir, "in the way");
+    };
+    let give_back = |_: &Rig| {
+        if dir.is_file() {
+            fs::remove_file(&dir).expect("the file");
+        }
+        let _ = fs::rename(&aside, &dir);
+    };
+    broken(scale, &rig, Duration::from_secs(5), replace, give_back);
+    rig.toggle.restart().expect("the same port");
+    finish(scale, &rig).only_dropped_for(&[DropReason::Vanished, DropReason::BufferFull])
+}
