@@ -1,5 +1,11 @@
 //! The fault table, small. `cargo run --release -p events-tests --bin faults` runs it at full length.
 
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test's helpers fail the test, and say what they saw"
+)]
+
 use events_tests::faults::{ROWS, Scale, Verdict, row};
 
 fn shows(name: &str) {
