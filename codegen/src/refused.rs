@@ -346,7 +346,8 @@ impl<'a> Case<'a> {
     fn syntax(&mut self) -> String {
         let (message, text) = (self.message.clone(), self.text);
         if message.contains("but found 'edition'") {
-            return "editions are not supported: begin the file with `syntax = \"proto3\";`".to_owned();
+            self.message = EDITION.to_owned();
+            return NO_EDITION.to_owned();
         }
         if message.contains("reached end of file") {
             if let Some(text) = text {
@@ -383,6 +384,11 @@ impl<'a> Case<'a> {
         }
     }
 }
+
+/// What is said of a file that begins with `edition`, and its cure.
+pub(crate) const EDITION: &str = "this is a file of an edition, and only proto2 and proto3 are supported";
+pub(crate) const NO_EDITION: &str =
+    "begin the file with `syntax = \"proto3\";`, and remove options that begin with `features`";
 
 /// What the parser expects, among others, where any statement of a file may begin.
 const STATEMENT: &str = "'package'";

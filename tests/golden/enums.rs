@@ -165,6 +165,9 @@ pub mod payload {
         /// Every value, as the schema lists them.
         pub const ALL: &'static [Self] = &[Self::Left, Self::Right];
 
+        /// `SIDE_PORT`, another name for `SIDE_LEFT`.
+        pub const PORT: Self = Self::Left;
+
         /// Its number on the wire.
         pub const fn number(self) -> i32 {
             self as i32
