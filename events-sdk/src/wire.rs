@@ -8,6 +8,7 @@
 //! it ([`implicit`], [`optional`], [`packed`], [`map`] …). Field numbers are constants in generated code, so after
 //! inlining tags are too.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Level;
@@ -351,6 +352,11 @@ impl<M: Message + Copy> Codec<M> for Group {
     fn field_len(number: u32, value: M) -> usize {
         2 * tag_len(number) + value.encoded_len()
     }
+}
+
+/// How a oneof shows that holds personal data: by the field's name alone.
+pub fn masked(variant: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_tuple(variant).field(&format_args!("<pii>")).finish()
 }
 
 /// Texts that [`cut_counted`] has cut since the program began.

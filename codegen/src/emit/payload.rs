@@ -9,7 +9,7 @@ use crate::model::{Field, Message, Oneof, Presence, Scalar, Schema, Sensitivity,
 use crate::names;
 
 /// What stands in `Debug` output for personal data.
-pub(crate) const MASK: &str = "<pii>";
+const MASK: &str = "<pii>";
 
 /// `pub mod payload`.
 pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
