@@ -219,11 +219,12 @@ impl<'a> Case<'a> {
         let mut known: Vec<String> = types.chain(options).collect();
         known.extend(self.own_types());
         known.extend(SCALARS.iter().map(|one| (*one).to_owned()));
-        // Who writes no package means none.
+        // Who writes no package means none, or forgets it.
         let plain = |full: &str| full.rsplit('.').next().unwrap_or(full).to_owned();
-        let near = match name.contains('.') {
-            true => names::nearest(name, known.iter().map(String::as_str)).map(str::to_owned),
-            false => {
+        let near = match (name.contains('.'), known.iter().find(|full| plain(full) == name)) {
+            (true, _) => names::nearest(name, known.iter().map(String::as_str)).map(str::to_owned),
+            (false, Some(full)) => Some(full.clone()),
+            (false, None) => {
                 let short: Vec<String> = known.iter().map(|one| plain(one)).collect();
                 names::nearest(name, short.iter().map(String::as_str)).map(str::to_owned)
             }
