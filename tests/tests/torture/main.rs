@@ -26,9 +26,9 @@ pub mod generated {
 
 use generated::payload::{
     Choice, Colour, DemoManyPayload, DemoMapsPayload, DemoNestedSelf, DemoOlderEither, DemoOlderPayload,
-    DemoScalarsPayload, DemoTypesOne, DemoTypesPayload, DemoWordsPayload, Entry, Forest, Mood, Needed,
-    Operation, Option as Either, OptionString, PartsDemoNestedPayload, Self_, Single, String as Text,
-    TortureDemoNestedPayload as Nested, Tree, Vec as NamedVec,
+    DemoRequiredPayload, DemoScalarsPayload, DemoTypesOne, DemoTypesPayload, DemoWordsPayload, Entry, Forest,
+    Mood, Needed, Operation, Option as Either, OptionString, PartsDemoNestedPayload, Self_, Single,
+    String as Text, TortureDemoNestedPayload as Nested, Tree, Vec as NamedVec,
 };
 #[allow(deprecated)]
 use generated::payload::{DemoFormerPayload, Phase};
@@ -212,6 +212,25 @@ proptest! {
     }
 
     #[test]
+    fn what_an_event_cannot_do_without(
+        (took, number, maybe, yes) in any::<(Duration, u64, i32, bool)>(),
+        (text, blob, atoms) in any::<(String, Vec<u8>, Vec<Atom>)>(),
+    ) {
+        let values = json(few(&atoms, 3), &[], &[]);
+        let names = [text.as_str()];
+        let payload = DemoRequiredPayload::new(
+            took.into(), Struct(&[]), values.first().copied().unwrap_or_default(), List(&values), Null,
+            Any { type_url: &text, value: &blob }, FieldMask(&names), (), &text, &blob, number, maybe, Null, mood(yes),
+            PartsDemoNestedPayload::new(Text { text: &text }), &blob,
+        );
+        let zeros = DemoRequiredPayload { text: "", blob: &[], number: 0, maybe: 0, raw: &[], ..payload };
+        for one in [payload, zeros, DemoRequiredPayload::__unset()] {
+            let read = same::<_, proto::torture::DemoRequiredPayload>("torture.DemoRequiredPayload", one);
+            prop_assert!(read.text.is_some() && read.maybe.is_some() && read.empty.is_some() && read.parts.is_some());
+        }
+    }
+
+    #[test]
     #[allow(deprecated)]
     fn messages_oneofs_and_recursion(
         (which, depth) in (0_usize..8, 0_usize..4),
@@ -347,7 +366,7 @@ fn second_names_of_values_are_constants() {
 #[allow(deprecated)]
 fn every_kind_has_its_constants() {
     use generated::kinds::{ALL, demo_again, demo_nested, demo_parts, demo_scalars, demo_types};
-    assert_eq!(ALL.len(), 10);
+    assert_eq!(ALL.len(), 11);
     assert_eq!(demo_scalars::KIND.level, Some(Level::Info));
     assert_eq!(demo_scalars::KIND.durability, Durability::BestEffort);
     assert_eq!(demo_types::KIND.durability, Durability::Sync);
