@@ -174,8 +174,13 @@ fn value(field: &FieldDescriptor, schema: &Schema) -> Option<String> {
 fn in_json(field: &FieldDescriptor) -> Json {
     let one = match field.kind() {
         _ if let Some((_, json)) = own_type(field) => json,
+        // As in Rust: a message inside has what it cannot do without.
         Kind::Message(message) => Json::Object(
-            shown(&message).iter().map(|field| (field.json_name().to_owned(), in_json(field))).collect(),
+            message
+                .fields()
+                .filter(required)
+                .map(|field| (field.json_name().to_owned(), in_json(&field)))
+                .collect(),
         ),
         Kind::Enum(one) => {
             let first = one.enum_descriptor_proto().value.iter().find(|value| value.number() != 0);
