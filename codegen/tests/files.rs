@@ -145,3 +145,22 @@ fn the_command_checks_and_generates() {
         "{text}"
     );
 }
+
+#[test]
+fn the_command_puts_up_with_closed_streams_and_with_arguments_that_are_no_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::process::{Command, Stdio};
+    let command = || Command::new(env!("CARGO_BIN_EXE_events-codegen"));
+    for (arguments, code) in [(&["explain"][..], 0), (&["nonsense"], 2), (&["check", "nowhere.proto"], 1)] {
+        // Nobody reads: each pipe is closed before anything is written to it.
+        let (_, out) = std::io::pipe().unwrap();
+        let (_, err) = std::io::pipe().unwrap();
+        let status =
+            command().args(arguments).stdout(Stdio::from(out)).stderr(Stdio::from(err)).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+    let output = command().arg("check").arg(OsStr::from_bytes(b"\xff.proto")).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && told.contains("is not UTF-8"), "{told}");
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::arguments::Arguments;
-use super::{Failure, builder, say};
+use super::{Failure, builder, complain, say};
 
 /// Folders that hold what is built or kept, not what is written.
 const SKIPPED: &[&str] = &["target", "node_modules"];
@@ -23,12 +23,12 @@ pub(super) fn coverage(arguments: &Arguments) -> Result<ExitCode, Failure> {
         for path in sources(root)? {
             match fs::read(&path) {
                 Ok(bytes) => coverage.add(&path.display().to_string(), &String::from_utf8_lossy(&bytes)),
-                Err(cause) => eprintln!("warning[io]: {}: {cause}: left out", path.display()),
+                Err(cause) => complain(format_args!("warning[io]: {}: {cause}: left out", path.display())),
             }
         }
     }
     for (path, why) in &coverage.not_parsed {
-        eprintln!("warning[not-parsed]: {path}: {why}: searched as far as it can be read");
+        complain(format_args!("warning[not-parsed]: {path}: {why}: searched as far as it can be read"));
     }
     for (emitter, places) in coverage.calls.iter().filter(|(_, places)| !places.is_empty()) {
         say(format!(

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use events_codegen::{Change, Contract};
 
 use super::arguments::Arguments;
-use super::{Failure, builder, say, warn, write};
+use super::{Failure, builder, complain, say, warn, write};
 
 /// Looks for mistakes, and for changes that break what the lock file promises.
 pub(super) fn check(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -91,7 +91,7 @@ pub(super) fn accept(arguments: &Arguments) -> Result<ExitCode, Failure> {
 fn tell(changes: &[Change]) -> usize {
     let (breaks, notes): (Vec<&Change>, Vec<&Change>) =
         changes.iter().partition(|change| change.breaks.any());
-    breaks.iter().for_each(|change| eprintln!("{change}\n"));
+    breaks.iter().for_each(|change| complain(format_args!("{change}\n")));
     notes.iter().for_each(|change| {
         say(change);
     });

@@ -7,8 +7,10 @@ mod explain;
 mod lock;
 
 use std::env;
+use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -57,8 +59,11 @@ impl From<Error> for Failure {
 }
 
 /// Runs the command that `arguments` are, without the program's name.
-pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<ExitCode, Failure> {
-    let arguments: Vec<String> = arguments.collect();
+pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
+    let texts = arguments.map(|one| {
+        one.into_string().map_err(|one| Failure::Usage(format!("`{}` is not UTF-8", one.display())))
+    });
+    let arguments = texts.collect::<Result<Vec<String>, Failure>>()?;
     if arguments.is_empty() || arguments.iter().any(|one| one == "--help" || one == "-h") {
         return Ok(say(USAGE));
     }
@@ -94,7 +99,7 @@ fn builder() -> Builder {
 /// Tells warnings on standard error, where they do not mix with what was asked for.
 fn warn(warnings: &Report) {
     if !warnings.is_empty() {
-        eprintln!("{}\n", warnings.render(look()));
+        complain(format_args!("{}\n", warnings.render(look())));
     }
 }
 
@@ -110,10 +115,14 @@ fn look() -> Look {
 }
 
 /// Prints, and puts up with a reader that has seen enough.
-fn say(text: impl std::fmt::Display) -> ExitCode {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{text}");
+fn say(text: impl Display) -> ExitCode {
+    let _ = writeln!(io::stdout(), "{text}");
     ExitCode::SUCCESS
+}
+
+/// The same on standard error.
+pub(crate) fn complain(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
