@@ -360,6 +360,7 @@ fn second_names_of_values_are_constants() {
     let begun = Nested::new(Operation::BEGUN);
     assert!(matches!(begun.operation, Operation::BEGUN));
     assert_eq!(wire::Enumeration::level(begun.operation), Some(Level::Info));
+    assert!(!events_sdk::emit!(generated::demo_nested, { operation: Operation::BEGUN }).is_queued());
 }
 
 #[test]
