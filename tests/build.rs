@@ -108,7 +108,7 @@ fn examples(proto: &str, includes: &[&str], to: &Path) -> Result<(), Box<dyn Err
         let call = example.trim_end_matches(';');
         list += &format!("({emitter:?}, || {call}, {json:?}),\n");
     }
-    let code = format!("pub(crate) const EXAMPLES: &[(&str, fn() -> Ticket, &str)] = &[\n{list}];\n");
+    let code = format!("pub(crate) const EXAMPLES: &[Example] = &[\n{list}];\n");
     Ok(fs::write(to, code)?)
 }
 

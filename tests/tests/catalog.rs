@@ -9,9 +9,14 @@ use events_tests::{config, schema};
 use prost_reflect::{DynamicMessage, Kind, ReflectMessage as _, Value};
 use serde_json::Value as Json;
 
+/// An emitter, an event of it, and the same event as JSON.
+type Example = (&'static str, fn() -> Ticket, &'static str);
+
 /// Our own events, emitted by the functions that are told in the catalogue.
 mod own {
     use events_sdk::{payload::*, *};
+
+    use super::Example;
 
     include!(concat!(env!("OUT_DIR"), "/examples.rs"));
 }
@@ -19,7 +24,7 @@ mod own {
 /// Events with everything in them that a payload can hold.
 #[allow(missing_docs, dead_code, unreachable_pub, unused_imports, deprecated)]
 mod torture {
-    use super::{Level, Ticket};
+    use super::{Example, Level, Ticket};
 
     mod generated {
         include!(concat!(env!("OUT_DIR"), "/torture_events.rs"));
@@ -27,7 +32,7 @@ mod torture {
 
     mod examples {
         use super::generated::{payload::*, *};
-        use super::{Level, Ticket};
+        use super::{Example, Level, Ticket};
 
         include!(concat!(env!("OUT_DIR"), "/torture_examples.rs"));
     }

@@ -100,6 +100,9 @@ fn cannot_be_required(field: &Field) -> Option<&'static str> {
     match (field.required, field.presence, &field.ty) {
         (true, Presence::Repeated { .. }, _) => Some("it is repeated, and may be empty"),
         (true, Presence::Map { .. }, _) => Some("it is a map, and may be empty"),
+        (true, Presence::Implicit | Presence::Explicit, Type::WellKnown(WellKnown::Empty)) => {
+            Some("there is nothing in it to be said")
+        }
         (true, _, Type::Message { recursive: true, .. }) => {
             Some("its message holds itself, and would never end")
         }

@@ -489,7 +489,7 @@ message Tone {}"#,
     },
     Rule {
         name: "required-field",
-        what: "Lists, maps and messages that hold themselves are not required.",
+        what: "Lists, maps, messages that hold themselves and empty ones are not required.",
         why: "An empty list cannot be told from none, and a message that must hold itself would never end.",
         example: Example::Schema {
             bad: r#"message DemoPayload {

@@ -3,12 +3,12 @@
 #![deny(warnings, missing_docs, unreachable_pub, unused_qualifications)]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+pub mod choices;
 pub mod deprecated;
-pub mod enums;
 pub mod events;
 pub mod lists;
-pub mod messages;
 pub mod names;
+pub mod nested;
 pub mod numbers;
 pub mod own_types;
 pub mod personal;

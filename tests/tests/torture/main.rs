@@ -184,9 +184,9 @@ proptest! {
         let stamps: Vec<Timestamp> = moments.iter().map(|one| (*one).into()).collect();
         let span = took.map(well_known::Duration::from);
         let one = [
-            DemoTypesOne::OneAt(at.into()), DemoTypesOne::OneTook(span.unwrap_or_default()),
-            DemoTypesOne::OneStruct(object), DemoTypesOne::OneAny(any), DemoTypesOne::OneMask(mask),
-            DemoTypesOne::OneEmpty(()), DemoTypesOne::OneNull(Null), DemoTypesOne::OneBytes(&blob),
+            DemoTypesOne::Moment(at.into()), DemoTypesOne::Span(span.unwrap_or_default()),
+            DemoTypesOne::Object(object), DemoTypesOne::Message(any), DemoTypesOne::Names(mask),
+            DemoTypesOne::Nothing(()), DemoTypesOne::Zero(Null), DemoTypesOne::Blob(&blob),
         ];
         let (two_any, two_masks) = ([any, Any::default()], [mask, FieldMask::default()]);
         let payload = DemoTypesPayload {
@@ -220,13 +220,13 @@ proptest! {
         let names = [text.as_str()];
         let payload = DemoRequiredPayload::new(
             took.into(), Struct(&[]), values.first().copied().unwrap_or_default(), List(&values), Null,
-            Any { type_url: &text, value: &blob }, FieldMask(&names), (), &text, &blob, number, maybe, Null, mood(yes),
+            Any { type_url: &text, value: &blob }, FieldMask(&names), &text, &blob, number, maybe, Null, mood(yes),
             PartsDemoNestedPayload::new(Text { text: &text }), &blob,
         );
         let zeros = DemoRequiredPayload { text: "", blob: &[], number: 0, maybe: 0, raw: &[], ..payload };
         for one in [payload, zeros, DemoRequiredPayload::__unset()] {
             let read = same::<_, proto::torture::DemoRequiredPayload>("torture.DemoRequiredPayload", one);
-            prop_assert!(read.text.is_some() && read.maybe.is_some() && read.empty.is_some() && read.parts.is_some());
+            prop_assert!(read.text.is_some() && read.maybe.is_some() && read.parts.is_some());
         }
     }
 
