@@ -164,3 +164,25 @@ fn the_command_puts_up_with_closed_streams_and_with_arguments_that_are_no_text()
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && told.contains("is not UTF-8"), "{told}");
 }
+
+#[test]
+fn an_edition_is_refused_in_a_descriptor_set_as_in_a_text() {
+    use prost_reflect::prost::Message as _;
+    use prost_reflect::prost_types::{FileDescriptorProto, FileDescriptorSet};
+    let file = FileDescriptorProto {
+        name: Some("new.proto".to_owned()),
+        syntax: Some("editions".to_owned()),
+        ..FileDescriptorProto::default()
+    };
+    let set = FileDescriptorSet { file: vec![file] }.encode_to_vec();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("new.proto"), "edition = \"2023\";").unwrap();
+    let errors = [
+        Builder::new().generate_from_descriptors(&set, &["new.proto"]).unwrap_err(),
+        Builder::new().generate(&["new.proto"], &[folder.path()]).unwrap_err(),
+    ];
+    for error in errors.map(|error| error.to_string()) {
+        assert!(error.contains("of an edition, and only proto2 and proto3 are supported"), "{error}");
+        assert!(error.contains("cure: begin the file with `syntax = \"proto3\";`"), "{error}");
+    }
+}

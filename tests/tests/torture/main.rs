@@ -291,11 +291,12 @@ proptest! {
         let entries: Vec<Entry> = loose.iter().map(|number| Entry { number: *number }).collect();
         let inside = DemoOlderPayload::new(&name, Colour::Blue, Needed { id });
         let single = Single { text: text.as_deref(), whole: (which & 2 == 0).then_some(&inside) };
+        let choice = Choice { yes, back: yes.map(|_| &inside) };
         let payload = DemoOlderPayload {
             count, loose: &loose, packed: &loose, entry: &entries,
             other: yes.map(|_| colour),
             single: (which & 4 == 0).then_some(&single),
-            either: [None, Some(DemoOlderEither::Choice(Choice { yes })), Some(DemoOlderEither::Number(number))]
+            either: [None, Some(DemoOlderEither::Choice(&choice)), Some(DemoOlderEither::Number(number))]
                 [usize::from(which) % 3],
             ..DemoOlderPayload::new(&name, colour, Needed { id })
         };
