@@ -50,7 +50,17 @@ pub(crate) fn unraw(ident: &str) -> &str {
 
 /// The name of a Rust field, function or module.
 pub(crate) fn snake(name: &str) -> String {
-    name.to_snake_case()
+    // Nearly every name of a field is in snake case already.
+    match is_snake(name) {
+        true => name.to_owned(),
+        false => name.to_snake_case(),
+    }
+}
+
+/// Whether a name consists of words in lower case with one underscore between two.
+fn is_snake(name: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9'));
+    name.split('_').all(is_word)
 }
 
 /// The name of a Rust type.
@@ -199,6 +209,14 @@ mod tests {
         assert_eq!(ident("type"), "r#type");
         assert_eq!(ident("self"), "self_");
         assert_eq!(ident("3d"), "_3d");
+    }
+
+    #[test]
+    fn a_name_in_snake_case_stays_as_it_is() {
+        for name in ["a", "size_bytes", "a1_2b", "_a", "a_", "a__b", "aB", "A", "é_a", "", "_", "2x"] {
+            assert_eq!(snake(name), name.to_snake_case(), "{name:?}");
+            assert!(!is_snake(name) || name == name.to_snake_case(), "{name:?}");
+        }
     }
 
     #[test]
