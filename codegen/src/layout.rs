@@ -29,7 +29,9 @@ fn add(text: &str, depth: usize, deeper: usize, lines: &mut Vec<(usize, String)>
 fn parts(text: &str, depth: usize, deeper: usize, lines: &mut Vec<(usize, String)>) -> bool {
     let places = Places::of(text);
     if text.starts_with("impl ") {
-        let Some((head, target)) = places.target.and_then(|at| text.split_at_checked(at)) else { return false };
+        let Some((head, target)) = places.target.and_then(|at| text.split_at_checked(at)) else {
+            return false;
+        };
         lines.extend([head.trim_end(), target].map(|line| (deeper, line.to_owned())));
         return true;
     }
@@ -61,7 +63,8 @@ fn parts(text: &str, depth: usize, deeper: usize, lines: &mut Vec<(usize, String
         return true;
     }
     let Some((open, close)) = places.group else { return false };
-    let (Some(head), Some(inside), Some(tail)) = (text.get(..=open), text.get(open + 1..close), text.get(close..))
+    let (Some(head), Some(inside), Some(tail)) =
+        (text.get(..=open), text.get(open + 1..close), text.get(close..))
     else {
         return false;
     };
@@ -163,11 +166,15 @@ fn skip_text(characters: &mut std::str::CharIndices<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::broken;
+    use super::{INDENT, WIDTH, broken};
 
-    /// The text broken at a depth of 20, where little room is left.
+    /// The text broken where it is just too long.
     fn lines(text: &str) -> String {
-        let lines = broken(text, 20).unwrap_or_default();
+        lines_at(text, WIDTH.saturating_sub(text.len()) / INDENT.len() + 1)
+    }
+
+    fn lines_at(text: &str, depth: usize) -> String {
+        let lines = broken(text, depth).unwrap_or_default();
         lines.into_iter().map(|(deeper, line)| format!("{}{line}\n", "  ".repeat(deeper))).collect()
     }
 
@@ -179,8 +186,10 @@ mod tests {
 
     #[test]
     fn a_list_is_broken_at_its_commas_but_not_at_those_of_others() {
+        let list = "pub const A: &[B] = &[(\"a, \\\"b\", f::<C, _>(1)), D];";
+        assert_eq!(lines(list), "pub const A: &[B] = &[\n  (\"a, \\\"b\", f::<C, _>(1)),\n  D,\n];\n");
         assert_eq!(
-            lines("pub const A: &[B] = &[(\"a, \\\"b\", f::<C, _>(1)), D];"),
+            lines_at(list, 17),
             "pub const A: &[B] = &[\n  (\n    \"a, \\\"b\",\n    f::<C, _>(1),\n  ),\n  D,\n];\n"
         );
     }
@@ -189,9 +198,17 @@ mod tests {
     fn chains_sums_arms_and_implementations_are_broken_where_they_join() {
         assert_eq!(lines("f.one(1.0).two(a.b)"), "f.one(1.0)\n  .two(a.b)\n");
         assert_eq!(lines("value: payload.one().two()"), "value: payload\n  .one()\n  .two()\n");
-        assert_eq!(lines("one(1) + two(2)"), "one(1)\n  + two(2)\n");
-        assert_eq!(lines("One(one) => two,"), "One(one) => {\n  two\n}\n");
-        assert_eq!(lines("impl One for Two {"), "impl One\nfor Two {\n");
+        assert_eq!(lines("one::<A, _>(1) + two(2)"), "one::<A, _>(1)\n  + two(2)\n");
+        assert_eq!(lines("One(one) => two(one),"), "One(one) => {\n  two(one)\n}\n");
+        assert_eq!(lines("impl One<'_> for Two {"), "impl One<'_>\nfor Two {\n");
+    }
+
+    #[test]
+    fn a_part_that_is_still_too_long_is_broken_again() {
+        assert_eq!(
+            lines_at("one(1) + twenty(22, self.three.map(|one| four))", 15),
+            "one(1)\n  + twenty(\n    22,\n    self\n      .three\n      .map(|one| four),\n  )\n"
+        );
     }
 
     #[test]

@@ -59,7 +59,8 @@ pub(crate) fn snake(name: &str) -> String {
 
 /// Whether a name consists of words in lower case with one underscore between two.
 fn is_snake(name: &str) -> bool {
-    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9'));
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9'));
     name.split('_').all(is_word)
 }
 

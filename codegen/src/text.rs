@@ -154,3 +154,55 @@ fn parts(end: &str, begin: &str) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    fn written(write: impl FnOnce(&mut Code)) -> String {
+        let mut code = Code::default();
+        write(&mut code);
+        code.finish()
+    }
+
+    #[test]
+    fn items_are_set_apart_and_what_is_inside_of_them_is_not() {
+        let text = written(|code| {
+            code.line("use a;");
+            code.docs(&["One.", "", "Two."]);
+            code.open("fn one()");
+            code.open("match two");
+            code.open("3 =>");
+            code.close();
+            code.line("_ => 4,");
+            code.close();
+            code.close();
+            code.line("const A: u8 = 1;");
+        });
+        assert_eq!(
+            text,
+            "use a;\n\n/// One.\n///\n/// Two.\nfn one() {\n    match two {\n        3 => {}\n        _ => 4,\n    }\n}\n\nconst A: u8 = 1;\n"
+        );
+    }
+
+    #[test]
+    fn an_empty_block_stays_on_its_line() {
+        assert_eq!(written(|code| (code.open("mod a"), code.close_with(";")).1), "mod a {};\n");
+    }
+
+    #[test]
+    fn a_value_is_on_one_line_where_it_is_short() {
+        let fields = ["one: 1".to_owned(), "two: 2".to_owned()];
+        assert_eq!(written(|code| code.fields("Self", &[], None)), "Self {}\n");
+        assert_eq!(written(|code| code.fields("Self", &fields, None)), "Self { one: 1, two: 2 }\n");
+        assert_eq!(
+            written(|code| code.fields("Self", &fields, Some("..Self::__unset()"))),
+            "Self {\n    one: 1,\n    two: 2,\n    ..Self::__unset()\n}\n"
+        );
+    }
+
+    #[test]
+    fn no_comment_ends_early() {
+        assert_eq!(written(|code| code.docs(&["a\rb */ c"])), "/// a b */ c\n");
+    }
+}

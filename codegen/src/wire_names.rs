@@ -115,11 +115,21 @@ fn types(
         );
         if has_module(&message) {
             let module = format!("the module of {}", message.full_name());
-            scope.add(names::ident(&names::snake(message.name())), &module, || sources.message(&message), twins);
+            scope.add(
+                names::ident(&names::snake(message.name())),
+                &module,
+                || sources.message(&message),
+                twins,
+            );
         }
     }
     for one in enums {
-        scope.add(names::ident(&names::camel(one.name())), one.full_name(), || sources.enumeration(&one), twins);
+        scope.add(
+            names::ident(&names::camel(one.name())),
+            one.full_name(),
+            || sources.enumeration(&one),
+            twins,
+        );
     }
 }
 
@@ -127,10 +137,20 @@ fn types(
 fn fields(message: &MessageDescriptor, sources: &Sources<'_>, twins: &mut Vec<Twin>) {
     let mut scope = Scope::default();
     for field in message.fields().filter(|field| real_oneof(field).is_none()) {
-        scope.add(names::ident(&names::snake(field.name())), field.full_name(), || sources.field(&field), twins);
+        scope.add(
+            names::ident(&names::snake(field.name())),
+            field.full_name(),
+            || sources.field(&field),
+            twins,
+        );
     }
     for oneof in real_oneofs(message) {
-        scope.add(names::ident(&names::snake(oneof.name())), oneof.full_name(), || sources.oneof(&oneof), twins);
+        scope.add(
+            names::ident(&names::snake(oneof.name())),
+            oneof.full_name(),
+            || sources.oneof(&oneof),
+            twins,
+        );
         let mut variants = Scope::default();
         for field in oneof.fields() {
             let rust = names::ident(&names::camel(field.name()));

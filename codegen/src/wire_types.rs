@@ -30,11 +30,7 @@ pub(crate) struct WireTypes {
 }
 
 /// Writes the wire types of the files on disk. `runtime` is where the SDK is found, unless this is the SDK.
-pub(crate) fn write(
-    compiled: &Compiled,
-    schema: &Schema,
-    runtime: Option<&str>,
-) -> Result<WireTypes, Error> {
+pub(crate) fn write(compiled: &Compiled, schema: &Schema, runtime: Option<&str>) -> Result<WireTypes, Error> {
     // All files, for prost looks into every message that is referred to; those that have a type elsewhere it skips.
     let files =
         compiled.pool.file_descriptor_protos().map(|file| match compiled.on_disk.contains_key(file.name()) {

@@ -85,8 +85,8 @@ fn constant(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths,
     // `check` keeps categories between 1 and 63 and every source present.
     let category = kind.category.number.and_then(|number| u8::try_from(number).ok()).unwrap_or_default();
     let source = kind.source.as_deref().unwrap_or_default();
-    let level = level(kind, schema)
-        .map(|variant| format!("{}::{}", paths.private("Level"), names::ident(&variant)));
+    let level =
+        level(kind, schema).map(|variant| format!("{}::{}", paths.private("Level"), names::ident(&variant)));
     let text = |text: &Option<String>| option(text.as_ref().map(|text| format!("{text:?}")));
     let durability = match kind.durability {
         Durability::BestEffort => "BestEffort",

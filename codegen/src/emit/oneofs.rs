@@ -57,9 +57,7 @@ fn debug_of(ty: &str, oneof: &Oneof, code: &mut Code) {
             Sensitivity::Pii => ("_", format!("&::core::format_args!({MASK:?})")),
             _ => ("one", "one".to_owned()),
         };
-        code.fit(format_args!(
-            "Self::{name}({bound}) => f.debug_tuple({shown:?}).field({value}).finish(),"
-        ));
+        code.fit(format_args!("Self::{name}({bound}) => f.debug_tuple({shown:?}).field({value}).finish(),"));
     }
     code.close();
     code.close();

@@ -12,7 +12,9 @@ pub(crate) const MASK: &str = "<pii>";
 /// `pub mod payload`.
 pub(crate) fn module(schema: &Schema, paths: &Paths, code: &mut Code) {
     let personal = personal::Tables::new(schema);
-    code.line("/// What events carry: borrowed types for emitting, with the enums of the schema as Rust enums.");
+    code.line(
+        "/// What events carry: borrowed types for emitting, with the enums of the schema as Rust enums.",
+    );
     if schema.has_deprecated() {
         code.line("#[allow(deprecated)]");
     }
@@ -22,7 +24,8 @@ pub(crate) fn module(schema: &Schema, paths: &Paths, code: &mut Code) {
         code.line(format_args!("use {};", paths.private("wire")));
     }
     for message in &schema.messages {
-        let members: Vec<Member<'_>> = message.fields.iter().map(|field| Member::new(field, schema)).collect();
+        let members: Vec<Member<'_>> =
+            message.fields.iter().map(|field| Member::new(field, schema)).collect();
         structure(message, &members, code);
         constructors(message, &members, schema, code);
         debug(message, &members, paths, code);
@@ -319,9 +322,7 @@ pub(crate) fn convert(ty: &Type, value: &str) -> Option<String> {
         },
         Type::WellKnown(WellKnown::Empty) => None,
         Type::Enum(_) => Some(format!("{value}.number()")),
-        Type::Message { recursive: true, .. } => {
-            Some(format!("::std::boxed::Box::new((*{value}).into())"))
-        }
+        Type::Message { recursive: true, .. } => Some(format!("::std::boxed::Box::new((*{value}).into())")),
         Type::Message { .. } | Type::Oneof(_) | Type::WellKnown(_) => Some(format!("{value}.into()")),
     }
 }

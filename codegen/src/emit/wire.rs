@@ -71,9 +71,7 @@ fn arms(oneof: &Oneof, function: &str, out: &str, code: &mut Code) {
     for field in &oneof.variants {
         let (variant, codec) = (names::ident(&names::camel(&field.name)), codec(&field.ty));
         let number = field.number;
-        code.fit(format_args!(
-            "Self::{variant}(one) => wire::{function}::<{codec}, _>({number}, one{out}),"
-        ));
+        code.fit(format_args!("Self::{variant}(one) => wire::{function}::<{codec}, _>({number}, one{out}),"));
     }
     code.close();
 }
