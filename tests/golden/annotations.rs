@@ -103,10 +103,10 @@ pub mod payload {
             wire::always_len::<wire::Enum, _>(1, self.operation)
                 + wire::implicit_len::<wire::Int64, _>(2, self.size)
                 + wire::implicit_len::<wire::Str, _>(3, wire::cut(self.title, 9))
-                + wire::optional_len::<
-                    wire::Str,
-                    _,
-                >(4, self.note.map(|one| wire::cut(one, 4)))
+                + wire::optional_len::<wire::Str, _>(
+                    4,
+                    self.note.map(|one| wire::cut(one, 4)),
+                )
                 + wire::implicit_len::<wire::Str, _>(5, self.token_kind)
         }
 
@@ -115,10 +115,11 @@ pub mod payload {
             wire::always::<wire::Enum, _>(1, self.operation, out);
             wire::implicit::<wire::Int64, _>(2, self.size, out);
             wire::implicit::<wire::Str, _>(3, wire::cut_counted(self.title, 9), out);
-            wire::optional::<
-                wire::Str,
-                _,
-            >(4, self.note.map(|one| wire::cut_counted(one, 4)), out);
+            wire::optional::<wire::Str, _>(
+                4,
+                self.note.map(|one| wire::cut_counted(one, 4)),
+                out,
+            );
             wire::implicit::<wire::Str, _>(5, self.token_kind, out);
         }
     }
