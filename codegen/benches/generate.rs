@@ -1,8 +1,8 @@
 //! What it costs to generate from schemas of 100 to 2,000 kinds of events: from an encoded descriptor set to the text of
 //! every file.
 //!
-//! Each row is a process of its own, so that its peak of memory is its own too. The time is that of the processor, in user
-//! mode, so that a busy machine does not count. Needs Linux for both.
+//! Each row is a process of its own, so that its peak of memory is its own too. The time is that of the processor, so that
+//! a busy machine does not count. Needs Linux for both.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
@@ -74,10 +74,9 @@ fn child(set: &Path) {
     println!("{} {peak} {size}", fastest);
 }
 
-/// Seconds that this process has used so far. Linux counts in hundredths.
+/// Seconds that this process, which has one thread, has used so far.
 fn processor_time() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name before may contain spaces; user time is the twelfth field behind it.
-    let ticks = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(11)?.parse::<f64>().ok());
-    ticks.unwrap_or_default() / 100.0
+    let stat = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let nanoseconds = stat.split_whitespace().next().and_then(|first| first.parse::<f64>().ok());
+    nanoseconds.unwrap_or_default() / 1e9
 }

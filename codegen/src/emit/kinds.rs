@@ -36,7 +36,7 @@ pub(crate) fn module(schema: &Schema, paths: &Paths, code: &mut Code) {
 }
 
 fn one(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths, code: &mut Code) {
-    code.line(format_args!("/// The kind `{}`.", kind.emitter));
+    code.docs(&[format!("The kind `{}`.", kind.emitter)]);
     code.open(format_args!("pub mod {}", names::ident(&kind.emitter)));
     code.line("/// What an event of this kind carries.");
     let lifetime = if message.borrows { "<'a>" } else { "" };
@@ -74,7 +74,7 @@ fn fields(message: &Message, schema: &Schema, code: &mut Code) {
     code.open("pub mod fields");
     for (field, ty) in enums {
         let (alias, ty) = (names::ident(&names::snake(&field.name)), names::ident(ty));
-        code.line(format_args!("/// The enum of the field `{}`.", field.name));
+        code.docs(&[format!("The enum of the field `{}`.", field.name)]);
         code.line("#[allow(non_camel_case_types)]");
         code.line(format_args!("pub type {alias} = super::super::super::payload::{ty};"));
     }
