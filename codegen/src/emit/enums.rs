@@ -2,7 +2,7 @@
 
 use super::Paths;
 use crate::docs;
-use crate::model::{Enum, Schema};
+use crate::model::{Alias, Enum, EnumValue, Schema};
 use crate::names;
 use crate::text::Code;
 
@@ -27,6 +27,13 @@ pub(crate) fn emit(one: &Enum, schema: &Schema, paths: &Paths, code: &mut Code) 
     code.line("/// Every value, as the schema lists them.");
     let all: Vec<String> = idents.iter().map(|ident| format!("Self::{ident}")).collect();
     code.fit(format_args!("pub const ALL: &'static [Self] = &[{}];", all.join(", ")));
+    for alias in &one.aliases {
+        // A name that differs in its letters' case alone may be the variant's very own.
+        let of = one.values.iter().find(|value| value.number == alias.number);
+        if let Some(of) = of.filter(|of| of.variant != alias.constant) {
+            constant(alias, of, code);
+        }
+    }
     code.line("/// Its number on the wire.");
     number("pub const fn", code);
     code.line("/// Its name in snake case, without the name of the enum.");
@@ -48,6 +55,15 @@ pub(crate) fn emit(one: &Enum, schema: &Schema, paths: &Paths, code: &mut Code) 
         code.close();
     }
     code.close();
+}
+
+/// One more name for the value `of`.
+fn constant(alias: &Alias, of: &EnumValue, code: &mut Code) {
+    let otherwise = || format!("`{}`, another name for `{}`.", alias.value.name, of.name);
+    code.docs(&docs::or(&alias.value.docs, otherwise));
+    docs::deprecated(alias.value.deprecated, code);
+    let (name, variant) = (names::ident(&alias.constant), names::ident(&of.variant));
+    code.line(format_args!("pub const {name}: Self = Self::{variant};"));
 }
 
 fn number(function: &str, code: &mut Code) {

@@ -39,8 +39,9 @@ fn level(levels: &Enum, code: &mut Code) {
     }
     code.close();
     code.close();
+    common("level", "the least grave first", &values, code);
     code.close();
-    common("Level", "level", "the least grave first", &values, code);
+    display("Level", code);
 }
 
 fn category(categories: &Enum, code: &mut Code) {
@@ -59,8 +60,9 @@ fn category(categories: &Enum, code: &mut Code) {
     code.open("pub const fn number(self) -> i32");
     code.line("self as i32");
     code.close();
+    common("category", "by number", &values, code);
     code.close();
-    common("Category", "category", "by number", &values, code);
+    display("Category", code);
 }
 
 fn variants(values: &[&EnumValue], number: impl Fn(&EnumValue) -> i64, code: &mut Code) {
@@ -71,9 +73,8 @@ fn variants(values: &[&EnumValue], number: impl Fn(&EnumValue) -> i64, code: &mu
 }
 
 /// What both have: the list, names, and the ways back from name and number.
-fn common(ty: &str, noun: &str, order: &str, values: &[&EnumValue], code: &mut Code) {
+fn common(noun: &str, order: &str, values: &[&EnumValue], code: &mut Code) {
     let idents: Vec<String> = values.iter().map(|value| names::ident(&value.variant)).collect();
-    code.open(format_args!("impl {ty}"));
     code.line(format_args!("/// Every {noun}, {order}."));
     let all: Vec<String> = idents.iter().map(|ident| format!("Self::{ident}")).collect();
     code.fit(format_args!("pub const ALL: &'static [Self] = &[{}];", all.join(", ")));
@@ -98,8 +99,9 @@ fn common(ty: &str, noun: &str, order: &str, values: &[&EnumValue], code: &mut C
     code.open("pub fn from_name(name: &str) -> ::core::option::Option<Self>");
     code.fit("Self::ALL.iter().copied().find(|one| one.name().eq_ignore_ascii_case(name))");
     code.close();
-    code.close();
+}
 
+fn display(ty: &str, code: &mut Code) {
     code.open(format_args!("impl ::core::fmt::Display for {ty}"));
     code.open("fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result");
     code.line("f.pad(self.name())");

@@ -1,6 +1,6 @@
 //! Oneofs inside payloads: Rust enums of borrowed values, one variant for each field.
 
-use super::payload::{MASK, convert, element, field_docs, oneof_type};
+use super::payload::{convert, element, field_docs, oneof_type};
 use super::{Paths, wire};
 use crate::docs;
 use crate::model::{Field, Message, Oneof, Schema, Sensitivity};
@@ -53,11 +53,10 @@ fn debug_of(ty: &str, oneof: &Oneof, code: &mut Code) {
     code.open("match self");
     for field in &oneof.variants {
         let (name, shown) = (variant(field), names::camel(&field.name));
-        let (bound, value) = match field.sensitivity {
-            Sensitivity::Pii => ("_", format!("&::core::format_args!({MASK:?})")),
-            _ => ("one", "one".to_owned()),
-        };
-        code.fit(format_args!("Self::{name}({bound}) => f.debug_tuple({shown:?}).field({value}).finish(),"));
+        match field.sensitivity {
+            Sensitivity::Pii => code.fit(format_args!("Self::{name}(_) => wire::masked({shown:?}, f),")),
+            _ => code.fit(format_args!("Self::{name}(one) => f.debug_tuple({shown:?}).field(one).finish(),")),
+        }
     }
     code.close();
     code.close();

@@ -7,7 +7,7 @@ use crate::names;
 use crate::text::Code;
 
 /// What stands in `Debug` output for personal data.
-pub(crate) const MASK: &str = "<pii>";
+const MASK: &str = "<pii>";
 
 /// `pub mod payload`.
 pub(crate) fn module(schema: &Schema, paths: &Paths, code: &mut Code) {
@@ -77,7 +77,7 @@ pub(crate) fn element(ty: &Type, schema: &Schema) -> String {
         Type::Enum(name) => {
             return names::ident(schema.enumeration(name).map_or("", |one| &one.rust_name));
         }
-        Type::Message { full_name, recursive } => {
+        Type::Message { full_name, recursive, .. } => {
             let ty = schema.message(full_name).map(|message| type_of(message, "'a")).unwrap_or_default();
             return match recursive {
                 true => format!("&'a {ty}"),
@@ -92,6 +92,9 @@ pub(crate) fn element(ty: &Type, schema: &Schema) -> String {
         Type::WellKnown(WellKnown::Value) => "wire::Value<'a>",
         Type::WellKnown(WellKnown::List) => "wire::List<'a>",
         Type::WellKnown(WellKnown::Empty) => "()",
+        Type::WellKnown(WellKnown::Any) => "wire::Any<'a>",
+        Type::WellKnown(WellKnown::FieldMask) => "wire::FieldMask<'a>",
+        Type::WellKnown(WellKnown::Null) => "wire::Null",
     };
     fixed.to_owned()
 }
@@ -113,9 +116,8 @@ fn scalar(scalar: Scalar) -> &'static str {
 /// The field may be left out, which `None` says.
 fn is_option(field: &Field) -> bool {
     match (field.presence, &field.ty) {
-        (Presence::Repeated { .. } | Presence::Map { .. }, _) | (Presence::Implicit, Type::Scalar(_)) => {
-            false
-        }
+        (Presence::Repeated { .. } | Presence::Map { .. }, _)
+        | (Presence::Implicit, Type::Scalar(_) | Type::WellKnown(WellKnown::Null)) => false,
         _ => !field.required,
     }
 }
@@ -215,6 +217,9 @@ fn unset(field: &Field, schema: &Schema) -> String {
         Type::WellKnown(WellKnown::Value) => "wire::Value::Null",
         Type::WellKnown(WellKnown::List) => "wire::List(&[])",
         Type::WellKnown(WellKnown::Empty) => "()",
+        Type::WellKnown(WellKnown::Any) => "wire::Any { type_url: \"\", value: &[] }",
+        Type::WellKnown(WellKnown::FieldMask) => "wire::FieldMask(&[])",
+        Type::WellKnown(WellKnown::Null) => "wire::Null",
         Type::Enum(name) => {
             let one = schema.enumeration(name);
             let first = one.and_then(|one| one.values.first()).map_or("", |value| &value.variant);
@@ -240,7 +245,9 @@ fn debug(message: &Message, members: &[Member<'_>], paths: &Paths, code: &mut Co
     if paths.owns(message) {
         // prost keeps the number of an enum, and has a function of the same name that says the enum.
         let call = |field: &Field| match (field.presence, &field.ty) {
-            (Presence::Implicit | Presence::Required, Type::Enum(_)) => "()",
+            (Presence::Implicit | Presence::Required, Type::Enum(_) | Type::WellKnown(WellKnown::Null)) => {
+                "()"
+            }
             _ => "",
         };
         debug_of(&paths.wire_type(message), message, members, call, code);
@@ -321,7 +328,7 @@ pub(crate) fn convert(ty: &Type, value: &str) -> Option<String> {
             _ => None,
         },
         Type::WellKnown(WellKnown::Empty) => None,
-        Type::Enum(_) => Some(format!("{value}.number()")),
+        Type::Enum(_) | Type::WellKnown(WellKnown::Null) => Some(format!("{value}.number()")),
         Type::Message { recursive: true, .. } => Some(format!("::std::boxed::Box::new((*{value}).into())")),
         Type::Message { .. } | Type::Oneof(_) | Type::WellKnown(_) => Some(format!("{value}.into()")),
     }

@@ -108,7 +108,9 @@ impl Call {
             (_, Presence::Map { key }) => ("map", format!("::<{}, {codec}, _, _>", scalar(key))),
             (_, Presence::Repeated { packed: true }) => ("packed", format!("::<{codec}, _>")),
             (_, Presence::Repeated { packed: false }) => ("repeated", format!("::<{codec}, _>")),
-            (Type::Scalar(_), Presence::Implicit) => ("implicit", format!("::<{codec}, _>")),
+            (Type::Scalar(_) | Type::WellKnown(WellKnown::Null), Presence::Implicit) => {
+                ("implicit", format!("::<{codec}, _>"))
+            }
             _ if field.required => ("always", format!("::<{codec}, _>")),
             _ => ("optional", format!("::<{codec}, _>")),
         };
@@ -119,7 +121,8 @@ impl Call {
 fn codec(ty: &Type) -> Cow<'static, str> {
     match ty {
         Type::Scalar(one) => Cow::Borrowed(scalar(*one)),
-        Type::Enum(_) => Cow::Borrowed("wire::Enum"),
+        Type::Enum(_) | Type::WellKnown(WellKnown::Null) => Cow::Borrowed("wire::Enum"),
+        Type::Message { group: true, .. } => Cow::Borrowed("wire::Group"),
         Type::WellKnown(WellKnown::Empty) => Cow::Borrowed("wire::Empty"),
         Type::WellKnown(WellKnown::Wrapper(one)) => Cow::Owned(format!("wire::Wrapped<{}>", scalar(*one))),
         Type::Message { .. } | Type::Oneof(_) | Type::WellKnown(_) => Cow::Borrowed("wire::Sub"),
