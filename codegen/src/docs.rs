@@ -73,7 +73,7 @@ fn escape(line: &str) -> String {
 }
 
 /// The documentation that `text` is, or `otherwise` where the schema's author said nothing.
-pub(crate) fn or(text: &str, otherwise: impl FnOnce() -> String) -> Vec<String> {
+pub(crate) fn lines_or(text: &str, otherwise: impl FnOnce() -> String) -> Vec<String> {
     let mut lines = lines(text);
     if lines.is_empty() {
         lines.push(otherwise());

@@ -10,14 +10,14 @@ use crate::text::Code;
 pub(crate) fn emit(one: &Enum, schema: &Schema, paths: &Paths, code: &mut Code) {
     let ty = names::ident(&one.rust_name);
     let idents: Vec<String> = one.values.iter().map(|value| names::ident(&value.variant)).collect();
-    code.docs(&docs::or(&one.docs, || format!("The values of `{}`.", one.full_name)));
+    code.docs(&docs::lines_or(&one.docs, || format!("The values of `{}`.", one.full_name)));
     docs::deprecated(one.deprecated, code);
     code.line("#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]");
     code.line("#[repr(i32)]");
     code.line("#[non_exhaustive]");
     code.open(format_args!("pub enum {ty}"));
     for (value, ident) in one.values.iter().zip(&idents) {
-        code.docs(&docs::or(&value.docs, || format!("`{}`", value.name)));
+        code.docs(&docs::lines_or(&value.docs, || format!("`{}`", value.name)));
         docs::deprecated(value.deprecated, code);
         code.line(format_args!("{ident} = {},", value.number));
     }
@@ -60,7 +60,7 @@ pub(crate) fn emit(one: &Enum, schema: &Schema, paths: &Paths, code: &mut Code) 
 /// One more name for the value `of`.
 fn constant(alias: &Alias, of: &EnumValue, code: &mut Code) {
     let otherwise = || format!("`{}`, another name for `{}`.", alias.value.name, of.name);
-    code.docs(&docs::or(&alias.value.docs, otherwise));
+    code.docs(&docs::lines_or(&alias.value.docs, otherwise));
     docs::deprecated(alias.value.deprecated, code);
     let (name, variant) = (names::ident(&alias.constant), names::ident(&of.variant));
     code.line(format_args!("pub const {name}: Self = Self::{variant};"));

@@ -127,7 +127,7 @@ impl Emitter {
 
 /// The payload's comment, and behind it what the schema fixes.
 fn documentation(kind: &EventKind, message: &Message) -> Vec<String> {
-    let mut lines = docs::or(&message.docs, || format!("Emits the event `{}`.", kind.emitter));
+    let mut lines = docs::lines_or(&message.docs, || format!("Emits the event `{}`.", kind.emitter));
     lines.push(String::new());
     let level = match &kind.level {
         Some(_) if kind.level_by_operation() => "level by the operation".to_owned(),

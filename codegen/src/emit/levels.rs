@@ -19,7 +19,7 @@ pub(crate) fn emit(schema: &Schema, code: &mut Code) {
 fn level(levels: &Enum, code: &mut Code) {
     let mut values: Vec<&EnumValue> = levels.values.iter().collect();
     values.sort_by_key(|value| value.severity);
-    code.docs(&docs::or(&levels.docs, || "How grave an event is.".to_owned()));
+    code.docs(&docs::lines_or(&levels.docs, || "How grave an event is.".to_owned()));
     code.line("#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]");
     code.line("#[repr(u8)]");
     code.open("pub enum Level");
@@ -47,7 +47,7 @@ fn level(levels: &Enum, code: &mut Code) {
 fn category(categories: &Enum, code: &mut Code) {
     let mut values: Vec<&EnumValue> = categories.values.iter().collect();
     values.sort_by_key(|value| value.number);
-    code.docs(&docs::or(&categories.docs, || "The area of the node an event speaks of.".to_owned()));
+    code.docs(&docs::lines_or(&categories.docs, || "The area of the node an event speaks of.".to_owned()));
     code.line("#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]");
     code.line("#[repr(u8)]");
     code.line("#[non_exhaustive]");
@@ -67,7 +67,7 @@ fn category(categories: &Enum, code: &mut Code) {
 
 fn variants(values: &[&EnumValue], number: impl Fn(&EnumValue) -> i64, code: &mut Code) {
     for value in values {
-        code.docs(&docs::or(&value.docs, || format!("`{}`", value.name)));
+        code.docs(&docs::lines_or(&value.docs, || format!("`{}`", value.name)));
         code.line(format_args!("{} = {},", names::ident(&value.variant), number(value)));
     }
 }

@@ -23,7 +23,7 @@ fn variant(field: &Field) -> String {
 
 fn enumeration(field: &Field, oneof: &Oneof, message: &Message, schema: &Schema, code: &mut Code) {
     let otherwise = || format!("What `{}` of `{}` can be.", field.name, message.full_name);
-    code.docs(&docs::or(&field.docs, otherwise));
+    code.docs(&docs::lines_or(&field.docs, otherwise));
     let debug = if oneof.has_pii() { "" } else { "Debug, " };
     code.line(format_args!("#[derive({debug}Clone, Copy, PartialEq)]"));
     code.line("#[non_exhaustive]");

@@ -135,7 +135,7 @@ fn field_type(field: &Field, schema: &Schema) -> String {
 
 /// What the schema says of a field, as documentation.
 pub(crate) fn field_docs(field: &Field, code: &mut Code) {
-    let mut lines = docs::or(&field.docs, || format!("The field `{}`.", field.name));
+    let mut lines = docs::lines_or(&field.docs, || format!("The field `{}`.", field.name));
     if field.sensitivity == Sensitivity::Pii {
         lines.extend([String::new(), "Masked in `Debug` output.".to_owned()]);
     }
@@ -151,7 +151,7 @@ pub(crate) fn field_docs(field: &Field, code: &mut Code) {
 }
 
 fn structure(message: &Message, members: &[Member<'_>], code: &mut Code) {
-    code.docs(&docs::or(&message.docs, || format!("The message `{}`.", message.full_name)));
+    code.docs(&docs::lines_or(&message.docs, || format!("The message `{}`.", message.full_name)));
     docs::deprecated(message.deprecated, code);
     let debug = if message.has_pii() { "" } else { "Debug, " };
     let default = if message.required().next().is_none() { ", Default" } else { "" };
