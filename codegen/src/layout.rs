@@ -119,12 +119,9 @@ impl Places {
                     }
                     depth += 1;
                 }
+                '>' if before == '=' && depth == 0 => places.arm = places.arm.or(Some(at - 1)),
                 // The end of an arrow closes nothing.
-                '>' if matches!(before, '-' | '=') => {
-                    if before == '=' && depth == 0 {
-                        places.arm = places.arm.or(Some(at - 1));
-                    }
-                }
+                '>' if matches!(before, '-' | '=') => {}
                 ')' | ']' | '}' | '>' => {
                     depth = depth.saturating_sub(1);
                     if depth == 0 && matches!(c, ')' | ']') && at > begin + 1 {
