@@ -1,8 +1,8 @@
 //! What it costs to generate from schemas of 100 to 2,000 kinds of events: from an encoded descriptor set to the text of
-//! every file, laid out for people and not.
+//! every file.
 //!
-//! Each row is a process of its own, so that its peak of memory is its own too. The time is that of the processor, in user
-//! mode, so that a busy machine does not count. Needs Linux for both.
+//! Each row is a process of its own, so that its peak of memory is its own too. The time is that of the processor, so that
+//! a busy machine does not count. Needs Linux for both.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
@@ -23,33 +23,30 @@ const FILE: &str = "large.proto";
 
 fn main() {
     let arguments: Vec<String> = env::args().collect();
-    if let [_, one, set, format] = arguments.as_slice()
+    if let [_, one, set] = arguments.as_slice()
         && one == "--one"
     {
-        return child(Path::new(set), format == "formatted");
+        return child(Path::new(set));
     }
     let folder = tempfile::tempdir().expect("a temporary directory");
-    println!("kinds  layout     milliseconds  µs per kind  peak MiB  text MiB");
+    println!("kinds  milliseconds  µs per kind  peak MiB  text MiB");
     for kinds in KINDS {
         let set = folder.path().join("set.pb");
         fs::write(folder.path().join(FILE), large::schema(*kinds)).expect("a file");
         fs::write(&set, compile(folder.path())).expect("a file");
-        for layout in ["formatted", "plain"] {
-            let this = env::current_exe().expect("this program");
-            let output =
-                Command::new(this).arg("--one").arg(&set).arg(layout).output().expect("this program runs");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            let text = String::from_utf8(output.stdout).expect("numbers");
-            let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-            let [seconds, peak, size] = numbers.as_slice() else { panic!("three numbers, not {text:?}") };
-            println!(
-                "{kinds:>5}  {layout:<9}  {:>12.0}  {:>11.0}  {:>8.0}  {:>8.1}",
-                seconds * 1e3,
-                seconds * 1e6 / *kinds as f64,
-                peak / 1024.0,
-                size / 1024.0 / 1024.0
-            );
-        }
+        let this = env::current_exe().expect("this program");
+        let output = Command::new(this).arg("--one").arg(&set).output().expect("this program runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("numbers");
+        let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [seconds, peak, size] = numbers.as_slice() else { panic!("three numbers, not {text:?}") };
+        println!(
+            "{kinds:>5}  {:>12.0}  {:>11.0}  {:>8.0}  {:>8.1}",
+            seconds * 1e3,
+            seconds * 1e6 / *kinds as f64,
+            peak / 1024.0,
+            size / 1024.0 / 1024.0
+        );
     }
 }
 
@@ -62,12 +59,12 @@ fn compile(folder: &Path) -> Vec<u8> {
 }
 
 /// Generates and prints seconds, peak of memory in KiB and size of the text in bytes.
-fn child(set: &Path, format: bool) {
+fn child(set: &Path) {
     let set = fs::read(set).expect("the set");
     let (mut fastest, mut size) = (f64::INFINITY, 0);
     for _ in 0..RUNS {
         let begin = processor_time();
-        let generated = Builder::new().format(format).generate_from_descriptors(&set, &[FILE]);
+        let generated = Builder::new().generate_from_descriptors(&set, &[FILE]);
         fastest = fastest.min(processor_time() - begin);
         size = generated.expect("a schema without mistakes").files.values().map(String::len).sum();
     }
@@ -77,10 +74,9 @@ fn child(set: &Path, format: bool) {
     println!("{} {peak} {size}", fastest);
 }
 
-/// Seconds that this process has used so far. Linux counts in hundredths.
+/// Seconds that this process, which has one thread, has used so far.
 fn processor_time() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name before may contain spaces; user time is the twelfth field behind it.
-    let ticks = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(11)?.parse::<f64>().ok());
-    ticks.unwrap_or_default() / 100.0
+    let stat = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let nanoseconds = stat.split_whitespace().next().and_then(|first| first.parse::<f64>().ok());
+    nanoseconds.unwrap_or_default() / 1e9
 }

@@ -23,7 +23,6 @@ use crate::error::Error;
 use crate::model::Schema;
 use crate::read::read;
 use crate::report::Report;
-use crate::text::text;
 use crate::wire_types;
 
 /// The file that holds the emitters.
@@ -40,7 +39,6 @@ pub struct Builder {
     out_dir: Option<PathBuf>,
     rerun_if_changed: bool,
     deny_warnings: bool,
-    format: bool,
 }
 
 /// What was generated, in memory.
@@ -70,7 +68,6 @@ impl Builder {
             out_dir: None,
             rerun_if_changed: true,
             deny_warnings: false,
-            format: true,
         }
     }
 
@@ -105,14 +102,6 @@ impl Builder {
     #[must_use]
     pub fn deny_warnings(mut self, yes: bool) -> Self {
         self.deny_warnings = yes;
-        self
-    }
-
-    /// Whether the files are laid out for people to read. On unless this is called; without it, schemas of thousands of
-    /// events are generated in half the time.
-    #[must_use]
-    pub fn format(mut self, yes: bool) -> Self {
-        self.format = yes;
         self
     }
 
@@ -172,7 +161,7 @@ impl Builder {
 
     /// All but the inputs, which need not be on a disk.
     fn write(&self, compiled: &Compiled) -> Result<Generated, Error> {
-        let runtime: syn::Path = syn::parse_str(&self.runtime).map_err(|error| {
+        syn::parse_str::<syn::Path>(&self.runtime).map_err(|error| {
             Error::usage(
                 format!("the runtime `{}` is not a Rust path: {error}", self.runtime),
                 "write `::events_sdk`",
@@ -180,10 +169,10 @@ impl Builder {
         })?;
         let (schema, warnings) = self.checked(compiled)?;
         let elsewhere = (!self.in_sdk).then_some(self.runtime.as_str());
-        let wire_types = wire_types::write(compiled, &schema, elsewhere, self.format)?;
-        let paths = Paths::new(runtime, self.in_sdk, compiled.own.clone(), wire_types.modules);
+        let wire_types = wire_types::write(compiled, &schema, elsewhere)?;
+        let paths = Paths::new(&self.runtime, self.in_sdk, compiled.own.clone(), wire_types.modules);
         let mut files = wire_types.files;
-        files.insert(EVENTS_FILE.to_owned(), text(emit(&schema, &paths), &schema.roots, self.format)?);
+        files.insert(EVENTS_FILE.to_owned(), emit(&schema, &paths));
         Ok(Generated { files, inputs: Vec::new(), warnings })
     }
 

@@ -3,8 +3,7 @@
 //! What a comment says is kept, what rustdoc would make of it by accident is not: brackets are no links, angle
 //! brackets no tags, indented text no test to compile.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use crate::text::Code;
 
 /// The lines of a comment, ready to be documentation, one to a line.
 pub(crate) fn lines(comment: &str) -> Vec<String> {
@@ -73,28 +72,20 @@ fn escape(line: &str) -> String {
     out
 }
 
-/// `#[doc]` attributes for `text`, or for `otherwise` where the schema's author said nothing.
-pub(crate) fn attributes(text: &str, otherwise: &str) -> TokenStream {
+/// The documentation that `text` is, or `otherwise` where the schema's author said nothing.
+pub(crate) fn lines_or(text: &str, otherwise: impl FnOnce() -> String) -> Vec<String> {
     let mut lines = lines(text);
     if lines.is_empty() {
-        lines.push(otherwise.to_owned());
+        lines.push(otherwise());
     }
-    plain(&lines)
+    lines
 }
 
-/// `#[deprecated]`, where the schema says so.
-pub(crate) fn deprecated(yes: bool) -> Option<TokenStream> {
-    yes.then(|| quote!(#[deprecated = "the schema marks it as deprecated"]))
-}
-
-/// `#[doc]` attributes for lines that are documentation already. A carriage return, which Rust has no place for there,
-/// becomes a space.
-pub(crate) fn plain<S: AsRef<str>>(lines: &[S]) -> TokenStream {
-    let lines = lines.iter().map(|line| match line.as_ref() {
-        "" => String::new(),
-        line => format!(" {}", line.replace('\r', " ")),
-    });
-    quote! { #(#[doc = #lines])* }
+/// Marks what stands on the next line as deprecated, where the schema says so.
+pub(crate) fn deprecated(yes: bool, code: &mut Code) {
+    if yes {
+        code.line("#[deprecated = \"the schema marks it as deprecated\"]");
+    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,12 @@
 //! the order of files leave it as it is. It says which schema a spill file was written with; it is no protection
 //! against malice.
 
-use prost_reflect::prost::Message;
-use prost_reflect::prost_types::FileDescriptorProto;
-use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage};
+use prost_reflect::DescriptorPool;
+use prost_reflect::prost::encoding::{DecodeContext, decode_key, skip_field};
 
-/// Parts of a file that do not change what it means.
-const MEANINGLESS: &[&str] =
-    &["name", "dependency", "public_dependency", "weak_dependency", "source_code_info"];
+/// Parts of a file that do not change what it means, by their numbers in `FileDescriptorProto`: `name`, `dependency`,
+/// `public_dependency`, `weak_dependency` and `source_code_info`.
+const MEANINGLESS: &[u32] = &[1, 3, 10, 11, 9];
 
 /// The fingerprint of all files in `pool`.
 pub(crate) fn fingerprint(pool: &DescriptorPool) -> u64 {
@@ -29,16 +28,27 @@ pub(crate) fn fingerprint(pool: &DescriptorPool) -> u64 {
     hash.0
 }
 
+/// An encoded file without what has no meaning. It was encoded field by field in the order of numbers just now, so only
+/// the outermost fields are looked at.
 fn meaning(file: &[u8]) -> Vec<u8> {
-    let descriptor = FileDescriptorProto::default().descriptor();
-    // The bytes were encoded from a descriptor, so they decode; if ever not, they still are a fingerprint's food.
-    let Ok(mut message) = DynamicMessage::decode(descriptor, file) else {
-        return file.to_vec();
-    };
-    for part in MEANINGLESS {
-        message.clear_field_by_name(part);
+    let (mut meaning, mut rest) = (Vec::with_capacity(file.len()), file);
+    while !rest.is_empty() {
+        let begin = rest;
+        let number = decode_key(&mut rest).and_then(|(number, wire_type)| {
+            skip_field(wire_type, number, &mut rest, DecodeContext::default()).map(|()| number)
+        });
+        let field = begin.len() - rest.len();
+        match number {
+            Ok(number) if MEANINGLESS.contains(&number) => {}
+            Ok(_) => meaning.extend_from_slice(begin.get(..field).unwrap_or_default()),
+            // It was encoded from a descriptor, so it decodes; if ever not, it still is a fingerprint's food.
+            Err(_) => {
+                meaning.extend_from_slice(begin);
+                break;
+            }
+        }
     }
-    message.encode_to_vec()
+    meaning
 }
 
 /// FNV-1a, 64 bits: short, and the same everywhere and for ever.

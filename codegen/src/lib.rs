@@ -9,8 +9,8 @@
 //! * `proto`: prost's types and tonic's services, for whoever reads events.
 //!
 //! The passes, each a module: [`compile`] (.proto to descriptors, in pure Rust), [`read`] (descriptors to a
-//! [`model`]), [`check`] (the model's mistakes, all at once), [`emit`] (the model to tokens), [`text`] (tokens to a
-//! file). Only [`builder`] touches the disk. Beside them, [`baseline`] compares a schema with what was accepted before, and [`coverage`]
+//! [`model`]), [`check`] (the model's mistakes, all at once), [`emit`] (the model to Rust), [`text`] (how it is
+//! laid out). Only [`builder`] touches the disk. Beside them, [`baseline`] compares a schema with what was accepted before, and [`coverage`]
 //! finds out who emits what, [`catalog`] describes every event, and [`explain`] every rule.
 //!
 //! # In a crate of your own
@@ -59,6 +59,7 @@ mod explain;
 mod finding;
 mod fingerprint;
 mod imports;
+mod layout;
 mod mask;
 mod model;
 mod names;

@@ -3,68 +3,76 @@
 //! prost-build can be told to leave `Debug` out, but then it does so for everything inside the message too. So the
 //! attribute that its derive understands is put on the very structs that are meant.
 
-use quote::ToTokens;
-use syn::{Attribute, Item};
+use std::collections::HashSet;
 
 use crate::error::Error;
 use crate::model::Message;
 use crate::names;
+use crate::text::INDENT;
+
+/// What makes prost's derive leave `Debug` out.
+const ATTRIBUTE: &str = "#[prost(skip_debug)]";
+
+/// What prost-build writes at the beginning of a line, however deep the line before it is.
+const NOT_INDENTED: &str = "#[prost(prost_path";
 
 /// `text`, a module that prost wrote, with the types of `messages` that hold personal data left without `Debug`.
 pub(crate) fn without_debug<'a>(
-    text: String,
+    text: &str,
     messages: impl Iterator<Item = &'a Message>,
-    format: bool,
 ) -> Result<String, Error> {
-    let personal: Vec<(Vec<&str>, String)> = messages.flat_map(personal).collect();
-    if personal.is_empty() {
-        return Ok(text);
-    }
-    let mut file = syn::parse_file(&text)
-        .map_err(|error| Error::internal(format!("prost-build wrote what is not Rust: {error}")))?;
-    for (outer, name) in personal {
-        let ident = names::ident(&name);
-        let mut items = Some(&mut file.items);
-        for part in outer {
-            let module = names::ident(&names::snake(part));
-            items = items.and_then(|items| {
-                items.iter_mut().find_map(|item| match item {
-                    Item::Mod(one) if one.ident == module => one.content.as_mut().map(|(_, items)| items),
-                    _ => None,
-                })
-            });
+    let mut personal: HashSet<String> = messages.flat_map(personal).collect();
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    // The modules that the line is in; prost indents each by one level.
+    let mut modules: Vec<&str> = Vec::new();
+    let mut indent = "";
+    for line in text.lines() {
+        let code = line.trim_start();
+        if code.starts_with(NOT_INDENTED) {
+            out.push_str(indent);
+        } else {
+            indent = line.get(..line.len() - code.len()).unwrap_or_default();
         }
-        let attributes = items.and_then(|items| {
-            items.iter_mut().find_map(|item| match item {
-                Item::Struct(one) if one.ident == ident => Some(&mut one.attrs),
-                Item::Enum(one) if one.ident == ident => Some(&mut one.attrs),
-                _ => None,
-            })
-        });
-        let attribute: Attribute = syn::parse_quote!(#[prost(skip_debug)]);
-        match attributes {
-            Some(attributes) => attributes.push(attribute),
-            None => return Err(Error::internal(format!("prost-build wrote no type `{name}`"))),
+        if let Some(head) = code.strip_prefix("pub ").and_then(|code| code.strip_suffix(" {")) {
+            modules.truncate(indent.len() / INDENT.len());
+            if let Some(name) = head.strip_prefix("mod ") {
+                modules.push(name);
+            } else if let Some(name) = head.strip_prefix("struct ").or_else(|| head.strip_prefix("enum "))
+                && personal.remove(&path(&modules, name))
+            {
+                out.extend([indent, ATTRIBUTE, "\n"]);
+            }
         }
+        out.extend([line, "\n"]);
     }
-    let header = text.lines().next().filter(|line| line.starts_with("//")).unwrap_or_default();
-    let code = match format {
-        true => prettyplease::unparse(&file),
-        false => file.into_token_stream().to_string(),
-    };
-    Ok(format!("{header}\n{code}"))
+    match personal.into_iter().min() {
+        Some(name) => Err(Error::internal(format!("prost-build wrote no type `{name}`"))),
+        None => Ok(out),
+    }
 }
 
-/// The types of a message that hold personal data: the messages that each is in, and its name.
-fn personal(message: &Message) -> Vec<(Vec<&str>, String)> {
-    let within = message.full_name.strip_prefix(&message.package).unwrap_or(&message.full_name);
-    let inside: Vec<&str> = within.split('.').filter(|part| !part.is_empty()).collect();
+fn path(modules: &[&str], name: &str) -> String {
+    modules.iter().chain([&name]).copied().collect::<Vec<_>>().join("::")
+}
+
+/// The types of a message that hold personal data, as their paths in the module of the package.
+fn personal(message: &Message) -> Vec<String> {
     let mut types = Vec::new();
+    if !message.has_pii() && !message.oneofs().any(|(_, oneof)| oneof.has_pii()) {
+        return types;
+    }
+    let within = message.full_name.strip_prefix(&message.package).unwrap_or(&message.full_name);
+    let inside: Vec<String> = within
+        .split('.')
+        .filter(|part| !part.is_empty())
+        .map(|part| names::ident(&names::snake(part)))
+        .collect();
+    let inside: Vec<&str> = inside.iter().map(String::as_str).collect();
     if message.has_pii() {
-        let outer = inside.iter().take(inside.len().saturating_sub(1)).copied().collect();
-        types.push((outer, names::camel(message.short_name())));
+        let outer = inside.get(..inside.len().saturating_sub(1)).unwrap_or_default();
+        types.push(path(outer, &names::ident(&names::camel(message.short_name()))));
     }
     let oneofs = message.oneofs().filter(|(_, oneof)| oneof.has_pii());
-    types.extend(oneofs.map(|(_, oneof)| (inside.clone(), oneof.wire_name.clone())));
+    types.extend(oneofs.map(|(_, oneof)| path(&inside, &names::ident(&oneof.wire_name))));
     types
 }

@@ -4,7 +4,6 @@
 //! Every function here is total: a name that leaves nothing is reported by `check`, never a panic.
 
 use heck::{ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
-use proc_macro2::{Ident, Span};
 
 /// What a payload message's name ends in.
 pub(crate) const PAYLOAD_SUFFIX: &str = "Payload";
@@ -27,26 +26,42 @@ const KEYWORDS: &[&str] = &[
 const RESERVED: &[&str] = &["_", "super", "self", "Self", "extern", "crate"];
 
 /// A Rust identifier for `name`.
-pub(crate) fn ident(name: &str) -> Ident {
+pub(crate) fn ident(name: &str) -> String {
     if RESERVED.contains(&name) {
-        return Ident::new(&format!("{name}_"), Span::call_site());
+        return format!("{name}_");
     }
     if KEYWORDS.contains(&name) {
-        return Ident::new_raw(name, Span::call_site());
+        return format!("r#{name}");
     }
     let text: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     match text.chars().next() {
         // `check` has refused such a schema; whatever stands here is never written out.
-        None => Ident::new("nameless", Span::call_site()),
-        Some('0'..='9') => Ident::new(&format!("_{text}"), Span::call_site()),
-        Some('_') if text.len() == 1 => Ident::new("__", Span::call_site()),
-        Some(_) => Ident::new(&text, Span::call_site()),
+        None => "nameless".to_owned(),
+        Some('0'..='9') => format!("_{text}"),
+        Some('_') if text.len() == 1 => "__".to_owned(),
+        Some(_) => text,
     }
+}
+
+/// An identifier as people say it, without `r#`.
+pub(crate) fn unraw(ident: &str) -> &str {
+    ident.strip_prefix("r#").unwrap_or(ident)
 }
 
 /// The name of a Rust field, function or module.
 pub(crate) fn snake(name: &str) -> String {
-    name.to_snake_case()
+    // Nearly every name of a field is in snake case already.
+    match is_snake(name) {
+        true => name.to_owned(),
+        false => name.to_snake_case(),
+    }
+}
+
+/// Whether a name consists of words in lower case with one underscore between two.
+fn is_snake(name: &str) -> bool {
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9'));
+    name.split('_').all(is_word)
 }
 
 /// The name of a Rust type.
@@ -204,9 +219,17 @@ mod tests {
         assert_eq!(variant("Foo", "FOOBAR"), "Foobar");
         assert_eq!(constant("DiskState", "DISK_STATE_SLOW_DOWN"), "SLOW_DOWN");
         assert_eq!(constant("Phase", "PHASE_2ND"), "PHASE_2ND");
-        assert_eq!(ident("type").to_string(), "r#type");
-        assert_eq!(ident("self").to_string(), "self_");
-        assert_eq!(ident("3d").to_string(), "_3d");
+        assert_eq!(ident("type"), "r#type");
+        assert_eq!(ident("self"), "self_");
+        assert_eq!(ident("3d"), "_3d");
+    }
+
+    #[test]
+    fn a_name_in_snake_case_stays_as_it_is() {
+        for name in ["a", "size_bytes", "a1_2b", "_a", "a_", "a__b", "aB", "A", "é_a", "", "_", "2x"] {
+            assert_eq!(snake(name), name.to_snake_case(), "{name:?}");
+            assert!(!is_snake(name) || name == name.to_snake_case(), "{name:?}");
+        }
     }
 
     #[test]
@@ -218,9 +241,9 @@ mod tests {
     }
 
     #[test]
-    fn no_name_makes_an_identifier_panic() {
-        for name in ["", "_", "__", "é", "a-b", "1", "self", "Self", "r#x", " "] {
-            assert!(!ident(name).to_string().is_empty(), "{name:?}");
+    fn every_name_makes_an_identifier() {
+        for name in ["", "_", "__", "é", "a-b", "1", "self", "Self", "r#x", " ", "gen", "type"] {
+            assert!(syn::parse_str::<syn::Ident>(&ident(name)).is_ok(), "{name:?}");
         }
     }
 

@@ -86,21 +86,21 @@ type Span = [i32; 4];
 #[derive(Debug)]
 pub(crate) struct Sources<'a> {
     compiled: &'a Compiled,
-    /// By the import names of the files. A file may have a hundred thousand places, too many to look through for each.
+    /// By the import names of the files.
     places: HashMap<&'a str, Places<'a>>,
 }
 
-/// Where things are in one file, by their paths; a thing may be in several places.
-type Places<'a> = HashMap<&'a [i32], Vec<&'a Location>>;
+/// Where things are in one file, sorted by their paths: there may be a hundred thousand, too many to look through for each.
+/// A thing may be in several places, which stay in their order.
+type Places<'a> = Vec<&'a Location>;
 
 impl<'a> Sources<'a> {
     pub(crate) fn new(compiled: &'a Compiled) -> Self {
         let mut places: HashMap<&str, Places<'_>> = HashMap::new();
         for file in compiled.pool.file_descriptor_protos() {
             let places = places.entry(file.name()).or_default();
-            for location in file.source_code_info.iter().flat_map(|info| &info.location) {
-                places.entry(&location.path).or_default().push(location);
-            }
+            places.extend(file.source_code_info.iter().flat_map(|info| &info.location));
+            places.sort_by(|a, b| a.path.cmp(&b.path));
         }
         Self { compiled, places }
     }
@@ -235,7 +235,11 @@ impl<'a> Sources<'a> {
     }
 
     fn locations(&self, file: &FileDescriptor, path: &[i32]) -> &[&'a Location] {
-        self.places.get(file.name()).and_then(|places| places.get(path)).map_or(&[], Vec::as_slice)
+        let places = self.places.get(file.name()).map_or(&[][..], Vec::as_slice);
+        let begin = places.partition_point(|location| location.path.as_slice() < path);
+        let places = places.get(begin..).unwrap_or_default();
+        let end = places.iter().take_while(|location| location.path == path).count();
+        places.get(..end).unwrap_or_default()
     }
 }
 

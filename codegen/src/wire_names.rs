@@ -34,10 +34,6 @@ impl Scope {
     }
 }
 
-fn ident(name: &str) -> String {
-    names::ident(name).to_string()
-}
-
 /// Whether prost makes a module for what is inside of the message.
 pub(crate) fn has_module(message: &MessageDescriptor) -> bool {
     message.child_messages().any(|inner| !inner.is_map_entry())
@@ -98,8 +94,8 @@ fn inside(message: &MessageDescriptor, sources: &Sources<'_>, twins: &mut Vec<Tw
     for oneof in real_oneofs(message) {
         let name = names::camel(oneof.name());
         // As prost does it: a nested type of the same name has it first.
-        let name = if scope.taken.contains_key(&ident(&name)) { format!("{name}OneOf") } else { name };
-        scope.add(ident(&name), oneof.full_name(), || sources.oneof(&oneof), twins);
+        let name = if scope.taken.contains_key(&names::ident(&name)) { format!("{name}OneOf") } else { name };
+        scope.add(names::ident(&name), oneof.full_name(), || sources.oneof(&oneof), twins);
     }
 }
 
@@ -112,18 +108,28 @@ fn types(
 ) {
     for message in messages.filter(|message| !message.is_map_entry()) {
         scope.add(
-            ident(&names::camel(message.name())),
+            names::ident(&names::camel(message.name())),
             message.full_name(),
             || sources.message(&message),
             twins,
         );
         if has_module(&message) {
             let module = format!("the module of {}", message.full_name());
-            scope.add(ident(&names::snake(message.name())), &module, || sources.message(&message), twins);
+            scope.add(
+                names::ident(&names::snake(message.name())),
+                &module,
+                || sources.message(&message),
+                twins,
+            );
         }
     }
     for one in enums {
-        scope.add(ident(&names::camel(one.name())), one.full_name(), || sources.enumeration(&one), twins);
+        scope.add(
+            names::ident(&names::camel(one.name())),
+            one.full_name(),
+            || sources.enumeration(&one),
+            twins,
+        );
     }
 }
 
@@ -131,13 +137,23 @@ fn types(
 fn fields(message: &MessageDescriptor, sources: &Sources<'_>, twins: &mut Vec<Twin>) {
     let mut scope = Scope::default();
     for field in message.fields().filter(|field| real_oneof(field).is_none()) {
-        scope.add(ident(&names::snake(field.name())), field.full_name(), || sources.field(&field), twins);
+        scope.add(
+            names::ident(&names::snake(field.name())),
+            field.full_name(),
+            || sources.field(&field),
+            twins,
+        );
     }
     for oneof in real_oneofs(message) {
-        scope.add(ident(&names::snake(oneof.name())), oneof.full_name(), || sources.oneof(&oneof), twins);
+        scope.add(
+            names::ident(&names::snake(oneof.name())),
+            oneof.full_name(),
+            || sources.oneof(&oneof),
+            twins,
+        );
         let mut variants = Scope::default();
         for field in oneof.fields() {
-            let rust = ident(&names::camel(field.name()));
+            let rust = names::ident(&names::camel(field.name()));
             variants.add(rust, field.full_name(), || sources.field(&field), twins);
         }
     }
@@ -152,7 +168,7 @@ fn values(one: &EnumDescriptor, payloads: &BTreeSet<&str>, sources: &Sources<'_>
         if !numbers.insert(value.number()) {
             continue;
         }
-        let rust = ident(&names::variant(one.name(), value.name()));
+        let rust = names::ident(&names::variant(one.name(), value.name()));
         if let Some((other, number)) =
             taken.insert(rust.clone(), (value.full_name().to_owned(), value.number()))
             && (!known || number == 0 || value.number() == 0)

@@ -32,14 +32,8 @@ pub(crate) struct WireTypes {
     pub(crate) files: BTreeMap<String, String>,
 }
 
-/// Writes the wire types of the files on disk. `runtime` is where the SDK is found, unless this is the SDK; `format` is
-/// whether people are to read them.
-pub(crate) fn write(
-    compiled: &Compiled,
-    schema: &Schema,
-    runtime: Option<&str>,
-    format: bool,
-) -> Result<WireTypes, Error> {
+/// Writes the wire types of the files on disk. `runtime` is where the SDK is found, unless this is the SDK.
+pub(crate) fn write(compiled: &Compiled, schema: &Schema, runtime: Option<&str>) -> Result<WireTypes, Error> {
     // All files, for prost looks into every message that is referred to; those that have a type elsewhere it skips.
     let files =
         compiled.pool.file_descriptor_protos().map(|file| match compiled.on_disk.contains_key(file.name()) {
@@ -47,7 +41,8 @@ pub(crate) fn write(
             false => FileDescriptorProto { service: Vec::new(), ..file.clone() },
         });
     let mut config = Config::new();
-    config.format(format);
+    // It indents what it writes in any case. Laying it out anew takes as long as everything else together.
+    config.format(false);
     if let Some(runtime) = runtime {
         config.prost_path(format!("{runtime}::__private::prost"));
         // prost puts the parts of this path into snake case, so it cannot be in `__private`.
@@ -88,7 +83,7 @@ pub(crate) fn write(
             compiled.on_disk.contains_key(&message.file)
                 && Module::from_protobuf_package_name(&message.package) == module
         };
-        let text = mask::without_debug(text, schema.messages.iter().filter(here), format)?;
+        let text = mask::without_debug(&text, schema.messages.iter().filter(here))?;
         let file = module.to_file_name_or(NO_PACKAGE);
         types
             .modules

@@ -115,11 +115,11 @@ fn answer_all(files: &[String], include: &Path) -> (Answers, Answers) {
     let (mut alone, mut around) = (Answers::default(), Answers::default());
     let folder = tempfile::tempdir().unwrap();
     for file in files {
-        alone.take(file, Builder::new().format(false).generate(&[file], &[include]));
+        alone.take(file, Builder::new().generate(&[file], &[include]));
         if let Some(text) = wrapped(file, include) {
             fs::write(folder.path().join("wrapped_events.proto"), text).unwrap();
             let includes = [folder.path(), include];
-            around.take(file, Builder::new().format(false).generate(&["wrapped_events.proto"], &includes));
+            around.take(file, Builder::new().generate(&["wrapped_events.proto"], &includes));
         }
     }
     (alone, around)

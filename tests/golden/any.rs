@@ -64,10 +64,7 @@ pub mod payload {
         #[doc(hidden)]
         pub const fn __unset() -> Self {
             Self {
-                cause: wire::Any {
-                    type_url: "",
-                    value: &[],
-                },
+                cause: wire::Any { type_url: "", value: &[] },
                 others: &[],
                 changed: ::core::option::Option::None,
             }

@@ -74,20 +74,21 @@ pub mod payload {
         #[inline]
         fn encoded_len(&self) -> usize {
             wire::implicit_len::<wire::Str, _>(1, wire::cut(self.title, 9))
-                + wire::optional_len::<
-                    wire::Str,
-                    _,
-                >(2, self.note.map(|one| wire::cut(one, 4)))
+                + wire::optional_len::<wire::Str, _>(
+                    2,
+                    self.note.map(|one| wire::cut(one, 4)),
+                )
                 + wire::implicit_len::<wire::Str, _>(3, self.free)
         }
 
         #[inline]
         fn encode(&self, out: &mut ::std::vec::Vec<u8>) {
             wire::implicit::<wire::Str, _>(1, wire::cut_counted(self.title, 9), out);
-            wire::optional::<
-                wire::Str,
-                _,
-            >(2, self.note.map(|one| wire::cut_counted(one, 4)), out);
+            wire::optional::<wire::Str, _>(
+                2,
+                self.note.map(|one| wire::cut_counted(one, 4)),
+                out,
+            );
             wire::implicit::<wire::Str, _>(3, self.free, out);
         }
     }

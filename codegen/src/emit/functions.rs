@@ -1,142 +1,133 @@
 //! The emitters: one method on the handle and one free function for each kind of event.
 
-use proc_macro2::TokenStream;
-use quote::quote;
-
 use super::Paths;
 use super::kinds::level;
 use super::payload::type_of;
 use crate::docs;
 use crate::model::{EventKind, Message, OPERATION, Schema};
 use crate::names;
+use crate::text::Code;
 
 /// Methods and free functions.
-pub(crate) fn emit(schema: &Schema, paths: &Paths) -> TokenStream {
+pub(crate) fn emit(schema: &Schema, paths: &Paths, code: &mut Code) {
+    let runtime = Runtime::new(paths);
     let emitters: Vec<Emitter> = schema
         .kinds()
-        .filter_map(|kind| Some(Emitter::new(kind, schema.message(&kind.payload)?, schema, paths)))
+        .filter_map(|kind| Some(Emitter::new(kind, schema.message(&kind.payload)?, schema, &runtime)))
         .collect();
-    let events = paths.private("Events");
-    let methods = match paths.in_sdk() {
-        true => {
-            let methods = emitters.iter().map(|emitter| emitter.method(&quote!(pub)));
-            quote! {
-                /// One method for each kind of event.
-                impl #events {
-                    #(#methods)*
-                }
-            }
+    if paths.in_sdk() {
+        code.line("/// One method for each kind of event.");
+        code.open(format_args!("impl {}", runtime.events));
+        for emitter in &emitters {
+            emitter.attributes(code);
+            emitter.method("pub fn", &runtime, code);
         }
-        false => {
-            let signatures = emitters.iter().map(Emitter::signature);
-            let methods = emitters.iter().map(|emitter| emitter.body(&TokenStream::new()));
-            // A method of an implementation cannot be marked as deprecated itself.
-            let deprecated = emitters.iter().any(|emitter| emitter.deprecated.is_some());
-            let allow = deprecated.then(|| quote!(#[allow(deprecated)]));
-            quote! {
-                /// One method on the handle for each kind of event of this schema.
-                pub trait EmitExt {
-                    #(#signatures)*
-                }
-
-                #allow
-                impl EmitExt for #events {
-                    #(#methods)*
-                }
-            }
+        code.close();
+    } else {
+        code.line("/// One method on the handle for each kind of event of this schema.");
+        code.open("pub trait EmitExt");
+        for emitter in &emitters {
+            emitter.attributes(code);
+            let (Emitter { name, parameters, .. }, ticket) = (emitter, &runtime.ticket);
+            code.fit(format_args!("fn {name}(&self, {parameters}) -> {ticket};"));
         }
-    };
-    let functions = emitters.iter().map(Emitter::function);
-    quote!(#methods #(#functions)*)
+        code.close();
+        // A method of an implementation cannot be marked as deprecated itself.
+        if emitters.iter().any(|emitter| emitter.deprecated) {
+            code.line("#[allow(deprecated)]");
+        }
+        code.open(format_args!("impl EmitExt for {}", runtime.events));
+        for emitter in &emitters {
+            emitter.method("fn", &runtime, code);
+        }
+        code.close();
+    }
+    for emitter in &emitters {
+        emitter.attributes(code);
+        emitter.function(&runtime, code);
+    }
 }
 
-/// The parts of an emitter.
-struct Emitter {
-    docs: TokenStream,
-    deprecated: Option<TokenStream>,
-    name: proc_macro2::Ident,
-    module: proc_macro2::Ident,
-    /// The level parameter, unless the kind fixes it.
-    parameter: Option<TokenStream>,
-    level: TokenStream,
-    payload: TokenStream,
-    metadata: TokenStream,
-    ticket: TokenStream,
-    emit: TokenStream,
+/// What emitters name of the runtime.
+struct Runtime {
+    events: String,
+    level: String,
+    metadata: String,
+    ticket: String,
+    emit: String,
 }
 
-impl Emitter {
-    fn new(kind: &EventKind, message: &Message, schema: &Schema, paths: &Paths) -> Self {
-        let level_type = paths.level();
-        let (parameter, level) = match level(kind, schema) {
-            None if kind.level_by_operation() => {
-                let operation = names::ident(OPERATION);
-                (None, quote!(payload.#operation.level()))
-            }
-            None => (Some(quote!(level: #level_type,)), quote!(level)),
-            Some(variant) => {
-                let variant = names::ident(&variant);
-                (None, quote!(#level_type::#variant))
-            }
-        };
+impl Runtime {
+    fn new(paths: &Paths) -> Self {
         Self {
-            docs: docs::plain(&documentation(kind, message)),
-            // Its payload is deprecated too, which is not news here.
-            deprecated: docs::deprecated(message.deprecated).map(|one| quote!(#one #[allow(deprecated)])),
-            name: names::ident(&format!("emit_{}", kind.emitter)),
-            module: names::ident(&kind.emitter),
-            parameter,
-            level,
-            payload: type_of(message, &quote!('_)),
+            events: paths.private("Events"),
+            level: paths.level(),
             metadata: paths.private("Metadata"),
             ticket: paths.private("Ticket"),
             emit: paths.private("emit"),
         }
     }
+}
 
-    fn parameters(&self) -> TokenStream {
-        let Self { parameter, payload, metadata, .. } = self;
-        quote!(#parameter payload: payload::#payload, metadata: impl #metadata)
-    }
+/// The parts of an emitter.
+struct Emitter {
+    docs: Vec<String>,
+    deprecated: bool,
+    name: String,
+    module: String,
+    /// Behind `&self`; the level is among them unless the kind fixes it.
+    parameters: String,
+    level: String,
+}
 
-    fn method(&self, visibility: &TokenStream) -> TokenStream {
-        let (Self { docs, deprecated, .. }, body) = (self, self.body(visibility));
-        quote!(#docs #deprecated #body)
-    }
-
-    fn signature(&self) -> TokenStream {
-        let (Self { docs, deprecated, name, ticket, .. }, parameters) = (self, self.parameters());
-        quote!(#docs #deprecated fn #name(&self, #parameters) -> #ticket;)
-    }
-
-    fn body(&self, visibility: &TokenStream) -> TokenStream {
-        let (Self { name, module, level, ticket, .. }, parameters) = (self, self.parameters());
-        quote! {
-            #visibility fn #name(&self, #parameters) -> #ticket {
-                self.__emit(&kinds::#module::KIND, #level, &payload, metadata)
+impl Emitter {
+    fn new(kind: &EventKind, message: &Message, schema: &Schema, runtime: &Runtime) -> Self {
+        let Runtime { level: level_type, metadata, .. } = runtime;
+        let (parameter, level) = match level(kind, schema) {
+            None if kind.level_by_operation() => {
+                (String::new(), format!("payload.{}.level()", names::ident(OPERATION)))
             }
+            None => (format!("level: {level_type}, "), "level".to_owned()),
+            Some(variant) => (String::new(), format!("{level_type}::{}", names::ident(&variant))),
+        };
+        let payload = type_of(message, "'_");
+        Self {
+            docs: documentation(kind, message),
+            deprecated: message.deprecated,
+            name: names::ident(&format!("emit_{}", kind.emitter)),
+            module: names::ident(&kind.emitter),
+            parameters: format!("{parameter}payload: payload::{payload}, metadata: impl {metadata}"),
+            level,
         }
     }
 
-    fn function(&self) -> TokenStream {
-        let (Self { docs, deprecated, name, module, level, ticket, emit, .. }, parameters) =
-            (self, self.parameters());
-        quote! {
-            #docs
-            #deprecated
-            pub fn #name(#parameters) -> #ticket {
-                #emit(&kinds::#module::KIND, #level, &payload, metadata)
-            }
+    fn attributes(&self, code: &mut Code) {
+        code.docs(&self.docs);
+        docs::deprecated(self.deprecated, code);
+        if self.deprecated {
+            // Its payload is deprecated too, which is not news here.
+            code.line("#[allow(deprecated)]");
         }
+    }
+
+    fn method(&self, function: &str, runtime: &Runtime, code: &mut Code) {
+        let (Self { name, module, parameters, level, .. }, ticket) = (self, &runtime.ticket);
+        code.open(format_args!("{function} {name}(&self, {parameters}) -> {ticket}"));
+        code.fit(format_args!("self.__emit(&kinds::{module}::KIND, {level}, &payload, metadata)"));
+        code.close();
+    }
+
+    fn function(&self, runtime: &Runtime, code: &mut Code) {
+        let (Self { name, module, parameters, level, .. }, Runtime { ticket, emit, .. }) = (self, runtime);
+        code.open(format_args!("pub fn {name}({parameters}) -> {ticket}"));
+        code.fit(format_args!("{emit}(&kinds::{module}::KIND, {level}, &payload, metadata)"));
+        code.close();
     }
 }
 
 /// The payload's comment, and behind it what the schema fixes.
 fn documentation(kind: &EventKind, message: &Message) -> Vec<String> {
-    let mut lines = docs::lines(&message.docs);
-    if lines.is_empty() {
-        lines.push(format!("Emits the event `{}`.", kind.emitter));
-    }
+    let mut lines = docs::lines_or(&message.docs, || format!("Emits the event `{}`.", kind.emitter));
     lines.push(String::new());
     let level = match &kind.level {
         Some(_) if kind.level_by_operation() => "level by the operation".to_owned(),

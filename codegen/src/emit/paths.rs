@@ -2,14 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::TokenStream;
-use quote::quote;
-
 use crate::model::{Message, Oneof};
 use crate::names;
+use crate::text::{Code, INDENT};
 
 /// The package of the SDK's own schema: its root is the SDK's `proto` module.
 const SDK_PACKAGE: &str = "rodent";
+
+/// What prost's code is not held to. The attribute stands at the outermost depth.
+const ALLOWED: &[&str] = &[
+    "missing_docs",
+    "deprecated",
+    "rustdoc::all",
+    "clippy::all",
+    "clippy::pedantic",
+    "unreachable_pub",
+    "unused_qualifications",
+];
 
 /// A module of wire types that prost wrote: its path below `proto`, and its file in `OUT_DIR`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +30,7 @@ pub(crate) struct ProtoModule {
 /// Paths into the runtime and to the wire types.
 #[derive(Clone)]
 pub(crate) struct Paths {
-    runtime: syn::Path,
+    runtime: String,
     in_sdk: bool,
     /// The files whose wire types are the SDK's.
     sdk_files: BTreeSet<String>,
@@ -30,13 +39,13 @@ pub(crate) struct Paths {
 
 impl Paths {
     pub(crate) fn new(
-        runtime: syn::Path,
+        runtime: &str,
         in_sdk: bool,
         sdk_files: impl IntoIterator<Item = String>,
         mut proto: Vec<ProtoModule>,
     ) -> Self {
         proto.sort();
-        Self { runtime, in_sdk, sdk_files: sdk_files.into_iter().collect(), proto }
+        Self { runtime: runtime.to_owned(), in_sdk, sdk_files: sdk_files.into_iter().collect(), proto }
     }
 
     /// The code becomes part of the SDK itself.
@@ -45,15 +54,14 @@ impl Paths {
     }
 
     /// An item of the runtime's hidden module.
-    pub(crate) fn private(&self, item: &str) -> TokenStream {
-        let (runtime, item) = (&self.runtime, names::ident(item));
-        quote!(#runtime::__private::#item)
+    pub(crate) fn private(&self, item: &str) -> String {
+        format!("{}::__private::{item}", self.runtime)
     }
 
     /// The runtime's `Level`, as seen from where the emitters are: in the SDK it is generated beside them.
-    pub(crate) fn level(&self) -> TokenStream {
+    pub(crate) fn level(&self) -> String {
         match self.in_sdk {
-            true => quote!(Level),
+            true => "Level".to_owned(),
             false => self.private("Level"),
         }
     }
@@ -64,28 +72,25 @@ impl Paths {
     }
 
     /// The prost type of a message, as seen from inside the `payload` module.
-    pub(crate) fn wire_type(&self, message: &Message) -> TokenStream {
-        let (outer, name) =
-            (self.wire_module(message, false), names::ident(&names::camel(message.short_name())));
-        quote!(#outer::#name)
+    pub(crate) fn wire_type(&self, message: &Message) -> String {
+        let name = names::ident(&names::camel(message.short_name()));
+        format!("{}::{name}", self.wire_module(message, false))
     }
 
     /// The prost type of a message's oneof, as seen from there.
-    pub(crate) fn wire_oneof(&self, message: &Message, oneof: &Oneof) -> TokenStream {
-        let (outer, name) = (self.wire_module(message, true), names::ident(&oneof.wire_name));
-        quote!(#outer::#name)
+    pub(crate) fn wire_oneof(&self, message: &Message, oneof: &Oneof) -> String {
+        format!("{}::{}", self.wire_module(message, true), names::ident(&oneof.wire_name))
     }
 
     /// The module of a message's prost type, or that of the types inside the message.
-    fn wire_module(&self, message: &Message, inside: bool) -> TokenStream {
+    fn wire_module(&self, message: &Message, inside: bool) -> String {
         let from_sdk = self.in_sdk || self.sdk_files.contains(&message.file);
-        let runtime = &self.runtime;
         let (base, package) = match from_sdk {
             true => (
-                quote!(#runtime::proto),
+                format!("{}::proto", self.runtime),
                 message.package.strip_prefix(SDK_PACKAGE).unwrap_or(&message.package),
             ),
-            false => (quote!(super::proto), message.package.as_str()),
+            false => ("super::proto".to_owned(), message.package.as_str()),
         };
         let within = message.full_name.strip_prefix(&message.package).unwrap_or(&message.full_name);
         let mut outer: Vec<&str> = within.split('.').filter(|part| !part.is_empty()).collect();
@@ -93,40 +98,29 @@ impl Paths {
             outer.pop();
         }
         let modules = package.split('.').filter(|part| !part.is_empty()).chain(outer);
-        let modules = modules.map(|part| names::ident(&names::snake(part)));
-        quote!(#base #(::#modules)*)
+        modules.fold(base, |path, part| path + "::" + &names::ident(&names::snake(part)))
     }
 
     /// `pub mod proto` with the wire types, for a crate that is not the SDK.
-    pub(crate) fn modules(&self) -> Option<TokenStream> {
+    pub(crate) fn modules(&self, code: &mut Code) {
         if self.in_sdk || self.proto.is_empty() {
-            return None;
+            return;
         }
-        let tree = tree(&self.proto, 0);
-        Some(quote! {
-            /// The messages of the wire, for whoever reads events: tools, tests, servers.
-            #[allow(
-                missing_docs,
-                deprecated,
-                rustdoc::all,
-                clippy::all,
-                clippy::pedantic,
-                unreachable_pub,
-                unused_qualifications
-            )]
-            pub mod proto {
-                #tree
-            }
-        })
+        code.line("/// The messages of the wire, for whoever reads events: tools, tests, servers.");
+        code.line("#[allow(");
+        code.line(format_args!("{INDENT}{}", ALLOWED.join(&format!(",\n{INDENT}"))));
+        code.line(")]");
+        code.open("pub mod proto");
+        tree(&self.proto, 0, code);
+        code.close();
     }
 }
 
 /// The modules of `proto` (sorted), nested from `depth` on.
-fn tree(proto: &[ProtoModule], depth: usize) -> TokenStream {
-    let mut out = TokenStream::new();
+fn tree(proto: &[ProtoModule], depth: usize, code: &mut Code) {
     for module in proto.iter().filter(|module| module.path.len() == depth) {
         let file = format!("/{}", module.file);
-        out.extend(quote!(include!(concat!(env!("OUT_DIR"), #file));));
+        code.fit(format_args!("include!(concat!(env!(\"OUT_DIR\"), {file:?}));"));
     }
     let mut names: Vec<&String> = proto.iter().filter_map(|module| module.path.get(depth)).collect();
     names.dedup();
@@ -134,9 +128,8 @@ fn tree(proto: &[ProtoModule], depth: usize) -> TokenStream {
         let inner: Vec<ProtoModule> =
             proto.iter().filter(|module| module.path.get(depth) == Some(name)).cloned().collect();
         // prost's module paths are escaped already.
-        let ident = names::ident(name.strip_prefix("r#").unwrap_or(name));
-        let inner = tree(&inner, depth + 1);
-        out.extend(quote!(pub mod #ident { #inner }));
+        code.open(format_args!("pub mod {}", names::ident(names::unraw(name))));
+        tree(&inner, depth + 1, code);
+        code.close();
     }
-    out
 }

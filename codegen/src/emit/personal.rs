@@ -5,11 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{Literal, TokenStream};
-use quote::quote;
-
 use crate::model::{Field, Message, Presence, Scalar, Schema, Sensitivity, Type, WellKnown};
 use crate::names;
+use crate::text::Code;
 
 /// The tables of a schema.
 pub(crate) struct Tables<'a> {
@@ -42,62 +40,59 @@ impl<'a> Tables<'a> {
         }
     }
 
-    /// What the message's encoding says of its table, if it has one.
-    pub(crate) fn of(&self, message: &Message) -> Option<TokenStream> {
-        let name = self.name(&message.full_name)?;
-        Some(quote! {
-            const PERSONAL: ::core::option::Option<&'static wire::Personal> = ::core::option::Option::Some(&personal::#name);
-        })
+    /// The name of the message's table, if it has one.
+    pub(crate) fn of(&self, message: &Message) -> Option<String> {
+        self.name(&message.full_name)
     }
 
     /// `mod personal`, if there is anything in it.
-    pub(crate) fn module(&self) -> Option<TokenStream> {
-        let tables = self.schema.messages.iter().filter_map(|message| {
-            let name = self.name(&message.full_name)?;
-            let places = message.all_fields().filter_map(|field| {
-                let (number, place) = (Literal::u32_unsuffixed(field.number), self.place(field)?);
-                Some(quote!((#number, #place)))
-            });
-            Some(quote!(pub(super) static #name: Personal = Personal(&[#(#places),*]);))
-        });
-        (!self.with.is_empty()).then(|| {
-            quote! {
-                /// Where personal data stands in the messages that hold any.
-                #[allow(non_upper_case_globals)]
-                mod personal {
-                    use super::wire::{Personal, Place};
-
-                    #(#tables)*
-                }
-            }
-        })
+    pub(crate) fn module(&self, code: &mut Code) {
+        if self.with.is_empty() {
+            return;
+        }
+        code.line("/// Where personal data stands in the messages that hold any.");
+        code.line("#[allow(non_upper_case_globals)]");
+        code.open("mod personal");
+        code.line("use super::wire::{Personal, Place};");
+        for message in &self.schema.messages {
+            let Some(name) = self.of(message) else { continue };
+            let places: Vec<String> = message
+                .all_fields()
+                .filter_map(|field| Some(format!("({}, {})", field.number, self.place(field)?)))
+                .collect();
+            code.fit(format_args!(
+                "pub(super) static {name}: Personal = Personal(&[{}]);",
+                places.join(", ")
+            ));
+        }
+        code.close();
     }
 
-    fn name(&self, full_name: &str) -> Option<proc_macro2::Ident> {
+    fn name(&self, full_name: &str) -> Option<String> {
         let message = self.schema.message(full_name).filter(|_| self.with.contains(full_name))?;
         Some(names::ident(&message.rust_name))
     }
 
     /// What stands in the field, if any of it is personal.
-    fn place(&self, field: &Field) -> Option<TokenStream> {
+    fn place(&self, field: &Field) -> Option<String> {
         if field.sensitivity != Sensitivity::Pii {
-            let message = within(field, &self.with)?;
-            let name = self.name(message)?;
+            let name = self.name(within(field, &self.with)?)?;
             return Some(match field.presence {
-                Presence::Map { .. } => quote!(Place::Within(&Personal(&[(2, Place::Within(&#name))]))),
-                _ => quote!(Place::Within(&#name)),
+                Presence::Map { .. } => {
+                    format!("Place::Within(&Personal(&[(2, Place::Within(&{name}))]))")
+                }
+                _ => format!("Place::Within(&{name})"),
             });
         }
         let place = match field.presence {
             Presence::Map { key: Scalar::String } => {
-                let value = value(&field.ty);
-                quote!(Place::Parts(&Personal(&[(1, Place::Text), (2, #value)])))
+                format!("Place::Parts(&Personal(&[(1, Place::Text), (2, {})]))", value(&field.ty))
             }
-            Presence::Map { .. } => quote!(Place::Other),
+            Presence::Map { .. } => "Place::Other".to_owned(),
             _ => value(&field.ty),
         };
         Some(match field.presence {
-            Presence::Required => quote!(Place::Needed(&#place)),
+            Presence::Required => format!("Place::Needed(&{place})"),
             _ => place,
         })
     }
@@ -112,14 +107,13 @@ fn within<'a>(field: &'a Field, with: &BTreeSet<&str>) -> Option<&'a str> {
 }
 
 /// What a personal value is.
-fn value(ty: &Type) -> TokenStream {
+fn value(ty: &Type) -> String {
     match ty {
-        Type::Scalar(Scalar::String) => quote!(Place::Text),
-        Type::Scalar(Scalar::Bytes) => quote!(Place::Bytes),
+        Type::Scalar(Scalar::String) => "Place::Text".to_owned(),
+        Type::Scalar(Scalar::Bytes) => "Place::Bytes".to_owned(),
         Type::WellKnown(WellKnown::Wrapper(inner @ (Scalar::String | Scalar::Bytes))) => {
-            let inner = value(&Type::Scalar(*inner));
-            quote!(Place::Parts(&Personal(&[(1, #inner)])))
+            format!("Place::Parts(&Personal(&[(1, {})]))", value(&Type::Scalar(*inner)))
         }
-        _ => quote!(Place::Other),
+        _ => "Place::Other".to_owned(),
     }
 }

@@ -1,174 +1,151 @@
 //! The calls that encode a payload, field by field in the order of numbers, so that the bytes equal prost's.
 
-use proc_macro2::{Literal, TokenStream};
-use quote::quote;
+use std::borrow::Cow;
 
+use super::payload::Member;
 use crate::model::{Field, Message, Oneof, Presence, Scalar, Type, WellKnown};
 use crate::names;
+use crate::text::Code;
 
-/// `impl wire::Message for` a payload type, which says where in it `personal` data stands.
-pub(crate) fn encoding(message: &Message, personal: Option<TokenStream>) -> TokenStream {
-    let ty = names::ident(&message.rust_name);
-    let lifetime = message.borrows.then(|| quote!(<'_>));
-    if message.fields.is_empty() {
-        return quote! {
-            impl wire::Message for #ty #lifetime {
-                fn encoded_len(&self) -> usize {
-                    0
-                }
+const LEN: &str = "fn encoded_len(&self) -> usize";
 
-                fn encode(&self, _out: &mut ::std::vec::Vec<u8>) {}
-            }
-        };
+/// `impl wire::Message for` a payload type, which says in which table `personal` data of it is named.
+pub(crate) fn encoding(message: &Message, members: &[Member<'_>], personal: Option<&str>, code: &mut Code) {
+    begin(&message.rust_name, message.borrows, code);
+    if members.is_empty() {
+        code.open(LEN);
+        code.line("0");
+        code.close();
+        code.line("fn encode(&self, _out: &mut ::std::vec::Vec<u8>) {}");
+        return code.close();
     }
-    let lens = message.fields.iter().map(|field| {
-        let (Call { len, codecs, number, .. }, value) = (call(field), value(field, false));
-        quote!(wire::#len #codecs (#number #value))
-    });
-    let writes = message.fields.iter().map(|field| {
-        let (Call { write, codecs, number, .. }, value) = (call(field), value(field, true));
-        quote!(wire::#write #codecs (#number #value, out);)
-    });
-    quote! {
-        impl wire::Message for #ty #lifetime {
-            #personal
-
-            #[inline]
-            fn encoded_len(&self) -> usize {
-                #(#lens)+*
-            }
-
-            #[inline]
-            fn encode(&self, out: &mut ::std::vec::Vec<u8>) {
-                #(#writes)*
-            }
-        }
+    if let Some(table) = personal {
+        code.fit(format_args!(
+            "const PERSONAL: ::core::option::Option<&'static wire::Personal> = ::core::option::Option::Some(&personal::{table});"
+        ));
     }
+    let calls: Vec<(Call, &Member<'_>)> = members.iter().map(|one| (Call::of(one.field), one)).collect();
+    code.line("#[inline]");
+    code.open(LEN);
+    let lens: Vec<String> = calls
+        .iter()
+        .map(|(Call { function, codecs, number }, member)| {
+            format!("wire::{function}_len{codecs}({number}{})", value(member, false))
+        })
+        .collect();
+    code.fit(lens.join(" + "));
+    code.close();
+    writing(code);
+    for (Call { function, codecs, number }, member) in &calls {
+        code.fit(format_args!("wire::{function}{codecs}({number}{}, out);", value(member, true)));
+    }
+    code.close();
+    code.close();
 }
 
 /// `impl wire::Message for` the enum of a oneof: a field, without anything around it.
-pub(crate) fn alternatives(oneof: &Oneof) -> TokenStream {
-    let ty = names::ident(&oneof.rust_name);
-    let lifetime = oneof.borrows.then(|| quote!(<'_>));
-    let arms = |writes: bool| {
-        oneof.variants.iter().map(move |field| {
-            let (variant, codec) = (names::ident(&names::camel(&field.name)), codec(&field.ty));
-            let number = Literal::u32_unsuffixed(field.number);
-            match writes {
-                true => quote!(Self::#variant(one) => wire::always::<#codec, _>(#number, one, out)),
-                false => quote!(Self::#variant(one) => wire::always_len::<#codec, _>(#number, one)),
-            }
-        })
-    };
-    let (lens, writes) = (arms(false), arms(true));
-    quote! {
-        impl wire::Message for #ty #lifetime {
-            #[inline]
-            fn encoded_len(&self) -> usize {
-                match *self {
-                    #(#lens,)*
-                }
-            }
-
-            #[inline]
-            fn encode(&self, out: &mut ::std::vec::Vec<u8>) {
-                match *self {
-                    #(#writes,)*
-                }
-            }
-        }
-    }
+pub(crate) fn alternatives(oneof: &Oneof, code: &mut Code) {
+    begin(&oneof.rust_name, oneof.borrows, code);
+    code.line("#[inline]");
+    code.open(LEN);
+    arms(oneof, "always_len", "", code);
+    code.close();
+    writing(code);
+    arms(oneof, "always", ", out", code);
+    code.close();
+    code.close();
 }
 
-fn value(field: &Field, counted: bool) -> TokenStream {
-    let name = names::ident(&names::snake(&field.name));
-    cut(field, quote!(self.#name), counted)
+fn begin(rust_name: &str, borrows: bool, code: &mut Code) {
+    let lifetime = if borrows { "<'_>" } else { "" };
+    code.open(format_args!("impl wire::Message for {}{lifetime}", names::ident(rust_name)));
+}
+
+fn writing(code: &mut Code) {
+    code.line("#[inline]");
+    code.open("fn encode(&self, out: &mut ::std::vec::Vec<u8>)");
+}
+
+fn arms(oneof: &Oneof, function: &str, out: &str, code: &mut Code) {
+    code.open("match *self");
+    for field in &oneof.variants {
+        let (variant, codec) = (names::ident(&names::camel(&field.name)), codec(&field.ty));
+        let number = field.number;
+        code.fit(format_args!("Self::{variant}(one) => wire::{function}::<{codec}, _>({number}, one{out}),"));
+    }
+    code.close();
+}
+
+fn value(member: &Member<'_>, counted: bool) -> String {
+    cut(member.field, format!("self.{}", member.name), counted)
 }
 
 /// The `value` of a field, no longer than the schema allows; whether that is `counted` as a cut.
-pub(crate) fn cut(field: &Field, value: TokenStream, counted: bool) -> TokenStream {
-    let Some(max) = field.max_len.map(Literal::u32_unsuffixed) else { return value };
-    let function = names::ident(if counted { "cut_counted" } else { "cut" });
+pub(crate) fn cut(field: &Field, value: String, counted: bool) -> String {
+    let Some(max) = field.max_len else { return value };
+    let function = if counted { "cut_counted" } else { "cut" };
     match field.presence {
-        Presence::Explicit if !field.required => {
-            quote!(#value.map(|one| wire::#function(one, #max)))
-        }
-        _ => quote!(wire::#function(#value, #max)),
+        Presence::Explicit if !field.required => format!("{value}.map(|one| wire::{function}(one, {max}))"),
+        _ => format!("wire::{function}({value}, {max})"),
     }
 }
 
-/// The functions of `wire` for a field, and their type arguments.
+/// The function of `wire` that writes a field; the one that measures it is called the same with `_len` behind it.
 struct Call {
-    write: proc_macro2::Ident,
-    len: proc_macro2::Ident,
+    function: &'static str,
     /// Type arguments and the field's number, unless it is a oneof, whose fields say them.
-    codecs: TokenStream,
-    number: TokenStream,
+    codecs: String,
+    number: String,
 }
 
-fn call(field: &Field) -> Call {
-    if let Type::Oneof(_) = field.ty {
-        return Call {
-            write: names::ident("oneof"),
-            len: names::ident("oneof_len"),
-            codecs: TokenStream::new(),
-            number: TokenStream::new(),
+impl Call {
+    fn of(field: &Field) -> Self {
+        if let Type::Oneof(_) = field.ty {
+            return Self { function: "oneof", codecs: String::new(), number: String::new() };
+        }
+        let codec = codec(&field.ty);
+        let (function, codecs) = match (&field.ty, field.presence) {
+            (_, Presence::Map { key }) => ("map", format!("::<{}, {codec}, _, _>", scalar(key))),
+            (_, Presence::Repeated { packed: true }) => ("packed", format!("::<{codec}, _>")),
+            (_, Presence::Repeated { packed: false }) => ("repeated", format!("::<{codec}, _>")),
+            (Type::Scalar(_) | Type::WellKnown(WellKnown::Null), Presence::Implicit) => {
+                ("implicit", format!("::<{codec}, _>"))
+            }
+            _ if field.required => ("always", format!("::<{codec}, _>")),
+            _ => ("optional", format!("::<{codec}, _>")),
         };
-    }
-    let codec = codec(&field.ty);
-    let single = quote!(#codec, _);
-    let (function, codecs) = match (&field.ty, field.presence) {
-        (_, Presence::Map { key }) => {
-            let key = scalar(key);
-            ("map", quote!(#key, #codec, _, _))
-        }
-        (_, Presence::Repeated { packed: true }) => ("packed", single),
-        (_, Presence::Repeated { packed: false }) => ("repeated", single),
-        (Type::Scalar(_) | Type::WellKnown(WellKnown::Null), Presence::Implicit) => ("implicit", single),
-        _ if field.required => ("always", single),
-        _ => ("optional", single),
-    };
-    let number = Literal::u32_unsuffixed(field.number);
-    Call {
-        write: names::ident(function),
-        len: names::ident(&format!("{function}_len")),
-        codecs: quote!(::<#codecs>),
-        number: quote!(#number,),
+        Self { function, codecs, number: format!("{}, ", field.number) }
     }
 }
 
-fn codec(ty: &Type) -> TokenStream {
+fn codec(ty: &Type) -> Cow<'static, str> {
     match ty {
-        Type::Scalar(one) => scalar(*one),
-        Type::Enum(_) | Type::WellKnown(WellKnown::Null) => quote!(wire::Enum),
-        Type::Message { group: true, .. } => quote!(wire::Group),
-        Type::WellKnown(WellKnown::Empty) => quote!(wire::Empty),
-        Type::WellKnown(WellKnown::Wrapper(one)) => {
-            let one = scalar(*one);
-            quote!(wire::Wrapped<#one>)
-        }
-        Type::Message { .. } | Type::Oneof(_) | Type::WellKnown(_) => quote!(wire::Sub),
+        Type::Scalar(one) => Cow::Borrowed(scalar(*one)),
+        Type::Enum(_) | Type::WellKnown(WellKnown::Null) => Cow::Borrowed("wire::Enum"),
+        Type::Message { group: true, .. } => Cow::Borrowed("wire::Group"),
+        Type::WellKnown(WellKnown::Empty) => Cow::Borrowed("wire::Empty"),
+        Type::WellKnown(WellKnown::Wrapper(one)) => Cow::Owned(format!("wire::Wrapped<{}>", scalar(*one))),
+        Type::Message { .. } | Type::Oneof(_) | Type::WellKnown(_) => Cow::Borrowed("wire::Sub"),
     }
 }
 
 /// The codec of a scalar: protobuf's name for it.
-fn scalar(scalar: Scalar) -> TokenStream {
-    let name = names::ident(match scalar {
-        Scalar::Double => "Double",
-        Scalar::Float => "Float",
-        Scalar::Int32 => "Int32",
-        Scalar::Int64 => "Int64",
-        Scalar::Uint32 => "Uint32",
-        Scalar::Uint64 => "Uint64",
-        Scalar::Sint32 => "Sint32",
-        Scalar::Sint64 => "Sint64",
-        Scalar::Fixed32 => "Fixed32",
-        Scalar::Fixed64 => "Fixed64",
-        Scalar::Sfixed32 => "Sfixed32",
-        Scalar::Sfixed64 => "Sfixed64",
-        Scalar::Bool => "Bool",
-        Scalar::String => "Str",
-        Scalar::Bytes => "Bytes",
-    });
-    quote!(wire::#name)
+fn scalar(scalar: Scalar) -> &'static str {
+    match scalar {
+        Scalar::Double => "wire::Double",
+        Scalar::Float => "wire::Float",
+        Scalar::Int32 => "wire::Int32",
+        Scalar::Int64 => "wire::Int64",
+        Scalar::Uint32 => "wire::Uint32",
+        Scalar::Uint64 => "wire::Uint64",
+        Scalar::Sint32 => "wire::Sint32",
+        Scalar::Sint64 => "wire::Sint64",
+        Scalar::Fixed32 => "wire::Fixed32",
+        Scalar::Fixed64 => "wire::Fixed64",
+        Scalar::Sfixed32 => "wire::Sfixed32",
+        Scalar::Sfixed64 => "wire::Sfixed64",
+        Scalar::Bool => "wire::Bool",
+        Scalar::String => "wire::Str",
+        Scalar::Bytes => "wire::Bytes",
+    }
 }

@@ -26,17 +26,13 @@ const MOST_EDITS: usize = 6;
 
 static BASE: LazyLock<Base> = LazyLock::new(Base::load);
 
-/// A mutated schema has the formatter's attention in one of so many inputs: it costs more than all the rest.
-const FORMATTED: usize = 16;
-
 #[test]
 fn mutated_text_is_answered_with_rust_or_findings() {
     let schemas = text::Schemas::new(&BASE.sources);
     bolero::check!().with_iterations(INPUTS).with_max_len(96).for_each(|bytes| {
         let mut choices = Choices::new(bytes);
-        let format = choices.below(FORMATTED) == 1;
         let text = schemas.mutated(&mut choices, MOST_EDITS);
-        oracle::text(&BASE, &text, format);
+        oracle::text(&BASE, &text);
     });
 }
 
@@ -44,9 +40,8 @@ fn mutated_text_is_answered_with_rust_or_findings() {
 fn a_mutated_descriptor_set_is_answered_with_rust_or_findings() {
     bolero::check!().with_iterations(INPUTS).with_max_len(96).for_each(|bytes| {
         let mut choices = Choices::new(bytes);
-        let format = choices.below(FORMATTED) == 1;
         let (set, root) = descriptors::mutated(&BASE, &mut choices, MOST_EDITS);
-        oracle::set(&set, &root, format);
+        oracle::set(&set, &root);
     });
 }
 
@@ -54,9 +49,9 @@ fn a_mutated_descriptor_set_is_answered_with_rust_or_findings() {
 fn damaged_bytes_are_answered_with_rust_or_findings() {
     bolero::check!().with_iterations(INPUTS).with_max_len(512).for_each(|bytes: &[u8]| {
         // As a set of their own, behind what a schema imports, and as a few changed bytes in a set that was good.
-        oracle::set(bytes, ROOT, false);
+        oracle::set(bytes, ROOT);
         let annotated = [BASE.imports.alone([ANNOTATIONS.to_owned()]).as_slice(), bytes].concat();
-        oracle::set(&annotated, ROOT, false);
+        oracle::set(&annotated, ROOT);
         let mut choices = Choices::new(bytes);
         let Set { bytes: mut set, own } = BASE.sets[choices.below(BASE.sets.len())].clone();
         for _ in 0..MOST_EDITS.min(bytes.len() / 3) {
@@ -64,7 +59,7 @@ fn damaged_bytes_are_answered_with_rust_or_findings() {
             let at = own + choices.below(set.len() - own);
             set[at] = choices.byte();
         }
-        oracle::set(&set, ROOT, false);
+        oracle::set(&set, ROOT);
     });
 }
 
@@ -72,16 +67,14 @@ fn damaged_bytes_are_answered_with_rust_or_findings() {
 fn every_schema_of_the_corpus_is_answered_with_rust_or_findings() {
     let (mut accepted, mut refused) = (0, 0);
     for (name, source) in &BASE.sources {
-        for format in [false, true] {
-            match oracle::text(&BASE, source, format) {
-                Some(true) => accepted += 1,
-                _ => refused += 1,
-            }
+        match oracle::text(&BASE, source) {
+            Some(true) => accepted += 1,
+            _ => refused += 1,
         }
         oracle::disk(name, source);
     }
     for set in &BASE.damaged {
-        oracle::set(set, ROOT, true);
+        oracle::set(set, ROOT);
     }
     // A base that refuses everything, or nothing, would prove nothing.
     assert!(accepted > refused / 20, "{accepted} accepted, {refused} refused");
@@ -93,7 +86,7 @@ fn edits_leave_many_schemas_whole_and_break_many() {
     let (mut accepted, mut refused, mut unread) = (0_u32, 0_u32, 0_u32);
     for seed in 0..200_u64 {
         let bytes = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-        match oracle::text(&BASE, &schemas.mutated(&mut Choices::new(&bytes), 2), false) {
+        match oracle::text(&BASE, &schemas.mutated(&mut Choices::new(&bytes), 2)) {
             Some(true) => accepted += 1,
             Some(false) => refused += 1,
             None => unread += 1,

@@ -10,23 +10,23 @@ use syn::Item;
 use crate::base::{Base, ROOT};
 
 /// Generates from .proto text; `None` if it is no valid protobuf text, else whether there is code.
-pub(crate) fn text(base: &Base, text: &str, format: bool) -> Option<bool> {
+pub(crate) fn text(base: &Base, text: &str) -> Option<bool> {
     let file = File::from_source(ROOT, text).ok()?;
     let file = file.file_descriptor_proto();
     let set = base.imports.set(file.dependency.iter().cloned(), &file.encode_to_vec());
-    Some(set_of(&set.bytes, ROOT, format, || text.to_owned()))
+    Some(set_of(&set.bytes, ROOT, || text.to_owned()))
 }
 
 /// Generates from an encoded descriptor set; whether there is code.
-pub(crate) fn set(set: &[u8], root: &str, format: bool) -> bool {
-    set_of(set, root, format, || match prost_reflect::prost_types::FileDescriptorSet::decode(set) {
+pub(crate) fn set(set: &[u8], root: &str) -> bool {
+    set_of(set, root, || match prost_reflect::prost_types::FileDescriptorSet::decode(set) {
         Ok(set) => format!("{:#?}", set.file.last()),
         Err(_) => format!("{set:?}"),
     })
 }
 
-fn set_of(set: &[u8], root: &str, format: bool, shown: impl Fn() -> String) -> bool {
-    judge(Builder::new().format(format).generate_from_descriptors(set, &[root]), shown)
+fn set_of(set: &[u8], root: &str, shown: impl Fn() -> String) -> bool {
+    judge(Builder::new().generate_from_descriptors(set, &[root]), shown)
 }
 
 /// Generates from a file on disk, as a build script does.
