@@ -51,6 +51,9 @@ const SLOWER: f64 = 3.0;
 /// Differences below this are noise.
 const SLOWER_AT_LEAST: Duration = Duration::from_millis(50);
 
+/// Toggle is near when acknowledgements take less than this: with one batch after the other hundreds go out in a second.
+const NEAR: Duration = Duration::from_millis(2);
+
 /// The pace is halved at most once in this time: answers to what was sent before the halving say nothing about it.
 const HALVING: Duration = Duration::from_secs(1);
 
@@ -160,6 +163,11 @@ impl Pace {
     /// Toggle has said when it wants to hear of the backlog again.
     pub(crate) fn hold(&mut self, pause: Duration, now: Instant) {
         self.hold_until = self.hold_until.max(now + pause);
+    }
+
+    /// Whether acknowledgements come so fast that one batch in flight at a time is enough.
+    pub(crate) fn is_near(&self) -> bool {
+        self.latency.is_some_and(|(late, _)| late < NEAR.as_secs_f64())
     }
 
     /// Batches a second, at most.

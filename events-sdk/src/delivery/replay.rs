@@ -23,7 +23,7 @@ impl Delivery {
         let Some(reply) = kept.release() else { return };
         match reply {
             Reply::Panicked(message) => self.restarted("spool", &message),
-            Reply::Found(file) if self.backlog.knows(file.id) || self.is_copy(file.id) => {}
+            Reply::Found(file) if self.backlog.knows(&file) || self.is_copy(file.id) => {}
             Reply::Found(file) => {
                 self.spool_grows(&file);
                 self.intake.buffer.lock().accounts.adopt(u64::from(file.events));

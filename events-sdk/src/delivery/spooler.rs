@@ -37,6 +37,10 @@ const LOOK_AROUND: Duration = Duration::from_secs(3);
 /// showing a later time. The coarsest local file systems count in two seconds.
 const SETTLED_MS: i64 = 2_000;
 
+/// So long after a file was removed that is brought to stable storage, with all that were removed meanwhile: a sync takes
+/// longer than all else that is done for a small file, and a removal that a loss of power takes back repeats known ids.
+const SYNC_REMOVALS: Duration = Duration::from_secs(1);
+
 /// What is to become a spill file.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
@@ -167,6 +171,8 @@ impl Spooler {
             left: VecDeque::new(),
             segments,
             known: HashSet::new(),
+            unreadable: Vec::new(),
+            removed_at: None,
             settled: None,
             look_at: Instant::now() + LOOK_AROUND,
             reader: None,
@@ -206,10 +212,9 @@ impl Spooler {
         self.command(Command::Remove(file));
     }
 
-    /// Drops events of that level, by its number on the wire, out of a file until so many bytes are gone. What is left
-    /// becomes a file of that id.
-    pub(crate) fn thin(&self, file: SpoolFile, level: i32, bytes: u64, id: Uuid) {
-        let thinning = Thinning { level, bytes, id, fingerprint: self.fingerprint };
+    /// Drops events of that severity out of a file until so many bytes are gone. What is left becomes a file of that id.
+    pub(crate) fn thin(&self, file: SpoolFile, severity: u8, bytes: u64, id: Uuid) {
+        let thinning = Thinning { severity, bytes, id, fingerprint: self.fingerprint };
         self.command(Command::Thin(file, thinning));
     }
 
@@ -257,6 +262,10 @@ struct Thread {
     segments: Option<Arc<Segments>>,
     /// Files that were found or written and not removed: what else lies there is new.
     known: HashSet<Uuid>,
+    /// Those of them that could not be read, and are looked at again when the directory is to be listed.
+    unreadable: Vec<Uuid>,
+    /// When the first file was removed of which that is not on stable storage.
+    removed_at: Option<Instant>,
     /// When the directory was changed that was listed last, if it has been quiet since.
     settled: Option<i64>,
     /// When to look at it again.
@@ -275,14 +284,20 @@ impl Thread {
             None => {}
         }
         loop {
-            if Instant::now() >= self.look_at {
+            let now = Instant::now();
+            if now >= self.look_at {
                 self.look_around();
+            }
+            let sync_at = self.removed_at.map(|at| at + SYNC_REMOVALS);
+            if sync_at.is_some_and(|at| now >= at) {
+                self.sync_removals();
             }
             let is_idle = self.found.is_empty() && self.left.is_empty();
             let command = match commands.try_recv() {
                 Ok(command) => Some(command),
                 Err(std_mpsc::TryRecvError::Empty) if is_idle => {
-                    match commands.recv_timeout(self.look_at.saturating_duration_since(Instant::now())) {
+                    let until = sync_at.map_or(self.look_at, |at| at.min(self.look_at));
+                    match commands.recv_timeout(until.saturating_duration_since(now)) {
                         Ok(command) => Some(command),
                         Err(std_mpsc::RecvTimeoutError::Timeout) => continue,
                         Err(std_mpsc::RecvTimeoutError::Disconnected) => None,
@@ -313,7 +328,10 @@ impl Thread {
                     let names = self.guarded("list", |thread| thread.spool().and_then(Spool::list));
                     match names {
                         Ok(names) => {
-                            self.found = names.into();
+                            for file in self.unreadable.drain(..) {
+                                self.known.remove(&file);
+                            }
+                            self.found = self.unknown(names);
                             self.look_for_segments();
                         }
                         Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
@@ -376,6 +394,7 @@ impl Thread {
             self.reply(reply);
         }
         self.reader = None;
+        self.sync_removals();
         self.spool = None;
         self.reply(Reply::Stopped);
     }
@@ -449,12 +468,17 @@ impl Thread {
         }
         match spool.list() {
             Ok(names) => {
-                self.found = names.into_iter().filter(|name| !self.known.contains(&name.id())).collect();
+                self.found = self.unknown(names);
                 let now_ms = i64::try_from(crate::emit::now_ms()).unwrap_or(i64::MAX);
                 self.settled = (now_ms.saturating_sub(changed_ms) > SETTLED_MS).then_some(changed_ms);
             }
             Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
         }
+    }
+
+    /// Those of the files that were not found before.
+    fn unknown(&self, names: Vec<FileName>) -> VecDeque<FileName> {
+        names.into_iter().filter(|name| !self.known.contains(&name.id())).collect()
     }
 
     fn examine(&mut self, name: &FileName) {
@@ -469,6 +493,7 @@ impl Thread {
             Err(error) => {
                 // Said once, not at every look around.
                 self.known.insert(name.id());
+                self.unreadable.push(name.id());
                 tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again after the next outage or start");
             }
         }
@@ -556,6 +581,13 @@ impl Thread {
         fault::point("spool remove");
         self.spool()?.remove(file)?;
         self.known.remove(&file.id);
+        self.removed_at.get_or_insert_with(Instant::now);
         Ok(())
+    }
+
+    fn sync_removals(&mut self) {
+        if let (Some(_), Some(spool)) = (self.removed_at.take(), &self.spool) {
+            spool.sync_removals();
+        }
     }
 }

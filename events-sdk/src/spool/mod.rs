@@ -96,6 +96,8 @@ use std::{
 
 use uuid::Uuid;
 
+use crate::Level;
+
 #[cfg(feature = "cli")]
 pub(crate) use compose::{Composer, Sealing, leave};
 pub(crate) use error::{SpoolError, SpoolErrorKind};
@@ -152,9 +154,8 @@ pub(crate) struct SpoolFile {
     pub(crate) sealed: bool,
     /// When the batch was put together, in milliseconds since the Unix epoch.
     pub(crate) timestamp_ms: i64,
-    /// How many of the events are of each level, by the level's number on the wire: of those that could be read, where
-    /// the file has no seal.
-    pub(crate) levels: Vec<(i32, u32)>,
+    /// The severities of its events, a bit for each: see [`severities`].
+    pub(crate) severities: u8,
 }
 
 impl Spool {
@@ -205,25 +206,30 @@ impl Spool {
     pub(crate) fn inspect(&self, name: &FileName) -> Result<SpoolFile, SpoolError> {
         let path = self.path_of(name);
         inspect_file(self.storage.as_ref(), name, &path)
+            .map(|(file, _)| file)
             .map_err(|error| SpoolError::of_file("read the spill file", &path, error))
     }
 
     /// Removes a file whose events are all delivered or in the quarantine. It may be gone already.
+    ///
+    /// Until [`sync_removals`](Self::sync_removals) a loss of power brings it back, and Toggle sees ids that it knows.
     pub(crate) fn remove(&self, file: &SpoolFile) -> Result<(), SpoolError> {
         let path = self.path_of(&file.name);
         match self.storage.remove(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            result => result.map_err(|error| SpoolError::new("remove the spill file", &path, error))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.map_err(|error| SpoolError::new("remove the spill file", &path, error)),
         }
+    }
+
+    /// Brings to stable storage that files were removed.
+    pub(crate) fn sync_removals(&self) {
         if let Err(error) = self.storage.sync_dir(&self.dir) {
-            // At worst a power loss brings it back, and Toggle sees ids that it knows.
-            tracing::debug!(path = %path.display(), %error, "the removal of a spill file is not on stable storage yet");
+            tracing::debug!(dir = %self.dir.display(), %error, "the removal of spill files is not on stable storage yet");
         }
-        Ok(())
     }
 
     fn path_of(&self, name: &FileName) -> PathBuf {
-        self.dir.join(name.as_os_str())
+        self.dir.join(name.to_os_string())
     }
 
     /// Makes sure that the directory is there and the lock still keeps others out; takes it again if the directory or
@@ -240,16 +246,15 @@ impl Spool {
 
     fn remove_unfinished(&self, dir: &Path) -> Result<(), SpoolError> {
         let failed = |error| SpoolError::new("clear unfinished files out of", dir, error);
-        for (name, metadata) in self.storage.list(dir).map_err(failed)? {
+        for (name, kind) in self.storage.list(dir).map_err(failed)? {
             let bytes = name.as_encoded_bytes();
-            if metadata.kind == EntryKind::Dir || !bytes.starts_with(b".") || !bytes.ends_with(b".tmp") {
+            if kind == EntryKind::Dir || !bytes.starts_with(b".") || !bytes.ends_with(b".tmp") {
                 // Not one of ours.
                 continue;
             }
             let path = dir.join(&name);
             tracing::warn!(
                 path = %path.display(),
-                bytes = metadata.len,
                 "removing a file that an earlier process did not finish writing"
             );
             self.storage
@@ -271,16 +276,25 @@ fn list_files(storage: &dyn Storage, dir: &Path) -> Result<Vec<FileName>, SpoolE
         storage.list(dir).map_err(|error| SpoolError::new("list the spool directory", dir, error))?;
     let mut files: Vec<(i64, FileName)> = entries
         .into_iter()
-        .filter(|(_, metadata)| metadata.kind == EntryKind::File)
-        .filter_map(|(name, metadata)| Some((FileName::parse(&name)?, metadata)))
-        .map(|(name, metadata)| (name.time_ms().unwrap_or(metadata.modified_ms), name))
+        .filter(|(_, kind)| *kind == EntryKind::File)
+        .filter_map(|(name, _)| FileName::parse(&name))
+        .filter_map(|name| {
+            let modified = || Some(storage.metadata(&dir.join(name.to_os_string())).ok()?.modified_ms);
+            // What vanishes meanwhile is left out.
+            Some((name.time_ms().or_else(modified)?, name))
+        })
         .collect();
     files.sort_unstable();
     Ok(files.into_iter().map(|(_, name)| name).collect())
 }
 
-/// What is known of a spill file, as [`Spool::inspect`] gives it.
-fn inspect_file(storage: &dyn Storage, name: &FileName, path: &Path) -> io::Result<SpoolFile> {
+/// What is known of a spill file, as [`Spool::inspect`] gives it, and how many of its events are of each level, by the
+/// level's number on the wire: of those that could be read, where it has no seal.
+fn inspect_file(
+    storage: &dyn Storage,
+    name: &FileName,
+    path: &Path,
+) -> io::Result<(SpoolFile, BTreeMap<i32, u32>)> {
     let modified_ms = storage.metadata(path)?.modified_ms;
     let mut file = storage.open(path)?;
     let bytes = file.size()?;
@@ -292,17 +306,17 @@ fn inspect_file(storage: &dyn Storage, name: &FileName, path: &Path) -> io::Resu
         whole: false,
         sealed: false,
         timestamp_ms: 0,
-        levels: Vec::new(),
+        severities: 0,
     };
+    let mut levels = BTreeMap::<i32, u32>::new();
     if let Some(tail) = format::Tail::find(file.as_mut(), bytes)? {
         about.events = tail.seal.events;
         about.whole = tail.seal.whole && bytes <= format::WHOLE_BYTES;
         about.sealed = true;
         about.timestamp_ms = tail.timestamp_ms;
-        about.levels = tail.seal.levels.iter().map(|count| (count.level, count.events)).collect();
+        levels.extend(tail.seal.levels.iter().map(|count| (count.level, count.events)));
     } else {
         let Opened { mut scanner, .. } = Opened::new(file)?;
-        let mut levels = BTreeMap::<i32, u32>::new();
         while let Some(found) = scanner.next()? {
             about.events = about.events.saturating_add(match found {
                 Found::Event(entry) => {
@@ -312,13 +326,23 @@ fn inspect_file(storage: &dyn Storage, name: &FileName, path: &Path) -> io::Resu
                 Found::Damage(span) => span.events,
             });
         }
-        about.levels = levels.into_iter().collect();
         about.timestamp_ms = scanner.timestamp_ms().unwrap_or(0);
     }
     if about.timestamp_ms <= 0 {
         about.timestamp_ms = name.time_ms().unwrap_or(modified_ms);
     }
-    Ok(about)
+    about.severities = severities(levels.iter().map(|(&level, &events)| (level, events)));
+    Ok((about, levels))
+}
+
+/// The severity of a level, by its number on the wire; zero for one that is not known.
+pub(crate) fn severity_of(level: i32) -> u8 {
+    Level::from_number(level).map_or(0, Level::severity)
+}
+
+/// The severities of the levels of which there are events, a bit for each.
+fn severities(levels: impl Iterator<Item = (i32, u32)>) -> u8 {
+    levels.filter(|&(_, events)| events > 0).fold(0, |all, (level, _)| all | 1 << severity_of(level))
 }
 
 fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn LockGuard>, SpoolError> {

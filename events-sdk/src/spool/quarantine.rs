@@ -97,17 +97,18 @@ impl Spool {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             list => list.map_err(|error| SpoolError::new("list the quarantine", &folder, error))?,
         };
-        let mut files: Vec<_> =
-            list.into_iter().filter(|(_, metadata)| metadata.kind == EntryKind::File).collect();
-        let mut bytes: u64 = files.iter().map(|(_, metadata)| metadata.len).sum();
+        let about = |name: OsString| Some((self.storage.metadata(&folder.join(&name)).ok()?, name));
+        let files = list.into_iter().filter(|(_, kind)| *kind == EntryKind::File);
+        let mut files: Vec<_> = files.filter_map(|(name, _)| about(name)).collect();
+        let mut bytes: u64 = files.iter().map(|(metadata, _)| metadata.len).sum();
         if bytes <= self.bounds.quarantine {
             return Ok(0);
         }
-        files.sort_unstable_by(|(name, one), (other_name, other)| {
+        files.sort_unstable_by(|(one, name), (other, other_name)| {
             (one.modified_ms, name).cmp(&(other.modified_ms, other_name))
         });
         let mut gone = 0;
-        for (name, metadata) in files {
+        for (metadata, name) in files {
             if bytes <= self.bounds.quarantine {
                 break;
             }
@@ -271,7 +272,7 @@ fn failed(path: &Path, error: io::Error) -> SpoolError {
 }
 
 fn with_ending(name: &FileName, ending: &str) -> OsString {
-    let mut full = name.as_os_str().to_owned();
+    let mut full = name.to_os_string();
     full.push(ending);
     full
 }

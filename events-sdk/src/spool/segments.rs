@@ -42,9 +42,9 @@ impl Spool {
         let own = own.map(|own| own.to_string());
         let mut paths: Vec<_> = entries
             .into_iter()
-            .filter(|(name, about)| {
+            .filter(|(name, kind)| {
                 let name = name.as_encoded_bytes();
-                about.kind == EntryKind::File
+                *kind == EntryKind::File
                     && name.ends_with(segment::ENDING.as_bytes())
                     && own.as_ref().is_none_or(|own| !name.starts_with(own.as_bytes()))
             })

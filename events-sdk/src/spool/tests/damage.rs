@@ -72,7 +72,7 @@ fn a_flipped_length_in_a_sealed_file_costs_one_event_and_the_seal_counts_it() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path()).unwrap();
     let file = spill(&spool, id(1), 0..600, false).unwrap();
-    let path = dir.path().join(file.name.as_os_str());
+    let path = dir.path().join(file.name.to_os_string());
     let mut bytes = fs::read(&path).unwrap();
     let at = entries(0..100).len();
     bytes[at + 1] ^= 0x40;
@@ -217,7 +217,7 @@ fn read_damaged(bytes: &[u8]) -> Outcome {
     let dir = Path::new("/spool");
     let spool = Spool::open_on(Arc::new(disk.clone()), dir).unwrap();
     let name = FileName::of(id(1));
-    disk.put(&dir.join(name.as_os_str()), bytes);
+    disk.put(&dir.join(name.to_os_string()), bytes);
 
     let file = spool.inspect(&name).unwrap();
     let mut reader = spool.read(&file).unwrap();
@@ -249,7 +249,7 @@ fn sealed(whole: bool) -> (Vec<u8>, usize) {
             let disk = Faulty::new();
             let spool = Spool::open_on(Arc::new(disk.clone()), Path::new("/spool")).unwrap();
             spill(&spool, id(1), 0..COUNT, whole).unwrap();
-            (disk.read(&Path::new("/spool").join(FileName::of(id(1)).as_os_str())), entries(0..COUNT).len())
+            (disk.read(&Path::new("/spool").join(FileName::of(id(1)).to_os_string())), entries(0..COUNT).len())
         })
     });
     FILES[usize::from(whole)].clone()

@@ -193,7 +193,7 @@ fn directories_and_files_are_for_their_owner_only() {
     for path in [dir.path().join("etc"), dir.path().join("etc/rodent"), deep.clone()] {
         assert_eq!(mode(&path), 0o700, "{}", path.display());
     }
-    assert_eq!(mode(&deep.join(file.name.as_os_str())), 0o600);
+    assert_eq!(mode(&deep.join(file.name.to_os_string())), 0o600);
     assert_eq!(mode(&deep.join(".lock")), 0o600);
 }
 
