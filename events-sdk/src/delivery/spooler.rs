@@ -41,6 +41,10 @@ const SETTLED_MS: i64 = 2_000;
 /// longer than all else that is done for a small file, and a removal that a loss of power takes back repeats known ids.
 const SYNC_REMOVALS: Duration = Duration::from_secs(1);
 
+/// Small files are examined for so long before the delivery task is told of them: it has other things to do than to
+/// hear of each.
+const EXAMINE: Duration = Duration::from_millis(2);
+
 /// What is to become a spill file.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
@@ -115,8 +119,8 @@ enum Command {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
 pub(crate) enum Reply {
-    /// A spill file was found: one of an earlier process, or one that is known.
-    Found(SpoolFile),
+    /// Spill files were found: of an earlier process, or known ones.
+    Found(Vec<SpoolFile>),
     /// The directory could be opened now, or not.
     Opened(Result<(), SpoolError>),
     /// A spill file was written, or not: then its content comes back.
@@ -168,6 +172,7 @@ impl Spooler {
             fingerprint,
             replies: reply_queue,
             found: VecDeque::new(),
+            examined: Vec::new(),
             left: VecDeque::new(),
             segments,
             known: HashSet::new(),
@@ -257,6 +262,8 @@ struct Thread {
     replies: mpsc::UnboundedSender<Reply>,
     /// Files of earlier processes that are still to be examined.
     found: VecDeque<FileName>,
+    /// What was examined and not yet told.
+    examined: Vec<SpoolFile>,
     /// Segments of earlier processes that are still to become files.
     left: VecDeque<PathBuf>,
     segments: Option<Arc<Segments>>,
@@ -275,7 +282,9 @@ struct Thread {
 
 impl Thread {
     fn run(&mut self, commands: &std_mpsc::Receiver<Command>) {
-        match self.spool.as_ref().map(Spool::list) {
+        // Not before the first event is accepted, as it takes long where there are very many files.
+        let found = self.spool.as_ref().map(|spool| spool.tidy().and_then(|()| spool.list(|_| true)));
+        match found {
             Some(Ok(names)) => self.found = names.into(),
             Some(Err(error)) => {
                 self.spool = None;
@@ -305,19 +314,18 @@ impl Thread {
                 }
                 Err(std_mpsc::TryRecvError::Empty) => {
                     // Taken out first, so that what makes this panic is not come upon again and again.
-                    let (segment, name) = match self.left.pop_front() {
-                        Some(segment) => (Some(segment), None),
-                        None => (None, self.found.pop_front()),
-                    };
+                    let segment = self.left.pop_front();
                     let _ = self.guarded("examine a file of", |thread| {
-                        if let Some(segment) = &segment {
-                            thread.adopt(segment);
-                        }
-                        if let Some(name) = &name {
-                            thread.examine(name);
+                        match segment {
+                            Some(segment) => thread.adopt(&segment),
+                            None => thread.examine_some(),
                         }
                         Ok(())
                     });
+                    let examined = std::mem::take(&mut self.examined);
+                    if !examined.is_empty() {
+                        self.reply(Reply::Found(examined));
+                    }
                     continue;
                 }
                 Err(std_mpsc::TryRecvError::Disconnected) => None,
@@ -325,13 +333,16 @@ impl Thread {
             let reply = match command {
                 Some(Command::Open) => Reply::Opened(self.guarded("open", |thread| thread.spool().map(drop))),
                 Some(Command::List) => {
-                    let names = self.guarded("list", |thread| thread.spool().and_then(Spool::list));
+                    let names = self.guarded("list", |thread| {
+                        for file in thread.unreadable.drain(..) {
+                            thread.known.remove(&file);
+                        }
+                        thread.spool()?;
+                        thread.unknown()
+                    });
                     match names {
                         Ok(names) => {
-                            for file in self.unreadable.drain(..) {
-                                self.known.remove(&file);
-                            }
-                            self.found = self.unknown(names);
+                            self.found = names;
                             self.look_for_segments();
                         }
                         Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
@@ -444,7 +455,7 @@ impl Thread {
             Ok(Adopted { file, damaged }) => {
                 if let Some(file) = file {
                     self.known.insert(file.id);
-                    self.reply(Reply::Found(file));
+                    self.reply(Reply::Found(vec![file]));
                 }
                 if damaged > 0 {
                     tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");
@@ -466,9 +477,9 @@ impl Thread {
         if self.settled == Some(changed_ms) {
             return;
         }
-        match spool.list() {
+        match self.unknown() {
             Ok(names) => {
-                self.found = self.unknown(names);
+                self.found = names;
                 let now_ms = i64::try_from(crate::emit::now_ms()).unwrap_or(i64::MAX);
                 self.settled = (now_ms.saturating_sub(changed_ms) > SETTLED_MS).then_some(changed_ms);
             }
@@ -476,9 +487,24 @@ impl Thread {
         }
     }
 
-    /// Those of the files that were not found before.
-    fn unknown(&self, names: Vec<FileName>) -> VecDeque<FileName> {
-        names.into_iter().filter(|name| !self.known.contains(&name.id())).collect()
+    /// The files in the directory that were not found before.
+    fn unknown(&self) -> Result<VecDeque<FileName>, SpoolError> {
+        let Some(spool) = &self.spool else { return Ok(VecDeque::new()) };
+        spool.list(|name| !self.known.contains(&name.id())).map(VecDeque::from)
+    }
+
+    /// Examines files for a moment.
+    fn examine_some(&mut self) {
+        let until = Instant::now() + EXAMINE;
+        while Instant::now() < until
+            && let Some(name) = self.found.pop_front()
+        {
+            self.examine(&name);
+        }
+        if self.found.is_empty() {
+            // Once there may have been very many.
+            self.found = VecDeque::new();
+        }
     }
 
     fn examine(&mut self, name: &FileName) {
@@ -486,7 +512,7 @@ impl Thread {
         match spool.inspect(name) {
             Ok(file) => {
                 self.known.insert(file.id);
-                self.reply(Reply::Found(file));
+                self.examined.push(file);
             }
             // Delivered and removed since the directory was listed.
             Err(error) if error.kind() == SpoolErrorKind::Missing => {}
@@ -505,7 +531,7 @@ impl Thread {
             Some(spool) => spool,
             None => {
                 let spool = Spool::open(&self.directory)?.bounded(self.bounds);
-                self.found = spool.list()?.into();
+                self.found = spool.list(|name| !self.known.contains(&name.id()))?.into();
                 self.opened(&spool);
                 spool
             }

@@ -77,18 +77,17 @@ impl Storage for Disk {
         }
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<(OsString, EntryKind)>> {
-        let mut entries = Vec::new();
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(OsString, EntryKind)) -> io::Result<()> {
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
             match entry.file_type() {
-                Ok(kind) => entries.push((entry.file_name(), kind_of(kind))),
+                Ok(kind) => each(entry.file_name(), kind_of(kind)),
                 // Some file systems have to look, and it has vanished meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(entries)
+        Ok(())
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {

@@ -89,6 +89,7 @@ mod write;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -165,19 +166,34 @@ impl Spool {
     }
 
     fn open_on(storage: Arc<dyn Storage>, dir: &Path) -> Result<Self, SpoolError> {
+        let spool = Self::begin_on(storage, dir)?;
+        spool.tidy()?;
+        Ok(spool)
+    }
+
+    /// Makes the directory if need be and takes its lock, which takes no longer the more files there are. What earlier
+    /// crashes left unfinished is there until [`tidy`](Self::tidy).
+    pub(crate) fn begin(dir: &Path) -> Result<Self, SpoolError> {
+        Self::begin_on(Arc::new(Disk), dir)
+    }
+
+    fn begin_on(storage: Arc<dyn Storage>, dir: &Path) -> Result<Self, SpoolError> {
         let lock = take_lock(storage.as_ref(), dir)?;
         let concerns = storage.concerns(dir);
         for concern in &concerns {
             tracing::warn!("{concern}");
         }
-        let spool =
-            Self { dir: dir.to_owned(), storage, lock: Mutex::new(lock), concerns, bounds: Bounds::NONE };
-        spool.remove_unfinished(dir)?;
-        let quarantine = dir.join(quarantine::FOLDER);
-        if spool.storage.metadata(&quarantine).is_ok_and(|there| there.kind == EntryKind::Dir) {
-            spool.remove_unfinished(&quarantine)?;
+        Ok(Self { dir: dir.to_owned(), storage, lock: Mutex::new(lock), concerns, bounds: Bounds::NONE })
+    }
+
+    /// Removes what earlier crashes left unfinished. Not while something is being written.
+    pub(crate) fn tidy(&self) -> Result<(), SpoolError> {
+        self.remove_unfinished(&self.dir)?;
+        let quarantine = self.dir.join(quarantine::FOLDER);
+        if self.storage.metadata(&quarantine).is_ok_and(|there| there.kind == EntryKind::Dir) {
+            self.remove_unfinished(&quarantine)?;
         }
-        Ok(spool)
+        Ok(())
     }
 
     /// The same with bounds.
@@ -192,9 +208,11 @@ impl Spool {
 
     /// The spill files, oldest first: by the time in a UUIDv7 name, by the time of the last change with other names,
     /// and by name where that is the same.
-    pub(crate) fn list(&self) -> Result<Vec<FileName>, SpoolError> {
+    ///
+    /// Only those that are `wanted`: there may be very many.
+    pub(crate) fn list(&self, wanted: impl Fn(&FileName) -> bool) -> Result<Vec<FileName>, SpoolError> {
         self.keep_lock()?;
-        list_files(self.storage.as_ref(), &self.dir)
+        list_files(self.storage.as_ref(), &self.dir, &wanted)
     }
 
     /// When a name in the directory was last added, changed or removed, in milliseconds since the Unix epoch.
@@ -246,12 +264,15 @@ impl Spool {
 
     fn remove_unfinished(&self, dir: &Path) -> Result<(), SpoolError> {
         let failed = |error| SpoolError::new("clear unfinished files out of", dir, error);
-        for (name, kind) in self.storage.list(dir).map_err(failed)? {
+        let mut unfinished = Vec::new();
+        let mut each = |name: OsString, kind| {
             let bytes = name.as_encoded_bytes();
-            if kind == EntryKind::Dir || !bytes.starts_with(b".") || !bytes.ends_with(b".tmp") {
-                // Not one of ours.
-                continue;
+            if kind != EntryKind::Dir && bytes.starts_with(b".") && bytes.ends_with(b".tmp") {
+                unfinished.push(name);
             }
+        };
+        self.storage.list(dir, &mut each).map_err(failed)?;
+        for name in unfinished {
             let path = dir.join(&name);
             tracing::warn!(
                 path = %path.display(),
@@ -271,19 +292,21 @@ impl Bounds {
 }
 
 /// The spill files in a directory, as [`Spool::list`] gives them.
-fn list_files(storage: &dyn Storage, dir: &Path) -> Result<Vec<FileName>, SpoolError> {
-    let entries =
-        storage.list(dir).map_err(|error| SpoolError::new("list the spool directory", dir, error))?;
-    let mut files: Vec<(i64, FileName)> = entries
-        .into_iter()
-        .filter(|(_, kind)| *kind == EntryKind::File)
-        .filter_map(|(name, _)| FileName::parse(&name))
-        .filter_map(|name| {
+fn list_files(
+    storage: &dyn Storage,
+    dir: &Path,
+    wanted: &dyn Fn(&FileName) -> bool,
+) -> Result<Vec<FileName>, SpoolError> {
+    let mut files: Vec<(i64, FileName)> = Vec::new();
+    let mut each = |name: OsString, kind| {
+        let name = FileName::parse(&name).filter(|name| kind == EntryKind::File && wanted(name));
+        files.extend(name.and_then(|name| {
             let modified = || Some(storage.metadata(&dir.join(name.to_os_string())).ok()?.modified_ms);
             // What vanishes meanwhile is left out.
             Some((name.time_ms().or_else(modified)?, name))
-        })
-        .collect();
+        }));
+    };
+    storage.list(dir, &mut each).map_err(|error| SpoolError::new("list the spool directory", dir, error))?;
     files.sort_unstable();
     Ok(files.into_iter().map(|(_, name)| name).collect())
 }

@@ -93,13 +93,18 @@ impl Spool {
     /// it can be known.
     pub(crate) fn clear_quarantine(&self) -> Result<u64, SpoolError> {
         let folder = self.dir.join(FOLDER);
-        let list = match self.storage.list(&folder) {
+        let mut files = Vec::new();
+        let mut each = |name: OsString, kind| {
+            if kind == EntryKind::File
+                && let Ok(metadata) = self.storage.metadata(&folder.join(&name))
+            {
+                files.push((metadata, name));
+            }
+        };
+        match self.storage.list(&folder, &mut each) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             list => list.map_err(|error| SpoolError::new("list the quarantine", &folder, error))?,
-        };
-        let about = |name: OsString| Some((self.storage.metadata(&folder.join(&name)).ok()?, name));
-        let files = list.into_iter().filter(|(_, kind)| *kind == EntryKind::File);
-        let mut files: Vec<_> = files.filter_map(|(name, _)| about(name)).collect();
+        }
         let mut bytes: u64 = files.iter().map(|(metadata, _)| metadata.len).sum();
         if bytes <= self.bounds.quarantine {
             return Ok(0);

@@ -77,20 +77,21 @@ impl View {
 
     /// The spill files, oldest first.
     pub(crate) fn list(&self) -> Result<Vec<FileName>, SpoolError> {
-        list_files(self.storage.as_ref(), &self.dir)
+        list_files(self.storage.as_ref(), &self.dir, &|_| true)
     }
 
     /// Everything else that lies here: its name, and whether it is a regular file.
     pub(crate) fn others(&self) -> Result<Vec<(OsString, bool)>, SpoolError> {
-        let entries = self
-            .storage
-            .list(&self.dir)
+        let mut others = Vec::new();
+        let mut each = |name: OsString, kind| {
+            let is_file = kind == EntryKind::File;
+            if !is_file || FileName::parse(&name).is_none() {
+                others.push((name, is_file));
+            }
+        };
+        self.storage
+            .list(&self.dir, &mut each)
             .map_err(|error| SpoolError::new("list the spool directory", &self.dir, error))?;
-        let mut others: Vec<_> = entries
-            .into_iter()
-            .map(|(name, kind)| (name, kind == EntryKind::File))
-            .filter(|(name, is_file)| !is_file || FileName::parse(name).is_none())
-            .collect();
         others.sort_unstable();
         Ok(others)
     }

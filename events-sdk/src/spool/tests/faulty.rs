@@ -185,12 +185,13 @@ impl Storage for Faulty {
         Ok(())
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<(OsString, EntryKind)>> {
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(OsString, EntryKind)) -> io::Result<()> {
         let state = self.step()?;
         let files = state.names.keys().map(|path| (path, EntryKind::File));
         let dirs = state.dirs.iter().map(|path| (path, EntryKind::Dir));
         let all = files.chain(dirs).filter(|(path, _)| path.parent() == Some(dir));
-        Ok(all.map(|(path, kind)| (path.file_name().unwrap().to_owned(), kind)).collect())
+        all.for_each(|(path, kind)| each(path.file_name().unwrap().to_owned(), kind));
+        Ok(())
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
