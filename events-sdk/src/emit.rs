@@ -152,7 +152,7 @@ impl Intake {
         let ticket = match encoded {
             Some(id_at) => {
                 let best_effort = kind.durability == Durability::BestEffort;
-                self.buffer.accept_as(&scratch, id_at, now_ms, level, kind.category, best_effort)
+                self.buffer.accept_as(&mut scratch, id_at, now_ms, level, kind.category, best_effort)
             }
             None => self.buffer.reject(DropReason::Encoding, kind.category, level),
         };
