@@ -177,6 +177,9 @@ impl Buffer {
     }
 
     /// Takes over one encoded event; its id goes to `id_at`. One that is `best_effort` is dropped rather than put on disk.
+    ///
+    /// The id is written before the event is copied: what is summed up for a segment then begins where a vector does, and not
+    /// anywhere in a chunk, which would cost the sum a third more.
     #[inline]
     pub(crate) fn accept_as(
         &self,

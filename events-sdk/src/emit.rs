@@ -1,7 +1,7 @@
 //! One event's way in: filter, stamp, encode once, append.
 //!
 //! The calling thread writes the event's final bytes (one `events` entry of an `EventBatch`) into a scratch buffer of
-//! its own and copies them into the memory buffer under its lock. Nothing is allocated once the scratch buffer has grown
+//! its own and copies them into the memory buffer, and into a segment where there are any, under its lock. Nothing is allocated once the scratch buffer has grown
 //! to the size of the events, and nothing of the program's own code runs under the lock.
 
 use std::{

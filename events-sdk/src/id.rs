@@ -97,6 +97,12 @@ impl Random {
         Self(hasher.finish())
     }
 
+    /// Always the same for a seed.
+    #[cfg(test)]
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// The next 64 bits.
     #[inline]
     pub(crate) fn next(&mut self) -> u64 {

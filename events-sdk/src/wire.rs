@@ -118,7 +118,7 @@ pub const fn tag_len(number: u32) -> usize {
 }
 
 /// A length-delimited field.
-#[inline(always)]
+#[inline]
 fn delimited(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
     /// Field numbers that fit a tag of one byte lie below this.
     const SHORT_NUMBER: u32 = 16;

@@ -88,8 +88,7 @@ impl Backlog {
     /// A file joins, in its place by age.
     pub(crate) fn add(&mut self, file: SpoolFile) {
         let files = if is_grave(&file) { &mut self.grave } else { &mut self.files };
-        let place =
-            files.partition_point(|other| age(other) <= age(&file));
+        let place = files.partition_point(|other| age(other) <= age(&file));
         files.insert(place, file);
     }
 

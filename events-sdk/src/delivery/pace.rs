@@ -165,9 +165,11 @@ impl Pace {
         self.hold_until = self.hold_until.max(now + pause);
     }
 
-    /// Whether acknowledgements come so fast that one batch in flight at a time is enough.
-    pub(crate) fn is_near(&self) -> bool {
-        self.latency.is_some_and(|(late, _)| late < NEAR.as_secs_f64())
+    /// How many of the places in flight the backlog may use: all but one, and at least one. Where answers come at once, one
+    /// alone keeps Toggle busy, and a live event finds at most one piece before it.
+    pub(crate) fn places(&self, in_flight: usize) -> usize {
+        let is_near = self.latency.is_some_and(|(late, _)| late < NEAR.as_secs_f64());
+        if is_near { 1 } else { in_flight.saturating_sub(1).max(1) }
     }
 
     /// Batches a second, at most.

@@ -85,13 +85,9 @@ impl Delivery {
         Some(wake_at.map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT)))
     }
 
-    /// How many places in flight the backlog may use. Where answers come at once one is enough to keep Toggle busy, and
-    /// a live event finds at most one piece before it.
+    /// How many places in flight the backlog may use.
     pub(super) fn backlog_places(&self) -> usize {
-        if self.pace.is_near() {
-            return 1;
-        }
-        self.settings.max_in_flight.saturating_sub(1).max(1)
+        self.pace.places(self.settings.max_in_flight)
     }
 
     pub(super) fn read_ahead_limit(&self) -> usize {

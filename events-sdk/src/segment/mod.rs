@@ -17,7 +17,6 @@
 //! 3. What is found in a segment is delivered under the id, and with the bytes, under which it may have been offered before.
 //! 4. A disk without room fails when a segment is made, never when an event is stored.
 
-mod crc;
 pub(crate) mod format;
 pub(crate) mod pool;
 

@@ -95,8 +95,8 @@ pub(super) struct Seen {
     numbers: HashSet<usize>,
     /// From emit to stored, in seconds, since this was asked for last.
     took: Vec<f64>,
-    /// When the last one came.
-    pub(super) last_ns: u64,
+    /// When the first of those came.
+    first_ns: Option<u64>,
 }
 
 impl Seen {
@@ -119,7 +119,7 @@ impl Seen {
             let (Some(number), Some(at)) = (number(NUMBER), number(AT)) else { continue };
             if self.numbers.insert(number as usize) {
                 self.took.push(now_ns.saturating_sub(at) as f64 / 1e9);
-                self.last_ns = now_ns;
+                self.first_ns.get_or_insert(now_ns);
             }
         }
     }
@@ -129,12 +129,13 @@ impl Seen {
         self.numbers.len()
     }
 
-    /// The median and the 99th percentile since this was asked for last, in milliseconds, and of how many.
+    /// How long they took since this was asked for last.
     pub(super) fn took(&mut self) -> Took {
         let mut took = std::mem::take(&mut self.took);
         took.sort_by(f64::total_cmp);
         let at = |share: f64| took.get((took.len() as f64 * share) as usize).map_or(0.0, |s| s * 1e3);
-        Took { median: at(0.5), p99: at(0.99), events: took.len() }
+        let first_ns = self.first_ns.take().unwrap_or(u64::MAX);
+        Took { median: at(0.5), p99: at(0.99), events: took.len(), first_ns }
     }
 }
 
@@ -144,6 +145,8 @@ pub(super) struct Took {
     pub(super) median: f64,
     pub(super) p99: f64,
     pub(super) events: usize,
+    /// When the first of them was stored, in nanoseconds since the Unix epoch.
+    pub(super) first_ns: u64,
 }
 
 pub(super) fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {

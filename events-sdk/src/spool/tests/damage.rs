@@ -251,7 +251,10 @@ fn sealed(whole: bool) -> (Vec<u8>, usize) {
             let disk = Faulty::new();
             let spool = Spool::open_on(Arc::new(disk.clone()), Path::new("/spool")).unwrap();
             spill(&spool, id(1), 0..COUNT, whole).unwrap();
-            (disk.read(&Path::new("/spool").join(FileName::of(id(1)).to_os_string())), entries(0..COUNT).len())
+            (
+                disk.read(&Path::new("/spool").join(FileName::of(id(1)).to_os_string())),
+                entries(0..COUNT).len(),
+            )
         })
     });
     FILES[usize::from(whole)].clone()
