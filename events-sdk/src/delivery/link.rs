@@ -198,6 +198,7 @@ mod tests {
         let mut pauses = [1, 2, 3, 4].map(|seed| {
             let mut link =
                 Link::new(Backoff::seeded(Duration::from_millis(200), Duration::from_secs(10), seed));
+            link.failed(&SendError::new(SendErrorKind::Unavailable, "down"), false, now);
             for _ in 0..20 {
                 link.busy(&busy, true, now);
             }

@@ -58,7 +58,7 @@
 //! | while the temporary file is written or synced, before the rename | no spill file; the next start removes the rest. It was never accounted as on disk, not even if it is complete |
 //! | between rename and the sync of the directory | a complete spill file, or none |
 //! | after `write` has returned | a complete spill file |
-//! | while a file is being removed | the file, complete, or none; what is read again repeats its ids |
+//! | while a file is being removed, and a second after | the file, complete, or none; what is read again repeats its ids |
 //! | while damaged bytes are set aside | the file is still there; the same bytes go to the same name again |
 //!
 //! | damage | costs |

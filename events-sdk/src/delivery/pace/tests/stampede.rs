@@ -31,6 +31,8 @@ struct Node {
     /// Batches that are neither in flight nor with Toggle.
     left: u32,
     in_flight: usize,
+    /// Until when it sleeps, unless an answer comes.
+    wake_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,10 +77,6 @@ impl World {
         let answer = Event::Answer { taken, away, probe, sent_at: now };
         self.due.push(Reverse((now + LATENCY, node, answer)));
     }
-
-    fn wake(&mut self, node: usize, at: Instant) {
-        self.due.push(Reverse((at, node, Event::Wake)));
-    }
 }
 
 impl Node {
@@ -89,18 +87,24 @@ impl Node {
             chance: Backoff::seeded(RETRY.0, RETRY.1, !seed),
             left: BACKLOG,
             in_flight: 0,
+            wake_at: None,
         }
+    }
+
+    fn sleep_until(&mut self, index: usize, at: Instant, world: &mut World) {
+        self.wake_at = Some(at);
+        world.due.push(Reverse((at, index, Event::Wake)));
     }
 
     /// As `Delivery::send`, and `Delivery::prepare_to_wait`.
     fn act(&mut self, index: usize, now: Instant, world: &mut World) {
         if let Some(at) = self.link.held_until(now) {
-            return world.wake(index, at);
+            return self.sleep_until(index, at, world);
         }
         if let Some(retry_at) = self.link.retry_at() {
             if self.in_flight == 0 && self.left > 0 {
                 if now < retry_at {
-                    return world.wake(index, retry_at);
+                    return self.sleep_until(index, retry_at, world);
                 }
                 self.launch(index, true, now, world);
             }
@@ -108,7 +112,7 @@ impl Node {
         }
         while self.left > 0 && self.in_flight < self.pace.places(MAX_IN_FLIGHT) {
             if !self.pace.allows(now) {
-                return world.wake(index, self.pace.next_at(now));
+                return self.sleep_until(index, self.pace.next_at(now), world);
             }
             self.pace.sent(now);
             self.launch(index, false, now, world);
@@ -166,15 +170,23 @@ fn stampede(capacity: f64, outage: Duration, seed: u64) -> Outcome {
     let mut world = World { toggle, due: BinaryHeap::new() };
     let mut nodes: Vec<_> = (0..NODES as u64).map(|node| Node::new(start, seed << 32 | node)).collect();
     // All lose Toggle in the same instant.
-    (0..NODES).for_each(|node| world.wake(node, start));
+    for (index, node) in nodes.iter_mut().enumerate() {
+        node.sleep_until(index, start, &mut world);
+    }
     let mut now = start;
     while let Some(Reverse((at, index, event))) = world.due.pop() {
         now = at;
         assert!(now < start + Duration::from_secs(24 * 3600), "it never ends");
         let node = &mut nodes[index];
-        if let Event::Answer { taken, away, probe, sent_at } = event {
-            node.hear(taken, away, probe, now - sent_at, now);
+        match event {
+            Event::Answer { taken, away, probe, sent_at } => {
+                node.hear(taken, away, probe, now - sent_at, now);
+            }
+            // An answer came before, and it sleeps anew.
+            Event::Wake if node.wake_at != Some(at) => continue,
+            Event::Wake => {}
         }
+        node.wake_at = None;
         node.act(index, now, &mut world);
     }
     assert!(nodes.iter().all(|node| node.left == 0 && node.in_flight == 0), "something is left");
