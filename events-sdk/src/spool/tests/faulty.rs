@@ -190,7 +190,10 @@ impl Storage for Faulty {
         let files = state.names.keys().map(|path| (path, EntryKind::File));
         let dirs = state.dirs.iter().map(|path| (path, EntryKind::Dir));
         let all = files.chain(dirs).filter(|(path, _)| path.parent() == Some(dir));
-        all.for_each(|(path, kind)| each(path.file_name().unwrap().to_owned(), kind));
+        let all: Vec<_> = all.map(|(path, kind)| (path.file_name().unwrap().to_owned(), kind)).collect();
+        // Who is called may ask for more.
+        drop(state);
+        all.into_iter().for_each(|(name, kind)| each(name, kind));
         Ok(())
     }
 
