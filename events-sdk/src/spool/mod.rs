@@ -92,7 +92,7 @@ use std::{
     ffi::OsString,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
 use uuid::Uuid;
@@ -127,6 +127,8 @@ pub(crate) struct Spool {
     lock: Mutex<Box<dyn LockGuard>>,
     concerns: Vec<String>,
     bounds: Bounds,
+    /// Bytes in the quarantine, or more; the most there is as long as nobody has looked.
+    quarantined: AtomicU64,
 }
 
 /// How much the spool leaves free, and how much of what cannot be delivered it keeps.
@@ -183,7 +185,14 @@ impl Spool {
         for concern in &concerns {
             tracing::warn!("{concern}");
         }
-        Ok(Self { dir: dir.to_owned(), storage, lock: Mutex::new(lock), concerns, bounds: Bounds::NONE })
+        Ok(Self {
+            dir: dir.to_owned(),
+            storage,
+            lock: Mutex::new(lock),
+            concerns,
+            bounds: Bounds::NONE,
+            quarantined: AtomicU64::new(u64::MAX),
+        })
     }
 
     /// Removes what earlier crashes left unfinished. Not while something is being written.

@@ -80,10 +80,10 @@ impl World {
 }
 
 impl Node {
-    fn new(start: Instant, seed: u64) -> Self {
+    fn new(seed: u64) -> Self {
         Self {
             link: Link::new(Backoff::seeded(RETRY.0, RETRY.1, seed)),
-            pace: Pace::new(start),
+            pace: Pace::new(Instant::now()),
             chance: Backoff::seeded(RETRY.0, RETRY.1, !seed),
             left: BACKLOG,
             in_flight: 0,
@@ -157,6 +157,8 @@ struct Outcome {
 }
 
 fn stampede(capacity: f64, outage: Duration, seed: u64) -> Outcome {
+    let mut nodes: Vec<_> = (0..NODES as u64).map(|node| Node::new(seed << 32 | node)).collect();
+    // After all of them, or what they did at first would depend on how long it took to make them.
     let start = Instant::now();
     let back_at = start + outage;
     let toggle = Toggle {
@@ -168,7 +170,6 @@ fn stampede(capacity: f64, outage: Duration, seed: u64) -> Outcome {
         rejected: 0,
     };
     let mut world = World { toggle, due: BinaryHeap::new() };
-    let mut nodes: Vec<_> = (0..NODES as u64).map(|node| Node::new(start, seed << 32 | node)).collect();
     // All lose Toggle in the same instant.
     for (index, node) in nodes.iter_mut().enumerate() {
         node.sleep_until(index, start, &mut world);
