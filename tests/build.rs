@@ -1,4 +1,5 @@
-//! Prepares what the tests compile: wire types for the golden schemas, and the SDK's schema grown by an event, a field and an enum value.
+//! Prepares what the tests compile: wire types for the golden schemas, the SDK's schema grown by an event, a field and an enum
+//! value, and the examples of the catalogue.
 
 #![allow(clippy::print_stdout, reason = "standard output is how a build script speaks to cargo")]
 
@@ -52,6 +53,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     golden(&out)?;
     compiled("torture", &out)?;
     compiled("personal", &out)?;
+    examples("torture.proto", &["torture", "../proto"], &out.join("torture_examples.rs"))?;
+    examples("events/event_messages.proto", &["../proto"], &out.join("examples.rs"))?;
     grown(&out)
 }
 
@@ -87,6 +90,26 @@ fn compiled(name: &str, out: &Path) -> Result<(), Box<dyn Error>> {
         fs::write(out.join(file), text)?;
     }
     Ok(())
+}
+
+/// The examples of the catalogue as a list: for each event the emitter, the example in Rust as a function, and the event as JSON.
+fn examples(proto: &str, includes: &[&str], to: &Path) -> Result<(), Box<dyn Error>> {
+    let text = Builder::new().catalog(&[proto], includes)?.markdown();
+    let mut list = String::new();
+    for section in text.split("\n## ").skip(1) {
+        let emitter = section.lines().next().unwrap_or_default();
+        let block = |language: &str| {
+            let (_, rest) = section.split_once(&format!("\n```{language}\n"))?;
+            Some(rest.split_once("\n```")?.0)
+        };
+        let example = block("rust,ignore").ok_or_else(|| format!("{emitter} has no example in Rust"))?;
+        let json = block("json").ok_or_else(|| format!("{emitter} has no example in JSON"))?;
+        // The example is a statement; its last line is what it gives.
+        let call = example.trim_end_matches(';');
+        list += &format!("({emitter:?}, || {call}, {json:?}),\n");
+    }
+    let code = format!("pub(crate) const EXAMPLES: &[(&str, fn() -> Ticket, &str)] = &[\n{list}];\n");
+    Ok(fs::write(to, code)?)
 }
 
 /// A copy of the SDK's schema that has grown, generated as any crate would generate its own.

@@ -18,11 +18,15 @@ use crate::compile::{Compiled, is_own};
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::origin::Origin;
+use crate::refused::{EDITION, NO_EDITION};
 use crate::report::Report;
 use crate::texts::Texts;
 
 /// The package of protobuf's own files, which have no types of ours.
 const GOOGLE: &str = "google.protobuf";
+
+/// The syntax of files that say `edition`.
+const EDITIONS: &str = "editions";
 
 /// What to do about a set that cannot be read.
 const ANEW: &str = "write the set anew with its imports, say by `protoc --include_imports --include_source_info --descriptor_set_out=FILE`";
@@ -74,6 +78,9 @@ fn pool(set: &[u8]) -> Result<DescriptorPool, Error> {
     let mut waiting = Vec::new();
     for bytes in Set::decode(set).map_err(unreadable)?.file {
         let file = FileDescriptorProto::decode(bytes.clone()).map_err(unreadable)?;
+        if file.syntax() == EDITIONS {
+            return Err(refused(format!("{:?}: {EDITION}", file.name()), NO_EDITION));
+        }
         sound::check(&file).map_err(|text| refused(format!("{:?}: {text}", file.name()), ANEW))?;
         waiting.push(Waiting { name: file.name().to_owned(), imports: file.dependency, bytes });
     }

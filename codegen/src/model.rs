@@ -264,6 +264,8 @@ pub(crate) enum Type {
         full_name: String,
         /// The message reaches the one that the field is in, so it is held by reference.
         recursive: bool,
+        /// A group of proto2, which is written between two tags.
+        group: bool,
     },
     Oneof(Box<Oneof>),
     WellKnown(WellKnown),
@@ -278,6 +280,10 @@ pub(crate) enum WellKnown {
     Value,
     List,
     Empty,
+    Any,
+    FieldMask,
+    /// An enum with one value, which is 0.
+    Null,
     /// A message with one scalar: `StringValue` and the like.
     Wrapper(Scalar),
 }
@@ -384,6 +390,8 @@ pub(crate) struct Enum {
     pub(crate) zero_origin: Origin,
     /// Without the zero value and without second names for a number.
     pub(crate) values: Vec<EnumValue>,
+    /// The second names, but for those of zero.
+    pub(crate) aliases: Vec<Alias>,
 }
 
 impl Enum {
@@ -391,6 +399,16 @@ impl Enum {
     pub(crate) fn has_levels(&self) -> bool {
         self.values.iter().any(|value| value.level.is_some())
     }
+}
+
+/// One more name for a value of an enum.
+#[derive(Debug, Clone)]
+pub(crate) struct Alias {
+    /// What it is in Rust: the name of a constant.
+    pub(crate) constant: String,
+    /// The value, by its number.
+    pub(crate) number: i32,
+    pub(crate) value: EnumValue,
 }
 
 /// A value of an enum.

@@ -63,6 +63,16 @@ pub(crate) fn variant(owner: &str, value: &str) -> String {
     }
 }
 
+/// The Rust constant for `value` of the enum `owner`, where it is a second name: without the enum's name, unless a digit
+/// comes next.
+pub(crate) fn constant(owner: &str, value: &str) -> String {
+    let (prefix, name) = (owner.to_shouty_snake_case(), value.to_shouty_snake_case());
+    match name.strip_prefix(&prefix).and_then(|rest| rest.strip_prefix('_')) {
+        Some(rest) if rest.starts_with(char::is_alphabetic) => rest.to_owned(),
+        _ => name,
+    }
+}
+
 /// The emitter for a payload message: its name without `Payload`, in snake case.
 pub(crate) fn emitter(message: &str) -> String {
     snake(message.strip_suffix(PAYLOAD_SUFFIX).unwrap_or(message))
@@ -192,6 +202,8 @@ mod tests {
         assert_eq!(camel("AccessACLPayload"), "AccessAclPayload");
         assert_eq!(variant("AccessACLOperation", "ACCESS_ACL_OPERATION_GRANTED"), "Granted");
         assert_eq!(variant("Foo", "FOOBAR"), "Foobar");
+        assert_eq!(constant("DiskState", "DISK_STATE_SLOW_DOWN"), "SLOW_DOWN");
+        assert_eq!(constant("Phase", "PHASE_2ND"), "PHASE_2ND");
         assert_eq!(ident("type").to_string(), "r#type");
         assert_eq!(ident("self").to_string(), "self_");
         assert_eq!(ident("3d").to_string(), "_3d");

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, Syntax};
+use prost_reflect::{
+    EnumDescriptor, EnumValueDescriptor, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, Syntax,
+};
 
 use crate::annotations::{self, FieldRules};
 use crate::model::{
-    Enum, EnumValue, Field, FieldPlaces, Message, Oneof, Presence, Scalar, Sensitivity, Type, Unfit,
+    Alias, Enum, EnumValue, Field, FieldPlaces, Message, Oneof, Presence, Scalar, Sensitivity, Type, Unfit,
     WellKnown,
 };
 use crate::names;
@@ -83,9 +85,6 @@ impl<'a> Types<'a> {
         field: &FieldDescriptor,
         inner: &mut Vec<MessageDescriptor>,
     ) -> Result<Field, (String, &'static str)> {
-        if field.is_group() {
-            return Err(("a group".to_owned(), "use a message field"));
-        }
         let (kind, presence) = match field.kind() {
             Kind::Message(entry) if field.is_map() => {
                 let key = scalar(&entry.map_entry_key_field().kind());
@@ -104,12 +103,17 @@ impl<'a> Types<'a> {
             Kind::Message(message) if message.package_name() == GOOGLE => {
                 Type::WellKnown(well_known(message.name()).ok_or_else(|| foreign(message.full_name()))?)
             }
+            Kind::Enum(one) if one.full_name() == NULL => Type::WellKnown(WellKnown::Null),
             Kind::Enum(one) if one.package_name() == GOOGLE => return Err(foreign(one.full_name())),
             Kind::Message(message) => {
                 inner.push(message.clone());
                 let single = !matches!(presence, Presence::Repeated { .. } | Presence::Map { .. });
                 let recursive = single && reaches(message, field.parent_message().full_name());
-                Type::Message { full_name: message.full_name().to_owned(), recursive }
+                Type::Message {
+                    full_name: message.full_name().to_owned(),
+                    recursive,
+                    group: field.is_group(),
+                }
             }
             Kind::Enum(one) => {
                 if self.seen.insert(one.full_name().to_owned()) {
@@ -178,29 +182,28 @@ impl<'a> Types<'a> {
     /// Reads an enum. It is not among those that [`finish`](Self::finish) gives unless a field has it.
     pub(crate) fn enumeration(&self, descriptor: &EnumDescriptor) -> Enum {
         let file = descriptor.parent_file();
-        let mut numbers = BTreeSet::new();
         // As the schema lists them: the descriptor's own list is sorted by number.
         let listed = descriptor.enum_descriptor_proto().value.iter();
-        let values = listed
-            .filter_map(|value| descriptor.get_value_by_name(value.name()))
-            .filter(|value| value.number() != 0 && numbers.insert(value.number()))
-            .map(|value| {
-                let variant = names::variant(descriptor.name(), value.name());
-                EnumValue {
-                    name: value.name().to_owned(),
-                    short: names::snake(&variant),
-                    variant,
-                    number: value.number(),
-                    severity: annotations::severity(&value),
-                    level: annotations::event_level(&value),
-                    deprecated: annotations::deprecated(&value.options()),
-                    docs: self.sources.comment(Item::Value(&value)),
-                    origin: self.sources.value(&value),
-                    level_origin: annotations::event_level_place(self.sources, &value),
-                    severity_origin: annotations::severity_place(self.sources, &value),
+        let zero = listed.clone().find(|value| value.number() == 0).map(|value| value.name().to_owned());
+        let (mut values, mut aliases): (Vec<EnumValue>, Vec<Alias>) = (Vec::new(), Vec::new());
+        let mut numbers = BTreeSet::new();
+        for value in listed.filter_map(|value| descriptor.get_value_by_name(value.name())) {
+            let number = value.number();
+            if number == 0 {
+                continue;
+            }
+            let value = self.value(descriptor, &value);
+            match numbers.insert(number) {
+                true => values.push(value),
+                false => {
+                    aliases.push(Alias {
+                        constant: names::constant(descriptor.name(), &value.name),
+                        number,
+                        value,
+                    });
                 }
-            })
-            .collect();
+            }
+        }
         Enum {
             full_name: descriptor.full_name().to_owned(),
             package: descriptor.package_name().to_owned(),
@@ -209,12 +212,30 @@ impl<'a> Types<'a> {
             docs: self.sources.comment(Item::Enum(descriptor)),
             origin: self.sources.enumeration(descriptor),
             closed: file.syntax() == Syntax::Proto2,
-            zero_origin: match descriptor.values().find(|value| value.number() == 0) {
+            zero_origin: match zero.as_ref().and_then(|name| descriptor.get_value_by_name(name)) {
                 Some(zero) => self.sources.value(&zero),
                 None => self.sources.enumeration(descriptor),
             },
-            zero: descriptor.values().find(|value| value.number() == 0).map(|value| value.name().to_owned()),
+            zero,
             values,
+            aliases,
+        }
+    }
+
+    fn value(&self, owner: &EnumDescriptor, value: &EnumValueDescriptor) -> EnumValue {
+        let variant = names::variant(owner.name(), value.name());
+        EnumValue {
+            name: value.name().to_owned(),
+            short: names::snake(&variant),
+            variant,
+            number: value.number(),
+            severity: annotations::severity(value),
+            level: annotations::event_level(value),
+            deprecated: annotations::deprecated(&value.options()),
+            docs: self.sources.comment(Item::Value(value)),
+            origin: self.sources.value(value),
+            level_origin: annotations::event_level_place(self.sources, value),
+            severity_origin: annotations::severity_place(self.sources, value),
         }
     }
 }
@@ -231,11 +252,14 @@ fn packed(field: &FieldDescriptor, kind: &Kind) -> bool {
 /// The package of protobuf's own types.
 const GOOGLE: &str = "google.protobuf";
 
+/// The one enum of protobuf's own that payloads hold.
+const NULL: &str = "google.protobuf.NullValue";
+
 fn foreign(full_name: &str) -> (String, &'static str) {
     (
         format!("of protobuf's own type `{full_name}`"),
         "use a message or an enum of your own; of protobuf's, payloads hold Timestamp, Duration, Struct, Value, ListValue, \
-         Empty and the wrappers",
+         NullValue, Any, FieldMask, Empty and the wrappers",
     )
 }
 
@@ -247,6 +271,8 @@ fn well_known(name: &str) -> Option<WellKnown> {
         "Value" => WellKnown::Value,
         "ListValue" => WellKnown::List,
         "Empty" => WellKnown::Empty,
+        "Any" => WellKnown::Any,
+        "FieldMask" => WellKnown::FieldMask,
         "BoolValue" => WellKnown::Wrapper(Scalar::Bool),
         "BytesValue" => WellKnown::Wrapper(Scalar::Bytes),
         "DoubleValue" => WellKnown::Wrapper(Scalar::Double),
@@ -282,7 +308,7 @@ fn scalar(kind: &Kind) -> Option<Scalar> {
 }
 
 /// Whether `from` is the message `target` or holds it by value, at any depth. prost boxes such a field.
-fn reaches(from: &MessageDescriptor, target: &str) -> bool {
+pub(crate) fn reaches(from: &MessageDescriptor, target: &str) -> bool {
     let (mut seen, mut open) = (BTreeSet::new(), vec![from.clone()]);
     while let Some(message) = open.pop() {
         if message.full_name() == target {
@@ -335,6 +361,8 @@ fn borrows(field: &Field, borrowing: &BTreeSet<String>) -> bool {
             WellKnown::Struct
                 | WellKnown::Value
                 | WellKnown::List
+                | WellKnown::Any
+                | WellKnown::FieldMask
                 | WellKnown::Wrapper(Scalar::String | Scalar::Bytes)
         ),
         (_, Type::Message { recursive: true, .. }) => true,

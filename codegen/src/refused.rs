@@ -219,11 +219,12 @@ impl<'a> Case<'a> {
         let mut known: Vec<String> = types.chain(options).collect();
         known.extend(self.own_types());
         known.extend(SCALARS.iter().map(|one| (*one).to_owned()));
-        // Who writes no package means none.
+        // Who writes no package means none, or forgets it.
         let plain = |full: &str| full.rsplit('.').next().unwrap_or(full).to_owned();
-        let near = match name.contains('.') {
-            true => names::nearest(name, known.iter().map(String::as_str)).map(str::to_owned),
-            false => {
+        let near = match (name.contains('.'), known.iter().find(|full| plain(full) == name)) {
+            (true, _) => names::nearest(name, known.iter().map(String::as_str)).map(str::to_owned),
+            (false, Some(full)) => Some(full.clone()),
+            (false, None) => {
                 let short: Vec<String> = known.iter().map(|one| plain(one)).collect();
                 names::nearest(name, short.iter().map(String::as_str)).map(str::to_owned)
             }
@@ -346,7 +347,8 @@ impl<'a> Case<'a> {
     fn syntax(&mut self) -> String {
         let (message, text) = (self.message.clone(), self.text);
         if message.contains("but found 'edition'") {
-            return "editions are not supported: begin the file with `syntax = \"proto3\";`".to_owned();
+            self.message = EDITION.to_owned();
+            return NO_EDITION.to_owned();
         }
         if message.contains("reached end of file") {
             if let Some(text) = text {
@@ -383,6 +385,11 @@ impl<'a> Case<'a> {
         }
     }
 }
+
+/// What is said of a file that begins with `edition`, and its cure.
+pub(crate) const EDITION: &str = "this is a file of an edition, and only proto2 and proto3 are supported";
+pub(crate) const NO_EDITION: &str =
+    "begin the file with `syntax = \"proto3\";`, and remove options that begin with `features`";
 
 /// What the parser expects, among others, where any statement of a file may begin.
 const STATEMENT: &str = "'package'";

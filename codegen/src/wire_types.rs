@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use prost_build::{Config, Module};
 use prost_reflect::prost_types::FileDescriptorProto;
+use prost_reflect::{FieldDescriptor, Kind};
 
 use crate::compile::{ANNOTATIONS, Compiled};
 use crate::descriptors::{said, whole_positions};
@@ -16,6 +17,8 @@ use crate::error::Error;
 use crate::mask;
 use crate::model::{Message, Schema};
 use crate::names;
+use crate::read;
+use crate::read_types::reaches;
 
 /// The file of a schema without a package.
 const NO_PACKAGE: &str = "_";
@@ -60,6 +63,9 @@ pub(crate) fn write(
             config.extern_path(proto, rust);
         }
     }
+    for path in boxed(compiled) {
+        config.boxed(path);
+    }
     config.service_generator(
         tonic_prost_build::configure()
             .build_client(true)
@@ -91,6 +97,27 @@ pub(crate) fn write(
     }
     types.modules.sort();
     Ok(types)
+}
+
+/// The fields that a message holds itself by, where groups are involved: prost-build follows messages alone when it looks for
+/// what to box.
+fn boxed(compiled: &Compiled) -> Vec<String> {
+    let files = compiled.pool.files().filter(|file| compiled.on_disk.contains_key(file.name()));
+    let messages: Vec<_> = files.flat_map(|file| read::messages(&file)).collect();
+    if !messages.iter().any(|message| message.fields().any(|field| field.is_group())) {
+        return Vec::new();
+    }
+    let recursive = |field: &FieldDescriptor| match field.kind() {
+        Kind::Message(inner) if !field.is_list() && !field.is_map() => {
+            reaches(&inner, field.parent_message().full_name())
+        }
+        _ => false,
+    };
+    let path = |field: FieldDescriptor| {
+        let oneof = read::real_oneof(&field).map_or_else(String::new, |oneof| format!(".{}", oneof.name()));
+        format!(".{}{oneof}.{}", field.parent_message().full_name(), field.name())
+    };
+    messages.iter().flat_map(|message| message.fields()).filter(recursive).map(path).collect()
 }
 
 /// The SDK's module for a file that the generator carries.

@@ -36,9 +36,11 @@ message BackupRunPayload {
   string note = 3 [(rodent.events.field).max_len = 80];
 }
 enum RunOperation {
-  RUN_OPERATION_UNSPECIFIED = 0 [(rodent.events.event_level) = "INFO"];
+  option allow_alias = true;
+  RUN_OPERATION_UNSPECIFIED = 0;
   RUN_OPERATION_DONE = 1 [(rodent.events.event_level) = "INFO"];
   RUN_OPERATION_FAILED = 2 [(rodent.events.event_level) = "ERROR"];
+  RUN_OPERATION_FINISHED = 1;
 }
 // A backup | of <script>alert("x")</script> `Vec<T>` was made.
 message BackupPayload {
@@ -76,8 +78,10 @@ fn markdown_has_a_section_for_each_event_with_all_that_is_known() {
         "| `size` | `int64` |  | public | Deprecated. |",
         "| `kind` | `Kind` |  | public | One of Full, Delta. |",
         "| `nodes.id` | `bytes` |",
+        // Without second names.
+        "| `operation` | `RunOperation` | yes | public | One of Done, Failed. |",
         "A backup | of &lt;script>",
-        "level by operation: Unspecified → INFO, Done → INFO, Failed → ERROR. Durability sync. Owner backup team. Since 2.1.",
+        "level by operation: Done → INFO, Failed → ERROR. Durability sync. Owner backup team. Since 2.1.",
         "How much was written. In bytes. |",
         "Cut after 80 bytes. |",
     ] {
@@ -123,7 +127,7 @@ fn json_and_the_page_tell_owner_age_durability_units_and_lengths() {
         "<dt>Owner</dt><dd>backup team</dd>",
         "<dt>Since</dt><dd>2.1</dd>",
         "<dt>Durability</dt><dd>sync</dd>",
-        "by operation: Unspecified → INFO, Done → INFO, Failed → ERROR",
+        "by operation: Done → INFO, Failed → ERROR",
         "<span class=\"measure\">In bytes.</span>",
         "<span class=\"measure\">Cut after 80 bytes.</span>",
     ] {

@@ -54,8 +54,8 @@ fn whole(part: &str) -> String {
         false => "package demo;\nimport \"events/event_messages.proto\";\n",
     };
     text += "import \"events/annotations.proto\";\n";
-    if part.contains("google.protobuf.Any") {
-        text += "import \"google/protobuf/any.proto\";\n";
+    if part.contains("google.protobuf.Api") {
+        text += "import \"google/protobuf/api.proto\";\n";
     }
     let left_out = |head: &str| !part.contains(head);
     for (head, body) in FRAME.iter().filter(|(head, _)| left_out(head)) {

@@ -101,7 +101,7 @@ fn a_lock_file_says_all_that_it_is_told() {
 fn every_break_is_told_once_with_its_line_and_what_it_breaks() {
     for (from, to, rule, breaks) in [
         ("string name = 1;", "", "field-removed", "wire, source"),
-        ("string name = 1;", "string title = 1;", "field-renamed", "source"),
+        ("string name = 1;", "string title = 1;", "field-renamed", "source, meaning"),
         ("string name = 1;", "string name = 6;", "field-renumbered", "wire"),
         ("string name = 1;", "bytes name = 1;", "field-type", "wire, source"),
         ("string name = 1;", "bool done = 1;", "number-reused", "wire, source, meaning"),
@@ -121,6 +121,13 @@ fn every_break_is_told_once_with_its_line_and_what_it_breaks() {
             "source",
         ),
         (" [(rodent.events.field).sensitivity = SENSITIVITY_PII]", "", "sensitivity-changed", "meaning"),
+        ("int64 bytes = 2;", "oneof much { int64 bytes = 2; }", "oneof-moved", "wire, source"),
+        (
+            "source: \"acme\" }",
+            "source: \"acme\", durability: DURABILITY_SYNC }",
+            "annotation-changed",
+            "meaning",
+        ),
         ("reserved 20, 30 to 39;", "reserved 20, 30 to 38;", "reserved-dropped", "wire"),
         ("KIND_DELTA = 2;", "KIND_DELTA = 3;", "value-renumbered", "wire, meaning"),
         ("KIND_DELTA = 2;", "", "value-removed", "wire, source"),

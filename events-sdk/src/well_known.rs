@@ -2,16 +2,17 @@
 //!
 //! ```
 //! use std::time::SystemTime;
-//! use events_sdk::well_known::{Duration, List, Struct, Timestamp, Value};
+//! use events_sdk::well_known::{Duration, FieldMask, List, Struct, Timestamp, Value};
 //!
 //! let at: Timestamp = SystemTime::now().into();
 //! let took: Duration = std::time::Duration::from_millis(1500).into();
 //! let details = Struct(&[("attempt", Value::Number(2.0)), ("hosts", Value::List(List(&[Value::String("a")])))]);
+//! let changed = FieldMask(&["pool_name", "raid_type"]);
 //! ```
 
 use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 
-use crate::wire::{self, Message};
+use crate::wire::{self, Enumeration, Message};
 
 /// Nanoseconds of a second.
 const SECOND: u32 = 1_000_000_000;
@@ -108,6 +109,31 @@ pub enum Value<'a> {
     List(List<'a>),
 }
 
+/// The one value that is nothing, `google.protobuf.NullValue`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Null;
+
+impl Null {
+    /// Its number on the wire.
+    pub const fn number(self) -> i32 {
+        0
+    }
+}
+
+/// An encoded message and the name of its type, `google.protobuf.Any`. What is in it goes as it is: nothing looks whether
+/// it is such a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Any<'a> {
+    /// The full name of the message behind the last slash, for example "type.googleapis.com/rodent.events.StoragePoolPayload".
+    pub type_url: &'a str,
+    /// The message as protobuf encodes it.
+    pub value: &'a [u8],
+}
+
+/// The fields of a message that something is about, `google.protobuf.FieldMask`: their names, inner fields behind a dot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct FieldMask<'a>(pub &'a [&'a str]);
+
 macro_rules! seconds_and_nanos {
     ($($ty:ident),*) => {$(
         impl Message for $ty {
@@ -178,6 +204,75 @@ impl Message for Value<'_> {
     }
 }
 
+impl Enumeration for Null {
+    #[inline]
+    fn number(self) -> i32 {
+        Self::number(self)
+    }
+}
+
+impl Message for Any<'_> {
+    #[inline]
+    fn encoded_len(&self) -> usize {
+        wire::implicit_len::<wire::Str, _>(1, self.type_url)
+            + wire::implicit_len::<wire::Bytes, _>(2, self.value)
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        wire::implicit::<wire::Str, _>(1, self.type_url, out);
+        wire::implicit::<wire::Bytes, _>(2, self.value, out);
+    }
+}
+
+impl Message for FieldMask<'_> {
+    #[inline]
+    fn encoded_len(&self) -> usize {
+        wire::repeated_len::<wire::Str, _>(1, self.0)
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        wire::repeated::<wire::Str, _>(1, self.0, out);
+    }
+}
+
+impl From<Null> for prost_types::NullValue {
+    fn from(_: Null) -> Self {
+        Self::NullValue
+    }
+}
+
+impl From<()> for Null {
+    fn from((): ()) -> Self {
+        Self
+    }
+}
+
+impl From<Any<'_>> for prost_types::Any {
+    fn from(value: Any<'_>) -> Self {
+        Self { type_url: value.type_url.to_owned(), value: value.value.to_vec() }
+    }
+}
+
+impl<'a> From<&'a prost_types::Any> for Any<'a> {
+    fn from(value: &'a prost_types::Any) -> Self {
+        Self { type_url: &value.type_url, value: &value.value }
+    }
+}
+
+impl<'a> From<&'a [&'a str]> for FieldMask<'a> {
+    fn from(paths: &'a [&'a str]) -> Self {
+        Self(paths)
+    }
+}
+
+impl From<FieldMask<'_>> for prost_types::FieldMask {
+    fn from(value: FieldMask<'_>) -> Self {
+        Self { paths: value.0.iter().map(|&path| path.to_owned()).collect() }
+    }
+}
+
 impl From<Struct<'_>> for prost_types::Struct {
     fn from(value: Struct<'_>) -> Self {
         Self { fields: value.0.iter().map(|&(name, value)| (name.to_owned(), value.into())).collect() }
@@ -239,5 +334,27 @@ mod tests {
             assert_eq!(bytes, prost_types::Struct::from(value).encode_to_vec());
             assert_eq!(bytes.len(), value.encoded_len());
         }
+    }
+
+    #[test]
+    fn messages_of_any_type_and_masks_are_encoded_as_prost_does() {
+        fn same<M: Message + Copy, W: prost::Message + From<M>>(ours: M) {
+            let mut bytes = Vec::new();
+            ours.encode(&mut bytes);
+            assert_eq!(bytes, W::from(ours).encode_to_vec());
+            assert_eq!(bytes.len(), ours.encoded_len());
+        }
+        let inside = prost_types::Duration { seconds: 3, nanos: 0 }.encode_to_vec();
+        let any = Any { type_url: "type.googleapis.com/google.protobuf.Duration", value: &inside };
+        for any in [Any::default(), any, Any { type_url: "", ..any }, Any { value: &[], ..any }] {
+            same::<_, prost_types::Any>(any);
+            assert_eq!(Any::from(&prost_types::Any::from(any)), any);
+        }
+        let read: prost_types::Duration = prost_types::Any::from(any).to_msg().unwrap();
+        assert_eq!(read.seconds, 3);
+        for mask in [FieldMask::default(), FieldMask(&[""]), FieldMask(&["a", "b.c"])] {
+            same::<_, prost_types::FieldMask>(mask);
+        }
+        assert_eq!(prost_types::NullValue::from(Null) as i32, Null.number());
     }
 }

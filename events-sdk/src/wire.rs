@@ -8,11 +8,12 @@
 //! it ([`implicit`], [`optional`], [`packed`], [`map`] …). Field numbers are constants in generated code, so after
 //! inlining tags are too.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Level;
 pub use crate::pii::{Personal, Place};
-pub use crate::well_known::{Duration, List, Struct, Timestamp, Value};
+pub use crate::well_known::{Any, Duration, FieldMask, List, Null, Struct, Timestamp, Value};
 
 /// A value that can be written as a protobuf message.
 pub trait Message {
@@ -72,6 +73,12 @@ pub trait Codec<T: Copy> {
         tag(number, Self::WIRE_TYPE, out);
         Self::put(value, out);
     }
+
+    /// The length of what [`field`](Self::field) writes.
+    #[inline]
+    fn field_len(number: u32, value: T) -> usize {
+        tag_len(number) + Self::len(value)
+    }
 }
 
 /// Wire type 0.
@@ -80,6 +87,10 @@ pub const VARINT: u32 = 0;
 pub const FIXED64: u32 = 1;
 /// Wire type 2: strings, bytes, messages and packed numbers.
 pub const LENGTH_DELIMITED: u32 = 2;
+/// Wire type 3: what follows, up to the field's [`END_GROUP`], is a message.
+pub const START_GROUP: u32 = 3;
+/// Wire type 4.
+pub const END_GROUP: u32 = 4;
 /// Wire type 5.
 pub const FIXED32: u32 = 5;
 
@@ -312,6 +323,46 @@ impl<M: Message + Copy> Codec<M> for Sub {
     }
 }
 
+/// A group of proto2: a message between two tags, without its length.
+#[derive(Debug)]
+pub enum Group {}
+
+impl<M: Message + Copy> Codec<M> for Group {
+    const WIRE_TYPE: u32 = START_GROUP;
+
+    #[inline]
+    fn is_default(value: M) -> bool {
+        value.encoded_len() == 0
+    }
+
+    #[inline]
+    fn len(value: M) -> usize {
+        value.encoded_len()
+    }
+
+    #[inline]
+    fn put(value: M, out: &mut Vec<u8>) {
+        value.encode(out);
+    }
+
+    #[inline]
+    fn field(number: u32, value: M, out: &mut Vec<u8>) {
+        tag(number, START_GROUP, out);
+        value.encode(out);
+        tag(number, END_GROUP, out);
+    }
+
+    #[inline]
+    fn field_len(number: u32, value: M) -> usize {
+        2 * tag_len(number) + value.encoded_len()
+    }
+}
+
+/// How a oneof shows that holds personal data: by the field's name alone.
+pub fn masked(variant: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_tuple(variant).field(&format_args!("<pii>")).finish()
+}
+
 /// Texts that [`cut_counted`] has cut since the program began.
 static CUTS: AtomicU64 = AtomicU64::new(0);
 
@@ -402,7 +453,7 @@ pub fn implicit<C: Codec<T>, T: Copy>(number: u32, value: T, out: &mut Vec<u8>) 
 /// The length of [`implicit`].
 #[inline]
 pub fn implicit_len<C: Codec<T>, T: Copy>(number: u32, value: T) -> usize {
-    if C::is_default(value) { 0 } else { tag_len(number) + C::len(value) }
+    if C::is_default(value) { 0 } else { C::field_len(number, value) }
 }
 
 /// A field that is always there.
@@ -414,7 +465,7 @@ pub fn always<C: Codec<T>, T: Copy>(number: u32, value: T, out: &mut Vec<u8>) {
 /// The length of [`always`].
 #[inline]
 pub fn always_len<C: Codec<T>, T: Copy>(number: u32, value: T) -> usize {
-    tag_len(number) + C::len(value)
+    C::field_len(number, value)
 }
 
 /// A field that may be absent; a value that is there is written even if it is the default.
@@ -456,7 +507,7 @@ pub fn repeated<C: Codec<T>, T: Copy>(number: u32, values: &[T], out: &mut Vec<u
 /// The length of [`repeated`].
 #[inline]
 pub fn repeated_len<C: Codec<T>, T: Copy>(number: u32, values: &[T]) -> usize {
-    tag_len(number) * values.len() + values.iter().map(|value| C::len(*value)).sum::<usize>()
+    values.iter().map(|value| C::field_len(number, *value)).sum()
 }
 
 /// A repeated field of numbers behind one tag and one length.

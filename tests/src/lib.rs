@@ -116,9 +116,13 @@ pub fn emit_number(events: &Events, number: usize) {
 
 /// The same, and gives its ticket.
 pub fn queue_number(events: &Events, number: usize) -> Ticket {
+    queue_number_as(events, number, Level::Info)
+}
+
+fn queue_number_as(events: &Events, number: usize, level: Level) -> Ticket {
     let text = number.to_string();
     events.emit_storage_pool(
-        Level::Info,
+        level,
         StoragePoolPayload {
             pool_name: "tank",
             devices: &["/dev/sda", "/dev/sdb"],
@@ -133,6 +137,16 @@ pub fn queue_number(events: &Events, number: usize) -> Ticket {
 
 /// Emits the events of these numbers, so many a second.
 pub fn storm(events: &Events, numbers: std::ops::Range<usize>, per_second: usize) {
+    storm_of(events, numbers, per_second, |_| Level::Info);
+}
+
+/// The same, each number with a level of its own.
+pub fn storm_of(
+    events: &Events,
+    numbers: std::ops::Range<usize>,
+    per_second: usize,
+    level: impl Fn(usize) -> Level,
+) {
     let start = Instant::now();
     for (done, number) in numbers.enumerate() {
         let due = Duration::from_secs_f64(done as f64 / per_second as f64);
@@ -142,7 +156,7 @@ pub fn storm(events: &Events, numbers: std::ops::Range<usize>, per_second: usize
         {
             std::thread::sleep(early);
         }
-        emit_number(events, number);
+        let _ = queue_number_as(events, number, level(number));
     }
 }
 

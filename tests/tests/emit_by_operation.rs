@@ -4,7 +4,7 @@
 
 use std::{cell::Cell, time::Duration};
 
-use annotated::payload::DemoAnnotatedOperation;
+use annotated::payload::Operation;
 use events_sdk::{Filter, Level, Outcome, emit};
 use events_tests::Rig;
 use prost::Message as _;
@@ -12,7 +12,7 @@ use prost::Message as _;
 /// Its operation `Started` is INFO, and `Failed` is ERROR.
 #[allow(missing_docs)]
 pub mod annotated {
-    include!("../golden/annotations.rs");
+    include!("../golden/by_operation.rs");
 }
 
 /// What a request holds, with the events of that schema.
@@ -20,7 +20,7 @@ pub mod annotated {
 pub struct Batch {
     /// The events.
     #[prost(message, repeated, tag = "1")]
-    pub events: Vec<annotated::proto::golden::annotations::Event>,
+    pub events: Vec<annotated::proto::golden::by_operation::Event>,
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,9 +34,9 @@ fn pass<T>(evaluated: &Cell<u32>, value: T) -> T {
 #[test]
 fn the_operation_says_the_level_of_the_event() {
     let rig = Rig::start();
-    let operation = DemoAnnotatedOperation::Failed;
-    assert!(emit!(on rig.events, annotated::demo_annotated, { operation: Started, title: "a" }).is_queued());
-    assert!(emit!(on rig.events, annotated::demo_annotated, { operation, title: "b" }).is_queued());
+    let operation = Operation::Failed;
+    assert!(emit!(on rig.events, annotated::demo, { operation: Started }).is_queued());
+    assert!(emit!(on rig.events, annotated::demo, { operation }).is_queued());
     assert!(rig.toggle.wait_for_events(2, PATIENCE), "{:#?}", rig.events.stats());
     let batches = rig.toggle.batches();
     let bodies = batches.iter().filter_map(|batch| batch.body());
@@ -51,20 +51,20 @@ fn an_event_of_an_unwanted_operation_is_filtered_once() {
     let rig = Rig::with(|config| config.filter = Filter::from_min_level(Level::Error));
     let evaluated = Cell::new(0);
     let ticket =
-        emit!(on rig.events, annotated::demo_annotated, { operation: Started, title: pass(&evaluated, "a") });
+        emit!(on rig.events, annotated::demo, { operation: Started }, { "title" => pass(&evaluated, "a") });
     assert_eq!((ticket.outcome(), evaluated.get()), (Outcome::Filtered, 0), "the variant says the level");
-    let operation = DemoAnnotatedOperation::Started;
-    let ticket = emit!(on rig.events, annotated::demo_annotated, { operation, title: pass(&evaluated, "a") });
+    let operation = Operation::Started;
+    let ticket = emit!(on rig.events, annotated::demo, { operation: pass(&evaluated, operation) });
     assert_eq!(
         (ticket.outcome(), evaluated.get()),
         (Outcome::Filtered, 1),
         "the variable has to be looked at"
     );
     assert_eq!(rig.events.stats().filtered, 2);
-    assert!(emit!(on rig.events, annotated::demo_annotated, { operation: Failed }).is_queued());
+    assert!(emit!(on rig.events, annotated::demo, { operation: Failed }).is_queued());
 
     rig.events.set_filter(&Filter::from_levels([]));
-    let ticket = emit!(on rig.events, annotated::demo_annotated, { operation: pass(&evaluated, operation) });
+    let ticket = emit!(on rig.events, annotated::demo, { operation: pass(&evaluated, operation) });
     assert_eq!((ticket.outcome(), evaluated.get()), (Outcome::Filtered, 1), "no level would do");
     assert_eq!(rig.events.stats().filtered, 3);
 }
@@ -72,8 +72,8 @@ fn an_event_of_an_unwanted_operation_is_filtered_once() {
 #[test]
 fn without_an_event_system_nothing_is_evaluated() {
     let evaluated = Cell::new(0);
-    let ticket = emit!(annotated::demo_annotated, {
-        operation: pass(&evaluated, DemoAnnotatedOperation::Failed)
+    let ticket = emit!(annotated::demo, {
+        operation: pass(&evaluated, Operation::Failed)
     });
     assert!(!ticket.is_queued());
     assert_eq!(evaluated.get(), 0);

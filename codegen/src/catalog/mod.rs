@@ -8,7 +8,9 @@ mod json;
 mod markdown;
 mod sample;
 
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+use std::collections::BTreeSet;
+
+use prost_reflect::{EnumDescriptor, EnumValueDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::annotations;
 use crate::compile::Compiled;
@@ -209,13 +211,11 @@ fn levels(kind: &EventKind, payload: &MessageDescriptor) -> Vec<(String, String)
     let Some(Kind::Enum(operation)) = payload.get_field_by_name(OPERATION).map(|field| field.kind()) else {
         return Vec::new();
     };
-    operation
-        .values()
-        .filter_map(|value| {
-            let level = annotations::event_level(&value)?.to_uppercase();
-            Some((names::variant(operation.name(), value.name()), level))
-        })
-        .collect()
+    let levels = first_names(&operation).into_iter().filter_map(|value| {
+        let level = annotations::event_level(&value)?.to_uppercase();
+        Some((names::variant(operation.name(), value.name()), level))
+    });
+    levels.collect()
 }
 
 /// Takes in the fields of a message and of those inside of it; `within` are the messages on the way.
@@ -238,7 +238,7 @@ fn collect(message: &MessageDescriptor, prefix: &str, within: &mut Vec<String>, 
                 Kind::Enum(one) => variants(&one),
                 _ => Vec::new(),
             },
-            required: said.contains_key(REQUIRED),
+            required: said.contains_key(REQUIRED) || field.is_required(),
             sensitivity: sensitivity.trim_start_matches("SENSITIVITY_").to_lowercase(),
             unit: rules.unit,
             max_len: rules.max_len,
@@ -280,8 +280,16 @@ fn type_name(field: &FieldDescriptor) -> String {
 }
 
 fn variants(one: &EnumDescriptor) -> Vec<String> {
-    let listed = one.enum_descriptor_proto().value.iter().filter(|value| value.number() != 0);
-    listed.map(|value| names::variant(one.name(), value.name())).collect()
+    let values = first_names(one).into_iter().filter(|value| value.number() != 0);
+    values.map(|value| names::variant(one.name(), value.name())).collect()
+}
+
+/// The values of an enum as the schema lists them, without second names.
+fn first_names(one: &EnumDescriptor) -> Vec<EnumValueDescriptor> {
+    let mut numbers = BTreeSet::new();
+    let listed = one.enum_descriptor_proto().value.iter();
+    let values = listed.filter_map(|value| one.get_value_by_name(value.name()));
+    values.filter(|value| numbers.insert(value.number())).collect()
 }
 
 /// A comment without the space that stands before each of its lines.

@@ -74,8 +74,43 @@ fn level<'a>(kind: &EventKind, schema: &'a Schema) -> Option<&'a EnumValue> {
 }
 
 fn required(field: &FieldDescriptor) -> bool {
-    annotations::said_of_field(field).contains_key(REQUIRED)
+    annotations::said_of_field(field).contains_key(REQUIRED) || field.is_required()
 }
+
+/// A value of one of protobuf's own types, as Rust and as protobuf's JSON, which writes most of them in a way of their own.
+fn own_type(field: &FieldDescriptor) -> Option<(String, Json)> {
+    let kind = field.kind();
+    let name = match &kind {
+        Kind::Message(message) => message.full_name(),
+        Kind::Enum(one) => one.full_name(),
+        _ => return None,
+    };
+    let name = name.strip_prefix("google.protobuf.")?;
+    let text = |text: &str| Json::Text(text.to_owned());
+    let plain = |text: &str| Json::Plain(text.to_owned());
+    let (rust, json) = match name {
+        "Timestamp" => ("std::time::SystemTime::UNIX_EPOCH.into()", text("1970-01-01T00:00:00Z")),
+        "Duration" => ("std::time::Duration::from_secs(1).into()", text("1s")),
+        "Struct" => ("events_sdk::well_known::Struct(&[])", Json::Object(Vec::new())),
+        "Value" => ("events_sdk::well_known::Value::Bool(true)", plain("true")),
+        "ListValue" => ("events_sdk::well_known::List(&[])", Json::List(Vec::new())),
+        "NullValue" => ("events_sdk::well_known::Null", plain("null")),
+        "Any" => ("events_sdk::well_known::Any::default()", Json::Object(Vec::new())),
+        "FieldMask" => ("events_sdk::well_known::FieldMask(&[\"name\"])", text("name")),
+        "Empty" => ("()", Json::Object(Vec::new())),
+        "BoolValue" => ("true", plain("true")),
+        "DoubleValue" | "FloatValue" => ("1.5", plain("1.5")),
+        "Int32Value" | "UInt32Value" => ("1", plain("1")),
+        "Int64Value" | "UInt64Value" => ("1", text("1")),
+        "BytesValue" => ("b\"bytes\"", text(BYTES)),
+        "StringValue" => return Some((format!("{:?}", example(field)), Json::Text(example(field)))),
+        _ => return None,
+    };
+    Some((rust.to_owned(), json))
+}
+
+/// `bytes` in base64.
+const BYTES: &str = "Ynl0ZXM=";
 
 /// The fields of an example, in the order of their numbers. What is a message, or in a oneof, is left to the types.
 fn shown(message: &MessageDescriptor) -> Vec<FieldDescriptor> {
@@ -114,6 +149,7 @@ fn construct(message: &MessageDescriptor, schema: &Schema) -> String {
 fn value(field: &FieldDescriptor, schema: &Schema) -> Option<String> {
     let one = match field.kind() {
         Kind::Message(_) if field.is_map() || field.is_list() => return None,
+        _ if let Some((rust, _)) = own_type(field) => rust,
         Kind::Message(message) => schema.message(message.full_name()).map(|_| construct(&message, schema))?,
         Kind::Enum(one) => {
             let one = schema.enumeration(one.full_name())?;
@@ -125,7 +161,9 @@ fn value(field: &FieldDescriptor, schema: &Schema) -> Option<String> {
         Kind::Bytes => "b\"bytes\"".to_owned(),
         _ => "1".to_owned(),
     };
-    let plain = !field.supports_presence() && !matches!(field.kind(), Kind::Enum(_));
+    // An enum without presence may be left out, but for the one that has a single value.
+    let choice = matches!(field.kind(), Kind::Enum(_)) && own_type(field).is_none();
+    let plain = !field.supports_presence() && !choice;
     Some(match () {
         () if field.is_list() => format!("&[{one}]"),
         () if plain || required(field) => one,
@@ -135,8 +173,14 @@ fn value(field: &FieldDescriptor, schema: &Schema) -> Option<String> {
 
 fn in_json(field: &FieldDescriptor) -> Json {
     let one = match field.kind() {
+        _ if let Some((_, json)) = own_type(field) => json,
+        // As in Rust: a message inside has what it cannot do without.
         Kind::Message(message) => Json::Object(
-            shown(&message).iter().map(|field| (field.json_name().to_owned(), in_json(field))).collect(),
+            message
+                .fields()
+                .filter(required)
+                .map(|field| (field.json_name().to_owned(), in_json(&field)))
+                .collect(),
         ),
         Kind::Enum(one) => {
             let first = one.enum_descriptor_proto().value.iter().find(|value| value.number() != 0);
@@ -145,8 +189,7 @@ fn in_json(field: &FieldDescriptor) -> Json {
         Kind::Double | Kind::Float => Json::Plain("1.5".to_owned()),
         Kind::Bool => Json::Plain("true".to_owned()),
         Kind::String => Json::Text(example(field)),
-        // `bytes` in base64.
-        Kind::Bytes => Json::Text("Ynl0ZXM=".to_owned()),
+        Kind::Bytes => Json::Text(BYTES.to_owned()),
         // Numbers of 64 bits are texts in protobuf's JSON: not every reader has so many bits.
         Kind::Int64 | Kind::Uint64 | Kind::Sint64 | Kind::Fixed64 | Kind::Sfixed64 => {
             Json::Text("1".to_owned())

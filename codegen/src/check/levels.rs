@@ -36,6 +36,7 @@ pub(super) fn kind(kind: &EventKind, name: &str, schema: &Schema, findings: &mut
 
 /// Checks the levels of an enum's values.
 pub(super) fn values(one: &Enum, schema: &Schema, findings: &mut Findings) {
+    aliases(one, findings);
     if !one.has_levels() {
         return;
     }
@@ -48,6 +49,22 @@ pub(super) fn values(one: &Enum, schema: &Schema, findings: &mut Findings) {
                 format!("`{}` of {} has no level, and other values have", value.name, one.full_name),
                 "write `[(rodent.events.event_level) = \"INFO\"]` or another level behind it, or remove it from all values",
             ),
+        }
+    }
+}
+
+/// A second name says nothing of its own: what stands behind it must be the level of its value.
+fn aliases(one: &Enum, findings: &mut Findings) {
+    for alias in &one.aliases {
+        let Some(level) = &alias.value.level else { continue };
+        let Some(of) = one.values.iter().find(|value| value.number == alias.number) else { continue };
+        if !of.level.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(level)) {
+            findings.add(
+                "value-level",
+                &alias.value.level_origin,
+                format!("`{}` is another name for `{}`, and has another level", alias.value.name, of.name),
+                "say the level behind the first of the names, or the same behind each",
+            );
         }
     }
 }

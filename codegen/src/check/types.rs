@@ -85,6 +85,7 @@ fn holds_text(ty: &Type) -> bool {
                     | WellKnown::Struct
                     | WellKnown::Value
                     | WellKnown::List
+                    | WellKnown::Any
             )
     )
 }
@@ -138,7 +139,33 @@ pub(super) fn enumeration(one: &Enum, findings: &mut Findings) {
             findings.clash("same-name", (&value.origin, &other.origin), message, "rename one of them");
         }
     }
+    aliases(one, findings);
 }
+
+/// Second names become constants, which must differ from each other, from the variants and from [`ALL`].
+fn aliases(one: &Enum, findings: &mut Findings) {
+    let mut taken: BTreeMap<&str, &EnumValue> = BTreeMap::new();
+    for alias in &one.aliases {
+        let (constant, value) = (alias.constant.as_str(), &alias.value);
+        let variant = one.values.iter().find(|one| one.variant == constant && one.number != alias.number);
+        if let Some(other) = variant.or(taken.insert(constant, value)) {
+            let message = format!(
+                "`{}` and `{}` of {} are both called `{constant}` in Rust",
+                other.name, value.name, one.full_name
+            );
+            findings.clash("same-name", (&value.origin, &other.origin), message, "rename one of them");
+        } else if constant == ALL {
+            let message = format!(
+                "`{}` of {} is called `{ALL}` in Rust, and so is the list of all values",
+                value.name, one.full_name
+            );
+            findings.add("same-name", &value.origin, message, "rename it");
+        }
+    }
+}
+
+/// The constant of every generated enum that lists its values.
+const ALL: &str = "ALL";
 
 pub(super) fn collisions(schema: &Schema, findings: &mut Findings) {
     let mut emitters: BTreeMap<&str, &EventKind> = BTreeMap::new();

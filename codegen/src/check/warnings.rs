@@ -100,7 +100,7 @@ fn one_enum(one: &Enum, findings: &mut Findings) {
         hint(name, &one.docs, &one.origin, findings);
     }
     let prefix = names::enum_value(name, "");
-    for value in &one.values {
+    for value in one.values.iter().chain(one.aliases.iter().map(|alias| &alias.value)) {
         let upper = value.name.to_shouty_snake_case();
         if value.name.chars().any(|c| c.is_lowercase()) {
             findings.add(

@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::Paths;
 use crate::docs;
-use crate::model::{Enum, Schema};
+use crate::model::{Alias, Enum, EnumValue, Schema};
 use crate::names;
 
 /// One enum of the `payload` module.
@@ -21,6 +21,11 @@ pub(crate) fn emit(one: &Enum, schema: &Schema, paths: &Paths) -> TokenStream {
         let deprecated = docs::deprecated(value.deprecated);
         quote!(#docs #deprecated #ident = #number)
     });
+    let aliases = one.aliases.iter().filter_map(|alias| {
+        let of = one.values.iter().find(|value| value.number == alias.number)?;
+        // A name that differs in its letters' case alone may be the variant's very own.
+        (of.variant != alias.constant).then(|| constant(alias, of))
+    });
     let deprecated = docs::deprecated(one.deprecated);
     quote! {
         #attributes
@@ -35,6 +40,8 @@ pub(crate) fn emit(one: &Enum, schema: &Schema, paths: &Paths) -> TokenStream {
         impl #ty {
             /// Every value, as the schema lists them.
             pub const ALL: &'static [Self] = &[#(Self::#idents),*];
+
+            #(#aliases)*
 
             /// Its number on the wire.
             pub const fn number(self) -> i32 {
@@ -58,6 +65,19 @@ pub(crate) fn emit(one: &Enum, schema: &Schema, paths: &Paths) -> TokenStream {
 
             #said
         }
+    }
+}
+
+/// One more name for the value `of`.
+fn constant(alias: &Alias, of: &EnumValue) -> TokenStream {
+    let otherwise = format!("`{}`, another name for `{}`.", alias.value.name, of.name);
+    let docs = docs::attributes(&alias.value.docs, &otherwise);
+    let deprecated = docs::deprecated(alias.value.deprecated);
+    let (name, variant) = (names::ident(&alias.constant), names::ident(&of.variant));
+    quote! {
+        #docs
+        #deprecated
+        pub const #name: Self = Self::#variant;
     }
 }
 

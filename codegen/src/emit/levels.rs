@@ -21,8 +21,21 @@ fn level(levels: &Enum) -> TokenStream {
     let docs = docs::attributes(&levels.docs, "How grave an event is.");
     let severities = values.iter().map(|value| Literal::u32_unsuffixed(value.severity.unwrap_or_default()));
     let variants = variants(&values, severities);
-    let common = common("Level", "level", "the least grave first", &values);
     let (names, numbers) = names_and_numbers(&values);
+    let own = quote! {
+        /// Its place in the order of severity, from 1 on.
+        pub const fn severity(self) -> u8 {
+            self as u8
+        }
+
+        /// Its number on the wire, which has nothing to do with its severity.
+        pub const fn number(self) -> i32 {
+            match self {
+                #(Self::#names => #numbers,)*
+            }
+        }
+    };
+    let common = common("Level", "level", "the least grave first", &values, own);
     quote! {
         #docs
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,19 +44,6 @@ fn level(levels: &Enum) -> TokenStream {
             #variants
         }
 
-        impl Level {
-            /// Its place in the order of severity, from 1 on.
-            pub const fn severity(self) -> u8 {
-                self as u8
-            }
-
-            /// Its number on the wire, which has nothing to do with its severity.
-            pub const fn number(self) -> i32 {
-                match self {
-                    #(Self::#names => #numbers,)*
-                }
-            }
-        }
         #common
     }
 }
@@ -53,7 +53,13 @@ fn category(categories: &Enum) -> TokenStream {
     values.sort_by_key(|value| value.number);
     let docs = docs::attributes(&categories.docs, "The area of the node an event speaks of.");
     let variants = variants(&values, values.iter().map(|value| Literal::i32_unsuffixed(value.number)));
-    let common = common("Category", "category", "by number", &values);
+    let own = quote! {
+        /// Its number on the wire.
+        pub const fn number(self) -> i32 {
+            self as i32
+        }
+    };
+    let common = common("Category", "category", "by number", &values, own);
     quote! {
         #docs
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,12 +69,6 @@ fn category(categories: &Enum) -> TokenStream {
             #variants
         }
 
-        impl Category {
-            /// Its number on the wire.
-            pub const fn number(self) -> i32 {
-                self as i32
-            }
-        }
         #common
     }
 }
@@ -86,8 +86,8 @@ fn names_and_numbers(values: &[&EnumValue]) -> (Vec<proc_macro2::Ident>, Vec<Lit
     values.iter().map(|value| (names::ident(&value.variant), Literal::i32_unsuffixed(value.number))).unzip()
 }
 
-/// What both have: the list, names, and the ways back from name and number.
-fn common(ty: &str, noun: &str, order: &str, values: &[&EnumValue]) -> TokenStream {
+/// What both have, behind what is a type's `own`: the list, names, and the ways back from name and number.
+fn common(ty: &str, noun: &str, order: &str, values: &[&EnumValue], own: TokenStream) -> TokenStream {
     let ty = names::ident(ty);
     let (names, numbers) = names_and_numbers(values);
     let shorts: Vec<&str> = values.iter().map(|value| value.short.as_str()).collect();
@@ -96,6 +96,8 @@ fn common(ty: &str, noun: &str, order: &str, values: &[&EnumValue]) -> TokenStre
     let name_doc = format!(" The {noun} with this name, in upper or lower case.");
     quote! {
         impl #ty {
+            #own
+
             #[doc = #all_doc]
             pub const ALL: &'static [Self] = &[#(Self::#names),*];
 

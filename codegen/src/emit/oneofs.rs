@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use super::payload::{MASK, convert, element, field_docs, oneof_type};
+use super::payload::{convert, element, field_docs, oneof_type};
 use super::{Paths, wire};
 use crate::docs;
 use crate::model::{Field, Message, Oneof, Schema, Sensitivity};
@@ -65,9 +65,7 @@ fn debug_of(ty: &TokenStream, oneof: &Oneof) -> TokenStream {
         let name = variant(field);
         let shown = names::camel(&field.name);
         match field.sensitivity {
-            Sensitivity::Pii => quote! {
-                Self::#name(_) => f.debug_tuple(#shown).field(&::core::format_args!(#MASK)).finish()
-            },
+            Sensitivity::Pii => quote!(Self::#name(_) => wire::masked(#shown, f)),
             _ => quote!(Self::#name(one) => f.debug_tuple(#shown).field(one).finish()),
         }
     });

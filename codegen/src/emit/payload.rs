@@ -9,7 +9,7 @@ use crate::model::{Field, Message, Oneof, Presence, Scalar, Schema, Sensitivity,
 use crate::names;
 
 /// What stands in `Debug` output for personal data.
-pub(crate) const MASK: &str = "<pii>";
+const MASK: &str = "<pii>";
 
 /// `pub mod payload`.
 pub(crate) fn module(schema: &Schema, paths: &Paths) -> TokenStream {
@@ -73,7 +73,7 @@ pub(crate) fn element(ty: &Type, schema: &Schema) -> TokenStream {
             let name = names::ident(schema.enumeration(name).map_or("", |one| &one.rust_name));
             quote!(#name)
         }
-        Type::Message { full_name, recursive } => {
+        Type::Message { full_name, recursive, .. } => {
             let ty = schema.message(full_name).map(|message| type_of(message, &quote!('a)));
             match recursive {
                 true => quote!(&'a #ty),
@@ -88,6 +88,9 @@ pub(crate) fn element(ty: &Type, schema: &Schema) -> TokenStream {
             WellKnown::Value => quote!(wire::Value<'a>),
             WellKnown::List => quote!(wire::List<'a>),
             WellKnown::Empty => quote!(()),
+            WellKnown::Any => quote!(wire::Any<'a>),
+            WellKnown::FieldMask => quote!(wire::FieldMask<'a>),
+            WellKnown::Null => quote!(wire::Null),
             WellKnown::Wrapper(inner) => scalar(*inner),
         },
     }
@@ -110,9 +113,8 @@ fn scalar(scalar: Scalar) -> TokenStream {
 /// The field may be left out, which `None` says.
 fn is_option(field: &Field) -> bool {
     match (field.presence, &field.ty) {
-        (Presence::Repeated { .. } | Presence::Map { .. }, _) | (Presence::Implicit, Type::Scalar(_)) => {
-            false
-        }
+        (Presence::Repeated { .. } | Presence::Map { .. }, _)
+        | (Presence::Implicit, Type::Scalar(_) | Type::WellKnown(WellKnown::Null)) => false,
         _ => !field.required,
     }
 }
@@ -232,6 +234,9 @@ fn unset(field: &Field, schema: &Schema) -> TokenStream {
         Type::WellKnown(WellKnown::Value) => quote!(wire::Value::Null),
         Type::WellKnown(WellKnown::List) => quote!(wire::List(&[])),
         Type::WellKnown(WellKnown::Empty) => quote!(()),
+        Type::WellKnown(WellKnown::Any) => quote!(wire::Any { type_url: "", value: &[] }),
+        Type::WellKnown(WellKnown::FieldMask) => quote!(wire::FieldMask(&[])),
+        Type::WellKnown(WellKnown::Null) => quote!(wire::Null),
         Type::Enum(name) => {
             let one = schema.enumeration(name);
             let ty = names::ident(one.map_or("", |one| &one.rust_name));
@@ -265,7 +270,9 @@ fn debug(message: &Message, paths: &Paths) -> TokenStream {
         let name = field_ident(field);
         match (field.presence, &field.ty) {
             // prost keeps a number, and has a function of the same name that says the enum.
-            (Presence::Implicit | Presence::Required, Type::Enum(_)) => quote!(&self.#name()),
+            (Presence::Implicit | Presence::Required, Type::Enum(_) | Type::WellKnown(WellKnown::Null)) => {
+                quote!(&self.#name())
+            }
             _ => quote!(&self.#name),
         }
     });
@@ -350,7 +357,7 @@ pub(crate) fn convert(ty: &Type, value: &TokenStream) -> Option<TokenStream> {
             _ => None,
         },
         Type::WellKnown(WellKnown::Empty) => None,
-        Type::Enum(_) => Some(quote!(#value.number())),
+        Type::Enum(_) | Type::WellKnown(WellKnown::Null) => Some(quote!(#value.number())),
         Type::Message { recursive: true, .. } => Some(quote!(::std::boxed::Box::new((*#value).into()))),
         Type::Message { .. } | Type::Oneof(_) | Type::WellKnown(_) => Some(quote!(#value.into())),
     }

@@ -124,7 +124,7 @@ fn call(field: &Field) -> Call {
         }
         (_, Presence::Repeated { packed: true }) => ("packed", single),
         (_, Presence::Repeated { packed: false }) => ("repeated", single),
-        (Type::Scalar(_), Presence::Implicit) => ("implicit", single),
+        (Type::Scalar(_) | Type::WellKnown(WellKnown::Null), Presence::Implicit) => ("implicit", single),
         _ if field.required => ("always", single),
         _ => ("optional", single),
     };
@@ -140,7 +140,8 @@ fn call(field: &Field) -> Call {
 fn codec(ty: &Type) -> TokenStream {
     match ty {
         Type::Scalar(one) => scalar(*one),
-        Type::Enum(_) => quote!(wire::Enum),
+        Type::Enum(_) | Type::WellKnown(WellKnown::Null) => quote!(wire::Enum),
+        Type::Message { group: true, .. } => quote!(wire::Group),
         Type::WellKnown(WellKnown::Empty) => quote!(wire::Empty),
         Type::WellKnown(WellKnown::Wrapper(one)) => {
             let one = scalar(*one);

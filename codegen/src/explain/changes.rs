@@ -28,7 +28,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "field-renamed",
         what: "A field keeps its name.",
-        why: "Callers write it, and so does whoever reads events as JSON.",
+        why: "Callers write it, and so does whoever reads events as JSON; and a new name is how a number is used twice.",
         example: Example::Change {
             before: r#"message DemoPayload {
   option (rodent.events.event) = { source: "demo" };

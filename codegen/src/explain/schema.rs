@@ -460,11 +460,11 @@ message Tone {}"#,
     Rule {
         name: "unsupported-field",
         what: "A payload's field has a type that the generator has Rust for.",
-        why: "An emitter encodes without a description at run time, so what is in a field is known when it is built.",
+        why: "Of protobuf's own types an event carries values; those that describe schemas belong to compilers.",
         example: Example::Schema {
             bad: r#"message DemoPayload {
   option (rodent.events.event) = { source: "demo" };
-  google.protobuf.Any anything = 1;
+  google.protobuf.Api interface = 1;
 }"#,
             good: r#"message DemoPayload {
   option (rodent.events.event) = { source: "demo" };

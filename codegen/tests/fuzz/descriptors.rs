@@ -3,7 +3,7 @@
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DynamicMessage, ExtensionDescriptor, FieldDescriptor, Kind, ReflectMessage as _, Value};
 
-use crate::base::{Base, ROOT, as_set};
+use crate::base::{Base, ROOT};
 use crate::choices::Choices;
 
 const NAMES: &[&str] = &[
@@ -91,11 +91,9 @@ const DEEPEST: usize = 12;
 
 /// An encoded set with one mutated file in it, and the file's name.
 pub(crate) fn mutated(base: &Base, choices: &mut Choices<'_>, most: usize) -> (Vec<u8>, String) {
-    let mut file = choices.of(&base.files).clone();
+    let one = choices.below(base.files.len());
     // Positions and comments are most of a file, and mean least.
-    if choices.below(8) != 1 {
-        file.clear_field_by_name("source_code_info");
-    }
+    let mut file = if choices.below(8) == 1 { base.files[one].clone() } else { base.bare[one].clone() };
     for _ in 0..=choices.below(most) {
         if choices.is_empty() {
             break;
@@ -104,9 +102,11 @@ pub(crate) fn mutated(base: &Base, choices: &mut Choices<'_>, most: usize) -> (V
         message(&mut file, donor, choices, 0);
     }
     let name = file.get_field_by_name("name").and_then(|name| name.as_str().map(str::to_owned));
-    let bytes = file.encode_to_vec();
+    let imports = file.get_field_by_name("dependency");
+    let imports = imports.iter().flat_map(|one| one.as_list().unwrap_or_default());
+    let imports: Vec<String> = imports.filter_map(|one| one.as_str().map(str::to_owned)).collect();
     (
-        [base.imports.as_slice(), &as_set(&bytes)].concat(),
+        base.imports.set(imports, &file.encode_to_vec()).bytes,
         name.filter(|name| !name.is_empty()).unwrap_or_else(|| ROOT.to_owned()),
     )
 }

@@ -15,7 +15,7 @@ mod text;
 
 use std::sync::LazyLock;
 
-use base::{Base, ROOT};
+use base::{ANNOTATIONS, Base, ROOT, Set};
 use choices::Choices;
 
 /// Inputs of each target under `cargo test`, unless the environment says otherwise: a second or two without optimisation.
@@ -55,14 +55,13 @@ fn damaged_bytes_are_answered_with_rust_or_findings() {
     bolero::check!().with_iterations(INPUTS).with_max_len(512).for_each(|bytes: &[u8]| {
         // As a set of their own, behind what a schema imports, and as a few changed bytes in a set that was good.
         oracle::set(bytes, ROOT, false);
-        let set = [BASE.imports.as_slice(), bytes].concat();
-        oracle::set(&set, ROOT, false);
+        let annotated = [BASE.imports.alone([ANNOTATIONS.to_owned()]).as_slice(), bytes].concat();
+        oracle::set(&annotated, ROOT, false);
         let mut choices = Choices::new(bytes);
-        let mut set = BASE.sets[choices.below(BASE.sets.len())].clone();
-        let own = BASE.imports.len()..set.len();
+        let Set { bytes: mut set, own } = BASE.sets[choices.below(BASE.sets.len())].clone();
         for _ in 0..MOST_EDITS.min(bytes.len() / 3) {
             // Most of a set are the imports, which are the same for all.
-            let at = own.start + choices.below(own.len());
+            let at = own + choices.below(set.len() - own);
             set[at] = choices.byte();
         }
         oracle::set(&set, ROOT, false);

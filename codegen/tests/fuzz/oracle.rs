@@ -7,13 +7,14 @@ use prost_reflect::prost::Message as _;
 use protox::file::File;
 use syn::Item;
 
-use crate::base::{Base, ROOT, as_set};
+use crate::base::{Base, ROOT};
 
 /// Generates from .proto text; `None` if it is no valid protobuf text, else whether there is code.
 pub(crate) fn text(base: &Base, text: &str, format: bool) -> Option<bool> {
     let file = File::from_source(ROOT, text).ok()?;
-    let set = [base.imports.as_slice(), &as_set(&file.file_descriptor_proto().encode_to_vec())].concat();
-    Some(set_of(&set, ROOT, format, || text.to_owned()))
+    let file = file.file_descriptor_proto();
+    let set = base.imports.set(file.dependency.iter().cloned(), &file.encode_to_vec());
+    Some(set_of(&set.bytes, ROOT, format, || text.to_owned()))
 }
 
 /// Generates from an encoded descriptor set; whether there is code.

@@ -245,6 +245,12 @@ fn what_protobuf_refuses_has_a_cure_that_fits() {
             "write `import \"google/protobuf/timestamp.proto\";`",
         ),
         ("End end", "Ende end", "proto-name", "did you mean `End`?"),
+        (
+            "bytes = 1;",
+            "bytes = 1 [(field).required = true];",
+            "proto-name",
+            "did you mean `rodent.events.field`?",
+        ),
         ("bytes = 1;", "bytes = 2;", "proto-number", "another number"),
         ("bytes = 1;", "bytes = 19500;", "proto-number", "19000 to 19999"),
         ("END_UNSPECIFIED = 0;", "END_UNSPECIFIED = 2;", "proto-number", "begin the enum"),

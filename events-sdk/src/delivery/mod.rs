@@ -73,8 +73,12 @@ use crate::{
 /// two keep memory low and the disk busy.
 const READ_AHEAD: usize = 2;
 
-/// A spool that failed is tried again after this, doubling up to a minute.
-const SPOOL_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+/// A file that could not be read is tried again after this, doubling up to a minute.
+const READ_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// A spool that takes nothing is tried again after this at the latest: what comes in while the disk is back and nobody
+/// has noticed may be lost for want of memory, and a failed attempt costs little.
+const SPOOL_RETRY: Duration = Duration::from_secs(1);
 
 /// While Toggle is away an urgent event is on disk after this: soon enough that hardly anything of it is lost with the
 /// process, seldom enough that a storm of errors does not become a storm of files.
@@ -249,8 +253,8 @@ impl Delivery {
             spool_is_closed: !spool_is_open,
             opening: false,
             spool_failures: 0,
-            spool_backoff: Backoff::new(SPOOL_RETRY.0, SPOOL_RETRY.1),
-            spool_retry_at: (!spool_is_open).then(|| Instant::now() + SPOOL_RETRY.0),
+            spool_backoff: Backoff::new(READ_RETRY.0, READ_RETRY.1),
+            spool_retry_at: (!spool_is_open).then(|| Instant::now() + SPOOL_RETRY),
             making: false,
             segments_retry_at: None,
             flushes: Vec::new(),

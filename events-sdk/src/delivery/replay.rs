@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::Delivery;
 use super::backlog::Finished;
 use super::spooler::Reply;
+use super::{Delivery, SPOOL_RETRY};
 use crate::DropReason;
 use crate::accounts::Place;
 use crate::fault;
@@ -138,7 +138,8 @@ impl Delivery {
             tracing::error!(%error, "the spool takes no events; they stay in memory");
         }
         self.spool_failures = self.spool_failures.saturating_add(1);
-        self.spool_retry_at = Some(Instant::now() + self.spool_backoff.pause(self.spool_failures));
+        let pause = self.spool_backoff.pause(self.spool_failures).min(SPOOL_RETRY);
+        self.spool_retry_at = Some(Instant::now() + pause);
         let mut state = self.intake.buffer.lock();
         state.status.spool.broken = Some(error.to_string());
         state.status.last_error = Some(error.to_string());

@@ -135,6 +135,10 @@ impl Treatment {
         field.head(out);
         let start = out.len();
         self.message(personal, message, out)?;
+        if field.wire_type == wire::START_GROUP {
+            wire::tag(field.number, wire::END_GROUP, out);
+            return Some(());
+        }
         // The length is known now, and stands before the message.
         let end = out.len();
         wire::varint((end - start) as u64, out);
@@ -159,7 +163,7 @@ struct Field<'a> {
     wire_type: u32,
     /// Tag, length and value.
     whole: &'a [u8],
-    /// The value, if a length stands before it.
+    /// The value, if a length stands before it or it is a group.
     text: Option<&'a [u8]>,
 }
 
@@ -168,7 +172,7 @@ impl<'a> Field<'a> {
     fn read(rest: &mut &'a [u8]) -> Option<Self> {
         let from = *rest;
         let tag = read_varint(rest)?;
-        let wire_type = (tag & 7) as u32;
+        let (number, wire_type) = (u32::try_from(tag >> 3).ok()?, (tag & 7) as u32);
         let text = match wire_type {
             wire::VARINT => {
                 read_varint(rest)?;
@@ -186,11 +190,12 @@ impl<'a> Field<'a> {
                 let length = read_varint(rest)?.try_into().ok()?;
                 Some(take(rest, length)?)
             }
-            // Groups, which no generated payload has.
+            wire::START_GROUP => Some(group(number, rest)?),
+            // The end of a group that did not begin, or what protobuf does not have.
             _ => return None,
         };
         let whole = from.get(..from.len() - rest.len())?;
-        Some(Self { number: u32::try_from(tag >> 3).ok()?, wire_type, whole, text })
+        Some(Self { number, wire_type, whole, text })
     }
 
     fn head(&self, out: &mut Vec<u8>) {
@@ -200,6 +205,9 @@ impl<'a> Field<'a> {
     /// The field with a value that says nothing.
     fn empty(&self, out: &mut Vec<u8>) {
         self.head(out);
+        if self.wire_type == wire::START_GROUP {
+            return wire::tag(self.number, wire::END_GROUP, out);
+        }
         let zeros: &[u8] = match self.wire_type {
             wire::FIXED64 => &[0; 8],
             wire::FIXED32 => &[0; 4],
@@ -207,6 +215,20 @@ impl<'a> Field<'a> {
             _ => &[0],
         };
         out.extend_from_slice(zeros);
+    }
+}
+
+/// What is in a group that began at `rest`, up to its end, which is taken too.
+fn group<'a>(number: u32, rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let from = *rest;
+    loop {
+        let before = *rest;
+        let tag = read_varint(rest)?;
+        if (tag & 7) as u32 == wire::END_GROUP {
+            return (tag >> 3 == u64::from(number)).then(|| from.get(..from.len() - before.len()))?;
+        }
+        *rest = before;
+        Field::read(rest)?;
     }
 }
 
@@ -315,6 +337,30 @@ mod tests {
     }
 
     #[test]
+    fn groups_are_treated_as_messages_are() {
+        let group = |number: u32, inside: &[u8]| {
+            let mut out = Vec::new();
+            wire::always::<wire::Group, _>(number, &Encoded(inside), &mut out);
+            out
+        };
+        let public = group(8, &[group(1, b""), text(1, b"public")].concat());
+        let message =
+            [group(4, &[text(1, b"ann"), group(4, &text(8, b"x"))].concat()), public.clone()].concat();
+        let hash = treated(&keyed(1), &text(1, b"ann")).unwrap();
+        assert_eq!(
+            treated(&keyed(1), &message).unwrap(),
+            [group(4, &[hash, group(4, &text(8, b"x"))].concat()), public.clone()].concat()
+        );
+        assert_eq!(
+            treated(&Treatment::Drop, &message).unwrap(),
+            [group(4, &group(4, &text(8, b"x"))), public].concat()
+        );
+        // As a whole, where readers insist on it, and where they do not.
+        let whole = [group(7, &text(1, b"ann")), group(3, &text(1, b"ann"))].concat();
+        assert_eq!(treated(&keyed(1), &whole).unwrap(), group(7, b""));
+    }
+
+    #[test]
     fn entries_of_maps_are_hashed_in_their_parts_and_dropped_as_a_whole() {
         let mut number = Vec::new();
         wire::always::<wire::Int32, _>(2, 7, &mut number);
@@ -342,8 +388,14 @@ mod tests {
                 let whole = [0, 5, 12, good.len()].contains(&end);
                 assert_eq!(cut.is_some(), whole, "cut at {end}");
             }
-            for bad in [&[0x0B][..], &[0xFF; 20], &[0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1]]
-            {
+            // A group without its end, one with the end of another, an end alone.
+            for bad in [
+                &[0x0B][..],
+                &[0x0B, 0x14],
+                &[0x0C],
+                &[0xFF; 20],
+                &[0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1],
+            ] {
                 assert_eq!(treated(&treatment, bad), None, "{bad:?}");
             }
         }

@@ -5,16 +5,17 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    sync::Mutex,
     time::Duration,
 };
 
-use events_sdk::DropReason;
+use events_sdk::{DropReason, Level};
 
 use super::{
     Outcome, Scale,
     moods::{RATE, broken, settle},
 };
-use crate::{Rig, storm, wait_until};
+use crate::{Rig, storm_of, wait_until};
 
 /// What is mounted on a directory, until this goes.
 struct Mounted(PathBuf);
@@ -62,19 +63,29 @@ pub(super) fn full(scale: &Scale) -> Outcome {
         config.spool_dir.push("events");
         fs::create_dir(&config.spool_dir).expect("a directory");
         disk = Mounted::new(&["-t", "tmpfs", "-o", "size=512k", "none"], &config.spool_dir);
-        // Together with the disk less than what comes.
+        // Together with the disk less than what comes, but more than the grave part of it.
         (config.buffer_size, config.flush_threshold) = (1_000, 500);
+        config.spool_min_free_bytes = 0;
     });
     if disk.is_none() {
         return Outcome::skipped("mount is not permitted");
     }
     rig.toggle.stop();
-    storm(&rig.events, 0..scale.events(), RATE);
+    storm_of(&rig.events, 0..scale.events(), RATE, |number| match number {
+        number if number % 100 == 0 => Level::Error,
+        _ => Level::Info,
+    });
+    let filled = rig.events.stats();
     rig.toggle.restart().expect("the same port");
     let mut outcome = finish(scale, &rig).only_dropped_for(&[DropReason::BufferFull, DropReason::SpoolFull]);
-    if outcome.dropped.is_empty() {
-        outcome.problems.push("the disk never was full".to_owned());
+    if outcome.dropped.is_empty() || filled.on_disk == 0 {
+        outcome.problems.push(format!("{} events on disk, and it was never full", filled.on_disk));
     }
+    let dropped = rig.events.stats().dropped;
+    if let Some(grave) = dropped.iter().find(|dropped| dropped.level != Some(Level::Info)) {
+        outcome.problems.push(format!("dropped although less grave events were there: {grave:?}"));
+    }
+    outcome.note = format!("{} events on the full disk; {}", filled.on_disk, outcome.note);
     rig.events.shutdown(Duration::from_secs(5));
     drop(rig);
     drop(disk);
@@ -86,30 +97,28 @@ pub(super) fn unwritable(scale: &Scale) -> Outcome {
     let dir = rig.spool.path().join("events");
     let is_root = rustix::process::geteuid().is_root();
     rig.toggle.stop();
-    let (mut mounted, mut noticed) = (None, false);
-    broken(
-        scale,
-        &rig,
-        Duration::from_secs(5),
-        |_| {
-            if is_root {
-                mounted = Mounted::read_only(&dir);
-            } else {
-                fs::set_permissions(&dir, fs::Permissions::from_mode(0o500)).expect("ours");
-            }
-            if mounted.is_some() || !is_root {
-                let stats =
-                    wait_until(&rig.events, Duration::from_secs(5), |stats| stats.spool.broken.is_some());
-                noticed = stats.spool.broken.is_some();
-            }
-        },
-        |_| (),
-    );
-    if is_root && mounted.is_none() {
+    let mounted = Mutex::new(None);
+    let may_write = |yes: bool| match (is_root, yes) {
+        (true, true) => drop(mounted.lock().expect("no panic").take()),
+        (true, false) => *mounted.lock().expect("no panic") = Mounted::read_only(&dir),
+        (false, _) => {
+            let mode = if yes { 0o700 } else { 0o500 };
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).expect("ours");
+        }
+    };
+    let (mut skipped, mut noticed) = (false, false);
+    let forbid = |rig: &Rig| {
+        may_write(false);
+        skipped = is_root && mounted.lock().expect("no panic").is_none();
+        if !skipped {
+            let stats = wait_until(&rig.events, Duration::from_secs(5), |stats| stats.spool.broken.is_some());
+            noticed = stats.spool.broken.is_some();
+        }
+    };
+    broken(scale, &rig, Duration::from_secs(5), forbid, |_| may_write(true));
+    if skipped {
         return Outcome::skipped("mount is not permitted");
     }
-    drop(mounted);
-    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("ours");
     rig.toggle.restart().expect("the same port");
     let mut outcome = finish(scale, &rig).only_dropped_for(&[DropReason::BufferFull]);
     if !noticed {

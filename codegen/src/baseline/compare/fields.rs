@@ -115,10 +115,14 @@ impl<'a> Comparison<'a> {
         if was.name != is.name {
             self.breaking(
                 "field-renamed",
-                Breaks::SOURCE,
+                Breaks::SOURCE.and(Breaks::MEANING),
                 at,
                 format!("field {number} of {owner} was `{}` and is `{name}`", was.name),
-                format!("call it `{}` again; its comment can say what it means", was.name),
+                format!(
+                    "call it `{}` again, and let its comment say what it means; what means something else gets a number \
+                     that was never used",
+                    was.name
+                ),
             );
         }
         if was.ty != is.ty {
