@@ -174,7 +174,7 @@ fn main() {
     let designs: [&dyn Design; 4] = [&sdk, &process, &power, &naive];
     let mut times = [const { Vec::new() }; 4];
     for round in 0..ROUNDS {
-        // Each comes after each of the others, and finds the caches as they leave them.
+        // In changing order: each comes after another one, and finds the caches as that leaves them.
         for place in 0..designs.len() {
             let which = (place * (1 + 2 * (round / 4 % 2)) + round) % designs.len();
             times[which].push(burst(designs[which]));
