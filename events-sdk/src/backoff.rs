@@ -18,11 +18,22 @@ impl Backoff {
         Self { initial, longest: longest.max(initial), random: Random::from_system() }
     }
 
+    /// The same every time it is made with this seed.
+    #[cfg(test)]
+    pub(crate) fn seeded(initial: Duration, longest: Duration, seed: u64) -> Self {
+        Self { initial, longest, random: Random::seeded(seed) }
+    }
+
     /// The pause after so many failures in a row, one being the first.
     pub(crate) fn pause(&mut self, failures: u32) -> Duration {
+        self.pause_within(failures, self.longest)
+    }
+
+    /// The same, with another bound, below which it is drawn as well: cut off afterwards, all pauses would be the same.
+    pub(crate) fn pause_within(&mut self, failures: u32, most: Duration) -> Duration {
         let doubled =
             self.initial.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
-        let full = doubled.min(self.longest);
+        let full = doubled.min(self.longest).min(most);
         let half = full / 2;
         half + (full - half).mul_f64(self.chance())
     }

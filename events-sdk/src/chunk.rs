@@ -79,26 +79,22 @@ impl Chunk {
         self.by_severity[severity]
     }
 
-    /// Appends one encoded event and gives its place in `bytes`.
+    /// Appends one encoded event.
     #[inline]
-    pub(crate) fn push(&mut self, event: &[u8], severity: u8, category: u8) -> &mut [u8] {
-        let start = self.bytes.len();
+    pub(crate) fn push(&mut self, event: &[u8], severity: u8, category: u8) {
         self.bytes.extend_from_slice(event);
         // A chunk is sealed long before it reaches 4 GiB: see `MAX_MESSAGE_BYTES`.
         self.entries.push(Entry { end: self.bytes.len() as u32, severity, category, best_effort: false });
         self.by_severity[usize::from(severity) % SEVERITIES] += 1;
         self.bytes_by_severity[usize::from(severity) % SEVERITIES] += event.len();
         self.given += 1;
-        &mut self.bytes[start..]
     }
 
-    /// Copies the last event, which begins at `start`, into the segment. `false` if there is none.
+    /// Copies the last event, which is this one, into the segment. `false` if there is none.
     #[inline]
-    pub(crate) fn keep_last(&mut self, start: usize) -> bool {
+    pub(crate) fn keep_last(&mut self, event: &[u8]) -> bool {
         match (&mut self.segment, self.entries.last()) {
-            (Some(Hold::Own(segment)), Some(entry)) => {
-                segment.push(&self.bytes[start..], entry.severity, entry.category)
-            }
+            (Some(Hold::Own(segment)), Some(entry)) => segment.push(event, entry.severity, entry.category),
             _ => false,
         }
     }

@@ -1,7 +1,7 @@
 //! One event's way in: filter, stamp, encode once, append.
 //!
 //! The calling thread writes the event's final bytes (one `events` entry of an `EventBatch`) into a scratch buffer of
-//! its own and copies them into the memory buffer under its lock. Nothing is allocated once the scratch buffer has grown
+//! its own and copies them into the memory buffer, and into a segment where there are any, under its lock. Nothing is allocated once the scratch buffer has grown
 //! to the size of the events, and nothing of the program's own code runs under the lock.
 
 use std::{
@@ -152,7 +152,7 @@ impl Intake {
         let ticket = match encoded {
             Some(id_at) => {
                 let best_effort = kind.durability == Durability::BestEffort;
-                self.buffer.accept_as(&scratch, id_at, now_ms, level, kind.category, best_effort)
+                self.buffer.accept_as(&mut scratch, id_at, now_ms, level, kind.category, best_effort)
             }
             None => self.buffer.reject(DropReason::Encoding, kind.category, level),
         };

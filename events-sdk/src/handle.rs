@@ -132,7 +132,7 @@ impl Events {
         config.validate()?;
         // Before anything else is touched: without a key nothing personal may leave.
         let treatment = Treatment::start(config.pii, &config.pii_key_file).map_err(Error::pii_key)?;
-        let (spool, broken) = match Spool::open(&config.spool_dir) {
+        let (spool, broken) = match Spool::begin(&config.spool_dir) {
             Ok(spool) => (Some(spool), None),
             Err(error) if error.kind() == SpoolErrorKind::InUse => return Err(Error::spool(error)),
             Err(error) => {

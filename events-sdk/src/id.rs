@@ -55,31 +55,34 @@ impl IdGenerator {
 /// Writes the 36 characters of `id` (lower case, with hyphens).
 #[inline]
 pub(crate) fn write_text(id: Uuid, out: &mut [u8; ID_TEXT_LEN]) {
-    /// Where each of the 16 bytes goes: hyphens stand at 8, 13, 18 and 23.
-    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
-    let bytes = id.into_bytes();
-    for (byte, place) in bytes.into_iter().zip(PLACES) {
-        let pair = HEX[byte as usize];
-        out[place] = pair[0];
-        out[place + 1] = pair[1];
-    }
+    let (high, low) = id.as_u64_pair();
+    let [a, b, c, d] = [high >> 32, high, low >> 32, low].map(|part| hex(part as u32));
+    out[..8].copy_from_slice(&a);
     out[8] = b'-';
+    out[9..13].copy_from_slice(&b[..4]);
     out[13] = b'-';
+    out[14..18].copy_from_slice(&b[4..]);
     out[18] = b'-';
+    out[19..23].copy_from_slice(&c[..4]);
     out[23] = b'-';
+    out[24..28].copy_from_slice(&c[4..]);
+    out[28..].copy_from_slice(&d);
 }
 
-/// The two hexadecimal digits of every byte.
-static HEX: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut table = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = [digits[byte >> 4], digits[byte & 15]];
-        byte += 1;
-    }
-    table
-};
+/// The eight hexadecimal digits of a number, worked out side by side in one word.
+#[inline]
+fn hex(number: u32) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // A digit to a byte: halves are moved apart, then their halves, then theirs.
+    let mut digits = u64::from(number);
+    digits = (digits | digits << 16) & 0x0000_FFFF_0000_FFFF;
+    digits = (digits | digits << 8) & 0x00FF_00FF_00FF_00FF;
+    digits = (digits | digits << 4) & (0x0F * ONES);
+    // One in each byte of a digit beyond nine, whose letter stands so much further on.
+    let letters = (digits + 6 * ONES) >> 4 & ONES;
+    let further = u64::from(b'a' - b'0' - 10);
+    (digits + u64::from(b'0') * ONES + letters * further).to_be_bytes()
+}
 
 /// SplitMix64 (Steele, Lea, Flood 2014): eight bytes of state, passes BigCrush, one multiplication chain per number.
 #[derive(Debug)]
@@ -92,6 +95,12 @@ impl Random {
         // A forked child has the keys of its parent, which it must not share ids with.
         hasher.write_u32(std::process::id());
         Self(hasher.finish())
+    }
+
+    /// Always the same for a seed.
+    #[cfg(test)]
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(seed)
     }
 
     /// The next 64 bits.

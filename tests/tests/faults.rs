@@ -54,4 +54,7 @@ rows! {
     processes_that_sync_are_killed_at_random_moments_and_lose_nothing: "sigkill-power";
     processes_without_durability_are_killed_and_nothing_comes_twice: "sigkill-memory";
     spill_files_with_random_damage_give_up_only_damaged_events: "damage";
+    a_backlog_in_full_files_is_drained_in_little_memory: "backlog";
+    a_backlog_in_files_of_one_batch_is_drained_in_little_memory: "backlog-batches";
+    a_backlog_in_files_without_a_seal_is_drained_in_little_memory: "backlog-plain";
 }

@@ -13,9 +13,8 @@ use std::{
 
 use uuid::Uuid;
 
-use super::room::severity_of;
 use crate::{
-    Batch, Level,
+    Batch,
     buffer::URGENT,
     spool::{Piece, SpoolFile},
 };
@@ -89,8 +88,7 @@ impl Backlog {
     /// A file joins, in its place by age.
     pub(crate) fn add(&mut self, file: SpoolFile) {
         let files = if is_grave(&file) { &mut self.grave } else { &mut self.files };
-        let place =
-            files.partition_point(|other| (other.timestamp_ms, other.id) <= (file.timestamp_ms, file.id));
+        let place = files.partition_point(|other| age(other) <= age(&file));
         files.insert(place, file);
     }
 
@@ -104,7 +102,7 @@ impl Backlog {
     fn next_file(&mut self, now: Instant) -> Option<Uuid> {
         let file = if self.is_graves_turn() {
             self.grave_in_a_row += 1;
-            self.grave.pop_front()
+            pop(&mut self.grave)
         } else {
             if self.grave.is_empty() {
                 self.grave_in_a_row = 0;
@@ -112,7 +110,7 @@ impl Backlog {
             if let Some(id) = self.interrupted.take() {
                 return Some(id);
             }
-            self.files.pop_front()
+            pop(&mut self.files)
         };
         let Some(file) = file else {
             let due = self.parked.iter().position(|&(at, _)| at <= now)?;
@@ -179,24 +177,22 @@ impl Backlog {
     }
 
     /// Takes out the oldest of the files that are not begun with events of the lowest level there is, if that is no
-    /// graver than `severity`; with `whole`, only a file of nothing else. Gives the level's number on the wire too.
-    pub(crate) fn least(&mut self, severity: u8, whole: bool) -> Option<(SpoolFile, i32)> {
+    /// graver than `severity`; with `whole`, only a file of nothing else. Gives that level's severity too.
+    pub(crate) fn least(&mut self, severity: u8, whole: bool) -> Option<(SpoolFile, u8)> {
         let least_of = |file: &SpoolFile| {
-            let levels = file.levels.iter().filter(|&&(_, events)| events > 0);
-            let least = levels.clone().map(|&(level, _)| level).min_by_key(|&level| severity_of(level))?;
-            (!whole || levels.count() == 1).then_some(least)
+            let may_go = file.severities != 0 && (!whole || file.severities.is_power_of_two());
+            may_go.then(|| file.severities.trailing_zeros() as u8)
         };
         let files = self.files.iter().chain(&self.grave);
-        let (_, _, id, level) = files
-            .filter_map(|file| Some((least_of(file)?, file)))
-            .map(|(level, file)| (severity_of(level), file.timestamp_ms, file.id, level))
+        let (least, _, id) = files
+            .filter_map(|file| Some((least_of(file)?, file.timestamp_ms, file.id)))
             .filter(|&(least, ..)| least <= severity)
             .min()?;
         let from =
             if self.files.iter().any(|file| file.id == id) { &mut self.files } else { &mut self.grave };
         let place = from.iter().position(|file| file.id == id)?;
         self.leaving.insert(id);
-        Some((from.remove(place)?, level))
+        Some((from.remove(place)?, least))
     }
 
     /// How many events of the file have been read.
@@ -291,10 +287,12 @@ impl Backlog {
     }
 
     /// Whether this file is waiting, being read or about to be removed.
-    pub(crate) fn knows(&self, file: Uuid) -> bool {
-        self.open.contains_key(&file)
-            || self.leaving.contains(&file)
-            || self.files.iter().chain(&self.grave).any(|other| other.id == file)
+    pub(crate) fn knows(&self, file: &SpoolFile) -> bool {
+        let waits = |files: &VecDeque<SpoolFile>| files.binary_search_by_key(&age(file), age).is_ok();
+        self.open.contains_key(&file.id)
+            || self.leaving.contains(&file.id)
+            || waits(&self.files)
+            || waits(&self.grave)
     }
 
     /// The file is gone.
@@ -308,17 +306,29 @@ impl Backlog {
     }
 }
 
+/// The oldest. Memory that a long row of files took is given back as it becomes shorter.
+fn pop(files: &mut VecDeque<SpoolFile>) -> Option<SpoolFile> {
+    let file = files.pop_front();
+    if files.len() < files.capacity() / 4 {
+        files.shrink_to(files.len() * 2);
+    }
+    file
+}
+
+/// What files are ordered by.
+fn age(file: &SpoolFile) -> (i64, Uuid) {
+    (file.timestamp_ms, file.id)
+}
+
 /// Whether a file holds events that go before all others.
 fn is_grave(file: &SpoolFile) -> bool {
-    file.levels
-        .iter()
-        .any(|&(level, events)| events > 0 && Level::from_number(level).is_some_and(|level| level >= URGENT))
+    file.severities >> URGENT.severity() != 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::FileName;
+    use crate::{Level, spool::FileName};
 
     fn file(time: i64, level: Level) -> SpoolFile {
         let id = Uuid::from_u128(time as u128);
@@ -330,7 +340,7 @@ mod tests {
             whole: true,
             sealed: true,
             timestamp_ms: time,
-            levels: vec![(level.number(), 1)],
+            severities: 1 << level.severity(),
         }
     }
 
@@ -376,7 +386,7 @@ mod tests {
         backlog.add(file(7, Level::Error));
         let (grave, place) = backlog.next_read(9, now).unwrap();
         assert_eq!((grave.timestamp_ms, place), (7, 0));
-        assert!(backlog.knows(first.id) && backlog.knows(grave.id));
+        assert!(backlog.knows(&first) && backlog.knows(&grave));
         assert!(backlog.exhausted(grave.id).is_some());
         let (again, place) = backlog.next_read(9, now).unwrap();
         assert_eq!((again.id, place), (first.id, 1));

@@ -126,7 +126,7 @@ impl Link {
                 return Change::None;
             }
             self.busy += 1;
-            let pause = asked.unwrap_or_else(|| self.backoff.pause(self.busy).min(BUSY_PAUSE));
+            let pause = asked.unwrap_or_else(|| self.backoff.pause_within(self.busy, BUSY_PAUSE));
             if self.busy < BUSY_TIMES && pause <= BUSY_PAUSE {
                 self.hold_until = now + pause;
                 return Change::None;
@@ -135,8 +135,8 @@ impl Link {
         let counts = self.is_open() || probe;
         let change = self.failed(error, probe, now);
         if counts {
-            let pause = self.retry_at.saturating_duration_since(now).min(BUSY_PAUSE);
-            self.retry_at = now + asked.unwrap_or(pause);
+            let pause = asked.unwrap_or_else(|| self.backoff.pause_within(self.failures, BUSY_PAUSE));
+            self.retry_at = now + pause;
         }
         change
     }
@@ -189,6 +189,23 @@ mod tests {
         assert!(matches!(link.delivered(now), Change::Back(_)));
         assert_eq!(link.busy(&busy, false, now), Change::None);
         assert!(link.is_open());
+    }
+
+    #[test]
+    fn probes_that_were_told_together_to_come_later_do_not_come_together() {
+        let busy = SendError::new(SendErrorKind::Busy, "slower");
+        let now = Instant::now();
+        let mut pauses = [1, 2, 3, 4].map(|seed| {
+            let mut link =
+                Link::new(Backoff::seeded(Duration::from_millis(200), Duration::from_secs(10), seed));
+            link.failed(&SendError::new(SendErrorKind::Unavailable, "down"), false, now);
+            for _ in 0..20 {
+                link.busy(&busy, true, now);
+            }
+            link.retry_at().unwrap() - now
+        });
+        pauses.sort();
+        assert!(pauses.windows(2).all(|two| two[0] < two[1]) && pauses[3] <= BUSY_PAUSE, "{pauses:?}");
     }
 
     #[test]

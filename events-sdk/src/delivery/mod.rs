@@ -8,8 +8,8 @@
 //!                      └──────────────────────► spill file ──all pieces acknowledged──► removed
 //! ```
 //!
-//! * Live events go before the backlog, which uses at most all places in flight but one, and at least one, and goes out
-//!   at a [`pace`] that grows while Toggle is well and is halved when it is not.
+//! * Live events go before the backlog, which uses at most all places in flight but one, and at least one, or one alone
+//!   where Toggle answers at once, and goes out at a [`pace`] that grows while Toggle is well and is halved when it is not.
 //! * A batch that failed becomes a spill file of its own under its own id. Unless Toggle refuses it, it is never cut, so
 //!   every repeat carries the same id and the same bytes.
 //! * While Toggle is away one batch at a time probes it, the oldest first, and nothing waits in memory for longer than

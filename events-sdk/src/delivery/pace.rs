@@ -5,7 +5,7 @@
 //!
 //! * After an outage it begins with one batch a second, after a random pause that grows with the outage. A node that
 //!   knows of no outage has no reason to think that others come with it, and begins faster.
-//! * Acknowledgements speed it up: it doubles every second at first, and grows gently after the first trouble.
+//! * Acknowledgements speed it up: it grows by two thirds every second at first, and gently after the first trouble.
 //! * `RESOURCE_EXHAUSTED`, or acknowledgements that take much longer than they did, halve it.
 //!
 //! Time and chance come from the caller, so a simulation of two hundred nodes is an ordinary test.
@@ -24,14 +24,15 @@ const LEAST: f64 = 0.05;
 /// Beyond this the pace is not what holds the backlog up.
 const MOST: f64 = 1e6;
 
-/// What an acknowledgement adds to the rate before the first trouble: the rate doubles every second.
-const FAST_GAIN: f64 = 0.7;
+/// What an acknowledgement adds to the rate before the first trouble: the rate grows by two thirds every second.
+const FAST_GAIN: f64 = 0.5;
 
-/// And after it: a twentieth more in a second; of what is less than one batch a second, with each acknowledgement.
-const SLOW_GAIN: f64 = 0.05;
+/// And after it: a thirtieth more in a second; of what is less than one batch a second, with each acknowledgement.
+const SLOW_GAIN: f64 = 0.03;
 
-/// After so long without trouble a slowed pace may speed up again as at first: Toggle has got over it.
-const HEALED: Duration = Duration::from_secs(15);
+/// After so long without trouble a slowed pace may speed up again as at first: Toggle has got over it. One that takes less
+/// than a batch a second from each node turns each away about as seldom as every quarter of a minute.
+const HEALED: Duration = Duration::from_secs(30);
 
 /// So much of a second may be caught up at once, as timers are not exact.
 const BURST: f64 = 0.02;
@@ -50,6 +51,9 @@ const SLOWER: f64 = 3.0;
 
 /// Differences below this are noise.
 const SLOWER_AT_LEAST: Duration = Duration::from_millis(50);
+
+/// Toggle is near when acknowledgements take less than this: with one batch after the other hundreds go out in a second.
+const NEAR: Duration = Duration::from_millis(2);
 
 /// The pace is halved at most once in this time: answers to what was sent before the halving say nothing about it.
 const HALVING: Duration = Duration::from_secs(1);
@@ -160,6 +164,13 @@ impl Pace {
     /// Toggle has said when it wants to hear of the backlog again.
     pub(crate) fn hold(&mut self, pause: Duration, now: Instant) {
         self.hold_until = self.hold_until.max(now + pause);
+    }
+
+    /// How many of the places in flight the backlog may use: all but one, and at least one. Where answers come at once, one
+    /// alone keeps Toggle busy, and a live event finds at most one piece before it.
+    pub(crate) fn places(&self, in_flight: usize) -> usize {
+        let is_near = self.latency.is_some_and(|(late, _)| late < NEAR.as_secs_f64());
+        if is_near { 1 } else { in_flight.saturating_sub(1).max(1) }
     }
 
     /// Batches a second, at most.

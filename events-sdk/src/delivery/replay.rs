@@ -23,11 +23,14 @@ impl Delivery {
         let Some(reply) = kept.release() else { return };
         match reply {
             Reply::Panicked(message) => self.restarted("spool", &message),
-            Reply::Found(file) if self.backlog.knows(file.id) || self.is_copy(file.id) => {}
-            Reply::Found(file) => {
-                self.spool_grows(&file);
-                self.intake.buffer.lock().accounts.adopt(u64::from(file.events));
-                self.backlog.add(file);
+            Reply::Found(files) => {
+                for file in files {
+                    if !self.backlog.knows(&file) && !self.is_copy(file.id) {
+                        self.spool_grows(&file);
+                        self.intake.buffer.lock().accounts.adopt(u64::from(file.events));
+                        self.backlog.add(file);
+                    }
+                }
             }
             Reply::Damaged(events) => self.damaged(events),
             Reply::Segments(segments, error) => self.segments_made(segments, error),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Delivery;
 use crate::{
-    DropReason, Level,
+    DropReason,
     accounts::Place,
     buffer::State,
     spool::{SpoolError, SpoolErrorKind, SpoolFile, Thinned},
@@ -74,7 +74,7 @@ impl Delivery {
     /// overflow; otherwise looks again later.
     pub(super) fn make_room(&mut self, missing: u64, least_waiting: u8, must: bool) {
         let victim = must.then(|| self.backlog.least(least_waiting, self.room.whole_files_only)).flatten();
-        let Some((file, level)) = victim else {
+        let Some((file, severity)) = victim else {
             self.room.look_again_at = Some(Instant::now() + LOOK_AGAIN);
             return;
         };
@@ -82,7 +82,7 @@ impl Delivery {
             if self.room.whole_files_only { u64::MAX } else { missing.max(self.room.max_bytes / AT_ONCE) };
         self.room.thinning = true;
         let id = self.intake.buffer.lock().next_id(crate::emit::now_ms());
-        self.spooler.thin(file, level, bytes, id);
+        self.spooler.thin(file, severity, bytes, id);
     }
 
     /// A file was thinned or not.
@@ -125,9 +125,4 @@ impl Delivery {
             self.backlog.add(file);
         }
     }
-}
-
-/// The severity of a level, by its number on the wire; zero for one that is not known.
-pub(super) fn severity_of(level: i32) -> u8 {
-    Level::from_number(level).map_or(0, Level::severity)
 }

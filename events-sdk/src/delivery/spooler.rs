@@ -37,6 +37,14 @@ const LOOK_AROUND: Duration = Duration::from_secs(3);
 /// showing a later time. The coarsest local file systems count in two seconds.
 const SETTLED_MS: i64 = 2_000;
 
+/// So long after a file was removed that is brought to stable storage, with all that were removed meanwhile: a sync takes
+/// longer than all else that is done for a small file, and a removal that a loss of power takes back repeats known ids.
+const SYNC_REMOVALS: Duration = Duration::from_secs(1);
+
+/// Small files are examined for so long before the delivery task is told of them: it has other things to do than to
+/// hear of each.
+const EXAMINE: Duration = Duration::from_millis(2);
+
 /// What is to become a spill file.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
@@ -111,8 +119,8 @@ enum Command {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
 pub(crate) enum Reply {
-    /// A spill file was found: one of an earlier process, or one that is known.
-    Found(SpoolFile),
+    /// Spill files were found: of an earlier process, or known ones.
+    Found(Vec<SpoolFile>),
     /// The directory could be opened now, or not.
     Opened(Result<(), SpoolError>),
     /// A spill file was written, or not: then its content comes back.
@@ -164,9 +172,12 @@ impl Spooler {
             fingerprint,
             replies: reply_queue,
             found: VecDeque::new(),
+            examined: Vec::new(),
             left: VecDeque::new(),
             segments,
             known: HashSet::new(),
+            unreadable: Vec::new(),
+            removed_at: None,
             settled: None,
             look_at: Instant::now() + LOOK_AROUND,
             reader: None,
@@ -206,10 +217,9 @@ impl Spooler {
         self.command(Command::Remove(file));
     }
 
-    /// Drops events of that level, by its number on the wire, out of a file until so many bytes are gone. What is left
-    /// becomes a file of that id.
-    pub(crate) fn thin(&self, file: SpoolFile, level: i32, bytes: u64, id: Uuid) {
-        let thinning = Thinning { level, bytes, id, fingerprint: self.fingerprint };
+    /// Drops events of that severity out of a file until so many bytes are gone. What is left becomes a file of that id.
+    pub(crate) fn thin(&self, file: SpoolFile, severity: u8, bytes: u64, id: Uuid) {
+        let thinning = Thinning { severity, bytes, id, fingerprint: self.fingerprint };
         self.command(Command::Thin(file, thinning));
     }
 
@@ -252,11 +262,17 @@ struct Thread {
     replies: mpsc::UnboundedSender<Reply>,
     /// Files of earlier processes that are still to be examined.
     found: VecDeque<FileName>,
+    /// What was examined and not yet told.
+    examined: Vec<SpoolFile>,
     /// Segments of earlier processes that are still to become files.
     left: VecDeque<PathBuf>,
     segments: Option<Arc<Segments>>,
     /// Files that were found or written and not removed: what else lies there is new.
     known: HashSet<Uuid>,
+    /// Those of them that could not be read, and are looked at again when the directory is to be listed.
+    unreadable: Vec<Uuid>,
+    /// When the first file was removed of which that is not on stable storage.
+    removed_at: Option<Instant>,
     /// When the directory was changed that was listed last, if it has been quiet since.
     settled: Option<i64>,
     /// When to look at it again.
@@ -266,7 +282,9 @@ struct Thread {
 
 impl Thread {
     fn run(&mut self, commands: &std_mpsc::Receiver<Command>) {
-        match self.spool.as_ref().map(Spool::list) {
+        // Not before the first event is accepted, as it takes long where there are very many files.
+        let found = self.spool.as_ref().map(|spool| spool.tidy().and_then(|()| spool.list(|_| true)));
+        match found {
             Some(Ok(names)) => self.found = names.into(),
             Some(Err(error)) => {
                 self.spool = None;
@@ -275,14 +293,20 @@ impl Thread {
             None => {}
         }
         loop {
-            if Instant::now() >= self.look_at {
+            let now = Instant::now();
+            if now >= self.look_at {
                 self.look_around();
+            }
+            let sync_at = self.removed_at.map(|at| at + SYNC_REMOVALS);
+            if sync_at.is_some_and(|at| now >= at) {
+                self.sync_removals();
             }
             let is_idle = self.found.is_empty() && self.left.is_empty();
             let command = match commands.try_recv() {
                 Ok(command) => Some(command),
                 Err(std_mpsc::TryRecvError::Empty) if is_idle => {
-                    match commands.recv_timeout(self.look_at.saturating_duration_since(Instant::now())) {
+                    let until = sync_at.map_or(self.look_at, |at| at.min(self.look_at));
+                    match commands.recv_timeout(until.saturating_duration_since(now)) {
                         Ok(command) => Some(command),
                         Err(std_mpsc::RecvTimeoutError::Timeout) => continue,
                         Err(std_mpsc::RecvTimeoutError::Disconnected) => None,
@@ -290,19 +314,18 @@ impl Thread {
                 }
                 Err(std_mpsc::TryRecvError::Empty) => {
                     // Taken out first, so that what makes this panic is not come upon again and again.
-                    let (segment, name) = match self.left.pop_front() {
-                        Some(segment) => (Some(segment), None),
-                        None => (None, self.found.pop_front()),
-                    };
+                    let segment = self.left.pop_front();
                     let _ = self.guarded("examine a file of", |thread| {
-                        if let Some(segment) = &segment {
-                            thread.adopt(segment);
-                        }
-                        if let Some(name) = &name {
-                            thread.examine(name);
+                        match segment {
+                            Some(segment) => thread.adopt(&segment),
+                            None => thread.examine_some(),
                         }
                         Ok(())
                     });
+                    let examined = std::mem::take(&mut self.examined);
+                    if !examined.is_empty() {
+                        self.reply(Reply::Found(examined));
+                    }
                     continue;
                 }
                 Err(std_mpsc::TryRecvError::Disconnected) => None,
@@ -310,10 +333,16 @@ impl Thread {
             let reply = match command {
                 Some(Command::Open) => Reply::Opened(self.guarded("open", |thread| thread.spool().map(drop))),
                 Some(Command::List) => {
-                    let names = self.guarded("list", |thread| thread.spool().and_then(Spool::list));
+                    let names = self.guarded("list", |thread| {
+                        for file in thread.unreadable.drain(..) {
+                            thread.known.remove(&file);
+                        }
+                        thread.spool()?;
+                        thread.unknown()
+                    });
                     match names {
                         Ok(names) => {
-                            self.found = names.into();
+                            self.found = names;
                             self.look_for_segments();
                         }
                         Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
@@ -376,6 +405,7 @@ impl Thread {
             self.reply(reply);
         }
         self.reader = None;
+        self.sync_removals();
         self.spool = None;
         self.reply(Reply::Stopped);
     }
@@ -425,7 +455,7 @@ impl Thread {
             Ok(Adopted { file, damaged }) => {
                 if let Some(file) = file {
                     self.known.insert(file.id);
-                    self.reply(Reply::Found(file));
+                    self.reply(Reply::Found(vec![file]));
                 }
                 if damaged > 0 {
                     tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");
@@ -447,13 +477,33 @@ impl Thread {
         if self.settled == Some(changed_ms) {
             return;
         }
-        match spool.list() {
+        match self.unknown() {
             Ok(names) => {
-                self.found = names.into_iter().filter(|name| !self.known.contains(&name.id())).collect();
+                self.found = names;
                 let now_ms = i64::try_from(crate::emit::now_ms()).unwrap_or(i64::MAX);
                 self.settled = (now_ms.saturating_sub(changed_ms) > SETTLED_MS).then_some(changed_ms);
             }
             Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
+        }
+    }
+
+    /// The files in the directory that were not found before.
+    fn unknown(&self) -> Result<VecDeque<FileName>, SpoolError> {
+        let Some(spool) = &self.spool else { return Ok(VecDeque::new()) };
+        spool.list(|name| !self.known.contains(&name.id())).map(VecDeque::from)
+    }
+
+    /// Examines files for a moment.
+    fn examine_some(&mut self) {
+        let until = Instant::now() + EXAMINE;
+        while Instant::now() < until
+            && let Some(name) = self.found.pop_front()
+        {
+            self.examine(&name);
+        }
+        if self.found.is_empty() {
+            // Once there may have been very many.
+            self.found = VecDeque::new();
         }
     }
 
@@ -462,13 +512,14 @@ impl Thread {
         match spool.inspect(name) {
             Ok(file) => {
                 self.known.insert(file.id);
-                self.reply(Reply::Found(file));
+                self.examined.push(file);
             }
             // Delivered and removed since the directory was listed.
             Err(error) if error.kind() == SpoolErrorKind::Missing => {}
             Err(error) => {
                 // Said once, not at every look around.
                 self.known.insert(name.id());
+                self.unreadable.push(name.id());
                 tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again after the next outage or start");
             }
         }
@@ -480,7 +531,7 @@ impl Thread {
             Some(spool) => spool,
             None => {
                 let spool = Spool::open(&self.directory)?.bounded(self.bounds);
-                self.found = spool.list()?.into();
+                self.found = spool.list(|name| !self.known.contains(&name.id()))?.into();
                 self.opened(&spool);
                 spool
             }
@@ -556,6 +607,13 @@ impl Thread {
         fault::point("spool remove");
         self.spool()?.remove(file)?;
         self.known.remove(&file.id);
+        self.removed_at.get_or_insert_with(Instant::now);
         Ok(())
+    }
+
+    fn sync_removals(&mut self) {
+        if let (Some(_), Some(spool)) = (self.removed_at.take(), &self.spool) {
+            spool.sync_removals();
+        }
     }
 }

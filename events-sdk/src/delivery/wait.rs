@@ -87,7 +87,7 @@ impl Delivery {
 
     /// How many places in flight the backlog may use.
     pub(super) fn backlog_places(&self) -> usize {
-        self.settings.max_in_flight.saturating_sub(1).max(1)
+        self.pace.places(self.settings.max_in_flight)
     }
 
     pub(super) fn read_ahead_limit(&self) -> usize {

@@ -18,7 +18,7 @@
 //! | entry at | is |
 //! |---:|---|
 //! | 0 | length of the event, u32 |
-//! | 4 | check, u32: CRC-32C of the event, mixed with its length, severity, category and the batch's id. Complemented when the event was dropped |
+//! | 4 | check, u32: CRC-32C of the event's first and of its second half, mixed with its length, severity, category and the batch's id. Complemented when the event was dropped |
 //! | 8 | severity, category, and two zero bytes |
 //! | 12 | the event, filled up to a multiple of four |
 //!
@@ -72,12 +72,22 @@ pub(crate) fn seed(id: Uuid) -> u32 {
     (id ^ (id >> 32) ^ (id >> 64) ^ (id >> 96)) as u32
 }
 
+/// Where an event of `len` bytes is halved for its check: at a multiple of eight, the bytes of one step, and so that the
+/// second half is the shorter one, since up to seven single bytes at its end take a step each.
+#[inline]
+fn half(len: usize) -> usize {
+    ((len / 2 + 16) & !7).min(len)
+}
+
 #[inline]
 fn check(seed: u32, severity: u8, category: u8, event: &[u8]) -> u32 {
     // Odd factors: no two values of one field give the same product.
     let place = (u32::from(severity) << 8 | u32::from(category)).wrapping_mul(0x85EB_CA6B);
     let mixed = seed ^ (event.len() as u32).wrapping_mul(0x9E37_79B1) ^ place;
-    crc_fast::crc32_iscsi(event) ^ mixed
+    // The processor waits for its own sum at every step: two sums side by side take half as long.
+    let (first, second) = event.split_at(half(event.len()));
+    let [first, second] = [first, second].map(crc_fast::crc32_iscsi);
+    first.wrapping_mul(0xC2B2_AE35) ^ second ^ mixed
 }
 
 /// Begins a use of the segment: from now on it belongs to this batch, which has no entry yet.

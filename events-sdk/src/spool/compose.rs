@@ -150,7 +150,7 @@ pub(crate) fn leave(
     level: i32,
     prepare: impl Fn(&Path) -> io::Result<()>,
 ) -> Result<PathBuf, SpoolError> {
-    let target = dir.join(FileName::of(sealing.id).as_os_str());
+    let target = dir.join(FileName::of(sealing.id).to_os_string());
     let mut attempt = 0;
     loop {
         attempt += 1;

@@ -77,17 +77,17 @@ impl Storage for Disk {
         }
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<(OsString, Metadata)>> {
-        let mut entries = Vec::new();
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(OsString, EntryKind)) -> io::Result<()> {
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
-            match entry.metadata() {
-                Ok(metadata) => entries.push((entry.file_name(), describe(&metadata))),
+            match entry.file_type() {
+                Ok(kind) => each(entry.file_name(), kind_of(kind)),
+                // Some file systems have to look, and it has vanished meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(entries)
+        Ok(())
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
@@ -209,14 +209,18 @@ fn options(flags: OFlags) -> OpenOptions {
     options
 }
 
-fn describe(metadata: &fs::Metadata) -> Metadata {
-    let kind = if metadata.is_file() {
+fn kind_of(kind: fs::FileType) -> EntryKind {
+    if kind.is_file() {
         EntryKind::File
-    } else if metadata.is_dir() {
+    } else if kind.is_dir() {
         EntryKind::Dir
     } else {
         EntryKind::Other
-    };
+    }
+}
+
+fn describe(metadata: &fs::Metadata) -> Metadata {
+    let kind = kind_of(metadata.file_type());
     let modified_ms = metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000);
     Metadata { kind, len: metadata.len(), modified_ms }
 }

@@ -58,7 +58,7 @@
 //! | while the temporary file is written or synced, before the rename | no spill file; the next start removes the rest. It was never accounted as on disk, not even if it is complete |
 //! | between rename and the sync of the directory | a complete spill file, or none |
 //! | after `write` has returned | a complete spill file |
-//! | while a file is being removed | the file, complete, or none; what is read again repeats its ids |
+//! | while a file is being removed, and a second after | the file, complete, or none; what is read again repeats its ids |
 //! | while damaged bytes are set aside | the file is still there; the same bytes go to the same name again |
 //!
 //! | damage | costs |
@@ -89,12 +89,15 @@ mod write;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
 use uuid::Uuid;
+
+use crate::Level;
 
 #[cfg(feature = "cli")]
 pub(crate) use compose::{Composer, Sealing, leave};
@@ -124,6 +127,8 @@ pub(crate) struct Spool {
     lock: Mutex<Box<dyn LockGuard>>,
     concerns: Vec<String>,
     bounds: Bounds,
+    /// Bytes in the quarantine, or more; the most there is as long as nobody has looked.
+    quarantined: AtomicU64,
 }
 
 /// How much the spool leaves free, and how much of what cannot be delivered it keeps.
@@ -152,9 +157,8 @@ pub(crate) struct SpoolFile {
     pub(crate) sealed: bool,
     /// When the batch was put together, in milliseconds since the Unix epoch.
     pub(crate) timestamp_ms: i64,
-    /// How many of the events are of each level, by the level's number on the wire: of those that could be read, where
-    /// the file has no seal.
-    pub(crate) levels: Vec<(i32, u32)>,
+    /// The severities of its events, a bit for each: see [`severities`].
+    pub(crate) severities: u8,
 }
 
 impl Spool {
@@ -164,19 +168,41 @@ impl Spool {
     }
 
     fn open_on(storage: Arc<dyn Storage>, dir: &Path) -> Result<Self, SpoolError> {
+        let spool = Self::begin_on(storage, dir)?;
+        spool.tidy()?;
+        Ok(spool)
+    }
+
+    /// Makes the directory if need be and takes its lock, which takes no longer the more files there are. What earlier
+    /// crashes left unfinished is there until [`tidy`](Self::tidy).
+    pub(crate) fn begin(dir: &Path) -> Result<Self, SpoolError> {
+        Self::begin_on(Arc::new(Disk), dir)
+    }
+
+    fn begin_on(storage: Arc<dyn Storage>, dir: &Path) -> Result<Self, SpoolError> {
         let lock = take_lock(storage.as_ref(), dir)?;
         let concerns = storage.concerns(dir);
         for concern in &concerns {
             tracing::warn!("{concern}");
         }
-        let spool =
-            Self { dir: dir.to_owned(), storage, lock: Mutex::new(lock), concerns, bounds: Bounds::NONE };
-        spool.remove_unfinished(dir)?;
-        let quarantine = dir.join(quarantine::FOLDER);
-        if spool.storage.metadata(&quarantine).is_ok_and(|there| there.kind == EntryKind::Dir) {
-            spool.remove_unfinished(&quarantine)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            storage,
+            lock: Mutex::new(lock),
+            concerns,
+            bounds: Bounds::NONE,
+            quarantined: AtomicU64::new(u64::MAX),
+        })
+    }
+
+    /// Removes what earlier crashes left unfinished. Not while something is being written.
+    pub(crate) fn tidy(&self) -> Result<(), SpoolError> {
+        self.remove_unfinished(&self.dir)?;
+        let quarantine = self.dir.join(quarantine::FOLDER);
+        if self.storage.metadata(&quarantine).is_ok_and(|there| there.kind == EntryKind::Dir) {
+            self.remove_unfinished(&quarantine)?;
         }
-        Ok(spool)
+        Ok(())
     }
 
     /// The same with bounds.
@@ -191,9 +217,11 @@ impl Spool {
 
     /// The spill files, oldest first: by the time in a UUIDv7 name, by the time of the last change with other names,
     /// and by name where that is the same.
-    pub(crate) fn list(&self) -> Result<Vec<FileName>, SpoolError> {
+    ///
+    /// Only those that are `wanted`: there may be very many.
+    pub(crate) fn list(&self, wanted: impl Fn(&FileName) -> bool) -> Result<Vec<FileName>, SpoolError> {
         self.keep_lock()?;
-        list_files(self.storage.as_ref(), &self.dir)
+        list_files(self.storage.as_ref(), &self.dir, &wanted)
     }
 
     /// When a name in the directory was last added, changed or removed, in milliseconds since the Unix epoch.
@@ -205,25 +233,30 @@ impl Spool {
     pub(crate) fn inspect(&self, name: &FileName) -> Result<SpoolFile, SpoolError> {
         let path = self.path_of(name);
         inspect_file(self.storage.as_ref(), name, &path)
+            .map(|(file, _)| file)
             .map_err(|error| SpoolError::of_file("read the spill file", &path, error))
     }
 
     /// Removes a file whose events are all delivered or in the quarantine. It may be gone already.
+    ///
+    /// Until [`sync_removals`](Self::sync_removals) a loss of power brings it back, and Toggle sees ids that it knows.
     pub(crate) fn remove(&self, file: &SpoolFile) -> Result<(), SpoolError> {
         let path = self.path_of(&file.name);
         match self.storage.remove(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            result => result.map_err(|error| SpoolError::new("remove the spill file", &path, error))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.map_err(|error| SpoolError::new("remove the spill file", &path, error)),
         }
+    }
+
+    /// Brings to stable storage that files were removed.
+    pub(crate) fn sync_removals(&self) {
         if let Err(error) = self.storage.sync_dir(&self.dir) {
-            // At worst a power loss brings it back, and Toggle sees ids that it knows.
-            tracing::debug!(path = %path.display(), %error, "the removal of a spill file is not on stable storage yet");
+            tracing::debug!(dir = %self.dir.display(), %error, "the removal of spill files is not on stable storage yet");
         }
-        Ok(())
     }
 
     fn path_of(&self, name: &FileName) -> PathBuf {
-        self.dir.join(name.as_os_str())
+        self.dir.join(name.to_os_string())
     }
 
     /// Makes sure that the directory is there and the lock still keeps others out; takes it again if the directory or
@@ -240,16 +273,18 @@ impl Spool {
 
     fn remove_unfinished(&self, dir: &Path) -> Result<(), SpoolError> {
         let failed = |error| SpoolError::new("clear unfinished files out of", dir, error);
-        for (name, metadata) in self.storage.list(dir).map_err(failed)? {
+        let mut unfinished = Vec::new();
+        let mut each = |name: OsString, kind| {
             let bytes = name.as_encoded_bytes();
-            if metadata.kind == EntryKind::Dir || !bytes.starts_with(b".") || !bytes.ends_with(b".tmp") {
-                // Not one of ours.
-                continue;
+            if kind != EntryKind::Dir && bytes.starts_with(b".") && bytes.ends_with(b".tmp") {
+                unfinished.push(name);
             }
+        };
+        self.storage.list(dir, &mut each).map_err(failed)?;
+        for name in unfinished {
             let path = dir.join(&name);
             tracing::warn!(
                 path = %path.display(),
-                bytes = metadata.len,
                 "removing a file that an earlier process did not finish writing"
             );
             self.storage
@@ -266,21 +301,32 @@ impl Bounds {
 }
 
 /// The spill files in a directory, as [`Spool::list`] gives them.
-fn list_files(storage: &dyn Storage, dir: &Path) -> Result<Vec<FileName>, SpoolError> {
-    let entries =
-        storage.list(dir).map_err(|error| SpoolError::new("list the spool directory", dir, error))?;
-    let mut files: Vec<(i64, FileName)> = entries
-        .into_iter()
-        .filter(|(_, metadata)| metadata.kind == EntryKind::File)
-        .filter_map(|(name, metadata)| Some((FileName::parse(&name)?, metadata)))
-        .map(|(name, metadata)| (name.time_ms().unwrap_or(metadata.modified_ms), name))
-        .collect();
+fn list_files(
+    storage: &dyn Storage,
+    dir: &Path,
+    wanted: &dyn Fn(&FileName) -> bool,
+) -> Result<Vec<FileName>, SpoolError> {
+    let mut files: Vec<(i64, FileName)> = Vec::new();
+    let mut each = |name: OsString, kind| {
+        let name = FileName::parse(&name).filter(|name| kind == EntryKind::File && wanted(name));
+        files.extend(name.and_then(|name| {
+            let modified = || Some(storage.metadata(&dir.join(name.to_os_string())).ok()?.modified_ms);
+            // What vanishes meanwhile is left out.
+            Some((name.time_ms().or_else(modified)?, name))
+        }));
+    };
+    storage.list(dir, &mut each).map_err(|error| SpoolError::new("list the spool directory", dir, error))?;
     files.sort_unstable();
     Ok(files.into_iter().map(|(_, name)| name).collect())
 }
 
-/// What is known of a spill file, as [`Spool::inspect`] gives it.
-fn inspect_file(storage: &dyn Storage, name: &FileName, path: &Path) -> io::Result<SpoolFile> {
+/// What is known of a spill file, as [`Spool::inspect`] gives it, and how many of its events are of each level, by the
+/// level's number on the wire: of those that could be read, where it has no seal.
+fn inspect_file(
+    storage: &dyn Storage,
+    name: &FileName,
+    path: &Path,
+) -> io::Result<(SpoolFile, BTreeMap<i32, u32>)> {
     let modified_ms = storage.metadata(path)?.modified_ms;
     let mut file = storage.open(path)?;
     let bytes = file.size()?;
@@ -292,17 +338,17 @@ fn inspect_file(storage: &dyn Storage, name: &FileName, path: &Path) -> io::Resu
         whole: false,
         sealed: false,
         timestamp_ms: 0,
-        levels: Vec::new(),
+        severities: 0,
     };
+    let mut levels = BTreeMap::<i32, u32>::new();
     if let Some(tail) = format::Tail::find(file.as_mut(), bytes)? {
         about.events = tail.seal.events;
         about.whole = tail.seal.whole && bytes <= format::WHOLE_BYTES;
         about.sealed = true;
         about.timestamp_ms = tail.timestamp_ms;
-        about.levels = tail.seal.levels.iter().map(|count| (count.level, count.events)).collect();
+        levels.extend(tail.seal.levels.iter().map(|count| (count.level, count.events)));
     } else {
         let Opened { mut scanner, .. } = Opened::new(file)?;
-        let mut levels = BTreeMap::<i32, u32>::new();
         while let Some(found) = scanner.next()? {
             about.events = about.events.saturating_add(match found {
                 Found::Event(entry) => {
@@ -312,13 +358,23 @@ fn inspect_file(storage: &dyn Storage, name: &FileName, path: &Path) -> io::Resu
                 Found::Damage(span) => span.events,
             });
         }
-        about.levels = levels.into_iter().collect();
         about.timestamp_ms = scanner.timestamp_ms().unwrap_or(0);
     }
     if about.timestamp_ms <= 0 {
         about.timestamp_ms = name.time_ms().unwrap_or(modified_ms);
     }
-    Ok(about)
+    about.severities = severities(levels.iter().map(|(&level, &events)| (level, events)));
+    Ok((about, levels))
+}
+
+/// The severity of a level, by its number on the wire; zero for one that is not known.
+pub(crate) fn severity_of(level: i32) -> u8 {
+    Level::from_number(level).map_or(0, Level::severity)
+}
+
+/// The severities of the levels of which there are events, a bit for each.
+fn severities(levels: impl Iterator<Item = (i32, u32)>) -> u8 {
+    levels.filter(|&(_, events)| events > 0).fold(0, |all, (level, _)| all | 1 << severity_of(level))
 }
 
 fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn LockGuard>, SpoolError> {

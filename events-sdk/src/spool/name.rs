@@ -1,6 +1,7 @@
 //! The names of spill files: which are ours to read, in which order, and which identity each one gives.
 
 use std::{
+    cmp::Ordering,
     ffi::{OsStr, OsString},
     fmt,
     path::Path,
@@ -15,13 +16,22 @@ const ENDING: &str = ".pb";
 const NAMESPACE: Uuid = Uuid::from_u128(0x8d3c_6f0e_52a9_4b7e_9c41_f20b_7a65_13d8);
 
 /// The name of a spill file in the spool directory: one part of a path, ending in `.pb`, not hidden.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct FileName(OsString);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileName(Form);
+
+/// A backlog may be a hundred thousand files, all but a few of which are named by a UUID: those are kept as such.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    /// A UUID in its usual spelling.
+    Uuid(Uuid),
+    /// Any other.
+    Text(Box<OsStr>),
+}
 
 impl FileName {
     /// The name under which a file of this identity is written.
     pub(crate) fn of(id: Uuid) -> Self {
-        Self(format!("{id}{ENDING}").into())
+        Self(Form::Uuid(id))
     }
 
     /// `None` unless it is the name of a spill file. What passes can be joined to a directory and stays in it.
@@ -29,12 +39,15 @@ impl FileName {
         let bytes = name.as_encoded_bytes();
         let is_one_part = Path::new(name).file_name() == Some(name);
         let is_ours = is_one_part && bytes.ends_with(ENDING.as_bytes()) && !bytes.starts_with(b".");
-        is_ours.then(|| Self(name.to_owned()))
+        is_ours.then(|| Self(uuid_of(name).map_or_else(|| Form::Text(name.into()), Form::Uuid)))
     }
 
     /// The name as the file system has it.
-    pub(crate) fn as_os_str(&self) -> &OsStr {
-        &self.0
+    pub(crate) fn to_os_string(&self) -> OsString {
+        match &self.0 {
+            Form::Uuid(id) => format!("{id}{ENDING}").into(),
+            Form::Text(text) => text.to_os_string(),
+        }
     }
 
     /// The identity that the file gives to what it holds.
@@ -42,26 +55,52 @@ impl FileName {
     /// Only the usual spelling of a UUID counts as one. Two spellings of one UUID are two files, and two files must
     /// never share an identity: Toggle would take the second for a repeat of the first.
     pub(crate) fn id(&self) -> Uuid {
-        self.uuid().unwrap_or_else(|| Uuid::new_v5(&NAMESPACE, self.0.as_encoded_bytes()))
+        match &self.0 {
+            Form::Uuid(id) => *id,
+            Form::Text(text) => Uuid::new_v5(&NAMESPACE, text.as_encoded_bytes()),
+        }
     }
 
     /// When the file was begun according to its name, in milliseconds since the Unix epoch, if it is named by a UUIDv7.
     pub(super) fn time_ms(&self) -> Option<i64> {
-        let id = self.uuid().filter(|id| id.get_version_num() == 7)?;
-        i64::try_from(id.as_u128() >> 80).ok()
+        match &self.0 {
+            Form::Uuid(id) if id.get_version_num() == 7 => i64::try_from(id.as_u128() >> 80).ok(),
+            _ => None,
+        }
     }
+}
 
-    fn uuid(&self) -> Option<Uuid> {
-        let stem = self.0.to_str()?.strip_suffix(ENDING)?;
-        let id = Uuid::try_parse(stem).ok()?;
-        let mut usual = Uuid::encode_buffer();
-        (id.hyphenated().encode_lower(&mut usual) == stem).then_some(id)
+/// The UUID of a name that is one in its usual spelling.
+fn uuid_of(name: &OsStr) -> Option<Uuid> {
+    let stem = name.to_str()?.strip_suffix(ENDING)?;
+    let id = Uuid::try_parse(stem).ok()?;
+    let mut usual = Uuid::encode_buffer();
+    (id.hyphenated().encode_lower(&mut usual) == stem).then_some(id)
+}
+
+/// In the order of the names' bytes.
+impl Ord for FileName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (&self.0, &other.0) {
+            // Hexadecimal digits are in the order of what they stand for.
+            (Form::Uuid(one), Form::Uuid(other)) => one.cmp(other),
+            _ => self.to_os_string().cmp(&other.to_os_string()),
+        }
+    }
+}
+
+impl PartialOrd for FileName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
 impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.display().fmt(f)
+        match &self.0 {
+            Form::Uuid(id) => write!(f, "{id}{ENDING}"),
+            Form::Text(text) => text.display().fmt(f),
+        }
     }
 }
 
@@ -92,6 +131,23 @@ mod tests {
         let other = name("events.pb");
         assert_eq!(other.id(), Uuid::new_v5(&NAMESPACE, b"events.pb"));
         assert_eq!(other.time_ms(), None);
+    }
+
+    #[test]
+    fn names_are_in_the_order_of_their_bytes_and_what_is_parsed_is_what_is_written() {
+        let texts = [
+            "-.pb",
+            "01900000-0000-7000-8000-0000000000AB.pb",
+            "01900000-0000-7000-8000-00000000009f.pb",
+            "01900000-0000-7000-8000-0000000000ab.pb",
+            "events.pb",
+        ];
+        let mut sorted = texts;
+        sorted.sort_unstable();
+        let mut names = texts.map(name);
+        names.sort_unstable();
+        assert_eq!(names.each_ref().map(ToString::to_string), sorted);
+        assert_eq!(names.map(|name| name.to_os_string()), sorted);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
     ffi::OsString,
     io::{self, Read, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::atomic::Ordering,
 };
 
 use super::{
@@ -63,6 +64,7 @@ impl Spool {
                  place in the file, bytes, what is wrong:\n{report}",
                 file.name, damage.bytes, damage.spans, damage.events,
             );
+            self.count_quarantined(damage.bytes);
             copy.finish(self, &report).inspect_err(|_| copy.abandon(self))?;
         }
         Ok(Some(damage))
@@ -92,22 +94,33 @@ impl Spool {
     /// Removes the oldest of the quarantine until it is within its bound. Gives the number of events that went, as far as
     /// it can be known.
     pub(crate) fn clear_quarantine(&self) -> Result<u64, SpoolError> {
+        if self.quarantined.load(Ordering::Relaxed) <= self.bounds.quarantine {
+            // Looking at each of many files for each that comes would take longer and longer.
+            return Ok(0);
+        }
         let folder = self.dir.join(FOLDER);
-        let list = match self.storage.list(&folder) {
+        let mut files = Vec::new();
+        let mut each = |name: OsString, kind| {
+            if kind == EntryKind::File
+                && let Ok(metadata) = self.storage.metadata(&folder.join(&name))
+            {
+                files.push((metadata, name));
+            }
+        };
+        match self.storage.list(&folder, &mut each) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             list => list.map_err(|error| SpoolError::new("list the quarantine", &folder, error))?,
-        };
-        let mut files: Vec<_> =
-            list.into_iter().filter(|(_, metadata)| metadata.kind == EntryKind::File).collect();
-        let mut bytes: u64 = files.iter().map(|(_, metadata)| metadata.len).sum();
+        }
+        let mut bytes: u64 = files.iter().map(|(metadata, _)| metadata.len).sum();
+        self.quarantined.store(bytes, Ordering::Relaxed);
         if bytes <= self.bounds.quarantine {
             return Ok(0);
         }
-        files.sort_unstable_by(|(name, one), (other_name, other)| {
+        files.sort_unstable_by(|(one, name), (other, other_name)| {
             (one.modified_ms, name).cmp(&(other.modified_ms, other_name))
         });
         let mut gone = 0;
-        for (name, metadata) in files {
+        for (metadata, name) in files {
             if bytes <= self.bounds.quarantine {
                 break;
             }
@@ -120,6 +133,7 @@ impl Spool {
                 _ => bytes -= metadata.len,
             }
         }
+        self.quarantined.store(bytes, Ordering::Relaxed);
         Ok(gone)
     }
 
@@ -163,6 +177,8 @@ impl Spool {
     /// Moves a file into the quarantine, with what is to be said of it.
     pub(super) fn quarantine_file(&self, source: &Path, report: &str) -> Result<(), SpoolError> {
         let (folder, target) = self.place_for(source)?;
+        // How much that is, the next look tells.
+        self.count_quarantined(u64::MAX);
         let moved = self
             .write_file(&folder.join(".segment.tmp"), &described_by(&target), report.as_bytes())
             .and_then(|()| self.storage.rename(source, &target))
@@ -193,7 +209,14 @@ impl Spool {
         Ok(folder)
     }
 
+    /// So many bytes more are in the quarantine, or take the place of others: it is no less than what is there.
+    fn count_quarantined(&self, bytes: u64) {
+        let more = |all: u64| Some(all.saturating_add(bytes));
+        let _ = self.quarantined.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    }
+
     fn write_file(&self, temp: &Path, target: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.count_quarantined(bytes.len() as u64);
         let mut file = self.create_temp(temp)?;
         let written =
             file.write_all(bytes).and_then(|()| file.sync()).and_then(|()| self.storage.rename(temp, target));
@@ -271,7 +294,7 @@ fn failed(path: &Path, error: io::Error) -> SpoolError {
 }
 
 fn with_ending(name: &FileName, ending: &str) -> OsString {
-    let mut full = name.as_os_str().to_owned();
+    let mut full = name.to_os_string();
     full.push(ending);
     full
 }

@@ -5,6 +5,7 @@
 //! steps with the same names.
 
 use std::{
+    ffi::OsString,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -34,22 +35,21 @@ impl Spool {
     pub(crate) fn segments_left(&self, own: Option<Uuid>) -> Vec<PathBuf> {
         let folder = self.dir.join(segment::FOLDER);
         let is_folder = self.storage.metadata(&folder).is_ok_and(|there| there.kind == EntryKind::Dir);
-        let listed = if is_folder { self.storage.list(&folder) } else { Ok(Vec::new()) };
-        let entries = listed.unwrap_or_else(|error| {
-            tracing::error!(folder = %folder.display(), %error, "what an earlier process left cannot be listed; the next start tries again");
-            Vec::new()
-        });
         let own = own.map(|own| own.to_string());
-        let mut paths: Vec<_> = entries
-            .into_iter()
-            .filter(|(name, about)| {
-                let name = name.as_encoded_bytes();
-                about.kind == EntryKind::File
-                    && name.ends_with(segment::ENDING.as_bytes())
-                    && own.as_ref().is_none_or(|own| !name.starts_with(own.as_bytes()))
-            })
-            .map(|(name, _)| folder.join(name))
-            .collect();
+        let mut paths = Vec::new();
+        let mut each = |name: OsString, kind| {
+            let bytes = name.as_encoded_bytes();
+            if kind == EntryKind::File
+                && bytes.ends_with(segment::ENDING.as_bytes())
+                && own.as_ref().is_none_or(|own| !bytes.starts_with(own.as_bytes()))
+            {
+                paths.push(folder.join(name));
+            }
+        };
+        let listed = if is_folder { self.storage.list(&folder, &mut each) } else { Ok(()) };
+        if let Err(error) = listed {
+            tracing::error!(folder = %folder.display(), %error, "what an earlier process left cannot be listed; the next start tries again");
+        }
         paths.sort_unstable();
         paths
     }

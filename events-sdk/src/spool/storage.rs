@@ -31,8 +31,9 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync {
     /// Returns when the names in the directory are on stable storage.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Everything in the directory, in no order. What vanishes meanwhile is left out.
-    fn list(&self, dir: &Path) -> io::Result<Vec<(OsString, Metadata)>>;
+    /// Calls `each` with everything in the directory, in no order, and of what kind it is. There may be very many, so
+    /// nothing is asked of the entries themselves.
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(OsString, EntryKind)) -> io::Result<()>;
 
     /// What lies at this path.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::{NewFile, Spool, SpoolError, SpoolFile, format};
-use crate::{Category, Level};
+use super::{NewFile, Spool, SpoolError, SpoolFile, format, severity_of};
+use crate::Category;
 
 /// What became of a file that was thinned.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(crate) struct Thinned {
 /// What is to be dropped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Thinning {
-    /// Events of this level, by its number on the wire.
-    pub(crate) level: i32,
+    /// Events of this severity; zero stands for all levels that are not known.
+    pub(crate) severity: u8,
     /// Until so many bytes of them are gone.
     pub(crate) bytes: u64,
     /// The identity of what is left. The file may have been offered to Toggle in part by an earlier process; under its
@@ -42,7 +42,7 @@ impl Spool {
         while let Some(piece) = reader.next_piece()? {
             for entry in format::entries(&piece.events) {
                 let (level, category) = format::brief(entry);
-                if level == thinning.level && freed < thinning.bytes {
+                if severity_of(level) == thinning.severity && freed < thinning.bytes {
                     freed += entry.len() as u64;
                     count(&mut dropped, level, category);
                 } else {
@@ -70,6 +70,8 @@ impl Spool {
             })?),
         };
         self.remove(file)?;
+        // What is kept has other ids now: should the old file come back, nobody would know it for a repeat.
+        self.sync_removals();
         Ok(Thinned { file: file_left, dropped, damaged })
     }
 }
@@ -94,7 +96,7 @@ impl Kept {
 }
 
 fn count(dropped: &mut Vec<(u8, u8, u64)>, level: i32, category: i32) {
-    let severity = Level::from_number(level).map_or(0, Level::severity);
+    let severity = severity_of(level);
     let category = Category::from_number(category).map_or(0, |category| category as u8);
     match dropped.iter_mut().find(|(one, other, _)| (*one, *other) == (category, severity)) {
         Some((_, _, count)) => *count += 1,

@@ -5,6 +5,7 @@
 //! is what [`Spool::read`](super::Spool::read) would find: the same scanner walks over it.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
@@ -76,26 +77,28 @@ impl View {
 
     /// The spill files, oldest first.
     pub(crate) fn list(&self) -> Result<Vec<FileName>, SpoolError> {
-        list_files(self.storage.as_ref(), &self.dir)
+        list_files(self.storage.as_ref(), &self.dir, &|_| true)
     }
 
     /// Everything else that lies here: its name, and whether it is a regular file.
     pub(crate) fn others(&self) -> Result<Vec<(OsString, bool)>, SpoolError> {
-        let entries = self
-            .storage
-            .list(&self.dir)
+        let mut others = Vec::new();
+        let mut each = |name: OsString, kind| {
+            let is_file = kind == EntryKind::File;
+            if !is_file || FileName::parse(&name).is_none() {
+                others.push((name, is_file));
+            }
+        };
+        self.storage
+            .list(&self.dir, &mut each)
             .map_err(|error| SpoolError::new("list the spool directory", &self.dir, error))?;
-        let mut others: Vec<_> = entries
-            .into_iter()
-            .map(|(name, metadata)| (name, metadata.kind == EntryKind::File))
-            .filter(|(name, is_file)| !is_file || FileName::parse(name).is_none())
-            .collect();
         others.sort_unstable();
         Ok(others)
     }
 
-    /// What is known of a file. Reads the end of a sealed file and all of any other.
-    pub(crate) fn inspect(&self, name: &FileName) -> Result<SpoolFile, SpoolError> {
+    /// What is known of a file, and how many of its events are of each level, by the level's number on the wire. Reads the
+    /// end of a sealed file and all of any other.
+    pub(crate) fn inspect(&self, name: &FileName) -> Result<(SpoolFile, BTreeMap<i32, u32>), SpoolError> {
         let path = self.path_of(name);
         inspect_file(self.storage.as_ref(), name, &path)
             .map_err(|error| SpoolError::of_file("read the spill file", &path, error))
@@ -122,7 +125,7 @@ impl View {
 
     /// Where a file of this name lies.
     pub(crate) fn path_of(&self, name: &FileName) -> PathBuf {
-        self.dir.join(name.as_os_str())
+        self.dir.join(name.to_os_string())
     }
 }
 

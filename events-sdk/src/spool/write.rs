@@ -11,6 +11,7 @@ use super::{
     FileName, Spool, SpoolError, SpoolFile,
     checks::Checks,
     format::{self, CHUNK, Crc, Tail},
+    severities,
     storage::WriteFile,
 };
 use crate::proto::BatchSeal;
@@ -106,7 +107,7 @@ impl Spool {
             whole: file.whole,
             sealed: true,
             timestamp_ms: file.timestamp_ms,
-            levels: file.levels.to_vec(),
+            severities: severities(file.levels.iter().copied()),
         })
     }
 

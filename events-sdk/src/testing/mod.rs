@@ -142,6 +142,12 @@ impl Toggle {
         self.state.refuse_when(None);
     }
 
+    /// From now on shows every batch that is stored, as it came, repeats among them. It runs on Toggle's thread, before the
+    /// sender hears of it.
+    pub fn watch(&self, watcher: impl Fn(&[u8]) + Send + Sync + 'static) {
+        self.state.watch(Arc::new(watcher));
+    }
+
     /// From now on takes so many batches a second at most and answers `RESOURCE_EXHAUSTED` to the others, naming a pause
     /// (`grpc-retry-pushback-ms`) if one is given; `None` takes as many as come.
     pub fn limit(&self, batches_per_second: Option<f64>, pushback: Option<Duration>) {

@@ -59,6 +59,7 @@ pub enum Mode {
 }
 
 type Predicate = Arc<dyn Fn(&proto::events::Event) -> bool + Send + Sync>;
+type Watcher = Arc<dyn Fn(&[u8]) + Send + Sync>;
 
 /// What the handle and the server share.
 pub(super) struct State {
@@ -102,6 +103,7 @@ struct Orders {
     mode: Mode,
     required_token: Option<String>,
     refuse_when: Option<Predicate>,
+    watcher: Option<Watcher>,
     limit: Option<Limit>,
     registration: proto::RegisterResponse,
 }
@@ -124,6 +126,7 @@ impl State {
                 mode: Mode::Ok,
                 required_token: None,
                 refuse_when: None,
+                watcher: None,
                 limit: None,
                 registration,
             }),
@@ -140,6 +143,10 @@ impl State {
 
     pub(super) fn refuse_when(&self, predicate: Option<Predicate>) {
         self.with_orders(|orders| orders.refuse_when = predicate);
+    }
+
+    pub(super) fn watch(&self, watcher: Watcher) {
+        self.with_orders(|orders| orders.watcher = Some(watcher));
     }
 
     pub(super) fn limit(&self, per_second: Option<f64>, pushback: Option<Duration>) {
@@ -170,7 +177,13 @@ impl State {
         };
         let only_count = self.only_count.load(Ordering::Relaxed);
         let body = call.body.clone();
-        let record = |fate| self.ledger.record(call, fate, only_count);
+        let record = |fate| {
+            let watcher = self.with_orders(|orders| orders.watcher.clone());
+            if let Some(watcher) = watcher.filter(|_| fate != Fate::Turned) {
+                watcher(&call.body);
+            }
+            self.ledger.record(call, fate, only_count);
+        };
 
         let mode = match self.gate(&caller).and_then(|mode| self.spare().map(|()| mode)) {
             Ok(mode) => mode,

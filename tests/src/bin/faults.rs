@@ -1,7 +1,7 @@
 //! Runs the fault table and prints it: `faults [--quick | --nightly] [--row NAME]… [--list]`.
 //!
 //! Exit code 0 when every row shows what it is to show, 1 when one does not, 2 when the arguments make no sense. Called as
-//! `faults agent …` it is the process that rows start and kill.
+//! `faults agent …` or `faults live …` it is the process that rows start.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program with a table to print")]
 
@@ -12,19 +12,23 @@ use std::{
     time::Instant,
 };
 
-use events_tests::faults::{HEADINGS, Outcome, ROWS, Row, Scale, Verdict, agent, row};
+use events_tests::faults::{HEADINGS, Outcome, ROWS, Row, Scale, Verdict, agent, live, row};
 
 const USAGE: &str = "usage: faults [--quick | --nightly] [--row NAME]... [--list]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if let [first, rest @ ..] = arguments.as_slice()
-        && first == "agent"
+        && let Some(process) = match first.as_str() {
+            "agent" => Some(agent::main(rest)),
+            "live" => Some(live::main(rest)),
+            _ => None,
+        }
     {
-        return match agent::main(rest) {
+        return match process {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("faults agent: {error}");
+                eprintln!("faults {first}: {error}");
                 ExitCode::FAILURE
             }
         };

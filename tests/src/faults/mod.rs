@@ -4,8 +4,10 @@
 //! them at full length and prints the table; both call the same functions.
 
 pub mod agent;
+mod backlog;
 mod damage;
 mod disk;
+pub mod live;
 mod moods;
 mod outcome;
 mod processes;
@@ -24,7 +26,7 @@ pub use self::outcome::{HEADINGS, Outcome, Verdict};
 pub struct Scale {
     /// A tenth of the events and of the time, for every change; otherwise the full length.
     pub quick: bool,
-    /// The program `faults` itself: called with `agent` it is the process that rows start and kill.
+    /// The program `faults` itself: called with `agent` or `live` it is the process that rows start.
     pub program: PathBuf,
 }
 
@@ -105,4 +107,7 @@ pub const ROWS: &[Row] = &[
     Row::new("sigkill-power", "SIGKILL at random moments, durability power", processes::killed_power),
     Row::new("sigkill-memory", "SIGKILL at random moments, durability memory", processes::killed_memory),
     Row::new("damage", "spill files with random damage", damage::damaged_files),
+    Row::new("backlog", "1 GiB in full files waits at the start", backlog::full).nightly(),
+    Row::new("backlog-batches", "1 GiB in files of one batch waits at the start", backlog::batches).nightly(),
+    Row::new("backlog-plain", "1 GiB in files without a seal waits at the start", backlog::plain).nightly(),
 ];

@@ -124,9 +124,8 @@ impl LsArgs {
 
 impl Row {
     fn of(source: &Source) -> Result<Self, SpoolError> {
-        let about = source.view.inspect(&source.name)?;
-        let levels: BTreeMap<i32, u64> =
-            about.levels.iter().map(|(level, events)| (*level, u64::from(*events))).collect();
+        let (about, levels) = source.view.inspect(&source.name)?;
+        let levels = levels.into_iter().map(|(level, events)| (level, u64::from(events))).collect();
         let mut row = Self {
             events: about.events.into(),
             bytes: about.bytes,

@@ -54,7 +54,7 @@ impl RequeueArgs {
             if !self.files.is_empty() && !self.files.iter().any(|wanted| called(wanted, &text)) {
                 continue;
             }
-            let (from, to) = (quarantine.path_of(&name), dir.join(name.as_os_str()));
+            let (from, to) = (quarantine.path_of(&name), dir.join(name.to_os_string()));
             let reason = place::reason(&from).unwrap_or_default();
             if spool.is_some()
                 && let Err(error) = requeue(&dir, &from, &to)

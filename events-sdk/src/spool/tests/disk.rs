@@ -17,7 +17,7 @@ use crate::{
 };
 
 fn names(spool: &Spool) -> Vec<String> {
-    spool.list().unwrap().iter().map(ToString::to_string).collect()
+    spool.list(|_| true).unwrap().iter().map(ToString::to_string).collect()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -193,7 +193,7 @@ fn directories_and_files_are_for_their_owner_only() {
     for path in [dir.path().join("etc"), dir.path().join("etc/rodent"), deep.clone()] {
         assert_eq!(mode(&path), 0o700, "{}", path.display());
     }
-    assert_eq!(mode(&deep.join(file.name.as_os_str())), 0o600);
+    assert_eq!(mode(&deep.join(file.name.to_os_string())), 0o600);
     assert_eq!(mode(&deep.join(".lock")), 0o600);
 }
 
@@ -339,7 +339,7 @@ fn a_refused_event_is_set_aside_with_the_reason_as_a_file_that_can_be_offered_ag
     assert_eq!(fs::read_dir(&aside).unwrap().count(), 2);
 
     fs::rename(&file, dir.path().join(file.file_name().unwrap())).unwrap();
-    let [name] = &spool.list().unwrap()[..] else { panic!("one file") };
+    let [name] = &spool.list(|_| true).unwrap()[..] else { panic!("one file") };
     let back = spool.inspect(name).unwrap();
     assert_eq!(read_all(&spool, &back), split(&entry(7)));
 }

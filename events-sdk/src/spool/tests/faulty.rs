@@ -185,22 +185,16 @@ impl Storage for Faulty {
         Ok(())
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<(OsString, Metadata)>> {
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(OsString, EntryKind)) -> io::Result<()> {
         let state = self.step()?;
-        let is_in = |path: &Path| path.parent() == Some(dir);
-        let files = state.names.iter().filter(|(path, _)| is_in(path)).map(|(path, inode)| {
-            (
-                path,
-                Metadata {
-                    kind: EntryKind::File,
-                    len: state.inodes[*inode].now.len() as u64,
-                    modified_ms: 1,
-                },
-            )
-        });
-        let dirs = state.dirs.iter().filter(|path| is_in(path));
-        let dirs = dirs.map(|path| (path, Metadata { kind: EntryKind::Dir, len: 0, modified_ms: 1 }));
-        Ok(files.chain(dirs).map(|(path, meta)| (path.file_name().unwrap().to_owned(), meta)).collect())
+        let files = state.names.keys().map(|path| (path, EntryKind::File));
+        let dirs = state.dirs.iter().map(|path| (path, EntryKind::Dir));
+        let all = files.chain(dirs).filter(|(path, _)| path.parent() == Some(dir));
+        let all: Vec<_> = all.map(|(path, kind)| (path.file_name().unwrap().to_owned(), kind)).collect();
+        // Who is called may ask for more.
+        drop(state);
+        all.into_iter().for_each(|(name, kind)| each(name, kind));
+        Ok(())
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {

@@ -1,0 +1,218 @@
+//! Nodes that lost Toggle together and find it again together, in simulated time.
+//!
+//! Each has the [`Pace`], the [`Link`] and the [`Backoff`] of the delivery task and decides as that does: probes while
+//! Toggle is away, pieces of the backlog at their pace and in their places once it is back.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+};
+
+use super::*;
+use crate::{
+    SendError, SendErrorKind,
+    backoff::Backoff,
+    delivery::link::{Change, Link},
+};
+
+const NODES: usize = 200;
+/// Batches that wait at each node.
+const BACKLOG: u32 = 250;
+/// What an answer takes.
+const LATENCY: Duration = Duration::from_millis(20);
+/// As configured by default.
+const MAX_IN_FLIGHT: usize = 4;
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+struct Node {
+    link: Link,
+    pace: Pace,
+    chance: Backoff,
+    /// Batches that are neither in flight nor with Toggle.
+    left: u32,
+    in_flight: usize,
+    /// Until when it sleeps, unless an answer comes.
+    wake_at: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Wake,
+    Answer { taken: bool, away: bool, probe: bool, sent_at: Instant },
+}
+
+/// A Toggle that is away at first, and then takes so many batches a second.
+struct Toggle {
+    back_at: Instant,
+    capacity: f64,
+    /// A bucket, a tenth of a second deep.
+    tokens: f64,
+    counted: Instant,
+    arrivals: BTreeMap<u64, u32>,
+    rejected: u32,
+}
+
+struct World {
+    toggle: Toggle,
+    due: BinaryHeap<Reverse<(Instant, usize, Event)>>,
+}
+
+impl World {
+    fn send(&mut self, node: usize, probe: bool, now: Instant) {
+        let toggle = &mut self.toggle;
+        let away = now < toggle.back_at;
+        let mut taken = false;
+        if !away {
+            *toggle.arrivals.entry((now - toggle.back_at).as_secs()).or_default() += 1;
+            let earned = (now - toggle.counted).as_secs_f64() * toggle.capacity;
+            toggle.tokens = (toggle.tokens + earned).min(toggle.capacity / 10.0);
+            toggle.counted = now;
+            taken = toggle.tokens >= 1.0;
+            if taken {
+                toggle.tokens -= 1.0;
+            } else {
+                toggle.rejected += 1;
+            }
+        }
+        let answer = Event::Answer { taken, away, probe, sent_at: now };
+        self.due.push(Reverse((now + LATENCY, node, answer)));
+    }
+}
+
+impl Node {
+    fn new(seed: u64) -> Self {
+        Self {
+            link: Link::new(Backoff::seeded(RETRY.0, RETRY.1, seed)),
+            pace: Pace::new(Instant::now()),
+            chance: Backoff::seeded(RETRY.0, RETRY.1, !seed),
+            left: BACKLOG,
+            in_flight: 0,
+            wake_at: None,
+        }
+    }
+
+    fn sleep_until(&mut self, index: usize, at: Instant, world: &mut World) {
+        self.wake_at = Some(at);
+        world.due.push(Reverse((at, index, Event::Wake)));
+    }
+
+    /// As `Delivery::send`, and `Delivery::prepare_to_wait`.
+    fn act(&mut self, index: usize, now: Instant, world: &mut World) {
+        if let Some(at) = self.link.held_until(now) {
+            return self.sleep_until(index, at, world);
+        }
+        if let Some(retry_at) = self.link.retry_at() {
+            if self.in_flight == 0 && self.left > 0 {
+                if now < retry_at {
+                    return self.sleep_until(index, retry_at, world);
+                }
+                self.launch(index, true, now, world);
+            }
+            return;
+        }
+        while self.left > 0 && self.in_flight < self.pace.places(MAX_IN_FLIGHT) {
+            if !self.pace.allows(now) {
+                return self.sleep_until(index, self.pace.next_at(now), world);
+            }
+            self.pace.sent(now);
+            self.launch(index, false, now, world);
+        }
+    }
+
+    fn launch(&mut self, index: usize, probe: bool, now: Instant, world: &mut World) {
+        self.left -= 1;
+        self.in_flight += 1;
+        world.send(index, probe, now);
+    }
+
+    /// As `Delivery::delivered` and `Delivery::not_delivered`.
+    fn hear(&mut self, taken: bool, away: bool, probe: bool, took: Duration, now: Instant) {
+        self.in_flight -= 1;
+        if taken {
+            self.pace.acknowledged(took, now);
+            if let Change::Back(after) = self.link.delivered(now) {
+                self.pace.back(after, self.chance.chance(), now);
+            }
+            return;
+        }
+        self.left += 1;
+        if away {
+            self.link.failed(&SendError::new(SendErrorKind::Unavailable, "away"), probe, now);
+            return;
+        }
+        self.pace.throttled(self.chance.chance(), now);
+        if probe {
+            self.link.busy(&SendError::new(SendErrorKind::Busy, "less"), probe, now);
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+struct Outcome {
+    /// Attempts in the busiest second.
+    peak: u32,
+    rejected: u32,
+    seconds: u64,
+}
+
+fn stampede(capacity: f64, outage: Duration, seed: u64) -> Outcome {
+    let mut nodes: Vec<_> = (0..NODES as u64).map(|node| Node::new(seed << 32 | node)).collect();
+    // After all of them, or what they did at first would depend on how long it took to make them.
+    let start = Instant::now();
+    let back_at = start + outage;
+    let toggle = Toggle {
+        back_at,
+        capacity,
+        tokens: capacity / 10.0,
+        counted: back_at,
+        arrivals: BTreeMap::new(),
+        rejected: 0,
+    };
+    let mut world = World { toggle, due: BinaryHeap::new() };
+    // All lose Toggle in the same instant.
+    for (index, node) in nodes.iter_mut().enumerate() {
+        node.sleep_until(index, start, &mut world);
+    }
+    let mut now = start;
+    while let Some(Reverse((at, index, event))) = world.due.pop() {
+        now = at;
+        assert!(now < start + Duration::from_secs(24 * 3600), "it never ends");
+        let node = &mut nodes[index];
+        match event {
+            Event::Answer { taken, away, probe, sent_at } => {
+                node.hear(taken, away, probe, now - sent_at, now);
+            }
+            // An answer came before, and it sleeps anew.
+            Event::Wake if node.wake_at != Some(at) => continue,
+            Event::Wake => {}
+        }
+        node.wake_at = None;
+        node.act(index, now, &mut world);
+    }
+    assert!(nodes.iter().all(|node| node.left == 0 && node.in_flight == 0), "something is left");
+    let Toggle { arrivals, rejected, .. } = world.toggle;
+    let peak = arrivals.values().copied().max().unwrap_or_default();
+    Outcome { peak, rejected, seconds: (now - back_at).as_secs() }
+}
+
+#[test]
+fn two_hundred_nodes_that_come_back_at_once_do_not_run_toggle_over() {
+    println!("outage s  capacity/s  seed  peak/s  peak:capacity  rejected  drained in s  at best s");
+    for outage in [60, 3_600] {
+        for capacity in [100.0, 1_000.0, 5_000.0] {
+            for seed in 1..=3 {
+                let outcome = stampede(capacity, Duration::from_secs(outage), seed);
+                let ratio = f64::from(outcome.peak) / capacity;
+                let best = f64::from(BACKLOG) * NODES as f64 / capacity;
+                println!(
+                    "{outage:>8}  {capacity:>10}  {seed:>4}  {:>6}  {ratio:>13.2}  {:>8}  {:>12}  {best:>9.0}",
+                    outcome.peak, outcome.rejected, outcome.seconds
+                );
+                assert!(ratio <= 1.5, "{outcome:?}");
+                // Toggle is not left idle for the most part.
+                assert!(outcome.seconds as f64 <= best * 3.0 + 60.0, "{outcome:?}");
+            }
+        }
+    }
+}
