@@ -12,13 +12,10 @@ use std::{
 use events_sdk::{
     Category, Config, DropReason, DurabilityMode, Filter, Level, Profile, Stats, UplinkState,
     payload::{StoragePoolOperation, StoragePoolPayload},
-    proto::events::{
-        Event, SystemEventsLostPayload, event::EventPayload, system_event,
-        system_events_lost_payload::LossReason,
-    },
+    proto::events::{Event, SystemEventsLostPayload, system_events_lost_payload::LossReason},
     testing::Toggle,
 };
-use events_tests::{Rig, emit_number, storm, wait_until};
+use events_tests::{Rig, emit_number, losses_in, storm, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -26,15 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn told(toggle: &Toggle) -> Vec<SystemEventsLostPayload> {
     let mut events: Vec<Event> = toggle.events();
     events.sort_unstable_by(|one, other| one.event_id.cmp(&other.event_id));
-    events.into_iter().filter_map(losses_in).collect()
+    events.into_iter().filter_map(checked_losses).collect()
 }
 
-fn losses_in(event: Event) -> Option<SystemEventsLostPayload> {
-    let (level, source, timestamp) = (event.level, event.source, event.timestamp);
-    let Some(EventPayload::SystemEvent(system)) = event.event_payload else { return None };
-    let Some(system_event::EventType::EventsLost(losses)) = system.event_type else { return None };
-    assert_eq!((level, source.as_str()), (Level::Error.number(), "rodent.events"));
-    assert!(losses.since <= losses.until && losses.until <= timestamp, "{losses:?} at {timestamp}");
+fn checked_losses(event: Event) -> Option<SystemEventsLostPayload> {
+    let losses = losses_in(&event)?.clone();
+    assert_eq!((event.level, event.source.as_str()), (Level::Error.number(), "rodent.events"));
+    assert!(losses.since <= losses.until && losses.until <= event.timestamp, "{event:?}");
     assert_eq!(losses.losses.iter().map(|loss| loss.count).sum::<u64>(), losses.lost, "{losses:?}");
     Some(losses)
 }

@@ -78,6 +78,8 @@ mod name;
 mod quarantine;
 mod reader;
 mod scan;
+#[cfg(feature = "cli")]
+mod segment_view;
 mod segments;
 mod storage;
 #[cfg(test)]
@@ -106,7 +108,7 @@ pub(crate) use reader::{Piece, Reader};
 pub(crate) use segments::Adopted;
 pub(crate) use thin::{Thinned, Thinning};
 #[cfg(feature = "cli")]
-pub(crate) use view::{Item, View};
+pub(crate) use view::{Item, Scan, View};
 pub(crate) use write::NewFile;
 
 use disk::Disk;

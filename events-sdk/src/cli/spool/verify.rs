@@ -87,8 +87,8 @@ impl VerifyArgs {
 
 /// Reads all of a file.
 pub(super) fn check(source: &Source) -> Result<Verdict, SpoolError> {
-    let about = source.view.inspect(&source.name)?;
-    let mut scan = source.view.scan(&source.name)?;
+    let about = source.inspect()?;
+    let mut scan = source.scan()?;
     let seen = scan.seen().clone();
     let mut verdict =
         Verdict { sealed: seen.sealed_events.is_some(), bytes: seen.bytes, ..Verdict::default() };
