@@ -91,6 +91,7 @@ mod write;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -102,6 +103,8 @@ use uuid::Uuid;
 pub(crate) use compose::{Composer, Sealing, leave};
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
+#[cfg(feature = "cli")]
+pub(crate) use name::is_unfinished;
 #[cfg(test)]
 pub(crate) use reader::Damage;
 pub(crate) use reader::{Piece, Reader};
@@ -173,10 +176,10 @@ impl Spool {
         }
         let spool =
             Self { dir: dir.to_owned(), storage, lock: Mutex::new(lock), concerns, bounds: Bounds::NONE };
-        spool.remove_unfinished(dir)?;
+        spool.remove_unfinished(dir, name::is_unfinished)?;
         let quarantine = dir.join(quarantine::FOLDER);
         if spool.storage.metadata(&quarantine).is_ok_and(|there| there.kind == EntryKind::Dir) {
-            spool.remove_unfinished(&quarantine)?;
+            spool.remove_unfinished(&quarantine, name::is_unfinished_copy)?;
         }
         Ok(spool)
     }
@@ -240,12 +243,10 @@ impl Spool {
         Ok(())
     }
 
-    fn remove_unfinished(&self, dir: &Path) -> Result<(), SpoolError> {
+    fn remove_unfinished(&self, dir: &Path, is_ours: fn(&OsStr) -> bool) -> Result<(), SpoolError> {
         let failed = |error| SpoolError::new("clear unfinished files out of", dir, error);
         for (name, metadata) in self.storage.list(dir).map_err(failed)? {
-            let bytes = name.as_encoded_bytes();
-            if metadata.kind == EntryKind::Dir || !bytes.starts_with(b".") || !bytes.ends_with(b".tmp") {
-                // Not one of ours.
+            if metadata.kind == EntryKind::Dir || !is_ours(&name) {
                 continue;
             }
             let path = dir.join(&name);

@@ -13,7 +13,7 @@ use crate::{
         place::{self, Paths, Source, Where},
         progress::Progress,
     },
-    spool::{Item, SpoolError, View},
+    spool::{Item, SpoolError, View, is_unfinished},
 };
 
 /// Checks files.
@@ -147,7 +147,7 @@ fn tell_strangers(view: &View) -> Result<(), Failure> {
     for (name, is_file) in view.others()? {
         let text = name.to_string_lossy();
         let path = view.dir().join(&name);
-        if text.starts_with('.') && text.ends_with(".tmp") {
+        if is_unfinished(&name) {
             note(&format!(
                 "{} is being written, or was when its writer died; it counts for nothing",
                 path.display()
