@@ -24,7 +24,17 @@ pub(crate) struct Accounts {
     pub(crate) in_flight: u64,
     pub(crate) on_disk: u64,
     pub(crate) quarantined: u64,
-    dropped: Box<[[[u64; SEVERITIES]; CATEGORIES]]>,
+    dropped: Drops,
+    /// The sum of them.
+    lost: u64,
+}
+
+/// How many events were dropped, by reason, category and severity.
+pub(crate) type Drops = Box<[[[u64; SEVERITIES]; CATEGORIES]]>;
+
+/// Nothing was dropped.
+pub(crate) fn no_drops() -> Drops {
+    vec![[[0; SEVERITIES]; CATEGORIES]; DropReason::ALL.len()].into_boxed_slice()
 }
 
 /// A place where events can be.
@@ -47,7 +57,8 @@ impl Accounts {
             in_flight: 0,
             on_disk: 0,
             quarantined: 0,
-            dropped: vec![[[0; SEVERITIES]; CATEGORIES]; DropReason::ALL.len()].into_boxed_slice(),
+            dropped: no_drops(),
+            lost: 0,
         }
     }
 
@@ -100,6 +111,12 @@ impl Accounts {
     fn count_drop(&mut self, reason: DropReason, category: u8, severity: u8, count: u64) {
         let row = &mut self.dropped[reason as usize];
         row[usize::from(category) % CATEGORIES][usize::from(severity) % SEVERITIES] += count;
+        self.lost += count;
+    }
+
+    /// The counts of what was dropped.
+    pub(crate) fn drops(&self) -> &Drops {
+        &self.dropped
     }
 
     /// What was dropped, by reason, category and level.
@@ -109,14 +126,10 @@ impl Accounts {
             for (category, by_severity) in by_category.iter().enumerate() {
                 for (severity, &count) in by_severity.iter().enumerate() {
                     if count > 0 {
-                        let level = Level::ALL
-                            .iter()
-                            .copied()
-                            .find(|level| usize::from(level.severity()) == severity);
                         list.push(Dropped {
                             reason: *reason,
                             category: Category::from_number(category as i32),
-                            level,
+                            level: level_of(severity),
                             count,
                         });
                     }
@@ -136,8 +149,10 @@ impl Accounts {
         }
     }
 
-    fn total_dropped(&self) -> u64 {
-        self.dropped.iter().flatten().flatten().sum()
+    /// How many events were dropped in all.
+    #[inline]
+    pub(crate) fn total_dropped(&self) -> u64 {
+        self.lost
     }
 
     fn check(&self) {
@@ -152,6 +167,11 @@ impl Accounts {
             "the accounts do not balance: {self}"
         );
     }
+}
+
+/// The level of a severity, where there is one.
+pub(crate) fn level_of(severity: usize) -> Option<Level> {
+    Level::ALL.iter().copied().find(|level| usize::from(level.severity()) == severity)
 }
 
 impl fmt::Display for Accounts {

@@ -69,6 +69,18 @@ impl Limits {
     }
 }
 
+/// What kind of guest an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guest {
+    /// Like most.
+    Usual,
+    /// It is dropped rather than put on disk.
+    BestEffort,
+    /// The delivery task's own. It is accepted while a shutdown is under way too, and no segment is made for it: the task
+    /// waits for no disk.
+    Own,
+}
+
 /// What the delivery task wants to be woken for while it sleeps.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct WakeOn {
@@ -173,10 +185,10 @@ impl Buffer {
         level: Level,
         category: u8,
     ) -> Ticket {
-        self.accept_as(&mut event.to_vec(), id_at, now_ms, level, category, false)
+        self.accept_as(&mut event.to_vec(), id_at, now_ms, level, category, Guest::Usual)
     }
 
-    /// Takes over one encoded event; its id goes to `id_at`. One that is `best_effort` is dropped rather than put on disk.
+    /// Takes over one encoded event; its id goes to `id_at`.
     ///
     /// The id is written before the event is copied: what is summed up for a segment then begins where a vector does, and not
     /// anywhere in a chunk, which would cost the sum a third more.
@@ -188,20 +200,20 @@ impl Buffer {
         now_ms: u64,
         level: Level,
         category: u8,
-        best_effort: bool,
+        guest: Guest,
     ) -> Ticket {
         let mut state = self.lock();
         let mut made = None;
-        if let Some(segments) = &self.segments {
+        if let Some(segments) = self.segments.as_ref().filter(|_| guest != Guest::Own) {
             (state, made) = self.prepare(state, segments, event.len());
         }
-        let fate = state.admit(event.len(), level.severity(), category);
+        let fate = state.admit(event.len(), level.severity(), category, guest);
         if let Err(reason) = fate {
             state.not_needed(made);
             return Ticket::dropped(reason);
         }
         let (wake, place) = state.append(event, id_at, now_ms, level, category, &mut made);
-        if best_effort {
+        if guest == Guest::BestEffort {
             state.last_is_best_effort();
         }
         state.not_needed(made);
@@ -242,8 +254,8 @@ impl Buffer {
 impl State {
     /// Whether an event of this length is accepted; what has to make room for it is dropped.
     #[inline]
-    fn admit(&mut self, length: usize, severity: u8, category: u8) -> Result<(), DropReason> {
-        if self.closed {
+    fn admit(&mut self, length: usize, severity: u8, category: u8, guest: Guest) -> Result<(), DropReason> {
+        if self.closed && guest != Guest::Own {
             return Err(DropReason::NotInitialized);
         }
         if length > MAX_EVENT_BYTES.min(self.limits.bytes) {

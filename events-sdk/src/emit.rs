@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     DropReason, Durability, Kind, Level, Metadata, Ticket,
-    buffer::Buffer,
+    buffer::{Buffer, Guest},
     config::{FILTER_CATEGORIES, Filter},
     id::ID_TEXT_LEN,
     metadata::{self, Measured},
@@ -134,6 +134,28 @@ impl Intake {
         payload: &P,
         metadata: &impl Metadata,
     ) -> Ticket {
+        let best_effort = kind.durability == Durability::BestEffort;
+        let guest = if best_effort { Guest::BestEffort } else { Guest::Usual };
+        let ticket = self.emit_as(kind, level, payload, metadata, guest);
+        if ticket == Ticket::dropped(DropReason::NotInitialized) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.waits && kind.durability == Durability::Sync {
+            return self.wait(ticket);
+        }
+        ticket
+    }
+
+    /// Emits one event, whatever the filters want, and waits for nothing.
+    #[inline]
+    pub(crate) fn emit_as<P: Message>(
+        &self,
+        kind: &Kind,
+        level: Level,
+        payload: &P,
+        metadata: &impl Metadata,
+        guest: Guest,
+    ) -> Ticket {
         let now_ms = now_ms();
         // While a thread is being torn down its scratch buffer may be gone; the event goes all the same.
         let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
@@ -150,20 +172,11 @@ impl Intake {
             _ => encode(&mut scratch, kind, level, now_ms, payload, metadata, &measured),
         };
         let ticket = match encoded {
-            Some(id_at) => {
-                let best_effort = kind.durability == Durability::BestEffort;
-                self.buffer.accept_as(&mut scratch, id_at, now_ms, level, kind.category, best_effort)
-            }
+            Some(id_at) => self.buffer.accept_as(&mut scratch, id_at, now_ms, level, kind.category, guest),
             None => self.buffer.reject(DropReason::Encoding, kind.category, level),
         };
         if scratch.capacity() <= SCRATCH_BYTES {
             let _ = SCRATCH.try_with(|cell| cell.set(scratch));
-        }
-        if ticket == Ticket::dropped(DropReason::NotInitialized) {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-        }
-        if self.waits && kind.durability == Durability::Sync {
-            return self.wait(ticket);
         }
         ticket
     }

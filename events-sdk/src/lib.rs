@@ -185,6 +185,7 @@ mod global;
 mod handle;
 mod id;
 mod kind;
+mod losses;
 mod macro_support;
 mod mapped;
 mod metadata;

@@ -15,6 +15,7 @@ use std::{
 use events_sdk::{
     Config, Events, Level, Stats, Ticket, ToggleConfig,
     payload::{StoragePoolOperation, StoragePoolPayload},
+    proto::events::{Event, SystemEventsLostPayload, event::EventPayload, system_event},
     testing::Toggle,
 };
 use tempfile::TempDir;
@@ -90,6 +91,15 @@ pub fn config_for(endpoint: String, spool: &Path) -> Config {
             ..ToggleConfig::default()
         },
         ..Config::default()
+    }
+}
+
+/// What an event tells of losses, if it is one that the SDK emits when events were lost.
+pub fn losses_in(event: &Event) -> Option<&SystemEventsLostPayload> {
+    let Some(EventPayload::SystemEvent(system)) = &event.event_payload else { return None };
+    match &system.event_type {
+        Some(system_event::EventType::EventsLost(losses)) => Some(losses),
+        _ => None,
     }
 }
 

@@ -87,7 +87,20 @@ make! {
     i64: material => material.number() as i64;
     u64: material => material.number();
     f32: material => f32::from_bits(material.number() as u32);
+    &'a [payload::Loss]: material => material.some(LOSSES);
 }
+
+/// Losses of every shape: whole, in part, and empty.
+const LOSSES: &[payload::Loss] = &[
+    payload::Loss {
+        reason: Some(payload::LossReason::SpoolFull),
+        category: Some(payload::EventCategory::DataTransfer),
+        level: Some(payload::EventLevel::Trace),
+        count: u64::MAX,
+    },
+    payload::Loss { reason: Some(payload::LossReason::BestEffort), category: None, level: None, count: 1 },
+    payload::Loss { reason: None, category: None, level: None, count: 0 },
+];
 
 macro_rules! samples {
     ($(
@@ -154,6 +167,9 @@ samples! {
     emit_system_registration(fixed), SystemRegistrationPayload {
         rodent_id, organization_id, registered_at, toggle_domain, certificate_expires, is_private_network,
         registration_type,
+    };
+    emit_system_events_lost(fixed), SystemEventsLostPayload {
+        lost, lost_in_all, since, until, losses,
     };
     emit_storage_pool(caller), StoragePoolPayload[StoragePoolOperation] {
         pool_name, devices, raid_type, size_bytes, used_bytes,

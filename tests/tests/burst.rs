@@ -25,10 +25,12 @@ fn of_a_million_events_from_four_threads_every_drop_is_counted() {
     });
     let burst = start.elapsed();
     let stats = wait_until(&rig.events, Duration::from_secs(120), |stats| {
-        stats.delivered + stats.dropped_total() == EVENTS as u64
+        stats.delivered + stats.dropped_total() == stats.accepted
     });
-    assert_eq!(stats.accepted, EVENTS as u64);
-    assert_eq!(stats.delivered + stats.dropped_total(), EVENTS as u64, "{stats:#?}");
+    assert_eq!(stats.delivered + stats.dropped_total(), stats.accepted, "{stats:#?}");
+    // On top come only the events that tell of what was dropped, of which there is at most one a minute.
+    let told = stats.accepted - EVENTS as u64;
+    assert!(told <= 3 && (told == 0 || stats.dropped_total() > 0), "{stats:#?}");
     assert_eq!(rig.toggle.unique_events() as u64, stats.delivered);
     println!(
         "burst of {burst:?}: {} delivered, {} dropped and counted",

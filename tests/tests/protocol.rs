@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// Field numbers from here on are ours: other readers skip them, and the table does not list them.
 const FIRST_NUMBER_OF_OURS: u32 = 100;
-/// Messages that only the SDK's own fields refer to.
-const MESSAGES_OF_OURS: [&str; 2] = ["rodent.BatchSeal", "rodent.LevelCount"];
+/// Messages that only the SDK's own fields refer to, with all that is declared in them.
+const MESSAGES_OF_OURS: [&str; 3] =
+    ["rodent.BatchSeal", "rodent.LevelCount", "rodent.events.SystemEventsLostPayload"];
 /// The file that speaks to the generator, not to Toggle.
 const ANNOTATIONS: &str = "events/annotations.proto";
 
@@ -197,13 +198,24 @@ fn protocol(pool: &DescriptorPool) -> Rows {
         let oneof = oneof.map_or(String::new(), |oneof| oneof.name().to_owned());
         rows.insert(key, format!("{}\t{}\t{}\t{oneof}", field.number(), type_name(&field), label(&field)));
     }
-    for kind in pool.all_enums().filter(|kind| toggle_knows(&kind.parent_file())) {
+    for kind in pool
+        .all_enums()
+        .filter(|kind| toggle_knows(&kind.parent_file()))
+        .filter(|kind| !is_ours(kind.full_name()))
+    {
         rows.extend(enum_rows(&kind));
     }
     for service in pool.services() {
         rows.extend(method_rows(&service));
     }
     rows
+}
+
+/// Whether it is one of our messages, or declared in one.
+fn is_ours(name: &str) -> bool {
+    let inside =
+        |ours: &str| name.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    MESSAGES_OF_OURS.into_iter().any(inside)
 }
 
 fn enum_rows(kind: &EnumDescriptor) -> Rows {
@@ -282,7 +294,7 @@ fn extension(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Opt
 fn fields(pool: &DescriptorPool) -> impl Iterator<Item = FieldDescriptor> {
     pool.all_messages()
         .filter(|message| toggle_knows(&message.parent_file()))
-        .filter(|message| !message.is_map_entry() && !MESSAGES_OF_OURS.contains(&message.full_name()))
+        .filter(|message| !message.is_map_entry() && !is_ours(message.full_name()))
         .flat_map(|message| message.fields().collect::<Vec<_>>())
 }
 

@@ -1,6 +1,7 @@
 //! Where to look: paths on the command line, `--spool`, or the spool of the configuration.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     ffi::OsStr,
     fs,
     io::{self, Read},
@@ -8,11 +9,12 @@ use std::{
 };
 
 use clap::Args;
+use uuid::Uuid;
 
 use super::failure::Failure;
 use crate::{
     Config, ConfigError,
-    spool::{FileName, SpoolErrorKind, View},
+    spool::{FileName, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
 };
 
 /// How much of the text beside a quarantined file is read for its reason.
@@ -38,7 +40,7 @@ pub(super) struct Where {
 /// Which files to read.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Paths {
-    /// Spill files, or directories of them, instead of the spool
+    /// Spill files, segments, or directories of them, instead of the spool
     #[arg(value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
     /// The spool's quarantine as well
@@ -50,19 +52,45 @@ pub(super) struct Paths {
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) view: View,
+    /// Of a segment, the name of the file that it becomes at the next start.
     pub(super) name: FileName,
     pub(super) quarantined: bool,
+    /// The segment in which its events are, where they are in none of the files yet.
+    pub(super) segment: Option<PathBuf>,
 }
 
 impl Source {
-    /// Where it lies.
-    pub(super) fn path(&self) -> PathBuf {
-        self.view.path_of(&self.name)
+    fn file(view: View, name: FileName) -> Self {
+        Self { view, name, quarantined: false, segment: None }
     }
 
-    /// How the output calls it: by its name in the spool, behind `quarantine/` where it lies there.
+    /// Where it lies.
+    pub(super) fn path(&self) -> PathBuf {
+        self.segment.clone().unwrap_or_else(|| self.view.path_of(&self.name))
+    }
+
+    /// How the output calls it: by its name in the spool, behind `quarantine/` or `segments/` where it lies there.
     pub(super) fn label(&self) -> String {
+        if let Some(name) = self.segment.as_ref().and_then(|path| path.file_name()) {
+            return format!("segments/{}", name.display());
+        }
         if self.quarantined { format!("quarantine/{}", self.name) } else { self.name.to_string() }
+    }
+
+    /// What is known of it.
+    pub(super) fn inspect(&self) -> Result<(SpoolFile, BTreeMap<i32, u32>), SpoolError> {
+        match &self.segment {
+            Some(path) => self.view.inspect_segment(path),
+            None => self.view.inspect(&self.name),
+        }
+    }
+
+    /// Opens it to walk through it.
+    pub(super) fn scan(&self) -> Result<Scan, SpoolError> {
+        match &self.segment {
+            Some(path) => self.view.scan_in_segment(path),
+            None => self.view.scan(&self.name),
+        }
     }
 
     /// Why it is in the quarantine.
@@ -108,7 +136,12 @@ impl Where {
         Ok(dirs.iter().map(|dir| View::of(dir)).collect())
     }
 
-    /// The files to read, oldest first in each directory.
+    /// The spill files of a directory, oldest first.
+    pub(super) fn files(dir: &Path) -> Result<Vec<Source>, Failure> {
+        Ok(View::of(dir).list()?.into_iter().map(|name| Source::file(View::of(dir), name)).collect())
+    }
+
+    /// What to read, oldest first in each directory: its spill files, then its segments.
     pub(super) fn sources(&self, paths: &Paths) -> Result<Vec<Source>, Failure> {
         let mut sources = Vec::new();
         if paths.paths.is_empty() {
@@ -127,10 +160,21 @@ impl Where {
 
 fn add_directory(view: &View, quarantine: bool, sources: &mut Vec<Source>) -> Result<(), Failure> {
     let all = |view: &View, quarantined| -> Result<Vec<Source>, Failure> {
-        let source = |name| Source { view: view.clone(), name, quarantined };
+        let source = |name| Source { quarantined, ..Source::file(view.clone(), name) };
         Ok(view.list()?.into_iter().map(source).collect())
     };
-    sources.extend(all(view, false)?);
+    // First, so that what a running agent puts into a file meanwhile is in one of the two.
+    let segments = view.list_segments()?;
+    let files = all(view, false)?;
+    // The segment of a batch that is in a file already is about to be free, or would be after the next start.
+    let known: HashSet<FileName> = files.iter().map(|source| source.name.clone()).collect();
+    sources.extend(files);
+    sources.extend(
+        segments
+            .into_iter()
+            .filter(|(_, name)| !known.contains(name))
+            .map(|(path, name)| Source { segment: Some(path), ..Source::file(view.clone(), name) }),
+    );
     if quarantine {
         match all(&view.quarantine(), true) {
             Ok(found) => sources.extend(found),
@@ -145,11 +189,19 @@ fn add_directory(view: &View, quarantine: bool, sources: &mut Vec<Source>) -> Re
 fn single(path: &Path) -> Result<Source, Failure> {
     fs::symlink_metadata(path)
         .map_err(|error| Failure::Broken(format!("cannot read {}: {error}", path.display())))?;
-    let name = path.file_name().and_then(FileName::parse).ok_or_else(|| {
-        Failure::Usage(format!("{} is no spill file: their names end in .pb", path.display()))
-    })?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(Source { view: View::of(dir), name, quarantined: dir.file_name() == Some(OsStr::new("quarantine")) })
+    if path.extension() == Some(OsStr::new("seg")) {
+        let name = FileName::of(Uuid::nil());
+        return Ok(Source { segment: Some(path.to_owned()), ..Source::file(View::of(dir), name) });
+    }
+    let name = path.file_name().and_then(FileName::parse).ok_or_else(|| {
+        let path = path.display();
+        Failure::Usage(format!(
+            "{path} is neither a spill file, whose name ends in .pb, nor a segment (.seg)"
+        ))
+    })?;
+    let quarantined = dir.file_name() == Some(OsStr::new("quarantine"));
+    Ok(Source { quarantined, ..Source::file(View::of(dir), name) })
 }
 
 /// The first line of the text beside a quarantined file.

@@ -38,7 +38,7 @@ impl<'a> Walk<'a> {
         let progress = Progress::over(sources, lines);
         for source in sources {
             progress.at(&source.label());
-            let mut scan = match source.view.scan(&source.name) {
+            let mut scan = match source.scan() {
                 Ok(scan) => scan,
                 Err(error) => {
                     self.missed(&error);

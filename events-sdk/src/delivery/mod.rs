@@ -17,6 +17,7 @@
 //! * A batch that was refused goes to disk and stands behind the others, so that it blocks nobody. If they are taken and
 //!   it is refused again, it is halved until the event that Toggle does not want stands alone; that one is set aside.
 //! * When the disk takes nothing, events stay in memory within its bounds, and are sent from there.
+//! * What was lost is told to Toggle once there is room again ([`losses`]).
 //!
 //! [`spill`] takes events to disk, [`send`] to Toggle, [`replay`] brings files back, [`wait`] says until when there is
 //! nothing to do, and [`shutdown`] ends it all.
@@ -28,6 +29,7 @@
 
 mod backlog;
 mod link;
+mod losses;
 mod pace;
 mod progress;
 mod refusals;
@@ -56,6 +58,7 @@ pub(crate) use self::spooler::Spooler;
 use self::{
     backlog::Backlog,
     link::Link,
+    losses::Teller,
     pace::Pace,
     progress::Progress,
     refusals::Refusals,
@@ -176,6 +179,7 @@ pub(crate) struct Delivery {
     progress: Progress,
     room: Room,
     refusals: Refusals,
+    teller: Teller,
     backlog: Backlog,
     /// Batches that failed while the disk took nothing.
     held: VecDeque<Held>,
@@ -246,6 +250,7 @@ impl Delivery {
             progress: Progress::new(Instant::now()),
             room: Room::new(settings.spool_max_bytes),
             refusals: Refusals::default(),
+            teller: Teller::new(),
             backlog: Backlog::default(),
             held: VecDeque::new(),
             copying: Vec::new(),
@@ -299,6 +304,7 @@ impl Delivery {
         self.take_up();
         fault::point("round");
         self.tend_segments();
+        self.tell_losses(Instant::now());
         self.spill();
         self.send();
         self.read_ahead();

@@ -70,6 +70,14 @@ impl Room {
 }
 
 impl Delivery {
+    /// Whether the disk takes more than what just waits, without anything having to go: a part of the quota is free.
+    pub(super) fn disk_takes_more(&self, state: &State, now: Instant) -> bool {
+        !self.spool_is_closed
+            && self.spool_retry_at.is_none()
+            && !self.room.is_waited_for(now)
+            && self.room.missing(state, self.room.max_bytes / RESERVE, false) == 0
+    }
+
     /// Has the least grave events on disk dropped, if they are no graver than what waits in memory and memory is about to
     /// overflow; otherwise looks again later.
     pub(super) fn make_room(&mut self, missing: u64, least_waiting: u8, must: bool) {

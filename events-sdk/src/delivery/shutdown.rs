@@ -31,6 +31,7 @@ pub(crate) struct Closing {
 impl Delivery {
     pub(super) fn begin_shutdown(&mut self, deadline: Instant, done: Option<mpsc::Sender<()>>) {
         self.intake.buffer.lock().close();
+        self.tell_last_losses();
         let left = deadline.saturating_duration_since(Instant::now());
         let deadline = deadline.checked_sub(CLOSING_TIME.min(left / 10)).unwrap_or(deadline);
         self.closing = Some(Closing { deadline, gave_up: false, done });

@@ -181,6 +181,7 @@ impl Spooler {
             settled: None,
             look_at: Instant::now() + LOOK_AROUND,
             reader: None,
+            quarantine_grew: false,
         };
         if let Some(spool) = spool {
             let spool = spool.bounded(bounds);
@@ -278,6 +279,8 @@ struct Thread {
     /// When to look at it again.
     look_at: Instant,
     reader: Option<(Uuid, Reader)>,
+    /// Something was put into the quarantine, which may be too large now.
+    quarantine_grew: bool,
 }
 
 impl Thread {
@@ -293,6 +296,13 @@ impl Thread {
             None => {}
         }
         loop {
+            if std::mem::take(&mut self.quarantine_grew) {
+                // Only now that the delivery task has been told what is in it.
+                let _ = self.guarded("clear the quarantine of", |thread| {
+                    thread.clear_quarantine();
+                    Ok(())
+                });
+            }
             let now = Instant::now();
             if now >= self.look_at {
                 self.look_around();
@@ -381,9 +391,8 @@ impl Thread {
                 }
                 Some(Command::SetAside { file, batch, reason }) => {
                     let result = self.guarded("set a batch aside in", |thread| {
-                        let set_aside = thread.spool().and_then(|spool| spool.set_aside(&batch, &reason));
-                        thread.clear_quarantine();
-                        set_aside
+                        thread.quarantine_grew = true;
+                        thread.spool().and_then(|spool| spool.set_aside(&batch, &reason))
                     });
                     Reply::SetAside { file, batch, result }
                 }
@@ -458,6 +467,7 @@ impl Thread {
                     self.reply(Reply::Found(vec![file]));
                 }
                 if damaged > 0 {
+                    self.quarantine_grew = true;
                     tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");
                     self.reply(Reply::Damaged(damaged));
                 }
@@ -588,8 +598,8 @@ impl Thread {
             self.reader = Some((file.id, reader));
         } else if reader.damage().is_some() {
             // What cannot be delivered is set aside before the file may go.
+            self.quarantine_grew = true;
             self.spool()?.quarantine(file)?;
-            self.clear_quarantine();
         }
         Ok(piece)
     }

@@ -49,6 +49,7 @@ impl Delivery {
         let oldest = state.oldest();
         let lingers = can_send && now < self.linger_until;
         let has_urgent = state.has_urgent();
+        let tell_at = self.tell_at(&state).filter(|&at| at > now);
         state.set_wake_on(WakeOn {
             first: oldest.is_none() && !lingers,
             batch: can_send && !lingers,
@@ -79,7 +80,7 @@ impl Delivery {
         let sending = [due, hold_at, held_at, piece_at, probe_at];
         let wake_at = sending
             .into_iter()
-            .chain([segments_at, read_at, spool_at, room_at, closing_at, linger_at])
+            .chain([tell_at, segments_at, read_at, spool_at, room_at, closing_at, linger_at])
             .flatten()
             .min();
         Some(wake_at.map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT)))

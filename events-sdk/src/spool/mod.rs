@@ -78,6 +78,8 @@ mod name;
 mod quarantine;
 mod reader;
 mod scan;
+#[cfg(feature = "cli")]
+mod segment_view;
 mod segments;
 mod storage;
 #[cfg(test)]
@@ -89,7 +91,7 @@ mod write;
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
@@ -103,13 +105,15 @@ use crate::Level;
 pub(crate) use compose::{Composer, Sealing, leave};
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
+#[cfg(feature = "cli")]
+pub(crate) use name::is_unfinished;
 #[cfg(test)]
 pub(crate) use reader::Damage;
 pub(crate) use reader::{Piece, Reader};
 pub(crate) use segments::Adopted;
 pub(crate) use thin::{Thinned, Thinning};
 #[cfg(feature = "cli")]
-pub(crate) use view::{Item, View};
+pub(crate) use view::{Item, Scan, View};
 pub(crate) use write::NewFile;
 
 use disk::Disk;
@@ -197,10 +201,10 @@ impl Spool {
 
     /// Removes what earlier crashes left unfinished. Not while something is being written.
     pub(crate) fn tidy(&self) -> Result<(), SpoolError> {
-        self.remove_unfinished(&self.dir)?;
+        self.remove_unfinished(&self.dir, name::is_unfinished)?;
         let quarantine = self.dir.join(quarantine::FOLDER);
         if self.storage.metadata(&quarantine).is_ok_and(|there| there.kind == EntryKind::Dir) {
-            self.remove_unfinished(&quarantine)?;
+            self.remove_unfinished(&quarantine, name::is_unfinished_copy)?;
         }
         Ok(())
     }
@@ -271,12 +275,11 @@ impl Spool {
         Ok(())
     }
 
-    fn remove_unfinished(&self, dir: &Path) -> Result<(), SpoolError> {
+    fn remove_unfinished(&self, dir: &Path, is_ours: fn(&OsStr) -> bool) -> Result<(), SpoolError> {
         let failed = |error| SpoolError::new("clear unfinished files out of", dir, error);
         let mut unfinished = Vec::new();
         let mut each = |name: OsString, kind| {
-            let bytes = name.as_encoded_bytes();
-            if kind != EntryKind::Dir && bytes.starts_with(b".") && bytes.ends_with(b".tmp") {
+            if kind != EntryKind::Dir && is_ours(&name) {
                 unfinished.push(name);
             }
         };

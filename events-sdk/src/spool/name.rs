@@ -16,11 +16,11 @@ const ENDING: &str = ".pb";
 const NAMESPACE: Uuid = Uuid::from_u128(0x8d3c_6f0e_52a9_4b7e_9c41_f20b_7a65_13d8);
 
 /// The name of a spill file in the spool directory: one part of a path, ending in `.pb`, not hidden.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct FileName(Form);
 
 /// A backlog may be a hundred thousand files, all but a few of which are named by a UUID: those are kept as such.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Form {
     /// A UUID in its usual spelling.
     Uuid(Uuid),
@@ -95,6 +95,23 @@ impl PartialOrd for FileName {
     }
 }
 
+/// Whether a file of this name in the spool directory is one that we were writing: `.<uuid>.tmp`.
+pub(crate) fn is_unfinished(name: &OsStr) -> bool {
+    hidden(name, ".tmp").is_some_and(|stem| uuid_of(format!("{stem}{ENDING}").as_ref()).is_some())
+}
+
+/// The same in the quarantine, where copies of damaged bytes and of what is said of them are written as well:
+/// `.<spill file>.tmp`, `.<spill file>.txt.tmp` and `.segment.tmp`.
+pub(super) fn is_unfinished_copy(name: &OsStr) -> bool {
+    let of_file = |stem: &str| stem.strip_suffix(".txt").unwrap_or(stem).ends_with(ENDING);
+    is_unfinished(name) || hidden(name, ".tmp").is_some_and(|stem| stem == "segment" || of_file(stem))
+}
+
+/// What stands between the dot that hides a file and this ending.
+fn hidden<'a>(name: &'a OsStr, ending: &str) -> Option<&'a str> {
+    name.to_str()?.strip_prefix('.')?.strip_suffix(ending)
+}
+
 impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -148,6 +165,21 @@ mod tests {
         names.sort_unstable();
         assert_eq!(names.each_ref().map(ToString::to_string), sorted);
         assert_eq!(names.map(|name| name.to_os_string()), sorted);
+    }
+
+    #[test]
+    fn only_what_we_write_ourselves_is_taken_for_unfinished() {
+        let ours = format!(".{}.tmp", Uuid::from_u128(7));
+        let others =
+            [".x.tmp", ".tmp", "x.tmp", ".rsync.pb.tmp", ".01900000-0000-7000-8000-0000000000AB.tmp"];
+        assert!(is_unfinished(OsStr::new(&ours)));
+        assert!(others.iter().all(|name| !is_unfinished(OsStr::new(name))));
+        for copy in [ours.as_str(), ".x.pb.tmp", ".x.pb.txt.tmp", ".segment.tmp"] {
+            assert!(is_unfinished_copy(OsStr::new(copy)), "{copy}");
+        }
+        for other in [".x.tmp", ".txt.tmp", "x.pb.tmp", ".x.pb", ".x.pb.damaged.tmp"] {
+            assert!(!is_unfinished_copy(OsStr::new(other)), "{other}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Nothing that is longer was ever made by us: the largest event, and some.
-const MOST_BYTES: u64 = 16 << 20;
+pub(super) const MOST_BYTES: u64 = 16 << 20;
 
 /// What was found in a segment.
 #[derive(Debug, Default)]

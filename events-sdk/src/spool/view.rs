@@ -18,6 +18,7 @@ use super::{
     inspect_file, list_files, quarantine,
     reader::Opened,
     scan::{Found, Scanner, Span, Trust},
+    segment_view::SegmentScan,
     storage::{EntryKind, ReadFile, Storage},
 };
 
@@ -25,7 +26,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     dir: PathBuf,
-    storage: Arc<dyn Storage>,
+    pub(super) storage: Arc<dyn Storage>,
 }
 
 /// What an onlooker sees of a file before its events.
@@ -52,11 +53,16 @@ pub(crate) enum Item<'a> {
     Damage { offset: u64, bytes: u64, events: u32, reason: String },
 }
 
-/// Walks through one file with the memory of one event.
+/// Walks through one file with the memory of one event, or through one segment.
 pub(crate) struct Scan {
     path: PathBuf,
     seen: Seen,
-    scanner: Scanner<Box<dyn ReadFile>>,
+    walker: Walker,
+}
+
+enum Walker {
+    File(Scanner<Box<dyn ReadFile>>),
+    Segment(SegmentScan),
 }
 
 impl View {
@@ -120,7 +126,15 @@ impl View {
             whole: seal.is_some_and(|seal| seal.whole),
             fingerprint: seal.map(|seal| seal.schema_fingerprint),
         };
-        Ok(Scan { path, seen, scanner: opened.scanner })
+        Ok(Scan { path, seen, walker: Walker::File(opened.scanner) })
+    }
+
+    /// The same of a segment.
+    pub(crate) fn scan_in_segment(&self, path: &Path) -> Result<Scan, SpoolError> {
+        let scan = self.scan_segment(path)?;
+        let (bytes, fingerprint) = scan.about();
+        let seen = Seen { bytes, sealed_events: None, intact: false, whole: true, fingerprint };
+        Ok(Scan { path: path.to_owned(), seen, walker: Walker::Segment(scan) })
     }
 
     /// Where a file of this name lies.
@@ -137,7 +151,11 @@ impl Scan {
 
     /// What comes next in it; `None` at its end.
     pub(crate) fn next(&mut self) -> Result<Option<Item<'_>>, SpoolError> {
-        let found = match self.scanner.next() {
+        let scanner = match &mut self.walker {
+            Walker::File(scanner) => scanner,
+            Walker::Segment(segment) => return Ok(segment.next()),
+        };
+        let found = match scanner.next() {
             Ok(found) => found,
             Err(error) => return Err(SpoolError::of_file("read the spill file", &self.path, error)),
         };

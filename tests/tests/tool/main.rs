@@ -12,6 +12,7 @@ mod live;
 mod manual;
 mod mend;
 mod read;
+mod segments;
 
 use std::{
     fs,

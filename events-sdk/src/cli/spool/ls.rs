@@ -124,7 +124,7 @@ impl LsArgs {
 
 impl Row {
     fn of(source: &Source) -> Result<Self, SpoolError> {
-        let (about, levels) = source.view.inspect(&source.name)?;
+        let (about, levels) = source.inspect()?;
         let levels = levels.into_iter().map(|(level, events)| (level, u64::from(events))).collect();
         let mut row = Self {
             events: about.events.into(),
@@ -134,7 +134,9 @@ impl Row {
             state: "sealed",
             whole: about.whole,
         };
-        if !about.sealed {
+        if source.segment.is_some() {
+            row.state = "segment";
+        } else if !about.sealed {
             row.look_through(source)?;
         }
         Ok(row)
@@ -143,7 +145,7 @@ impl Row {
     /// Of a file without a seal only its bytes tell whether it is all there.
     fn look_through(&mut self, source: &Source) -> Result<(), SpoolError> {
         self.state = "plain";
-        let mut scan = source.view.scan(&source.name)?;
+        let mut scan = source.scan()?;
         while let Some(item) = scan.next()? {
             if matches!(item, Item::Damage { .. }) {
                 self.state = "torn";

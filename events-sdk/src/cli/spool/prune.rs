@@ -18,7 +18,7 @@ use crate::{
         names,
         out::{Out, Table, note},
         owner,
-        place::{Paths, Source, Where},
+        place::{Source, Where},
         progress::Progress,
         schema::Schema,
         shown, time,
@@ -75,7 +75,7 @@ impl PruneArgs {
         // Held until the end.
         let spool = if self.yes { Some(Spool::open(&dir)?) } else { None };
         let schema = Schema::load()?;
-        let sources = at.sources(&Paths { paths: vec![dir.clone()], quarantine: false })?;
+        let sources = Where::files(&dir)?;
         let progress = Progress::over(&sources, false);
         let before = self.older_than.map(|span| time::now_ms().saturating_sub(span));
         let doomed = |facts: &Facts<'_>| self.means(&schema, before, facts);

@@ -14,7 +14,7 @@ use crate::{
         json::Object,
         out::{Out, Table},
         owner,
-        place::{Paths, Where},
+        place::Where,
         progress::Progress,
         spool::{rewrite::rewrite, verify},
     },
@@ -38,7 +38,7 @@ impl RepairArgs {
         let dir = at.existing()?;
         // Held until the end.
         let spool = if self.dry_run { None } else { Some(Spool::open(&dir)?) };
-        let sources = at.sources(&Paths { paths: vec![dir.clone()], quarantine: false })?;
+        let sources = Where::files(&dir)?;
         let progress = Progress::over(&sources, false);
         let mut table = Table::new(&["FILE", "KEPT", "SET ASIDE", "BAD BYTES", "WHAT WAS WRONG"]);
         let mut lines = Vec::new();

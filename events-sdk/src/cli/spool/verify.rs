@@ -13,7 +13,7 @@ use crate::{
         place::{self, Paths, Source, Where},
         progress::Progress,
     },
-    spool::{Item, SpoolError, View},
+    spool::{Item, SpoolError, View, is_unfinished},
 };
 
 /// Checks files.
@@ -87,8 +87,8 @@ impl VerifyArgs {
 
 /// Reads all of a file.
 pub(super) fn check(source: &Source) -> Result<Verdict, SpoolError> {
-    let (_, mut claimed_levels) = source.view.inspect(&source.name)?;
-    let mut scan = source.view.scan(&source.name)?;
+    let (_, mut claimed_levels) = source.inspect()?;
+    let mut scan = source.scan()?;
     let seen = scan.seen().clone();
     let mut verdict =
         Verdict { sealed: seen.sealed_events.is_some(), bytes: seen.bytes, ..Verdict::default() };
@@ -146,7 +146,7 @@ fn tell_strangers(view: &View) -> Result<(), Failure> {
     for (name, is_file) in view.others()? {
         let text = name.to_string_lossy();
         let path = view.dir().join(&name);
-        if text.starts_with('.') && text.ends_with(".tmp") {
+        if is_unfinished(&name) {
             note(&format!(
                 "{} is being written, or was when its writer died; it counts for nothing",
                 path.display()

@@ -220,11 +220,12 @@ fn what_a_crash_left_unfinished_is_removed_at_the_next_start() {
     let outside = dir.path().join("outside");
     fs::write(&outside, "not ours").unwrap();
     symlink(&outside, dir.path().join(format!(".{}.tmp", id(2)))).unwrap();
+    fs::write(dir.path().join(".of rsync.pb.tmp"), "somebody is copying it here").unwrap();
     drop(Spool::open(dir.path()).unwrap());
     let mut left: Vec<_> =
         fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, [".lock", "outside", "quarantine"]);
+    assert_eq!(left, [".lock", ".of rsync.pb.tmp", "outside", "quarantine"]);
     assert_eq!(fs::read_dir(dir.path().join("quarantine")).unwrap().count(), 0);
     assert_eq!(fs::read_to_string(outside).unwrap(), "not ours");
 }

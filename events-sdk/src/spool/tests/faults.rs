@@ -175,7 +175,7 @@ fn opening_fails_cleanly_at_any_step_and_works_the_next_time() {
     let fresh = || {
         let disk = Faulty::new();
         drop(open(&disk));
-        disk.put(&Path::new(DIR).join(".x.tmp"), b"half");
+        disk.put(&Path::new(DIR).join(format!(".{}.tmp", id(9))), b"half");
         disk.plan(Plan::Nothing);
         disk
     };

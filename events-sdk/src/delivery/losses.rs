@@ -1,0 +1,82 @@
+//! Tells Toggle what was lost, once there is room again.
+
+use std::time::{Duration, Instant};
+
+use super::Delivery;
+use crate::{
+    buffer::{Guest, State},
+    emit::now_ms,
+    losses::{KIND, LEVEL, Losses, Told},
+};
+
+/// Losses are told at most so often. A minute is soon enough for whoever reads it, and while losses go on, day and night,
+/// it makes no more than some hundred kilobytes a day of the room that is short.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Losses that are not worth telling yet are looked at again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What was told, and when there may be more.
+#[derive(Debug)]
+pub(super) struct Teller {
+    told: Told,
+    not_before: Option<Instant>,
+}
+
+impl Teller {
+    pub(super) fn new() -> Self {
+        Self { told: Told::nothing(now_ms()), not_before: None }
+    }
+}
+
+impl Delivery {
+    /// Tells what was lost, when there is something to tell and room for it.
+    pub(super) fn tell_losses(&mut self, now: Instant) {
+        let state = self.intake.buffer.lock();
+        if self.teller.told.is_all_of(&state.accounts)
+            || self.teller.not_before.is_some_and(|at| now < at)
+            || !self.has_room_again(&state, now)
+        {
+            return;
+        }
+        let losses = self.teller.told.missing(&state.accounts, now_ms());
+        drop(state);
+        let is_told = losses.are_worth_telling(false) && self.tell(&losses);
+        let pause = if is_told { INTERVAL } else { LOOK_AGAIN };
+        self.teller.not_before = Some(now + pause);
+    }
+
+    /// Tells what was lost before the event system ends, if anybody takes it.
+    pub(super) fn tell_last_losses(&mut self) {
+        let state = self.intake.buffer.lock();
+        let is_full = state.accounts.in_memory >= state.limits().events as u64;
+        let is_taken = self.link.is_open() || self.spool_retry_at.is_none();
+        let losses = self.teller.told.missing(&state.accounts, now_ms());
+        drop(state);
+        if losses.are_worth_telling(true) && !is_full && is_taken {
+            self.tell(&losses);
+        }
+    }
+
+    /// When there may be something to tell, and nothing else may wake the task before.
+    pub(super) fn tell_at(&self, state: &State) -> Option<Instant> {
+        self.teller.not_before.filter(|_| !self.teller.told.is_all_of(&state.accounts))
+    }
+
+    /// Whether the event was accepted.
+    fn tell(&mut self, losses: &Losses) -> bool {
+        let rows = losses.rows();
+        let ticket = self.intake.emit_as(KIND, LEVEL, &losses.payload(&rows), &(), Guest::Own);
+        if ticket.is_queued() {
+            self.teller.told.and(losses);
+        }
+        ticket.is_queued()
+    }
+
+    /// Whether the trouble is over for which events are lost: memory has filled less than to the threshold, and Toggle or the
+    /// disk takes what comes.
+    fn has_room_again(&self, state: &State, now: Instant) -> bool {
+        let is_low = state.accounts.in_memory < state.limits().threshold as u64 && !state.is_over_threshold();
+        is_low && (self.link.is_open() || self.disk_takes_more(state, now))
+    }
+}
