@@ -43,7 +43,7 @@ fn main() {
         fs::write(folder.path().join("own.rs"), wire.replace(WITHOUT_DEBUG, "")).expect("a file");
         let crates = [
             ("base", "pub use events_sdk::Level;".to_owned()),
-            ("prost", format!("pub mod proto {{ pub mod large {{ include!(\"own.rs\"); }} }}")),
+            ("prost", "pub mod proto { pub mod large { include!(\"own.rs\"); } }".to_owned()),
             ("both", format!("include!(\"{EVENTS_FILE}\");")),
         ];
         for emit in ["metadata", "link"] {

@@ -5,6 +5,7 @@ use std::{
     collections::HashSet,
     error::Error,
     fs,
+    io::{self, Write as _},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
@@ -76,7 +77,7 @@ pub fn main(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         emit(&events, number);
     }
     let report = events.shutdown(DEADLINE);
-    println!("{}", number + 1);
+    writeln!(io::stdout(), "{}", number + 1)?;
     if report.complete { Ok(()) } else { Err(format!("{report:?}").into()) }
 }
 

@@ -1,0 +1,143 @@
+use super::*;
+
+fn limits() -> Limits {
+    Limits { events: 10, bytes: 10_000, threshold: 9, batch: 4, batch_bytes: 1 << 20 }
+}
+
+fn event(mark: u8) -> Vec<u8> {
+    vec![mark; ID_TEXT_LEN + 4]
+}
+
+fn emit(buffer: &Buffer, mark: u8, level: Level) -> Ticket {
+    buffer.accept(&event(mark), 2, 1_800_000_000_000, level, 2)
+}
+
+#[test]
+fn chunks_close_at_the_batch_size_and_come_out_oldest_first() {
+    let buffer = Buffer::new(limits());
+    for mark in 0..9 {
+        assert!(emit(&buffer, mark, Level::Info).is_queued());
+    }
+    let mut state = buffer.lock();
+    let now = Instant::now();
+    let timeout = Duration::from_secs(30);
+    let first = state.take_due(timeout, now, false).expect("a full chunk");
+    assert_eq!((first.len(), first.bytes()[0]), (4, 0));
+    assert_eq!(state.take_due(timeout, now, false).expect("another").len(), 4);
+    assert!(state.take_due(timeout, now, false).is_none(), "the open one is not due");
+    assert_eq!(state.take_due(timeout, now + timeout, false).expect("due by age").len(), 1);
+    assert_eq!((state.waiting_events(), state.waiting_bytes()), (0, 0));
+}
+
+#[test]
+fn an_urgent_event_does_not_wait_for_company() {
+    let buffer = Buffer::new(limits());
+    emit(&buffer, 1, Level::Info);
+    emit(&buffer, 2, Level::Error);
+    let chunk = buffer.lock().take_due(Duration::from_secs(30), Instant::now(), false);
+    assert_eq!(chunk.map(|chunk| chunk.len()), Some(2));
+}
+
+#[test]
+fn when_memory_is_full_lower_levels_go_before_higher_ones() {
+    let buffer = Buffer::new(limits());
+    for mark in 0..10 {
+        let level = if mark % 2 == 0 { Level::Debug } else { Level::Warn };
+        assert!(emit(&buffer, mark, level).is_queued());
+    }
+    assert_eq!(emit(&buffer, 20, Level::Debug).outcome(), crate::Outcome::Dropped(DropReason::BufferFull));
+    assert!(emit(&buffer, 21, Level::Error).is_queued());
+    let state = buffer.lock();
+    assert_eq!(state.accounts.accepted, 12);
+    let dropped: u64 = state.accounts.dropped().iter().map(|drop| drop.count).sum();
+    // The newcomer, and both Debug events of the oldest chunk.
+    assert_eq!(dropped, 3);
+    assert!(state.accounts.dropped().iter().all(|drop| drop.level == Some(Level::Debug)));
+    assert_eq!(state.waiting_events() as u64, state.accounts.in_memory);
+}
+
+#[test]
+fn the_byte_bound_holds_too() {
+    let buffer = Buffer::new(Limits { bytes: 100, ..limits() });
+    assert!(emit(&buffer, 1, Level::Info).is_queued());
+    assert!(emit(&buffer, 2, Level::Info).is_queued());
+    assert!(!emit(&buffer, 3, Level::Info).is_queued());
+    assert!(emit(&buffer, 4, Level::Critical).is_queued());
+    assert!(buffer.lock().waiting_bytes() <= 100);
+}
+
+#[test]
+fn ids_are_written_in_the_order_of_the_buffer() {
+    let buffer = Buffer::new(limits());
+    for mark in 0..4 {
+        emit(&buffer, mark, Level::Info);
+    }
+    let chunk = buffer.lock().take_all().remove(0);
+    let ids: Vec<&[u8]> =
+        chunk.bytes().chunks(ID_TEXT_LEN + 4).map(|event| &event[2..2 + ID_TEXT_LEN]).collect();
+    assert!(ids.is_sorted());
+    assert!(ids.iter().all(|id| Uuid::try_parse_ascii(id).is_ok()));
+}
+
+#[test]
+fn an_event_that_cannot_fit_drops_nothing_in_vain() {
+    let buffer = Buffer::new(Limits { bytes: 100, ..limits() });
+    emit(&buffer, 1, Level::Info);
+    emit(&buffer, 2, Level::Info);
+    let ticket = buffer.accept(&[0; 101], 2, 1, Level::Critical, 2);
+    assert_eq!(ticket.outcome(), crate::Outcome::Dropped(DropReason::TooLarge));
+    assert_eq!(buffer.lock().waiting_events(), 2);
+}
+
+#[test]
+fn an_emptied_buffer_has_nothing_that_is_due_or_urgent() {
+    let buffer = Buffer::new(Limits { bytes: 100, ..limits() });
+    emit(&buffer, 1, Level::Error);
+    emit(&buffer, 2, Level::Error);
+    emit(&buffer, 3, Level::Critical);
+    let mut state = buffer.lock();
+    assert_eq!(state.take_all().len(), 1);
+    assert_eq!(state.oldest(), None);
+    assert!(!state.has_full_batch() && !state.has_urgent());
+}
+
+#[test]
+fn bytes_that_wait_reach_the_threshold_too() {
+    let buffer = Buffer::new(Limits { bytes: 100, ..limits() });
+    emit(&buffer, 1, Level::Info);
+    assert!(!buffer.lock().is_over_threshold());
+    buffer.accept(&[0; 55], 2, 1, Level::Info, 2);
+    assert!(buffer.lock().is_over_threshold());
+}
+
+#[test]
+fn grave_events_find_a_place_while_all_others_are_on_their_way_to_disk() {
+    let buffer = Buffer::new(Limits { events: 40, threshold: 40, ..limits() });
+    for _ in 0..40 {
+        assert!(emit(&buffer, 1, Level::Info).is_queued());
+    }
+    let writing = buffer.lock().take_all();
+    assert!(!emit(&buffer, 2, Level::Warn).is_queued());
+    assert!(emit(&buffer, 3, Level::Error).is_queued() && emit(&buffer, 3, Level::Critical).is_queued());
+    assert!(!emit(&buffer, 4, Level::Error).is_queued(), "the reserve is bounded too");
+    buffer.lock().written(writing);
+}
+
+#[test]
+fn a_closed_buffer_takes_nothing() {
+    let buffer = Buffer::new(limits());
+    buffer.lock().close();
+    assert_eq!(
+        emit(&buffer, 1, Level::Critical).outcome(),
+        crate::Outcome::Dropped(DropReason::NotInitialized)
+    );
+    assert_eq!(buffer.lock().accounts.accepted, 0);
+}
+
+#[test]
+fn a_giant_event_is_counted_and_dropped() {
+    let buffer = Buffer::new(Limits { bytes: usize::MAX, ..limits() });
+    let ticket = buffer.accept(&vec![0; MAX_EVENT_BYTES + 1], 2, 1, Level::Critical, 2);
+    assert_eq!(ticket.outcome(), crate::Outcome::Dropped(DropReason::TooLarge));
+    assert_eq!(buffer.lock().accounts.accepted, 1);
+}

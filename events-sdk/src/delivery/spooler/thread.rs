@@ -1,0 +1,445 @@
+//! The thread itself: what it does for each command, and between them.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc as std_mpsc},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{Command, Content, Reply, Write};
+use crate::{
+    chunk::{Chunk, SEVERITIES, level_counts},
+    delivery::salvage::message_of,
+    fault,
+    segment::{self, Segments},
+    spool::{
+        Adopted, Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile,
+    },
+};
+
+/// How often the directory is looked at for files that others put there, `events emit` for one. Soon enough for whoever
+/// waits for such an event; a look costs one system call unless something has changed.
+const LOOK_AROUND: Duration = Duration::from_secs(3);
+
+/// A directory that was changed this short a time before it was listed may have been changed again just after, without
+/// showing a later time. The coarsest local file systems count in two seconds.
+const SETTLED_MS: i64 = 2_000;
+
+/// So long after a file was removed that is brought to stable storage, with all that were removed meanwhile: a sync takes
+/// longer than all else that is done for a small file, and a removal that a loss of power takes back repeats known ids.
+const SYNC_REMOVALS: Duration = Duration::from_secs(1);
+
+/// Small files are examined for so long before the delivery task is told of them: it has other things to do than to
+/// hear of each.
+const EXAMINE: Duration = Duration::from_millis(2);
+
+pub(super) struct Thread {
+    directory: PathBuf,
+    spool: Option<Spool>,
+    bounds: Bounds,
+    fingerprint: u64,
+    replies: mpsc::UnboundedSender<Reply>,
+    /// Files of earlier processes that are still to be examined.
+    found: VecDeque<FileName>,
+    /// What was examined and not yet told.
+    examined: Vec<SpoolFile>,
+    /// Segments of earlier processes that are still to become files.
+    left: VecDeque<PathBuf>,
+    segments: Option<Arc<Segments>>,
+    /// Files that were found or written and not removed: what else lies there is new.
+    known: HashSet<Uuid>,
+    /// Those of them that could not be read, and are looked at again when the directory is to be listed.
+    unreadable: Vec<Uuid>,
+    /// When the first file was removed of which that is not on stable storage.
+    removed_at: Option<Instant>,
+    /// When the directory was changed that was listed last, if it has been quiet since.
+    settled: Option<i64>,
+    /// When to look at it again.
+    look_at: Instant,
+    reader: Option<(Uuid, Reader)>,
+    /// Something was put into the quarantine, which may be too large now.
+    quarantine_grew: bool,
+}
+
+impl Thread {
+    pub(super) fn new(
+        directory: PathBuf,
+        bounds: Bounds,
+        fingerprint: u64,
+        replies: mpsc::UnboundedSender<Reply>,
+        segments: Option<Arc<Segments>>,
+    ) -> Self {
+        Self {
+            directory,
+            spool: None,
+            bounds,
+            fingerprint,
+            replies,
+            found: VecDeque::new(),
+            examined: Vec::new(),
+            left: VecDeque::new(),
+            segments,
+            known: HashSet::new(),
+            unreadable: Vec::new(),
+            removed_at: None,
+            settled: None,
+            look_at: Instant::now() + LOOK_AROUND,
+            reader: None,
+            quarantine_grew: false,
+        }
+    }
+
+    /// Works in this spool, which is open already.
+    pub(super) fn begin(&mut self, spool: Spool) {
+        self.opened(&spool);
+        self.spool = Some(spool);
+    }
+
+    pub(super) fn run(&mut self, commands: &std_mpsc::Receiver<Command>) {
+        // Not before the first event is accepted, as it takes long where there are very many files.
+        let found = self.spool.as_ref().map(|spool| spool.tidy().and_then(|()| spool.list(|_| true)));
+        match found {
+            Some(Ok(names)) => self.found = names.into(),
+            Some(Err(error)) => {
+                self.spool = None;
+                self.reply(Reply::Opened(Err(error)));
+            }
+            None => {}
+        }
+        loop {
+            if std::mem::take(&mut self.quarantine_grew) {
+                // Only now that the delivery task has been told what is in it.
+                let _ = self.guarded("clear the quarantine of", |thread| {
+                    thread.clear_quarantine();
+                    Ok(())
+                });
+            }
+            let now = Instant::now();
+            if now >= self.look_at {
+                self.look_around();
+            }
+            let sync_at = self.removed_at.map(|at| at + SYNC_REMOVALS);
+            if sync_at.is_some_and(|at| now >= at) {
+                self.sync_removals();
+            }
+            let is_idle = self.found.is_empty() && self.left.is_empty();
+            let command = match commands.try_recv() {
+                Ok(command) => Some(command),
+                Err(std_mpsc::TryRecvError::Empty) if is_idle => {
+                    let until = sync_at.map_or(self.look_at, |at| at.min(self.look_at));
+                    match commands.recv_timeout(until.saturating_duration_since(now)) {
+                        Ok(command) => Some(command),
+                        Err(std_mpsc::RecvTimeoutError::Timeout) => continue,
+                        Err(std_mpsc::RecvTimeoutError::Disconnected) => None,
+                    }
+                }
+                Err(std_mpsc::TryRecvError::Empty) => {
+                    // Taken out first, so that what makes this panic is not come upon again and again.
+                    let segment = self.left.pop_front();
+                    let _ = self.guarded("examine a file of", |thread| {
+                        match segment {
+                            Some(segment) => thread.adopt(&segment),
+                            None => thread.examine_some(),
+                        }
+                        Ok(())
+                    });
+                    let examined = std::mem::take(&mut self.examined);
+                    if !examined.is_empty() {
+                        self.reply(Reply::Found(examined));
+                    }
+                    continue;
+                }
+                Err(std_mpsc::TryRecvError::Disconnected) => None,
+            };
+            let reply = match command {
+                Some(Command::Open) => Reply::Opened(self.guarded("open", |thread| thread.spool().map(drop))),
+                Some(Command::List) => {
+                    let names = self.guarded("list", |thread| {
+                        for file in thread.unreadable.drain(..) {
+                            thread.known.remove(&file);
+                        }
+                        thread.spool()?;
+                        thread.unknown()
+                    });
+                    match names {
+                        Ok(names) => {
+                            self.found = names;
+                            self.look_for_segments();
+                        }
+                        Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
+                    }
+                    continue;
+                }
+                Some(Command::Write(write)) => {
+                    let mut result = self.guarded("write to", |thread| thread.write(&write));
+                    if matches!(&result, Err(error) if error.is_panic())
+                        && let Ok(file) = self.guarded("look for a file in", |thread| {
+                            thread.spool().and_then(|spool| spool.inspect(&FileName::of(write.id)))
+                        })
+                    {
+                        // It panicked behind the work: the file is there, and a second one would repeat it.
+                        result = Ok(file);
+                    }
+                    Reply::Wrote(write, result)
+                }
+                Some(Command::Read(file, place)) => {
+                    let result = self.guarded("read from", |thread| thread.read(&file, place));
+                    Reply::Read(file, result)
+                }
+                Some(Command::Remove(file)) => {
+                    let result = self.guarded("remove a file from", |thread| thread.remove(&file));
+                    Reply::Removed(file, result)
+                }
+                Some(Command::Thin(file, thinning)) => {
+                    self.reader = None;
+                    let result = self.guarded("make room in", |thread| {
+                        let thinned = thread.spool().and_then(|spool| spool.thin(&file, thinning))?;
+                        thread.known.remove(&file.id);
+                        thread.known.extend(thinned.file.as_ref().map(|file| file.id));
+                        Ok(thinned)
+                    });
+                    Reply::Thinned(file, result)
+                }
+                Some(Command::SetAside { file, batch, reason }) => {
+                    let result = self.guarded("set a batch aside in", |thread| {
+                        thread.quarantine_grew = true;
+                        thread.spool().and_then(|spool| spool.set_aside(&batch, &reason))
+                    });
+                    Reply::SetAside { file, batch, result }
+                }
+                Some(Command::MakeSegments(count)) => {
+                    let Some(segments) = &self.segments else { continue };
+                    let mut made = Vec::with_capacity(count);
+                    let result = (0..count).try_for_each(|_| {
+                        made.push(segments.make(segments.capacity)?);
+                        Ok(())
+                    });
+                    Reply::Segments(made, result.err())
+                }
+                Some(Command::RemoveSegments(segments)) => {
+                    segment::remove(segments);
+                    continue;
+                }
+                Some(Command::Stop) | None => break,
+            };
+            self.reply(reply);
+        }
+        self.reader = None;
+        self.sync_removals();
+        self.spool = None;
+        self.reply(Reply::Stopped);
+    }
+
+    /// Does one step. A panic in it is its error; the command, with all it holds, is still the caller's.
+    fn guarded<T>(
+        &mut self,
+        doing: &str,
+        step: impl FnOnce(&mut Self) -> Result<T, SpoolError>,
+    ) -> Result<T, SpoolError> {
+        // The spool lives on the disk; the reader, which does not, is made anew.
+        catch_unwind(AssertUnwindSafe(|| step(self))).unwrap_or_else(|panic| {
+            let message = message_of(panic.as_ref());
+            self.reader = None;
+            self.reply(Reply::Panicked(message.clone()));
+            Err(SpoolError::panicked(doing, &self.directory, &message))
+        })
+    }
+
+    fn reply(&self, reply: Reply) {
+        // When the delivery task is gone, nobody needs the answer.
+        let _ = self.replies.send(reply);
+    }
+
+    /// Makes the directory ready for segments, and looks what an earlier process left in its own.
+    fn opened(&mut self, spool: &Spool) {
+        let own = self.segments.as_ref().map(|segments| segments.prefix);
+        self.left = spool.segments_left(own).into();
+        if let Some(segments) = &self.segments
+            && let Err(error) = segments.open(&self.directory)
+        {
+            tracing::error!(%error, "the folder of segments cannot be used");
+        }
+    }
+
+    /// Looks again for segments that could not be adopted before.
+    fn look_for_segments(&mut self) {
+        let own = self.segments.as_ref().map(|segments| segments.prefix);
+        if let Some(spool) = &self.spool {
+            self.left = spool.segments_left(own).into();
+        }
+    }
+
+    fn adopt(&mut self, segment: &Path) {
+        let Some(spool) = &self.spool else { return };
+        match spool.adopt_segment(segment) {
+            Ok(Adopted { file, damaged }) => {
+                if let Some(file) = file {
+                    self.known.insert(file.id);
+                    self.reply(Reply::Found(vec![file]));
+                }
+                if damaged > 0 {
+                    self.quarantine_grew = true;
+                    tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");
+                    self.reply(Reply::Damaged(damaged));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what an earlier process left in a segment cannot be taken over yet; it is tried again after the next outage or start");
+            }
+        }
+    }
+
+    /// Takes up files that were put into the directory since it was looked at last.
+    fn look_around(&mut self) {
+        self.look_at = Instant::now() + LOOK_AROUND;
+        let Some(spool) = self.spool.as_ref().filter(|_| self.found.is_empty()) else { return };
+        // Asked for before the list, so that what changes meanwhile is seen the next time.
+        let Ok(changed_ms) = spool.changed_ms() else { return };
+        if self.settled == Some(changed_ms) {
+            return;
+        }
+        match self.unknown() {
+            Ok(names) => {
+                self.found = names;
+                let now_ms = i64::try_from(crate::emit::now_ms()).unwrap_or(i64::MAX);
+                self.settled = (now_ms.saturating_sub(changed_ms) > SETTLED_MS).then_some(changed_ms);
+            }
+            Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
+        }
+    }
+
+    /// The files in the directory that were not found before.
+    fn unknown(&self) -> Result<VecDeque<FileName>, SpoolError> {
+        let Some(spool) = &self.spool else { return Ok(VecDeque::new()) };
+        spool.list(|name| !self.known.contains(&name.id())).map(VecDeque::from)
+    }
+
+    /// Examines files for a moment.
+    fn examine_some(&mut self) {
+        let until = Instant::now() + EXAMINE;
+        while Instant::now() < until
+            && let Some(name) = self.found.pop_front()
+        {
+            self.examine(&name);
+        }
+        if self.found.is_empty() {
+            // Once there may have been very many.
+            self.found = VecDeque::new();
+        }
+    }
+
+    fn examine(&mut self, name: &FileName) {
+        let Some(spool) = &self.spool else { return };
+        match spool.inspect(name) {
+            Ok(file) => {
+                self.known.insert(file.id);
+                self.examined.push(file);
+            }
+            // Delivered and removed since the directory was listed.
+            Err(error) if error.kind() == SpoolErrorKind::Missing => {}
+            Err(error) => {
+                // Said once, not at every look around.
+                self.known.insert(name.id());
+                self.unreadable.push(name.id());
+                tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again after the next outage or start");
+            }
+        }
+    }
+
+    /// The spool, opened now if that was not possible before.
+    fn spool(&mut self) -> Result<&Spool, SpoolError> {
+        let spool = match self.spool.take() {
+            Some(spool) => spool,
+            None => {
+                let spool = Spool::open(&self.directory)?.bounded(self.bounds);
+                self.found = spool.list(|name| !self.known.contains(&name.id()))?.into();
+                self.opened(&spool);
+                spool
+            }
+        };
+        Ok(self.spool.insert(spool))
+    }
+
+    fn write(&mut self, write: &Write) -> Result<SpoolFile, SpoolError> {
+        fault::point("spool write");
+        let fingerprint = self.fingerprint;
+        let spool = self.spool()?;
+        let mut by_severity = [0; SEVERITIES];
+        let (runs, whole): (Vec<&[u8]>, bool) = match &write.content {
+            Content::Chunks { chunks, whole } => {
+                chunks.iter().for_each(|chunk| chunk.add_levels_to(&mut by_severity));
+                (chunks.iter().map(Chunk::bytes).collect(), *whole)
+            }
+            Content::Whole { batch, by_severity: counts, .. } => {
+                by_severity = *counts;
+                (vec![batch.events()], true)
+            }
+        };
+        let file = spool.write(NewFile {
+            id: write.id,
+            timestamp_ms: write.timestamp_ms,
+            runs: &runs,
+            count: write.count() as u32,
+            levels: &level_counts(&by_severity),
+            whole,
+            fingerprint,
+        })?;
+        self.known.insert(write.id);
+        fault::point("spool written");
+        Ok(file)
+    }
+
+    fn read(&mut self, file: &SpoolFile, place: u32) -> Result<Option<Piece>, SpoolError> {
+        fault::point("spool read");
+        let mut reader = match self.reader.take() {
+            Some((id, reader)) if id == file.id => reader,
+            _ => {
+                let opened = self.spool()?.read(file);
+                if opened.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
+                    // Should it come back, it is new.
+                    self.known.remove(&file.id);
+                }
+                let mut reader = opened?;
+                reader.skip_to(place)?;
+                reader
+            }
+        };
+        let piece = reader.next_piece()?;
+        if piece.is_some() {
+            self.reader = Some((file.id, reader));
+        } else if reader.damage().is_some() {
+            // What cannot be delivered is set aside before the file may go.
+            self.quarantine_grew = true;
+            self.spool()?.quarantine(file)?;
+        }
+        Ok(piece)
+    }
+
+    /// Keeps the quarantine within its bound.
+    fn clear_quarantine(&self) {
+        match self.spool.as_ref().map(Spool::clear_quarantine) {
+            Some(Ok(gone)) if gone > 0 => self.reply(Reply::Cleared(gone)),
+            Some(Err(error)) => tracing::warn!(%error, "the quarantine is not kept within its bound"),
+            Some(Ok(_)) | None => {}
+        }
+    }
+
+    fn remove(&mut self, file: &SpoolFile) -> Result<(), SpoolError> {
+        fault::point("spool remove");
+        self.spool()?.remove(file)?;
+        self.known.remove(&file.id);
+        self.removed_at.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    fn sync_removals(&mut self) {
+        if let (Some(_), Some(spool)) = (self.removed_at.take(), &self.spool) {
+            spool.sync_removals();
+        }
+    }
+}
