@@ -2,7 +2,10 @@
 
 use std::io;
 
-use super::model::{Op, fail_once, interrupt_everywhere, steps};
+use super::{
+    model::{Op, fail_once, interrupt_everywhere, steps},
+    power,
+};
 
 /// What a loss of power leaves is a matter of chance: so often each case is tried.
 const SEEDS: u64 = 40;
@@ -17,7 +20,7 @@ fn interrupted(ops: &[Op]) {
 fn failing(ops: &[Op]) {
     for at in 1..=steps(ops) {
         for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
-            fail_once(ops, at, kind, at as u64);
+            (0..8).for_each(|seed| fail_once(ops, at, kind, seed));
         }
     }
 }
@@ -59,4 +62,31 @@ fn thinning_that_fails_anywhere_drops_all_that_it_says_or_nothing() {
 fn a_file_whose_name_could_not_be_synced_does_not_come_back_beside_its_successor() {
     failing(&[WRITE, WRITE]);
     failing(&[WHOLE, Op::Deliver { file: 0, pieces: 2 }]);
+}
+
+fn without_power(ops: &[power::Op]) {
+    for seed in 0..SEEDS {
+        power::interrupt_everywhere(ops, seed);
+    }
+}
+
+const EMIT: power::Op = power::Op::Emit { count: 3, level: 0, bytes: 10, sync: true };
+
+#[test]
+fn a_segment_that_was_marked_free_does_not_bring_back_what_was_dropped_from_disk() {
+    // The mark was in memory only, and the file that the segment had become was thinned.
+    let grave = power::Op::Emit { count: 1, level: 2, bytes: 10, sync: true };
+    without_power(&[EMIT, grave, power::Op::Spill, power::Op::Thin { file: 0, level: 0 }]);
+}
+
+#[test]
+fn a_synced_event_is_found_though_an_earlier_process_made_the_folder_and_did_not_sync_its_name() {
+    without_power(&[EMIT]);
+}
+
+#[test]
+fn a_segment_that_is_removed_while_it_is_to_be_synced_is_no_failure() {
+    // Its event was delivered meanwhile; the sync said that segments survive no loss of power.
+    let giant = power::Op::Emit { count: 1, level: 0, bytes: power::GIANT.start, sync: false };
+    without_power(&[giant, power::Op::Sync { races: true }]);
 }
