@@ -638,7 +638,7 @@ pub(super) fn cases(short: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(cases(24))]
+    #![proptest_config(cases(16))]
 
     #[test]
     fn no_loss_of_power_and_no_kill_loses_repeats_or_changes_an_event(

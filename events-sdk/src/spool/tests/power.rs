@@ -495,7 +495,7 @@ pub(super) fn interrupt_everywhere(ops: &[Op], seed: u64) -> usize {
 }
 
 proptest! {
-    #![proptest_config(cases(12))]
+    #![proptest_config(cases(8))]
 
     #[test]
     fn no_loss_of_power_loses_a_synced_event_or_repeats_or_changes_one(
