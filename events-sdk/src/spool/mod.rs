@@ -134,6 +134,9 @@ pub(crate) struct Spool {
     lock: Mutex<Box<dyn LockGuard>>,
     concerns: Vec<String>,
     bounds: Bounds,
+    /// Files that should not lie where they do, because the disk did not do it yet: what they hold is elsewhere too, and
+    /// they are to be removed, or they are to get this name.
+    misplaced: Mutex<Vec<(PathBuf, Option<FileName>)>>,
     /// Bytes in the quarantine, or more; the most there is as long as nobody has looked.
     quarantined: AtomicU64,
 }
@@ -198,6 +201,7 @@ impl Spool {
             lock: Mutex::new(lock),
             concerns,
             bounds: Bounds::NONE,
+            misplaced: Mutex::default(),
             quarantined: AtomicU64::new(u64::MAX),
         })
     }
@@ -229,6 +233,7 @@ impl Spool {
     /// Only those that are `wanted`: there may be very many.
     pub(crate) fn list(&self, wanted: impl Fn(&FileName) -> bool) -> Result<Vec<FileName>, SpoolError> {
         self.keep_lock()?;
+        self.settle_misplaced()?;
         list_files(self.storage.as_ref(), &self.dir, &wanted)
     }
 
@@ -249,6 +254,7 @@ impl Spool {
     ///
     /// Until [`sync_removals`](Self::sync_removals) a loss of power brings it back, and Toggle sees ids that it knows.
     pub(crate) fn remove(&self, file: &SpoolFile) -> Result<(), SpoolError> {
+        self.settle_misplaced()?;
         let path = self.path_of(&file.name);
         match self.storage.remove(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -261,6 +267,40 @@ impl Spool {
         if let Err(error) = self.storage.sync_dir(&self.dir) {
             tracing::debug!(dir = %self.dir.display(), %error, "the removal of spill files is not on stable storage yet");
         }
+    }
+
+    /// Removes a file of ours that should not be there. What cannot be removed is remembered.
+    fn give_up(&self, path: &Path) {
+        if let Err(error) = self.storage.remove(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "a file that was not finished could not be removed; it is tried again before anything else");
+            self.misplaced(path, None);
+        }
+    }
+
+    fn misplaced(&self, path: &Path, name: Option<FileName>) {
+        self.misplaced.lock().unwrap_or_else(PoisonError::into_inner).push((path.to_owned(), name));
+    }
+
+    /// Does what the disk did not do before: found by a next start, or by ourselves, what these files hold would come again
+    /// under another identity. Nothing else is done until this is.
+    fn settle_misplaced(&self) -> Result<(), SpoolError> {
+        let mut misplaced = self.misplaced.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((path, name)) = misplaced.last() {
+            let settled = match name {
+                Some(name) => self.take_place(path, name),
+                None => self
+                    .storage
+                    .remove(path)
+                    .map_err(|error| SpoolError::new("remove the unfinished file", path, error)),
+            };
+            // One that is gone is in nobody's way.
+            settled.or_else(|error| if error.is_not_found() { Ok(()) } else { Err(error) })?;
+            misplaced.pop();
+            self.sync_removals();
+        }
+        Ok(())
     }
 
     fn path_of(&self, name: &FileName) -> PathBuf {

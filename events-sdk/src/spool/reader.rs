@@ -121,6 +121,7 @@ impl Spool {
     /// Reads it through once, to compare the checksum. A file that is damaged opens as any other: its pieces hold what
     /// is left of it.
     pub(crate) fn read(&self, file: &SpoolFile) -> Result<Reader, SpoolError> {
+        self.settle_misplaced()?;
         let path = self.path_of(&file.name);
         let opened = self
             .storage

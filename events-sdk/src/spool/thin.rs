@@ -103,6 +103,7 @@ impl Spool {
         };
         let waiting = self.dir.join(waiting);
         self.keep_lock()?;
+        self.settle_misplaced()?;
         let bytes = self.write_as(&new, &waiting)?;
         let file = new.written(bytes);
         let removed = self.storage.metadata(&self.path_of(&old.name)).and_then(|_| {
@@ -110,24 +111,20 @@ impl Spool {
             self.storage.remove(&self.path_of(&old.name))
         });
         if let Err(error) = removed {
-            if let Err(error) = self.storage.remove(&waiting) {
-                tracing::warn!(path = %waiting.display(), %error, "a file that should have taken the place of another cannot be removed");
-            }
+            self.give_up(&waiting);
             self.sync_removals();
             return Err(SpoolError::of_file("replace the spill file", &self.path_of(&old.name), error));
         }
-        // The old file is gone, and what was dropped of it is dropped: from here on this has succeeded. Once more, and then
-        // the next start does it.
-        if let Err(error) =
-            self.take_place(&waiting, &file.name).or_else(|_| self.take_place(&waiting, &file.name))
-        {
-            tracing::error!(%error, "what is left of a spill file is delivered after the next start");
+        // The old file is gone, and what was dropped of it is dropped: from here on this has succeeded.
+        if let Err(error) = self.take_place(&waiting, &file.name) {
+            tracing::warn!(%error, "what is left of a spill file has no name yet; it is tried again before anything else");
+            self.misplaced(&waiting, Some(file.name.clone()));
         }
         Ok(file)
     }
 
     /// The file that is waited for is gone: the one that waits gets its name.
-    fn take_place(&self, waiting: &Path, name: &FileName) -> Result<(), SpoolError> {
+    pub(super) fn take_place(&self, waiting: &Path, name: &FileName) -> Result<(), SpoolError> {
         let target = self.path_of(name);
         let failed = |error| SpoolError::new("write the spill file", &target, error);
         self.sync_removals();

@@ -83,6 +83,7 @@ impl Spool {
     /// Writes a spill file though it leaves less free than there should be, because more is freed right after.
     pub(super) fn write_past_the_floor(&self, file: NewFile<'_>) -> Result<SpoolFile, SpoolError> {
         self.keep_lock()?;
+        self.settle_misplaced()?;
         match self.write_once(&file) {
             // Removed between the look at the lock and the write.
             Err(error) if error.is_not_found() => {
@@ -151,14 +152,6 @@ impl Spool {
             Ok(_) => {}
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file of this name is there"))
-    }
-
-    fn give_up(&self, path: &Path) {
-        if let Err(error) = self.storage.remove(path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %path.display(), %error, "a spill file that was not finished could not be removed");
-        }
     }
 }
 

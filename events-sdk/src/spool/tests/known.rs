@@ -3,7 +3,7 @@
 use std::{fs, io};
 
 use super::{
-    model::{Op, fail_once, interrupt_everywhere, steps},
+    model::{Op, fail_at, interrupt_everywhere, steps},
     power,
     samples::{entry, id, spill},
 };
@@ -25,7 +25,7 @@ fn interrupted(ops: &[Op]) {
 fn failing(ops: &[Op]) {
     for at in 1..=steps(ops) {
         for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
-            (0..4).for_each(|seed| fail_once(ops, at, kind, seed));
+            (0..4).for_each(|seed| fail_at(ops, at, 1, kind, seed));
         }
     }
 }

@@ -14,8 +14,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
     io::{self, Read, Seek, SeekFrom, Write},
+    ops::Range,
     path::{Component, Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::spool::storage::{EntryKind, Lock, LockGuard, Metadata, ReadFile, Storage, WriteFile};
@@ -109,7 +110,7 @@ struct Inner {
     history: Option<Vec<Moment>>,
     mark: usize,
     steps: usize,
-    fail: Option<(usize, io::ErrorKind)>,
+    fail: Option<(Range<usize>, io::ErrorKind)>,
 }
 
 /// The file system. Clones are the same one.
@@ -142,7 +143,7 @@ impl Simulated {
     }
 
     fn lock_inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From now on every moment before a change is remembered.
@@ -163,10 +164,47 @@ impl Simulated {
         moments
     }
 
-    /// The operation after so many others fails.
-    pub(crate) fn fail_after(&self, steps: usize, kind: io::ErrorKind) {
+    /// The operation after so many others fails, and those that follow it, so many in all. Of a full disk only those fail
+    /// that need room.
+    pub(crate) fn fail_after(&self, steps: usize, count: usize, kind: io::ErrorKind) {
         let mut inner = self.lock_inner();
-        inner.fail = Some((inner.steps + steps, kind));
+        let first = inner.steps + steps;
+        inner.fail = Some((first..first + count, kind));
+    }
+
+    /// Nothing fails any more.
+    pub(crate) fn heal(&self) {
+        self.lock_inner().fail = None;
+    }
+
+    /// Removes a directory with all that is in it.
+    pub(crate) fn remove_all(&self, dir: &Path) {
+        let Some(parent) = dir.parent() else { return };
+        // Whoever does that is not made to fail.
+        let fail = self.lock_inner().fail.take();
+        for path in self.files().into_keys().filter(|path| path.starts_with(dir)) {
+            self.remove(&path).unwrap();
+        }
+        let mut inner = self.change("remove", dir).unwrap();
+        let state = &mut inner.state;
+        let name = (state.find(parent).unwrap(), dir.file_name().unwrap().to_owned());
+        state.change(Change { gone: Some(name), added: None });
+        inner.fail = fail;
+    }
+
+    /// Whether something is there.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        self.lock_inner().state.find(path).is_ok()
+    }
+
+    /// A bit of a file that is on stable storage flips.
+    pub(crate) fn flip(&self, path: &Path, at: usize) {
+        let mut inner = self.lock_inner();
+        let inode = inner.state.find(path).unwrap();
+        let Inode::File { data, .. } = &mut inner.state.inodes[inode] else { return };
+        assert!(data.stores.is_empty(), "{} is on stable storage", path.display());
+        Arc::make_mut(&mut data.now)[at] ^= 1;
+        data.synced = Arc::clone(&data.now);
     }
 
     /// How many operations there were.
@@ -239,11 +277,15 @@ impl Simulated {
         let mut inner = self.lock_inner();
         inner.steps += 1;
         inner.state.clock += 1;
-        if inner.fail.is_some_and(|(at, _)| at == inner.steps) {
-            let (_, kind) = inner.fail.take().unwrap();
-            return Err(io::Error::new(kind, format!("{what} {} is made to fail", path.display())));
+        let needs_room = matches!(what, "create" | "write" | "make" | "rename" | "lock");
+        match &inner.fail {
+            Some((steps, kind))
+                if steps.contains(&inner.steps) && (needs_room || *kind != io::ErrorKind::StorageFull) =>
+            {
+                Err(io::Error::new(*kind, format!("{what} {} is made to fail", path.display())))
+            }
+            _ => Ok(inner),
         }
-        Ok(inner)
     }
 
     /// A step that changes something.
