@@ -29,7 +29,7 @@ pub(crate) struct SpoolError {
 
 impl SpoolError {
     /// `doing` completes the sentence "cannot …", for example "write the spill file".
-    pub(super) fn new(doing: &str, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn new(doing: &str, path: &Path, source: io::Error) -> Self {
         let kind = if is_no_room(&source) { SpoolErrorKind::Full } else { SpoolErrorKind::Broken };
         Self { kind, what: doing.to_owned(), path: path.to_owned(), source: Some(source), is_panic: false }
     }

@@ -107,6 +107,7 @@ impl Spool {
             levels: &level_counts(&batch.by_severity),
             whole: true,
             fingerprint: batch.fingerprint,
+            ledger: self.ledger,
         })
         .map(Some)
     }

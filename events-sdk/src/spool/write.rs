@@ -33,6 +33,8 @@ pub(crate) struct NewFile<'a> {
     pub(crate) whole: bool,
     /// The schema that this program was built from.
     pub(crate) fingerprint: u64,
+    /// Which ledger counts the events as accepted; zero for none.
+    pub(crate) ledger: u64,
 }
 
 impl Spool {
@@ -108,6 +110,7 @@ impl Spool {
             sealed: true,
             timestamp_ms: file.timestamp_ms,
             severities: severities(file.levels.iter().copied()),
+            ledger: file.ledger,
         })
     }
 
@@ -149,7 +152,7 @@ impl Spool {
 }
 
 /// Writes and syncs the contents. Returns their length and seal.
-fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Result<(u64, BatchSeal)> {
+pub(super) fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Result<(u64, BatchSeal)> {
     let trailer = format::encode_trailer(file.timestamp_ms, file.id);
     let (checks, checks_crc) = Checks::encode(file.runs, file.count).unwrap_or_else(|| {
         tracing::error!(id = %file.id, "the events of a spill file are not framed as they should be");
@@ -172,6 +175,7 @@ fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Result<(u64, Bat
         levels: format::level_counts(file.levels),
         event_crc32c: Vec::new(),
         event_crc32c_crc32c: checks_crc,
+        ledger: file.ledger,
     };
     let encoded = format::encode_seal(seal.clone());
     buffer.write_all(&encoded)?;

@@ -149,7 +149,7 @@ impl PruneArgs {
                 rewrite(
                     source,
                     &target,
-                    Sealing { id, timestamp_ms, whole: false, fingerprint },
+                    Sealing { id, timestamp_ms, whole: false, fingerprint, ledger: file.ledger },
                     false,
                     |facts| !doomed(facts),
                 )?;

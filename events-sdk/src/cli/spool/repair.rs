@@ -60,6 +60,7 @@ impl RepairArgs {
                         timestamp_ms: file.timestamp_ms,
                         whole: file.whole,
                         fingerprint: fingerprint.unwrap_or(SCHEMA_FINGERPRINT),
+                        ledger: file.ledger,
                     };
                     rewrite(source, &source.path(), sealing, true, |_| true)?;
                 }
