@@ -197,8 +197,15 @@ impl Events {
             quarantine: config.quarantine_max_bytes as u64,
         };
         let spool_is_open = spool.is_some();
-        let spooler = Spooler::start(config.spool_dir, spool, bounds, SCHEMA_FINGERPRINT, segments.clone(), ledger_file)
-            .map_err(Error::thread)?;
+        let spooler = Spooler::start(
+            config.spool_dir,
+            spool,
+            bounds,
+            SCHEMA_FINGERPRINT,
+            segments.clone(),
+            ledger_file,
+        )
+        .map_err(Error::thread)?;
         if let (Some(segments), Some(syncs)) = (segments, syncs) {
             let interval = is_power.then_some(config.sync_interval);
             sync::start(Arc::clone(&intake), segments, syncs, interval).map_err(Error::thread)?;

@@ -11,7 +11,8 @@ use crate::{DropReason, DurabilityMode, accounts::Dropped, buffer::State};
 pub struct Stats {
     /// Events taken over from the program since start: all that passed the filters.
     pub accepted: u64,
-    /// Events that earlier processes left in the spool, counted as they are found.
+    /// Events that earlier processes left in the spool, counted as they are found, and those that they should have left and did not:
+    /// these count as dropped at once.
     pub adopted: u64,
     /// Events that Toggle has acknowledged.
     pub delivered: u64,

@@ -285,7 +285,13 @@ impl Backlog {
     }
 
     /// So many events of a piece were delivered and set aside. Gives how far that brings the file.
-    pub(crate) fn dealt_with(&mut self, file: Uuid, place: u32, delivered: u64, set_aside: u64) -> Option<Step> {
+    pub(crate) fn dealt_with(
+        &mut self,
+        file: Uuid,
+        place: u32,
+        delivered: u64,
+        set_aside: u64,
+    ) -> Option<Step> {
         let Open { step, under_way, .. } = self.open.get_mut(&file)?;
         let piece = under_way.get_mut(place.checked_sub(step.pieces)? as usize)?;
         piece.delivered += delivered;

@@ -54,7 +54,9 @@ impl Cells {
 
     /// So many cells in a new file, all zero.
     pub(super) fn create(path: &Path, count: usize) -> io::Result<Self> {
-        let mut cells = Self(Place::File(Mapped::create(path, count * 8)?));
+        let mapped = Mapped::create(path, count * 8)?;
+        mapped.pin();
+        let mut cells = Self(Place::File(mapped));
         for at in 0..count {
             cells.store(at, 0);
         }
@@ -69,6 +71,7 @@ impl Cells {
     pub(super) fn open(path: &Path, count: usize) -> io::Result<Self> {
         let mapped = Mapped::open(path, count * 8)?;
         let found = parse(mapped.bytes(), count)?;
+        mapped.pin();
         let mut cells = Self(Place::File(mapped));
         let changes = listed(&found);
         cells.apply(&changes);
@@ -81,7 +84,10 @@ impl Cells {
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the command looks at the ledger of others"))]
+    #[cfg_attr(
+        not(feature = "cli"),
+        allow(dead_code, reason = "only the command looks at the ledger of others")
+    )]
     pub(super) fn read(bytes: &[u8], count: usize) -> io::Result<Self> {
         let found = parse(bytes, count)?;
         let changes = listed(&found);
@@ -181,7 +187,8 @@ fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
 #[inline]
 fn sealed(at: usize, number: u64) -> u64 {
     // Odd factors: a change of one bit changes the product at that bit and above it.
-    let mixed = (number ^ (at as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    let mixed =
+        (number ^ (at as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
     (mixed ^ mixed.rotate_left(24)) >> BITS << BITS | number & MOST
 }
 

@@ -226,7 +226,10 @@ impl Ledger {
     pub(crate) fn read(bytes: &[u8]) -> io::Result<Self> {
         let cells = Cells::read(bytes, CELLS)?;
         if cells.load(MAGIC_AT) != MAGIC {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "another program, or another version, wrote it"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "another program, or another version, wrote it",
+            ));
         }
         Ok(Self::on(cells, false))
     }
@@ -282,7 +285,14 @@ impl Ledger {
     }
 
     /// Events were dropped. Those of a file of others were never accepted before.
-    pub(crate) fn drop_events(&mut self, reason: DropReason, category: u8, severity: u8, count: u64, foreign: bool) {
+    pub(crate) fn drop_events(
+        &mut self,
+        reason: DropReason,
+        category: u8,
+        severity: u8,
+        count: u64,
+        foreign: bool,
+    ) {
         let Some(at) = dropped_at(reason, category, severity) else { return };
         let mut changes = self.book_in(count, foreign);
         changes.set(at, self.cells.load(at) + count);
@@ -443,6 +453,12 @@ impl Ledger {
         self.cells.store(CLEAN, u64::from(self.survey.done));
     }
 
+    /// Whoever opened it to look or to correct goes, and leaves it as the last agent did.
+    #[cfg(feature = "cli")]
+    pub(crate) fn leave(&mut self) {
+        self.cells.store(CLEAN, u64::from(self.survey.was_clean));
+    }
+
     /// Whether the last process that worked here said so.
     #[cfg(feature = "cli")]
     pub(crate) fn was_closed(&self) -> bool {
@@ -590,9 +606,7 @@ fn places(drops: &Drops) -> impl Iterator<Item = (usize, u64)> {
     reasons.flat_map(|(reason, by_category)| {
         by_category.iter().enumerate().flat_map(move |(category, by_severity)| {
             by_severity.iter().enumerate().filter(|(_, count)| **count > 0).filter_map(
-                move |(severity, count)| {
-                    Some((dropped_at(*reason, category as u8, severity as u8)?, *count))
-                },
+                move |(severity, count)| Some((dropped_at(*reason, category as u8, severity as u8)?, *count)),
             )
         })
     })

@@ -16,7 +16,7 @@ use super::{
     format::{self, Crc},
     reader::{Damage, Opened},
     scan::{Found, Span},
-    storage::{EntryKind, ReadFile, WriteFile},
+    storage::{EntryKind, ReadFile, Storage, WriteFile},
     write::write_to,
 };
 use crate::{Batch, generated::SCHEMA_FINGERPRINT};
@@ -125,7 +125,7 @@ impl Spool {
                 break;
             }
             let path = folder.join(&name);
-            gone += self.events_in(&path).unwrap_or_default();
+            gone += events_in(self.storage.as_ref(), &path).unwrap_or_default();
             match self.storage.remove(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(SpoolError::new("clear the quarantine of", &path, error));
@@ -139,34 +139,7 @@ impl Spool {
 
     /// How many events the quarantine holds, as far as it can be known.
     pub(crate) fn quarantined_events(&self) -> Result<u64, SpoolError> {
-        let folder = self.dir.join(FOLDER);
-        let mut files = Vec::new();
-        let mut each = |name: OsString, kind| files.extend((kind == EntryKind::File).then(|| folder.join(name)));
-        match self.storage.list(&folder, &mut each) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            list => list.map_err(|error| SpoolError::new("list the quarantine", &folder, error))?,
-        }
-        Ok(files.iter().map(|path| self.events_in(path).unwrap_or_default()).sum())
-    }
-
-    /// How many events a file of the quarantine holds: a refused batch, or damaged bytes by what their description says.
-    pub(crate) fn events_in(&self, path: &Path) -> io::Result<u64> {
-        if path.extension().is_some_and(|ending| ending == "pb") {
-            let Opened { mut scanner, .. } = self.storage.open(path).and_then(Opened::new)?;
-            let mut events = 0;
-            while let Some(found) = scanner.next()? {
-                events += u64::from(matches!(found, Found::Event(_)));
-            }
-            return Ok(events);
-        }
-        if path.extension().is_some_and(|ending| ending == "damaged") {
-            let mut text = String::new();
-            self.storage.open(&described_by(path))?.take(DESCRIPTION_BYTES).read_to_string(&mut text)?;
-            let before = text.split(" events as far as can be known").next().unwrap_or_default();
-            let number = before.rsplit(' ').next().and_then(|number| number.parse().ok());
-            return Ok(number.unwrap_or_default());
-        }
-        Ok(0)
+        events_in_all(self.storage.as_ref(), &self.dir.join(FOLDER))
     }
 
     /// Puts bytes that were found in `source` into the quarantine, durably, with what is to be said of them. Doing it twice
@@ -261,6 +234,38 @@ impl Spool {
             let _ = self.storage.remove(temp);
         })
     }
+}
+
+/// How many events the files of a quarantine hold, as far as it can be known.
+pub(super) fn events_in_all(storage: &dyn Storage, folder: &Path) -> Result<u64, SpoolError> {
+    let mut files = Vec::new();
+    let mut each = |name: OsString, kind| files.extend((kind == EntryKind::File).then(|| folder.join(name)));
+    match storage.list(folder, &mut each) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        list => list.map_err(|error| SpoolError::new("list the quarantine", folder, error))?,
+    }
+    Ok(files.iter().map(|path| events_in(storage, path).unwrap_or_default()).sum())
+}
+
+/// How many events a file of the quarantine holds: a refused batch, or damaged bytes by what their description says.
+fn events_in(storage: &dyn Storage, path: &Path) -> io::Result<u64> {
+    if path.extension().is_some_and(|ending| ending == "pb") {
+        let Opened { mut scanner, .. } = storage.open(path).and_then(Opened::new)?;
+        let mut events = 0;
+        while let Some(found) = scanner.next()? {
+            events += u64::from(matches!(found, Found::Event(_)));
+        }
+        return Ok(events);
+    }
+    if path.extension().is_some_and(|ending| ending == "damaged") {
+        let mut text = Vec::new();
+        storage.open(&described_by(path))?.take(DESCRIPTION_BYTES).read_to_end(&mut text)?;
+        let text = String::from_utf8_lossy(&text);
+        let before = text.split(" events as far as can be known").next().unwrap_or_default();
+        let number = before.rsplit(' ').next().and_then(|number| number.parse().ok());
+        return Ok(number.unwrap_or_default());
+    }
+    Ok(0)
 }
 
 /// Damaged bytes on their way to the quarantine.

@@ -62,7 +62,7 @@ impl RepairArgs {
                         fingerprint: fingerprint.unwrap_or(SCHEMA_FINGERPRINT),
                         ledger: file.ledger,
                     };
-                    rewrite(source, &source.path(), sealing, true, |_| true)?;
+                    rewrite(source, &source.path(), sealing, true, 0, |_| true)?;
                 }
             }
             let numbers = [verdict.good, verdict.lost, verdict.damaged_bytes];
