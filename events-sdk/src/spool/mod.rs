@@ -11,6 +11,7 @@
 //! | `<uuid>.pb` | a spill file; the name is its identity. Other names ending in `.pb` are read too |
 //! | `.<uuid>.tmp` | a spill file being written |
 //! | `.accounts` | what became of all events ever accepted here, see [`crate::ledger`] |
+//! | `.<uuid>.<file>.thinned` | a complete spill file that is about to take the place of the other, see [`thin`] |
 //! | `.lock` | locked (`flock`) by the one process that works here, and holding its process id |
 //! | `segments/` | what waits in memory, see [`crate::segment`] |
 //! | `quarantine/` | damaged bytes and refused events, see [`quarantine`] |
@@ -59,7 +60,9 @@
 //! | while the temporary file is written or synced, before the rename | no spill file; the next start removes the rest. It was never accounted as on disk, not even if it is complete |
 //! | between rename and the sync of the directory | a complete spill file, or none |
 //! | after `write` has returned | a complete spill file |
+//! | while a segment becomes a file | the segment, the file, or both, under the same id |
 //! | while a file is being removed, and a second after | the file, complete, or none; what is read again repeats its ids |
+//! | while events of a file are dropped to make room | the file as it was, or what is left of it under its new identity, never both |
 //! | while damaged bytes are set aside | the file is still there; the same bytes go to the same name again |
 //!
 //! | damage | costs |
@@ -219,6 +222,7 @@ impl Spool {
     /// Removes what earlier crashes left unfinished. Not while something is being written.
     pub(crate) fn tidy(&self) -> Result<(), SpoolError> {
         self.remove_unfinished(&self.dir, name::is_unfinished)?;
+        self.settle_replacements()?;
         let quarantine = self.dir.join(quarantine::FOLDER);
         if self.storage.metadata(&quarantine).is_ok_and(|there| there.kind == EntryKind::Dir) {
             self.remove_unfinished(&quarantine, name::is_unfinished_copy)?;
@@ -289,7 +293,11 @@ impl Spool {
     /// the lock file was removed or replaced.
     fn keep_lock(&self) -> Result<(), SpoolError> {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock.is_current().unwrap_or(false) {
+        let is_current = lock.is_current().map_err(|error| {
+            // Not taken again: it is ours still, for all that is known, and would seem to be somebody else's.
+            SpoolError::new("look at the lock of the spool directory", &self.dir, error)
+        })?;
+        if is_current {
             return Ok(());
         }
         *lock = take_lock(self.storage.as_ref(), &self.dir)?;
@@ -312,9 +320,13 @@ impl Spool {
                 path = %path.display(),
                 "removing a file that an earlier process did not finish writing"
             );
-            self.storage
-                .remove(&path)
-                .map_err(|error| SpoolError::new("remove the unfinished file", &path, error))?;
+            match self.storage.remove(&path) {
+                // Whoever was writing it has removed it, or has finished.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => {
+                    result.map_err(|error| SpoolError::new("remove the unfinished file", &path, error))?;
+                }
+            }
         }
         Ok(())
     }
@@ -410,6 +422,12 @@ fn severities(levels: impl Iterator<Item = (i32, u32)>) -> u8 {
 fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn LockGuard>, SpoolError> {
     storage.create_dir(dir).map_err(|error| SpoolError::new("make the spool directory", dir, error))?;
     let path = dir.join(LOCK);
+    if storage.metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        // A process that was killed between making the directory and syncing its name has left no lock in it. Where the
+        // directory above cannot be read there is nothing better to do.
+        let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let _ = storage.sync_dir(above);
+    }
     let lock = storage
         .lock(&path, &std::process::id().to_string())
         .map_err(|error| SpoolError::new("lock the spool directory through", &path, error))?;

@@ -4,6 +4,7 @@ use std::{
     cmp::Ordering,
     ffi::{OsStr, OsString},
     fmt,
+    os::unix::ffi::OsStrExt,
     path::Path,
 };
 
@@ -11,6 +12,15 @@ use uuid::Uuid;
 
 /// The ending of a spill file.
 const ENDING: &str = ".pb";
+
+/// The ending of a file that waits to take the place of another one.
+const REPLACEMENT: &str = ".thinned";
+
+/// The longest name that file systems take, in bytes.
+const LONGEST: usize = 255;
+
+/// The length of a UUID in its usual spelling.
+const UUID_LEN: usize = 36;
 
 /// The namespace of identities for files that are not named by a UUID: `id = UUIDv5(NAMESPACE, file name)`.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8d3c_6f0e_52a9_4b7e_9c41_f20b_7a65_13d8);
@@ -100,6 +110,25 @@ pub(crate) fn is_unfinished(name: &OsStr) -> bool {
     hidden(name, ".tmp").is_some_and(|stem| uuid_of(format!("{stem}{ENDING}").as_ref()).is_some())
 }
 
+/// A file that waits to take the place of another one: `.<uuid>.<other file>.thinned`, where the UUID is its identity.
+/// `None` where that would be longer than names may be.
+pub(super) fn replacement(id: Uuid, old: &FileName) -> Option<OsString> {
+    let mut name = OsString::from(format!(".{id}."));
+    name.push(old.to_os_string());
+    name.push(REPLACEMENT);
+    (name.len() <= LONGEST).then_some(name)
+}
+
+/// The identity of such a file, and the file that it takes the place of.
+pub(super) fn replaced_by(name: &OsStr) -> Option<(Uuid, FileName)> {
+    let bytes = name.as_encoded_bytes();
+    let (id, rest) = bytes.strip_prefix(b".")?.split_at_checked(UUID_LEN)?;
+    let id = uuid_of(format!("{}{ENDING}", str::from_utf8(id).ok()?).as_ref())?;
+    let old = rest.strip_prefix(b".")?.strip_suffix(REPLACEMENT.as_bytes())?;
+    // Any bytes may be in a name, but for zero and the slash.
+    FileName::parse(OsStr::from_bytes(old)).map(|old| (id, old))
+}
+
 /// The same in the quarantine, where copies of damaged bytes and of what is said of them are written as well:
 /// `.<spill file>.tmp`, `.<spill file>.txt.tmp` and `.segment.tmp`.
 pub(super) fn is_unfinished_copy(name: &OsStr) -> bool {
@@ -179,6 +208,20 @@ mod tests {
         }
         for other in [".x.tmp", ".txt.tmp", "x.pb.tmp", ".x.pb", ".x.pb.damaged.tmp"] {
             assert!(!is_unfinished_copy(OsStr::new(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_takes_the_place_of_a_file_names_it() {
+        let id = Uuid::from_u128(7);
+        for old in ["01900000-0000-7000-8000-0000000000ab.pb", "backup of monday.pb", "a.b.thinned.pb"] {
+            let replacement = replacement(id, &name(old)).unwrap();
+            assert_eq!(replaced_by(&replacement), Some((id, name(old))));
+            assert!(FileName::parse(&replacement).is_none() && !is_unfinished(&replacement));
+        }
+        assert_eq!(replacement(id, &name(&format!("{}.pb", "x".repeat(250)))), None);
+        for other in [".x.pb.thinned", ".thinned", ".00000000-0000-0000-0000-000000000007.x.thinned"] {
+            assert_eq!(replaced_by(OsStr::new(other)), None, "{other}");
         }
     }
 

@@ -155,7 +155,8 @@ impl Spool {
         let written = self
             .write_file(&temp, &described_by(&target), report.as_bytes())
             .and_then(|()| self.write_file(&temp, &target, bytes))
-            .and_then(|()| self.storage.sync_dir(&folder));
+            .and_then(|()| self.storage.sync_dir(&folder))
+            .and_then(|()| self.storage.sync_dir(&self.dir));
         written.map_err(|error| failed(&target, error))
     }
 
@@ -166,6 +167,7 @@ impl Spool {
         self.count_quarantined(u64::MAX);
         let moved = self
             .write_file(&folder.join(".segment.tmp"), &described_by(&target), report.as_bytes())
+            .and_then(|()| self.storage.sync_dir(&self.dir))
             .and_then(|()| self.storage.rename(source, &target))
             .and_then(|()| self.storage.sync_dir(&folder));
         moved.map_err(|error| failed(&target, error))

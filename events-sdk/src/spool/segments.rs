@@ -81,6 +81,15 @@ impl Spool {
         Ok(adopted)
     }
 
+    /// Brings to stable storage that segments were removed.
+    pub(super) fn sync_segment_removals(&self) -> Result<(), SpoolError> {
+        let folder = self.dir.join(segment::FOLDER);
+        match self.storage.sync_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.map_err(|error| SpoolError::new("sync the folder of segments", &folder, error)),
+        }
+    }
+
     fn read_segment(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         let file = self.storage.open(path)?;
         if file.size()? > MOST_BYTES {
@@ -93,9 +102,15 @@ impl Spool {
 
     fn keep_batch(&self, batch: &format::Batch) -> Result<Option<SpoolFile>, SpoolError> {
         let name = FileName::of(batch.id);
-        let is_there = self.storage.metadata(&self.path_of(&name)).is_ok();
-        if batch.count() == 0 || is_there {
-            // Its file was written, and is found there, before the segment was marked free.
+        if batch.count() == 0 {
+            return Ok(None);
+        }
+        if self.storage.metadata(&self.path_of(&name)).is_ok() {
+            // Its file was written, and is found there, before the segment was marked free. The process may have been
+            // killed before the name of the file was on stable storage.
+            self.storage
+                .sync_dir(&self.dir)
+                .map_err(|error| SpoolError::new("sync the spool directory", &self.dir, error))?;
             return Ok(None);
         }
         let timestamp_ms = batch.timestamp_ms.or_else(|| name.time_ms()).unwrap_or(1);

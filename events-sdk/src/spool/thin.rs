@@ -1,8 +1,10 @@
 //! Makes room: drops the least grave events of a spill file, oldest first, and keeps the others.
 
+use std::{ffi::OsString, io, path::Path};
+
 use uuid::Uuid;
 
-use super::{NewFile, Spool, SpoolError, SpoolFile, format, severity_of};
+use super::{FileName, NewFile, Spool, SpoolError, SpoolFile, format, name, severity_of, storage::EntryKind};
 use crate::Category;
 
 /// What became of a file that was thinned.
@@ -35,8 +37,7 @@ pub(crate) struct Thinning {
 impl Spool {
     /// Drops events of one level out of a file.
     ///
-    /// What is kept is on stable storage under its new name before the old file goes. When this fails, the file is as
-    /// it was.
+    /// What is kept is on stable storage before the old file goes. When this fails, the file is as it was.
     pub(crate) fn thin(&self, file: &SpoolFile, thinning: Thinning) -> Result<Thinned, SpoolError> {
         let mut reader = self.read(file)?;
         let (mut kept, mut dropped) = (Kept::default(), Vec::new());
@@ -60,23 +61,116 @@ impl Spool {
             }
             None => 0,
         };
-        let file_left = match kept.count {
-            0 => None,
-            count => Some(self.write_past_the_floor(NewFile {
-                id: thinning.id,
-                timestamp_ms: file.timestamp_ms,
-                runs: &[&kept.bytes],
-                count,
-                levels: &kept.levels,
-                whole: file.whole,
-                fingerprint: thinning.fingerprint,
-                ledger: file.ledger,
-            })?),
+        // Should the segment come back of which the file was made, so would what is dropped, and nobody would know the rest
+        // for repeats.
+        self.sync_segment_removals()?;
+        let file_left = if kept.count == 0 {
+            self.remove(file)?;
+            // What was dropped does not come back.
+            self.sync_removals();
+            None
+        } else {
+            Some(self.replace(
+                file,
+                NewFile {
+                    id: thinning.id,
+                    timestamp_ms: file.timestamp_ms,
+                    runs: &[&kept.bytes],
+                    count: kept.count,
+                    levels: &kept.levels,
+                    whole: file.whole,
+                    fingerprint: thinning.fingerprint,
+                    ledger: file.ledger,
+                },
+            )?)
         };
-        self.remove(file)?;
-        // What is kept has other ids now: should the old file come back, nobody would know it for a repeat.
-        self.sync_removals();
         Ok(Thinned { file: file_left, dropped, damaged })
+    }
+
+    /// Puts one file in the place of another, under its own identity. At no time are both there for a next start to find,
+    /// because Toggle would not know one for a repeat of the other, and at no time is neither:
+    ///
+    /// 1. the new file is written, under a name that is no spill file's and says which file it replaces,
+    /// 2. the old file is removed,
+    /// 3. the new one gets its name,
+    ///
+    /// and each of these is on stable storage before the next. What is between 1 and 3 at a start is finished or undone by
+    /// [`settle_replacements`](Self::settle_replacements).
+    fn replace(&self, old: &SpoolFile, new: NewFile<'_>) -> Result<SpoolFile, SpoolError> {
+        let Some(waiting) = name::replacement(new.id, &old.name) else {
+            // Not ours: no name of ours is that long. It is safe from everything but a crash at this moment, which repeats
+            // events under another id.
+            let file = self.write_past_the_floor(new)?;
+            self.remove(old)?;
+            self.sync_removals();
+            return Ok(file);
+        };
+        let waiting = self.dir.join(waiting);
+        self.keep_lock()?;
+        let bytes = self.write_as(&new, &waiting)?;
+        let file = new.written(bytes);
+        let removed = self.storage.metadata(&self.path_of(&old.name)).and_then(|_| {
+            // Not gone before: somebody who removed it does not want its events.
+            self.storage.remove(&self.path_of(&old.name))
+        });
+        if let Err(error) = removed {
+            if let Err(error) = self.storage.remove(&waiting) {
+                tracing::warn!(path = %waiting.display(), %error, "a file that should have taken the place of another cannot be removed");
+            }
+            self.sync_removals();
+            return Err(SpoolError::of_file("replace the spill file", &self.path_of(&old.name), error));
+        }
+        // The old file is gone, and what was dropped of it is dropped: from here on this has succeeded. Once more, and then
+        // the next start does it.
+        if let Err(error) =
+            self.take_place(&waiting, &file.name).or_else(|_| self.take_place(&waiting, &file.name))
+        {
+            tracing::error!(%error, "what is left of a spill file is delivered after the next start");
+        }
+        Ok(file)
+    }
+
+    /// The file that is waited for is gone: the one that waits gets its name.
+    fn take_place(&self, waiting: &Path, name: &FileName) -> Result<(), SpoolError> {
+        let target = self.path_of(name);
+        let failed = |error| SpoolError::new("write the spill file", &target, error);
+        self.sync_removals();
+        self.storage.rename(waiting, &target).map_err(failed)?;
+        self.sync_removals();
+        Ok(())
+    }
+
+    /// Where an earlier process was putting a file in the place of another: if that one is still there, it stays, and
+    /// nothing of it is dropped; otherwise the new one is taken.
+    pub(super) fn settle_replacements(&self) -> Result<(), SpoolError> {
+        let mut waiting = Vec::new();
+        let mut each = |name: OsString, kind| {
+            if kind == EntryKind::File
+                && let Some((id, old)) = name::replaced_by(&name)
+            {
+                waiting.push((self.dir.join(name), id, old));
+            }
+        };
+        self.storage
+            .list(&self.dir, &mut each)
+            .map_err(|error| SpoolError::new("list the spool directory", &self.dir, error))?;
+        for (path, id, old) in waiting {
+            match self.storage.metadata(&self.path_of(&old)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.take_place(&path, &FileName::of(id))?;
+                }
+                Err(error) => {
+                    return Err(SpoolError::new("look at the spill file", &self.path_of(&old), error));
+                }
+                Ok(_) => {
+                    self.storage
+                        .remove(&path)
+                        .and_then(|()| self.storage.sync_dir(&self.dir))
+                        .map_err(|error| SpoolError::new("remove the unfinished file", &path, error))?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 

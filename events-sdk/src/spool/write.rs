@@ -37,6 +37,23 @@ pub(crate) struct NewFile<'a> {
     pub(crate) ledger: u64,
 }
 
+impl NewFile<'_> {
+    /// What is known of the file once it is written.
+    pub(super) fn written(&self, bytes: u64) -> SpoolFile {
+        SpoolFile {
+            name: FileName::of(self.id),
+            id: self.id,
+            bytes,
+            events: self.count,
+            whole: self.whole,
+            sealed: true,
+            timestamp_ms: self.timestamp_ms,
+            severities: severities(self.levels.iter().copied()),
+            ledger: self.ledger,
+        }
+    }
+}
+
 impl Spool {
     /// Writes a spill file. When this returns, the file is on stable storage under its name.
     ///
@@ -80,16 +97,21 @@ impl Spool {
     }
 
     fn write_once(&self, file: &NewFile<'_>) -> Result<SpoolFile, SpoolError> {
-        let name = FileName::of(file.id);
-        let target = self.path_of(&name);
+        let target = self.path_of(&FileName::of(file.id));
+        let bytes = self.write_as(file, &target)?;
+        Ok(file.written(bytes))
+    }
+
+    /// Writes the file under another name than its own. Returns its length.
+    pub(super) fn write_as(&self, file: &NewFile<'_>, target: &Path) -> Result<u64, SpoolError> {
         let temp = self.dir.join(format!(".{}.tmp", file.id));
-        let failed = |error| SpoolError::new("write the spill file", &target, error);
+        let failed = |error| SpoolError::new("write the spill file", target, error);
 
         let mut out = self.create_temp(&temp).map_err(failed)?;
         let placed = write_to(out.as_mut(), file).and_then(|(bytes, seal)| {
             drop(out);
-            self.must_be_free(&target, bytes, &seal)?;
-            self.storage.rename(&temp, &target)?;
+            self.must_be_free(target, bytes, &seal)?;
+            self.storage.rename(&temp, target)?;
             Ok(bytes)
         });
         let bytes = placed.map_err(|error| {
@@ -97,21 +119,13 @@ impl Spool {
             failed(error)
         })?;
         self.storage.sync_dir(&self.dir).map_err(|error| {
-            // The caller keeps the events, so they must not lie here as well.
-            self.give_up(&target);
+            // The caller keeps the events, so they must not lie here as well, nor come back after a loss of power: by then
+            // they may have been delivered under another identity.
+            self.give_up(target);
+            self.sync_removals();
             failed(error)
         })?;
-        Ok(SpoolFile {
-            name,
-            id: file.id,
-            bytes,
-            events: file.count,
-            whole: file.whole,
-            sealed: true,
-            timestamp_ms: file.timestamp_ms,
-            severities: severities(file.levels.iter().copied()),
-            ledger: file.ledger,
-        })
+        Ok(bytes)
     }
 
     /// Makes a temporary file, in place of one that could not be removed earlier.

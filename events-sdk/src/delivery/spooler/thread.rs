@@ -238,7 +238,12 @@ impl Thread {
                 Some(Command::Thin(file, thinning)) => {
                     self.reader = None;
                     let result = self.guarded("make room in", |thread| {
-                        let thinned = thread.spool().and_then(|spool| spool.thin(&file, thinning))?;
+                        let thinned = thread.spool().and_then(|spool| spool.thin(&file, thinning));
+                        if thinned.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
+                            // Should it come back, it is new.
+                            thread.known.remove(&file.id);
+                        }
+                        let thinned = thinned?;
                         thread.known.remove(&file.id);
                         thread.known.extend(thinned.file.as_ref().map(|file| file.id));
                         Ok(thinned)

@@ -4,4 +4,7 @@ mod damage;
 mod disk;
 mod faults;
 mod faulty;
+mod known;
+mod model;
 pub(crate) mod samples;
+mod simulated;

@@ -1,0 +1,633 @@
+//! A file system in memory that keeps after a crash no more than POSIX promises.
+//!
+//! What `sync` and `sync_dir` were asked for is on stable storage. Of everything else a crash keeps what its seed says:
+//!
+//! * Of a file that was not synced: any length that it had, and of each sector any state that it had. Where nothing was
+//!   written the sector is zero, or garbage.
+//! * Of names that were added, changed or removed: any of these changes, as long as each name has gone through the same
+//!   states. A rename is one step. Syncing a file does not sync its name, nor does syncing a directory sync its own.
+//!
+//! It counts operations, fails where it is told to, and can remember how it was before each operation that changes it,
+//! so that a test crashes at every one of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::{OsStr, OsString},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Component, Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use crate::spool::storage::{EntryKind, Lock, LockGuard, Metadata, ReadFile, Storage, WriteFile};
+
+/// A disk writes this much or nothing.
+const SECTOR: usize = 512;
+
+const ROOT: usize = 0;
+
+/// Numbers that follow from a seed (SplitMix64).
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Store {
+    at: usize,
+    bytes: Arc<[u8]>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Data {
+    now: Arc<Vec<u8>>,
+    synced: Arc<Vec<u8>>,
+    /// What made `now` of `synced`, in order.
+    stores: Vec<Store>,
+}
+
+#[derive(Debug, Clone)]
+enum Inode {
+    File { data: Data, modified_ms: i64 },
+    Dir { now: BTreeMap<OsString, usize>, synced: BTreeMap<OsString, usize>, modified_ms: i64 },
+}
+
+/// A name in a directory.
+type Name = (usize, OsString);
+
+/// A change of names that is not on stable storage.
+#[derive(Debug, Clone)]
+struct Change {
+    gone: Option<Name>,
+    added: Option<(Name, usize)>,
+}
+
+impl Change {
+    fn names(&self) -> impl Iterator<Item = &Name> {
+        self.gone.iter().chain(self.added.iter().map(|(name, _)| name))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct State {
+    inodes: Vec<Inode>,
+    changes: Vec<Change>,
+    locked: BTreeSet<usize>,
+    clock: i64,
+}
+
+/// How a disk was before an operation.
+#[derive(Debug, Clone)]
+pub(crate) struct Moment {
+    state: State,
+    /// What the test was doing.
+    pub(crate) mark: usize,
+    /// The operation that was to come.
+    pub(crate) before: String,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    history: Option<Vec<Moment>>,
+    mark: usize,
+    steps: usize,
+    fail: Option<(usize, io::ErrorKind)>,
+}
+
+/// The file system. Clones are the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Simulated(Arc<Mutex<Inner>>);
+
+impl Simulated {
+    pub(crate) fn new() -> Self {
+        let root = Inode::Dir { now: BTreeMap::new(), synced: BTreeMap::new(), modified_ms: 1 };
+        Self::of(State { inodes: vec![root], changes: Vec::new(), locked: BTreeSet::new(), clock: 1 })
+    }
+
+    fn of(state: State) -> Self {
+        let inner = Inner { state, history: None, mark: 0, steps: 0, fail: None };
+        Self(Arc::new(Mutex::new(inner)))
+    }
+
+    /// What a loss of power at that moment leaves, one of many possibilities.
+    pub(crate) fn after_power_loss(moment: &Moment, seed: u64) -> Self {
+        let mut state = moment.state.clone();
+        state.lose_power(&mut Dice::new(seed));
+        Self::of(state)
+    }
+
+    /// What the end of the process at that moment leaves: everything, but none of it on stable storage that was not.
+    pub(crate) fn after_kill(moment: &Moment) -> Self {
+        let mut state = moment.state.clone();
+        state.locked.clear();
+        Self::of(state)
+    }
+
+    fn lock_inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap()
+    }
+
+    /// From now on every moment before a change is remembered.
+    pub(crate) fn record(&self) {
+        self.lock_inner().history = Some(Vec::new());
+    }
+
+    /// What happens from now on carries this mark.
+    pub(crate) fn mark(&self, mark: usize) {
+        self.lock_inner().mark = mark;
+    }
+
+    /// Every remembered moment, and the present one.
+    pub(crate) fn moments(&self) -> Vec<Moment> {
+        let mut inner = self.lock_inner();
+        let mut moments = inner.history.take().unwrap_or_default();
+        moments.push(Moment { state: inner.state.clone(), mark: inner.mark, before: "the end".to_owned() });
+        moments
+    }
+
+    /// The operation after so many others fails.
+    pub(crate) fn fail_after(&self, steps: usize, kind: io::ErrorKind) {
+        let mut inner = self.lock_inner();
+        inner.fail = Some((inner.steps + steps, kind));
+    }
+
+    /// How many operations there were.
+    pub(crate) fn steps(&self) -> usize {
+        self.lock_inner().steps
+    }
+
+    /// Puts a file there as if it had always been. Its directory must exist.
+    pub(crate) fn put(&self, path: &Path, bytes: &[u8]) {
+        let mut inner = self.lock_inner();
+        let state = &mut inner.state;
+        let name = state.name_of(path).unwrap();
+        let bytes = Arc::new(bytes.to_vec());
+        let data = Data { now: Arc::clone(&bytes), synced: bytes, stores: Vec::new() };
+        let inode = state.add_inode(Inode::File { data, modified_ms: 1 });
+        for names in [Names::Now, Names::Synced] {
+            state.names_mut(name.0, names).insert(name.1.clone(), inode);
+        }
+    }
+
+    /// Every file by its path, with its contents.
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let inner = self.lock_inner();
+        let (mut files, mut left) = (BTreeMap::new(), vec![(PathBuf::from("/"), ROOT)]);
+        while let Some((path, dir)) = left.pop() {
+            for (name, &inode) in inner.state.names(dir) {
+                match &inner.state.inodes[inode] {
+                    Inode::Dir { .. } => left.push((path.join(name), inode)),
+                    Inode::File { data, .. } => {
+                        files.insert(path.join(name), data.now.to_vec());
+                    }
+                }
+            }
+        }
+        files
+    }
+
+    fn step(&self, what: &str, path: &Path) -> io::Result<MutexGuard<'_, Inner>> {
+        let mut inner = self.lock_inner();
+        inner.steps += 1;
+        inner.state.clock += 1;
+        if inner.fail.is_some_and(|(at, _)| at == inner.steps) {
+            let (_, kind) = inner.fail.take().unwrap();
+            return Err(io::Error::new(kind, format!("{what} {} is made to fail", path.display())));
+        }
+        Ok(inner)
+    }
+
+    /// A step that changes something.
+    fn change(&self, what: &str, path: &Path) -> io::Result<MutexGuard<'_, Inner>> {
+        let mut inner = self.step(what, path)?;
+        inner.remember(what, path);
+        Ok(inner)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Names {
+    Now,
+    Synced,
+}
+
+impl Inner {
+    fn remember(&mut self, what: &str, path: &Path) {
+        if let Some(history) = &mut self.history {
+            let before = format!("{what} {}", path.display());
+            history.push(Moment { state: self.state.clone(), mark: self.mark, before });
+        }
+    }
+}
+
+impl State {
+    fn add_inode(&mut self, inode: Inode) -> usize {
+        self.inodes.push(inode);
+        self.inodes.len() - 1
+    }
+
+    fn names(&self, dir: usize) -> &BTreeMap<OsString, usize> {
+        match &self.inodes[dir] {
+            Inode::Dir { now, .. } => now,
+            Inode::File { .. } => panic!("not a directory"),
+        }
+    }
+
+    fn names_mut(&mut self, dir: usize, which: Names) -> &mut BTreeMap<OsString, usize> {
+        match (&mut self.inodes[dir], which) {
+            (Inode::Dir { now, .. }, Names::Now) => now,
+            (Inode::Dir { synced, .. }, Names::Synced) => synced,
+            (Inode::File { .. }, _) => panic!("not a directory"),
+        }
+    }
+
+    fn is_dir(&self, inode: usize) -> bool {
+        matches!(self.inodes[inode], Inode::Dir { .. })
+    }
+
+    fn find(&self, path: &Path) -> io::Result<usize> {
+        let mut inode = ROOT;
+        for part in path.components() {
+            let Component::Normal(name) = part else { continue };
+            if !self.is_dir(inode) {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+            inode = *self.names(inode).get(name).ok_or(io::ErrorKind::NotFound)?;
+        }
+        Ok(inode)
+    }
+
+    fn name_of(&self, path: &Path) -> io::Result<Name> {
+        let dir = self.find(path.parent().unwrap_or(Path::new("/")))?;
+        Ok((dir, path.file_name().unwrap_or(OsStr::new("")).to_owned()))
+    }
+
+    /// Changes names now, and on stable storage when that is synced.
+    fn change(&mut self, change: Change) {
+        self.apply(&change, Names::Now);
+        let clock = self.clock;
+        for (dir, _) in change.names() {
+            if let Inode::Dir { modified_ms, .. } = &mut self.inodes[*dir] {
+                *modified_ms = clock;
+            }
+        }
+        self.changes.push(change);
+    }
+
+    fn apply(&mut self, change: &Change, which: Names) {
+        if let Some((dir, name)) = &change.gone {
+            self.names_mut(*dir, which).remove(name);
+        }
+        if let Some(((dir, name), inode)) = &change.added {
+            self.names_mut(*dir, which).insert(name.clone(), *inode);
+        }
+    }
+
+    /// These changes are on stable storage, with those before them that concern the same names.
+    fn settle(&mut self, mut chosen: Vec<bool>) {
+        for last in (0..self.changes.len()).rev() {
+            if chosen[last] {
+                let names: Vec<_> = self.changes[last].names().collect();
+                for (before, chosen) in chosen.iter_mut().enumerate().take(last) {
+                    *chosen |= self.changes[before].names().any(|name| names.contains(&name));
+                }
+            }
+        }
+        let mut chosen = chosen.into_iter();
+        let (settled, left) =
+            std::mem::take(&mut self.changes).into_iter().partition(|_| chosen.next().unwrap_or(false));
+        self.changes = left;
+        let settled: Vec<Change> = settled;
+        settled.iter().for_each(|change| self.apply(change, Names::Synced));
+    }
+
+    fn create(&mut self, path: &Path) -> io::Result<usize> {
+        let name = self.name_of(path)?;
+        if self.names(name.0).contains_key(&name.1) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let inode = self.add_inode(Inode::File { data: Data::default(), modified_ms: self.clock });
+        self.change(Change { gone: None, added: Some((name, inode)) });
+        Ok(inode)
+    }
+
+    fn store(&mut self, inode: usize, store: Store) {
+        let clock = self.clock;
+        if let Inode::File { data, modified_ms } = &mut self.inodes[inode] {
+            put_over(Arc::make_mut(&mut data.now), &store, 0, usize::MAX);
+            data.stores.push(store);
+            *modified_ms = clock;
+        }
+    }
+
+    fn lose_power(&mut self, dice: &mut Dice) {
+        let count = self.changes.len();
+        let chosen: Vec<bool> = match dice.below(6) {
+            0 => vec![false; count],
+            1 => vec![true; count],
+            2 => {
+                let first = dice.below(count + 1);
+                (0..count).map(|place| place < first).collect()
+            }
+            3 => {
+                // One change overtakes all others.
+                let one = dice.below(count);
+                (0..count).map(|place| place == one).collect()
+            }
+            4 => {
+                let one = dice.below(count);
+                (0..count).map(|place| place != one).collect()
+            }
+            _ => (0..count).map(|_| dice.below(2) == 0).collect(),
+        };
+        self.settle(chosen);
+        self.changes.clear();
+        self.locked.clear();
+        for inode in &mut self.inodes {
+            match inode {
+                Inode::Dir { now, synced, .. } => *now = synced.clone(),
+                Inode::File { data, .. } => data.lose_power(dice),
+            }
+        }
+    }
+}
+
+/// Writes the part of a store that lies between two places.
+fn put_over(bytes: &mut Vec<u8>, store: &Store, from: usize, to: usize) {
+    let end = store.at + store.bytes.len();
+    let (start, end) = (store.at.max(from), end.min(to));
+    if start < end {
+        if bytes.len() < end {
+            bytes.resize(end, 0);
+        }
+        bytes[start..end].copy_from_slice(&store.bytes[start - store.at..end - store.at]);
+    }
+}
+
+impl Data {
+    fn lose_power(&mut self, dice: &mut Dice) {
+        if !self.stores.is_empty() {
+            match dice.below(4) {
+                0 => self.now = Arc::clone(&self.synced),
+                1 => {}
+                _ => self.now = Arc::new(self.torn(dice)),
+            }
+        }
+        self.stores.clear();
+        self.synced = Arc::clone(&self.now);
+    }
+
+    fn torn(&self, dice: &mut Dice) -> Vec<u8> {
+        let is_new = self.synced.is_empty();
+        let mut len = self.synced.len();
+        let kept = dice.below(self.stores.len() + 1);
+        for store in &self.stores[..kept] {
+            len = len.max(store.at + store.bytes.len());
+        }
+        let mut bytes = self.synced.to_vec();
+        // A new file whose length is known before its bytes are may show what lay there before.
+        let filling = if is_new && dice.below(4) == 0 { 0xA5 } else { 0 };
+        bytes.resize(len, filling);
+        for sector in (0..len).step_by(SECTOR) {
+            let (from, to) = (sector, (sector + SECTOR).min(len));
+            let touching: Vec<_> = self
+                .stores
+                .iter()
+                .filter(|store| store.at < to && store.at + store.bytes.len() > from)
+                .collect();
+            let states = dice.below(touching.len() + 1);
+            touching[..states].iter().for_each(|store| put_over(&mut bytes, store, from, to));
+        }
+        bytes
+    }
+}
+
+impl Storage for Simulated {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let missing: Vec<PathBuf> = {
+            let inner = self.step("look for", dir)?;
+            let missing = dir.ancestors().take_while(|dir| inner.state.find(dir).is_err());
+            missing.map(Path::to_owned).collect()
+        };
+        for dir in missing.iter().rev() {
+            let mut inner = self.change("make", dir)?;
+            let state = &mut inner.state;
+            let name = state.name_of(dir)?;
+            let clock = state.clock;
+            let made = Inode::Dir { now: BTreeMap::new(), synced: BTreeMap::new(), modified_ms: clock };
+            let inode = state.add_inode(made);
+            state.change(Change { gone: None, added: Some((name, inode)) });
+        }
+        for dir in missing.iter().rev() {
+            self.sync_dir(dir.parent().unwrap_or(Path::new("/")))?;
+        }
+        if missing.is_empty() && !{ self.lock_inner().state.find(dir).is_ok_and(|inode| inode > 0) } {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        let inode = self.change("create", path)?.state.create(path)?;
+        Ok(Box::new(Open { disk: self.clone(), inode, path: path.to_owned() }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        let inner = self.step("open", path)?;
+        match &inner.state.inodes[inner.state.find(path)?] {
+            Inode::File { data, .. } => {
+                let bytes = Arc::clone(&data.now);
+                Ok(Box::new(Reading { disk: self.clone(), bytes, at: 0, path: path.to_owned() }))
+            }
+            Inode::Dir { .. } => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut inner = self.change("rename", from)?;
+        let state = &mut inner.state;
+        let (inode, from, to) = (state.find(from)?, state.name_of(from)?, state.name_of(to)?);
+        if from != to {
+            state.change(Change { gone: Some(from), added: Some((to, inode)) });
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut inner = self.change("remove", path)?;
+        let state = &mut inner.state;
+        if state.is_dir(state.find(path)?) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let name = state.name_of(path)?;
+        state.change(Change { gone: Some(name), added: None });
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut inner = self.change("sync", dir)?;
+        let state = &mut inner.state;
+        let dir = state.find(dir)?;
+        let chosen =
+            state.changes.iter().map(|change| change.names().any(|(other, _)| *other == dir)).collect();
+        state.settle(chosen);
+        Ok(())
+    }
+
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(OsString, EntryKind)) -> io::Result<()> {
+        let inner = self.step("list", dir)?;
+        let kind = |inode| if inner.state.is_dir(inode) { EntryKind::Dir } else { EntryKind::File };
+        let dir = inner.state.find(dir)?;
+        let all: Vec<_> =
+            inner.state.names(dir).iter().map(|(name, &inode)| (name.clone(), kind(inode))).collect();
+        // Who is called may ask for more.
+        drop(inner);
+        all.into_iter().for_each(|(name, kind)| each(name, kind));
+        Ok(())
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        let inner = self.step("look at", path)?;
+        Ok(match &inner.state.inodes[inner.state.find(path)?] {
+            Inode::File { data, modified_ms } => {
+                Metadata { kind: EntryKind::File, len: data.now.len() as u64, modified_ms: *modified_ms }
+            }
+            Inode::Dir { modified_ms, .. } => {
+                Metadata { kind: EntryKind::Dir, len: 0, modified_ms: *modified_ms }
+            }
+        })
+    }
+
+    fn lock(&self, path: &Path, note: &str) -> io::Result<Lock> {
+        let mut inner = self.change("lock", path)?;
+        let state = &mut inner.state;
+        let inode = match state.find(path) {
+            Ok(inode) => inode,
+            Err(_) => state.create(path)?,
+        };
+        if !state.locked.insert(inode) {
+            return Ok(Lock::InUse(note.to_owned()));
+        }
+        drop(inner);
+        Ok(Lock::Held(Box::new(Held { disk: self.clone(), inode, path: path.to_owned() })))
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.step("measure", dir).map(|_| u64::MAX)
+    }
+
+    fn concerns(&self, _: &Path) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+struct Held {
+    disk: Simulated,
+    inode: usize,
+    path: PathBuf,
+}
+
+impl LockGuard for Held {
+    fn is_current(&self) -> io::Result<bool> {
+        let inner = self.disk.step("look at the lock", &self.path)?;
+        Ok(inner.state.find(&self.path).is_ok_and(|inode| inode == self.inode))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.disk.lock_inner().state.locked.remove(&self.inode);
+    }
+}
+
+struct Open {
+    disk: Simulated,
+    inode: usize,
+    path: PathBuf,
+}
+
+impl Write for Open {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let add = |inner: &mut Inner, bytes: &[u8]| {
+            let Inode::File { data, .. } = &inner.state.inodes[self.inode] else { return };
+            let at = data.now.len();
+            inner.state.store(self.inode, Store { at, bytes: bytes.into() });
+        };
+        match self.disk.change("write", &self.path) {
+            Ok(mut inner) => {
+                add(&mut inner, bytes);
+                Ok(bytes.len())
+            }
+            Err(error) => {
+                // A part of it may have been written all the same.
+                add(&mut self.disk.lock_inner(), &bytes[..bytes.len() / 2]);
+                Err(error)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl WriteFile for Open {
+    fn sync(&mut self) -> io::Result<()> {
+        let mut inner = self.disk.change("sync", &self.path)?;
+        if let Inode::File { data, .. } = &mut inner.state.inodes[self.inode] {
+            data.synced = Arc::clone(&data.now);
+            data.stores.clear();
+        }
+        Ok(())
+    }
+}
+
+struct Reading {
+    disk: Simulated,
+    bytes: Arc<Vec<u8>>,
+    at: u64,
+    path: PathBuf,
+}
+
+impl Read for Reading {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let _inner = self.disk.step("read", &self.path)?;
+        let from = usize::try_from(self.at).unwrap_or(usize::MAX).min(self.bytes.len());
+        let count = (&self.bytes[from..]).read(out)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Reading {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.at = match to {
+            SeekFrom::Start(at) => at,
+            SeekFrom::End(by) => (self.bytes.len() as u64).saturating_add_signed(by),
+            SeekFrom::Current(by) => self.at.saturating_add_signed(by),
+        };
+        Ok(self.at)
+    }
+}
+
+impl ReadFile for Reading {
+    fn size(&self) -> io::Result<u64> {
+        self.disk.step("measure", &self.path).map(|_| self.bytes.len() as u64)
+    }
+}
