@@ -159,12 +159,12 @@ impl Events {
             batch_bytes: config.batch_bytes,
         };
         let generation = fork::generation();
+        let is_power = config.durability == DurabilityMode::Power;
         let segments = (config.durability != DurabilityMode::Memory).then(|| {
             let prefix = IdGenerator::new().next(now_ms());
-            Arc::new(Segments::new(config.batch_size, SCHEMA_FINGERPRINT, prefix))
+            Arc::new(Segments::new(config.batch_size, SCHEMA_FINGERPRINT, prefix).for_power(is_power))
         });
         let syncs = segments.is_some().then(Arc::<Syncs>::default);
-        let is_power = config.durability == DurabilityMode::Power;
         let buffer = Buffer::with_segments(limits, segments.clone(), ledger);
         let intake = Arc::new(Intake::new(
             FilterCell::new(&config.filter),

@@ -4,7 +4,6 @@
 
 use std::{
     io,
-    path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -13,7 +12,7 @@ use std::{
 use crate::{
     buffer::Unsynced,
     emit::Intake,
-    segment::{self, Segments},
+    segment::{Segments, ToDisk},
 };
 
 /// What is known to be on stable storage, and who wants more.
@@ -112,12 +111,13 @@ fn run(intake: &Intake, segments: &Segments, syncs: &Syncs, interval: Option<Dur
 }
 
 fn pass(intake: &Intake, segments: &Segments, syncs: &Syncs, attempted: u64) {
+    let syncing = segments.begin_sync();
     let Unsynced { paths, upto } = intake.buffer.lock().take_unsynced();
     if upto == attempted {
         // Nothing has come in since.
         return;
     }
-    let synced = segments.sync_names().and_then(|()| paths.iter().try_for_each(|path| sync(path)));
+    let synced = syncing.sync(&paths, ToDisk::SYSTEM);
     let mut state = syncs.lock();
     match synced {
         Ok(()) => state.durable = upto,
@@ -136,8 +136,4 @@ fn pass(intake: &Intake, segments: &Segments, syncs: &Syncs, attempted: u64) {
         }
     }
     syncs.done.notify_all();
-}
-
-fn sync(path: &Path) -> io::Result<()> {
-    segment::sync(path)
 }

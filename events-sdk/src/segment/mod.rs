@@ -21,6 +21,7 @@ pub(crate) mod format;
 pub(crate) mod pool;
 
 use std::{
+    collections::HashSet,
     fs::{DirBuilder, File},
     io,
     os::unix::fs::DirBuilderExt,
@@ -140,6 +141,8 @@ pub(crate) struct Segments {
     /// The size of an ordinary one, in bytes.
     pub(crate) capacity: usize,
     pub(crate) fingerprint: u64,
+    /// They are to outlive a loss of power, not just the process.
+    pub(crate) is_power: bool,
     /// The directory, once it is there and ours.
     folder: Mutex<Option<PathBuf>>,
     /// What distinguishes our names from those of earlier processes.
@@ -147,6 +150,23 @@ pub(crate) struct Segments {
     next: AtomicU64,
     /// A name was added since the directory was synced.
     names_changed: AtomicBool,
+    /// The name of the directory itself may not be on stable storage.
+    is_new: AtomicBool,
+    /// What was removed while a sync is under way.
+    removed: Mutex<Option<HashSet<Arc<Path>>>>,
+}
+
+/// How something is brought to stable storage: the file of a segment, and a directory.
+#[derive(Clone, Copy)]
+pub(crate) struct ToDisk<'a> {
+    pub(crate) file: &'a dyn Fn(&Path) -> io::Result<()>,
+    pub(crate) names: &'a dyn Fn(&Path) -> io::Result<()>,
+}
+
+impl ToDisk<'_> {
+    /// By the system's calls for it.
+    pub(crate) const SYSTEM: Self =
+        Self { file: &|path| File::open(path)?.sync_data(), names: &|path| File::open(path)?.sync_all() };
 }
 
 impl Segments {
@@ -158,11 +178,19 @@ impl Segments {
         Self {
             capacity,
             fingerprint,
+            is_power: false,
             folder: Mutex::new(None),
             prefix,
             next: AtomicU64::new(0),
             names_changed: AtomicBool::new(false),
+            is_new: AtomicBool::new(true),
+            removed: Mutex::new(None),
         }
+    }
+
+    /// The same, to outlive a loss of power too.
+    pub(crate) fn for_power(self, is_power: bool) -> Self {
+        Self { is_power, ..self }
     }
 
     /// From now on segments lie in this spool directory, which is locked by this process.
@@ -173,7 +201,8 @@ impl Segments {
     pub(crate) fn open(&self, spool: &Path) -> io::Result<()> {
         let folder = spool.join(FOLDER);
         match DirBuilder::new().mode(0o700).create(&folder) {
-            Ok(()) => File::open(spool)?.sync_all()?,
+            Ok(()) => {}
+            // A process that made it may have been killed before its name was on stable storage.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if !std::fs::symlink_metadata(&folder)?.is_dir() {
                     return Err(io::Error::new(
@@ -185,6 +214,7 @@ impl Segments {
             Err(error) => return Err(error),
         }
         *self.folder.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder);
+        self.is_new.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -222,34 +252,84 @@ impl Segments {
         })
     }
 
+    /// Begins a sync. What is removed from now on, because its events are elsewhere, is not missed by it.
+    pub(crate) fn begin_sync(&self) -> Syncing<'_> {
+        *self.removed.lock().unwrap_or_else(PoisonError::into_inner) = Some(HashSet::new());
+        Syncing(self)
+    }
+
     /// Brings the names of new segments to stable storage.
-    pub(crate) fn sync_names(&self) -> io::Result<()> {
-        if !self.names_changed.swap(false, Ordering::AcqRel) {
-            return Ok(());
-        }
+    fn sync_names(&self, to_disk: ToDisk<'_>) -> io::Result<()> {
         let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(folder) = folder else { return Ok(()) };
-        File::open(folder).and_then(|folder| folder.sync_all()).inspect_err(|_| {
-            self.names_changed.store(true, Ordering::Release);
+        if self.names_changed.swap(false, Ordering::AcqRel) {
+            (to_disk.names)(&folder).inspect_err(|_| self.names_changed.store(true, Ordering::Release))?;
+        }
+        if self.is_new.swap(false, Ordering::AcqRel) {
+            (to_disk.names)(folder.parent().unwrap_or(&folder))
+                .inspect_err(|_| self.is_new.store(true, Ordering::Release))?;
+        }
+        Ok(())
+    }
+
+    /// Brings to stable storage which of the segments of this process are free: what was in them does not come back.
+    pub(crate) fn sync_all(&self, to_disk: ToDisk<'_>) -> io::Result<()> {
+        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(folder) = folder else { return Ok(()) };
+        let prefix = self.prefix.to_string();
+        for entry in std::fs::read_dir(&folder)? {
+            let name = entry?.file_name();
+            if name.as_encoded_bytes().starts_with(prefix.as_bytes()) {
+                match (to_disk.file)(&folder.join(name)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        // Nor does what was removed.
+        (to_disk.names)(&folder)
+    }
+
+    /// Removes segments that are not needed any more.
+    pub(crate) fn remove(&self, segments: Vec<Segment>) {
+        for segment in segments {
+            if let Some(removed) = &mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner) {
+                removed.insert(Arc::clone(&segment.path));
+            }
+            match std::fs::remove_file(&segment.path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // The next start finds it free, and tries again.
+                Err(error) => {
+                    tracing::debug!(path = %segment.path.display(), %error, "a spare segment stays on disk")
+                }
+            }
+        }
+    }
+
+    fn was_removed(&self, path: &Path) -> bool {
+        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        removed.as_ref().is_some_and(|removed| removed.contains(path))
+    }
+}
+
+/// A sync under way.
+#[derive(Debug)]
+pub(crate) struct Syncing<'a>(&'a Segments);
+
+impl Syncing<'_> {
+    /// Brings these segments, and the names of all, to stable storage.
+    pub(crate) fn sync(&self, paths: &[Arc<Path>], to_disk: ToDisk<'_>) -> io::Result<()> {
+        self.0.sync_names(to_disk)?;
+        paths.iter().try_for_each(|path| match (to_disk.file)(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.0.was_removed(path) => Ok(()),
+            result => result,
         })
     }
 }
 
-/// Brings what was stored in a segment to stable storage.
-pub(crate) fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_data()
-}
-
-/// Removes segments that are not needed any more.
-pub(crate) fn remove(segments: Vec<Segment>) {
-    for segment in segments {
-        match std::fs::remove_file(&segment.path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // The next start finds it free, and tries again.
-            Err(error) => {
-                tracing::debug!(path = %segment.path.display(), %error, "a spare segment stays on disk")
-            }
-        }
+impl Drop for Syncing<'_> {
+    fn drop(&mut self) {
+        *self.0.removed.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

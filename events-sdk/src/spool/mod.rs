@@ -110,7 +110,7 @@ pub(crate) use compose::{Composer, Sealing, leave};
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
 #[cfg(feature = "cli")]
-pub(crate) use name::is_unfinished;
+pub(crate) use name::{is_unfinished, replaces};
 #[cfg(test)]
 pub(crate) use reader::Damage;
 pub(crate) use reader::{Piece, Reader};

@@ -129,7 +129,13 @@ pub(super) fn replaced_by(name: &OsStr) -> Option<(Uuid, FileName)> {
     FileName::parse(OsStr::from_bytes(old)).map(|old| (id, old))
 }
 
-/// The same in the quarantine, where copies of damaged bytes and of what is said of them are written as well:
+/// The file that a file of this name takes the place of, if it is one of those.
+#[cfg(feature = "cli")]
+pub(crate) fn replaces(name: &OsStr) -> Option<FileName> {
+    replaced_by(name).map(|(_, old)| old)
+}
+
+/// The same as [`is_unfinished`] in the quarantine, where copies of damaged bytes and of what is said of them are written as well:
 /// `.<spill file>.tmp`, `.<spill file>.txt.tmp` and `.segment.tmp`.
 pub(super) fn is_unfinished_copy(name: &OsStr) -> bool {
     let of_file = |stem: &str| stem.strip_suffix(".txt").unwrap_or(stem).ends_with(ENDING);

@@ -70,6 +70,8 @@ impl Spool {
                 self.move_aside(path, reason)?;
                 return Ok(Adopted { file: None, damaged: 1 });
             }
+            // Damage costs nothing: all its events are in the file.
+            format::Found::Batch(batch) if self.is_kept(&batch)? => Adopted::default(),
             format::Found::Batch(batch) => {
                 if !batch.damage.is_empty() {
                     self.set_damage_aside(path, &bytes, &batch)?;
@@ -100,19 +102,24 @@ impl Spool {
         Ok(Some(bytes))
     }
 
+    /// Whether the batch is on stable storage in a file of its own: that was written, and is found there, before the segment
+    /// was marked free.
+    fn is_kept(&self, batch: &format::Batch) -> Result<bool, SpoolError> {
+        if self.storage.metadata(&self.path_of(&FileName::of(batch.id))).is_err() {
+            return Ok(false);
+        }
+        // The process may have been killed before the name of the file was on stable storage.
+        self.storage
+            .sync_dir(&self.dir)
+            .map_err(|error| SpoolError::new("sync the spool directory", &self.dir, error))?;
+        Ok(true)
+    }
+
     fn keep_batch(&self, batch: &format::Batch) -> Result<Option<SpoolFile>, SpoolError> {
-        let name = FileName::of(batch.id);
         if batch.count() == 0 {
             return Ok(None);
         }
-        if self.storage.metadata(&self.path_of(&name)).is_ok() {
-            // Its file was written, and is found there, before the segment was marked free. The process may have been
-            // killed before the name of the file was on stable storage.
-            self.storage
-                .sync_dir(&self.dir)
-                .map_err(|error| SpoolError::new("sync the spool directory", &self.dir, error))?;
-            return Ok(None);
-        }
+        let name = FileName::of(batch.id);
         let timestamp_ms = batch.timestamp_ms.or_else(|| name.time_ms()).unwrap_or(1);
         self.write(NewFile {
             id: batch.id,

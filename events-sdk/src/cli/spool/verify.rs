@@ -13,7 +13,7 @@ use crate::{
         place::{self, Paths, Source, Where},
         progress::Progress,
     },
-    spool::{Item, SpoolError, View, is_unfinished},
+    spool::{Item, SpoolError, View, is_unfinished, replaces},
 };
 
 /// Checks files.
@@ -149,6 +149,11 @@ fn tell_strangers(view: &View) -> Result<(), Failure> {
         if is_unfinished(&name) {
             note(&format!(
                 "{} is being written, or was when its writer died; it counts for nothing",
+                path.display()
+            ));
+        } else if let Some(old) = replaces(&name) {
+            note(&format!(
+                "{} holds what is left of {old} after events were dropped to make room; the next start of the agent takes it up, or removes it while {old} is there",
                 path.display()
             ));
         } else if !is_file && text.ends_with(".pb") {

@@ -18,7 +18,7 @@ use crate::{
     delivery::salvage::message_of,
     fault,
     ledger::{self, Ledger},
-    segment::{self, Segments},
+    segment::{Segments, ToDisk},
     spool::{
         Adopted, Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile,
     },
@@ -238,6 +238,7 @@ impl Thread {
                 Some(Command::Thin(file, thinning)) => {
                     self.reader = None;
                     let result = self.guarded("make room in", |thread| {
+                        thread.sync_freed()?;
                         let thinned = thread.spool().and_then(|spool| spool.thin(&file, thinning));
                         if thinned.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
                             // Should it come back, it is new.
@@ -267,7 +268,9 @@ impl Thread {
                     Reply::Segments(made, result.err())
                 }
                 Some(Command::RemoveSegments(segments)) => {
-                    segment::remove(segments);
+                    if let Some(own) = &self.segments {
+                        own.remove(segments);
+                    }
                     continue;
                 }
                 Some(Command::Stop) | None => break,
@@ -553,6 +556,17 @@ impl Thread {
         self.known.remove(&file.id);
         self.removed_at.get_or_insert_with(Instant::now);
         Ok(())
+    }
+
+    /// Brings to stable storage which segments are free. A file out of which events are dropped may have been one of them:
+    /// should that come back after a loss of power, so would what was dropped, and the rest under another id.
+    fn sync_freed(&self) -> Result<(), SpoolError> {
+        let Some(segments) = self.segments.as_ref().filter(|segments| segments.is_power) else {
+            return Ok(());
+        };
+        segments
+            .sync_all(ToDisk::SYSTEM)
+            .map_err(|error| SpoolError::new("sync the segments in", &self.directory, error))
     }
 
     fn sync_removals(&mut self) {

@@ -6,5 +6,6 @@ mod faults;
 mod faulty;
 mod known;
 mod model;
+mod power;
 pub(crate) mod samples;
 mod simulated;

@@ -59,6 +59,8 @@ struct Data {
     synced: Arc<Vec<u8>>,
     /// What made `now` of `synced`, in order.
     stores: Vec<Store>,
+    /// Its blocks were allocated before they were written: they are zero until then.
+    is_allocated: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -172,16 +174,47 @@ impl Simulated {
         self.lock_inner().steps
     }
 
+    /// Makes a directory and does not sync its name.
+    pub(crate) fn make_dir(&self, dir: &Path) {
+        let mut inner = self.change("make", dir).unwrap();
+        inner.state.make_dir(dir).unwrap();
+    }
+
     /// Puts a file there as if it had always been. Its directory must exist.
     pub(crate) fn put(&self, path: &Path, bytes: &[u8]) {
         let mut inner = self.lock_inner();
         let state = &mut inner.state;
         let name = state.name_of(path).unwrap();
         let bytes = Arc::new(bytes.to_vec());
-        let data = Data { now: Arc::clone(&bytes), synced: bytes, stores: Vec::new() };
+        let data = Data { now: Arc::clone(&bytes), synced: bytes, ..Data::default() };
         let inode = state.add_inode(Inode::File { data, modified_ms: 1 });
         for names in [Names::Now, Names::Synced] {
             state.names_mut(name.0, names).insert(name.1.clone(), inode);
+        }
+    }
+
+    /// A mapped file has these bytes now. It is made if there is none, all its bytes zero at first.
+    pub(crate) fn store_mapped(&self, path: &Path, bytes: &[u8]) {
+        let mut inner = self.lock_inner();
+        inner.remember("store", path);
+        let state = &mut inner.state;
+        let inode = match state.find(path) {
+            Ok(inode) => inode,
+            Err(_) => {
+                let inode = state.create(path).unwrap();
+                let Inode::File { data, .. } = &mut state.inodes[inode] else { return };
+                data.is_allocated = true;
+                state.store(inode, Store { at: 0, bytes: vec![0; bytes.len()].into() });
+                inode
+            }
+        };
+        let Inode::File { data, .. } = &state.inodes[inode] else { panic!("a directory is mapped") };
+        assert_eq!(data.now.len(), bytes.len(), "a mapped file keeps its length");
+        let old = Arc::clone(&data.now);
+        // In the order of addresses, which is not that of the program: neither is what reaches the disk.
+        let words = old.chunks(8).zip(bytes.chunks(8)).enumerate();
+        for (place, (_, new)) in words.filter(|(_, (old, new))| old != new) {
+            state.store(inode, Store { at: place * 8, bytes: new.into() });
         }
     }
 
@@ -327,6 +360,15 @@ impl State {
         Ok(inode)
     }
 
+    fn make_dir(&mut self, dir: &Path) -> io::Result<()> {
+        let name = self.name_of(dir)?;
+        let modified_ms = self.clock;
+        let made = Inode::Dir { now: BTreeMap::new(), synced: BTreeMap::new(), modified_ms };
+        let inode = self.add_inode(made);
+        self.change(Change { gone: None, added: Some((name, inode)) });
+        Ok(())
+    }
+
     fn store(&mut self, inode: usize, store: Store) {
         let clock = self.clock;
         if let Inode::File { data, modified_ms } = &mut self.inodes[inode] {
@@ -402,7 +444,7 @@ impl Data {
         }
         let mut bytes = self.synced.to_vec();
         // A new file whose length is known before its bytes are may show what lay there before.
-        let filling = if is_new && dice.below(4) == 0 { 0xA5 } else { 0 };
+        let filling = if is_new && !self.is_allocated && dice.below(4) == 0 { 0xA5 } else { 0 };
         bytes.resize(len, filling);
         for sector in (0..len).step_by(SECTOR) {
             let (from, to) = (sector, (sector + SECTOR).min(len));
@@ -427,12 +469,7 @@ impl Storage for Simulated {
         };
         for dir in missing.iter().rev() {
             let mut inner = self.change("make", dir)?;
-            let state = &mut inner.state;
-            let name = state.name_of(dir)?;
-            let clock = state.clock;
-            let made = Inode::Dir { now: BTreeMap::new(), synced: BTreeMap::new(), modified_ms: clock };
-            let inode = state.add_inode(made);
-            state.change(Change { gone: None, added: Some((name, inode)) });
+            inner.state.make_dir(dir)?;
         }
         for dir in missing.iter().rev() {
             self.sync_dir(dir.parent().unwrap_or(Path::new("/")))?;
@@ -595,6 +632,14 @@ impl WriteFile for Open {
             data.stores.clear();
         }
         Ok(())
+    }
+}
+
+impl Simulated {
+    /// Syncs a file, as somebody does who opens it for that.
+    pub(crate) fn sync_file(&self, path: &Path) -> io::Result<()> {
+        let inode = self.lock_inner().state.find(path)?;
+        Open { disk: self.clone(), inode, path: path.to_owned() }.sync()
     }
 }
 
