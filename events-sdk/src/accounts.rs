@@ -5,11 +5,19 @@
 //! ```
 //!
 //! `adopted` are the events that earlier processes left in the spool. Every movement is one call here, made under the
-//! lock of the intake, so that the equation holds whenever somebody looks.
+//! lock of the intake, so that the equation holds whenever somebody looks. What outlives the process is in the [`Ledger`],
+//! which hears of every movement that it needs to know of.
 
 use std::fmt;
 
-use crate::{Category, DropReason, Level, chunk::SEVERITIES};
+use uuid::Uuid;
+
+use crate::{
+    Category, DropReason, Level,
+    chunk::SEVERITIES,
+    ledger::{Known, Ledger, Step},
+    stats::LifetimeStats,
+};
 
 /// Category numbers that are counted one by one; the generator refuses larger ones.
 pub(crate) const CATEGORIES: usize = 64;
@@ -27,6 +35,8 @@ pub(crate) struct Accounts {
     dropped: Drops,
     /// The sum of them.
     lost: u64,
+    /// The same over all processes.
+    pub(crate) ledger: Ledger,
 }
 
 /// How many events were dropped, by reason, category and severity.
@@ -48,7 +58,7 @@ pub(crate) enum Place {
 }
 
 impl Accounts {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(ledger: Ledger) -> Self {
         Self {
             accepted: 0,
             adopted: 0,
@@ -59,31 +69,101 @@ impl Accounts {
             quarantined: 0,
             dropped: no_drops(),
             lost: 0,
+            ledger,
         }
     }
 
-    /// `count` events go from one place to another.
+    /// `count` events go from one place to another, and remain to be delivered.
     pub(crate) fn shift(&mut self, count: u64, from: Place, to: Place) {
+        debug_assert!(!matches!(to, Place::Delivered | Place::Quarantine), "the ledger must hear of it");
+        self.go(count, from, to);
+    }
+
+    fn go(&mut self, count: u64, from: Place, to: Place) {
         *self.place(from) = self.place(from).saturating_sub(count);
         *self.place(to) += count;
         self.check();
     }
 
-    /// Earlier processes left `count` events on disk.
-    pub(crate) fn adopt(&mut self, count: u64) {
+    /// `count` events of memory are delivered. `kept` is their batch, where it is in a segment that a later process may find.
+    pub(crate) fn deliver(&mut self, count: u64, kept: Option<Uuid>) {
+        self.ledger.deliver(count, kept);
+        self.go(count, Place::Flight, Place::Delivered);
+    }
+
+    /// `count` events of a spill file are delivered, which brings the file to this step.
+    pub(crate) fn deliver_piece(&mut self, count: u64, step: &Step) {
+        self.ledger.deliver_piece(count, step);
+        self.go(count, Place::Flight, Place::Delivered);
+    }
+
+    /// `count` events of a spill file are set aside, which brings the file to this step.
+    pub(crate) fn set_aside_piece(&mut self, count: u64, step: &Step) {
+        self.ledger.set_aside_piece(count, step);
+        self.go(count, Place::Disk, Place::Quarantine);
+    }
+
+    /// A spill file is only to be removed; `missing` events of it were damaged, and are set aside.
+    pub(crate) fn finish(&mut self, file: Uuid, missing: u64, foreign: bool) {
+        self.ledger.finish(file, missing, foreign);
+        self.go(missing, Place::Disk, Place::Quarantine);
+    }
+
+    /// A spill file of an earlier process, or of somebody else, was found. Gives how far it had been dealt with.
+    pub(crate) fn adopt(&mut self, file: Uuid, events: u64, is_ours: bool) -> Known {
+        let known = self.ledger.found(file, events, is_ours);
+        if let Known::From(step) = &known {
+            self.take_in(events.saturating_sub(step.events));
+        }
+        known
+    }
+
+    /// A spill file holds `count` events more than was known of it.
+    pub(crate) fn adopt_more(&mut self, count: u64) {
+        self.ledger.find(count);
+        self.take_in(count);
+    }
+
+    /// `count` events that an earlier process had in memory are damaged, and are set aside.
+    pub(crate) fn adopt_damaged(&mut self, count: u64) {
+        self.ledger.find(count);
+        self.ledger.set_aside(count);
+        self.take_in(count);
+        self.go(count, Place::Disk, Place::Quarantine);
+    }
+
+    fn take_in(&mut self, count: u64) {
         self.adopted += count;
         self.on_disk += count;
+        self.check();
+    }
+
+    /// All files of earlier processes are found, and at the start so many events were in the quarantine. Gives how many
+    /// events are missing, and why; they count as lost by this process.
+    pub(crate) fn survey(&mut self, quarantined: u64) -> Option<(DropReason, u64)> {
+        let (reason, missing) = self.ledger.survey(quarantined)?;
+        self.take_in(missing);
+        self.lose_many(Place::Disk, reason, 0, 0, missing);
+        Some((reason, missing))
+    }
+
+    /// The ledger of the spool directory could be opened only now.
+    pub(crate) fn move_to(&mut self, ledger: Ledger) {
+        self.ledger.move_to(ledger);
     }
 
     /// An event was accepted into memory.
     #[inline]
     pub(crate) fn accept(&mut self) {
+        self.ledger.accept();
         self.accepted += 1;
         self.in_memory += 1;
     }
 
     /// An event was accepted and dropped at once.
     pub(crate) fn reject(&mut self, reason: DropReason, category: u8, severity: u8) {
+        self.ledger.accept();
+        self.ledger.drop_events(reason, category, severity, 1, false);
         self.accepted += 1;
         self.count_drop(reason, category, severity, 1);
         self.check();
@@ -103,8 +183,31 @@ impl Accounts {
         severity: u8,
         count: u64,
     ) {
+        self.lose_of(from, reason, category, severity, count, false);
+    }
+
+    /// The same for events on disk that may be in a file of others.
+    pub(crate) fn lose_of(
+        &mut self,
+        from: Place,
+        reason: DropReason,
+        category: u8,
+        severity: u8,
+        count: u64,
+        foreign: bool,
+    ) {
+        self.ledger.drop_events(reason, category, severity, count, foreign);
         *self.place(from) = self.place(from).saturating_sub(count);
         self.count_drop(reason, category, severity, count);
+        self.check();
+    }
+
+    /// `count` events of the quarantine are lost; some of them may have been set aside by earlier processes.
+    pub(crate) fn clear(&mut self, count: u64) {
+        self.ledger.clear(DropReason::QuarantineFull, count);
+        let ours = count.min(self.quarantined);
+        self.quarantined -= ours;
+        self.count_drop(DropReason::QuarantineFull, 0, 0, ours);
         self.check();
     }
 
@@ -114,29 +217,28 @@ impl Accounts {
         self.lost += count;
     }
 
-    /// The counts of what was dropped.
-    pub(crate) fn drops(&self) -> &Drops {
-        &self.dropped
-    }
-
     /// What was dropped, by reason, category and level.
     pub(crate) fn dropped(&self) -> Vec<Dropped> {
-        let mut list = Vec::new();
-        for (reason, by_category) in DropReason::ALL.iter().zip(&self.dropped) {
-            for (category, by_severity) in by_category.iter().enumerate() {
-                for (severity, &count) in by_severity.iter().enumerate() {
-                    if count > 0 {
-                        list.push(Dropped {
-                            reason: *reason,
-                            category: Category::from_number(category as i32),
-                            level: level_of(severity),
-                            count,
-                        });
-                    }
-                }
-            }
+        list(&self.dropped)
+    }
+
+    /// The same over all processes.
+    pub(crate) fn lifetime(&self) -> LifetimeStats {
+        let totals = self.ledger.totals();
+        let elsewhere =
+            totals.delivered + totals.quarantined + totals.dropped + self.in_memory + self.in_flight;
+        let is_surveyed = self.ledger.is_surveyed();
+        LifetimeStats {
+            since_ms: totals.begun_ms,
+            accepted: totals.accepted,
+            delivered: totals.delivered,
+            in_memory: self.in_memory,
+            in_flight: self.in_flight,
+            on_disk: if is_surveyed { self.on_disk } else { totals.accepted.saturating_sub(elsewhere) },
+            quarantined: totals.quarantined,
+            dropped: list(&self.ledger.drops()),
+            is_surveyed,
         }
-        list
     }
 
     fn place(&mut self, place: Place) -> &mut u64 {
@@ -156,6 +258,18 @@ impl Accounts {
     }
 
     fn check(&self) {
+        let ledger = self.ledger.totals();
+        debug_assert!(
+            !self.ledger.is_surveyed()
+                || ledger.accepted
+                    == ledger.delivered
+                        + ledger.quarantined
+                        + ledger.dropped
+                        + self.in_memory
+                        + self.in_flight
+                        + self.on_disk,
+            "the ledger does not balance: {ledger:?}, {self}"
+        );
         debug_assert_eq!(
             self.accepted + self.adopted,
             self.delivered
@@ -167,6 +281,20 @@ impl Accounts {
             "the accounts do not balance: {self}"
         );
     }
+}
+
+/// What was dropped, by reason, category and level.
+pub(crate) fn list(drops: &Drops) -> Vec<Dropped> {
+    let mut list = Vec::new();
+    for (reason, by_category) in DropReason::ALL.iter().zip(drops) {
+        for (category, by_severity) in by_category.iter().enumerate() {
+            for (severity, &count) in by_severity.iter().enumerate().filter(|(_, count)| **count > 0) {
+                let category = Category::from_number(category as i32);
+                list.push(Dropped { reason: *reason, category, level: level_of(severity), count });
+            }
+        }
+    }
+    list
 }
 
 /// The level of a severity, where there is one.
@@ -211,7 +339,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_is_told_by_reason_category_and_level() {
-        let mut accounts = Accounts::new();
+        let mut accounts = Accounts::new(Ledger::in_memory(1));
         accounts.accept();
         accounts.lose(Place::Memory, DropReason::BufferFull, 2, Level::Debug.severity());
         accounts.reject(DropReason::TooLarge, 2, Level::Error.severity());

@@ -22,6 +22,7 @@ use crate::{
     accounts::{Accounts, Place},
     chunk::{Chunk, Entry, SEVERITIES},
     id::{self, ID_TEXT_LEN, IdGenerator},
+    ledger::Ledger,
     segment::{Hold, Segment, Segments, pool::Pool},
     stats::Status,
     ticket::Place as TicketPlace,
@@ -137,11 +138,11 @@ pub(crate) struct State {
 impl Buffer {
     #[cfg(test)]
     pub(crate) fn new(limits: Limits) -> Self {
-        Self::with_segments(limits, None)
+        Self::with_segments(limits, None, Ledger::in_memory(1))
     }
 
     /// With segments, where events are to outlive the process.
-    pub(crate) fn with_segments(limits: Limits, segments: Option<Arc<Segments>>) -> Self {
+    pub(crate) fn with_segments(limits: Limits, segments: Option<Arc<Segments>>, ledger: Ledger) -> Self {
         let chunks = limits.events / limits.batch.max(1);
         let state = State {
             limits,
@@ -158,7 +159,7 @@ impl Buffer {
             closed: false,
             wake_on: WakeOn::default(),
             pool: segments.clone().map(|segments| Pool::new(segments, chunks)),
-            accounts: Accounts::new(),
+            accounts: Accounts::new(ledger),
             status: Status::default(),
         };
         Self { state: Mutex::new(state), wake: Notify::new(), segments }

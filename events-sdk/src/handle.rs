@@ -15,6 +15,7 @@ use crate::{
     fork,
     generated::SCHEMA_FINGERPRINT,
     id::IdGenerator,
+    ledger::Ledger,
     pii::Treatment,
     segment::Segments,
     spool::{Bounds, Spool, SpoolErrorKind},
@@ -140,6 +141,16 @@ impl Events {
                 (None, Some(error.to_string()))
             }
         };
+        let ledger = spool.is_some().then(|| Ledger::open(&config.spool_dir, now_ms()));
+        let ledger = match ledger {
+            Some(Ok(ledger)) => ledger,
+            Some(Err(error)) => {
+                tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process");
+                Ledger::in_memory(now_ms())
+            }
+            None => Ledger::in_memory(now_ms()),
+        };
+        let ledger_file = (ledger.file(), ledger.id());
         let limits = Limits {
             events: config.buffer_size,
             bytes: config.buffer_bytes,
@@ -154,7 +165,7 @@ impl Events {
             Arc::new(Segments::new(config.batch_size, SCHEMA_FINGERPRINT, prefix).for_power(is_power))
         });
         let syncs = segments.is_some().then(Arc::<Syncs>::default);
-        let buffer = Buffer::with_segments(limits, segments.clone());
+        let buffer = Buffer::with_segments(limits, segments.clone(), ledger);
         let intake = Arc::new(Intake::new(
             FilterCell::new(&config.filter),
             buffer,
@@ -186,8 +197,15 @@ impl Events {
             quarantine: config.quarantine_max_bytes as u64,
         };
         let spool_is_open = spool.is_some();
-        let spooler = Spooler::start(config.spool_dir, spool, bounds, SCHEMA_FINGERPRINT, segments.clone())
-            .map_err(Error::thread)?;
+        let spooler = Spooler::start(
+            config.spool_dir,
+            spool,
+            bounds,
+            SCHEMA_FINGERPRINT,
+            segments.clone(),
+            ledger_file,
+        )
+        .map_err(Error::thread)?;
         if let (Some(segments), Some(syncs)) = (segments, syncs) {
             let interval = is_power.then_some(config.sync_interval);
             sync::start(Arc::clone(&intake), segments, syncs, interval).map_err(Error::thread)?;

@@ -185,6 +185,7 @@ mod global;
 mod handle;
 mod id;
 mod kind;
+mod ledger;
 mod losses;
 mod macro_support;
 mod mapped;
@@ -215,7 +216,7 @@ pub use global::{flush, initialize, initialize_with, is_initialized, shutdown, s
 pub use handle::{Events, FlushOutcome, ShutdownReport, WaitOutcome};
 pub use kind::{Durability, Kind};
 pub use metadata::Metadata;
-pub use stats::{BufferStats, DurabilityStats, SpoolStats, Stats, UplinkState, UplinkStats};
+pub use stats::{BufferStats, DurabilityStats, LifetimeStats, SpoolStats, Stats, UplinkState, UplinkStats};
 pub use ticket::{DropReason, Outcome, Ticket};
 pub use uplink::{SendError, SendErrorKind, Uplink};
 

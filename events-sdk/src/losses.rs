@@ -1,12 +1,14 @@
 //! What was lost, and how much of that Toggle has been told.
 //!
-//! The accounts count every drop by reason, category and level; [`Told`] remembers how much of that went into an event of
-//! its own, [`SystemEventsLostPayload`]. The difference is what is still to be told. When it is told is up to delivery.
+//! The ledger counts every drop of every process by reason, category and level; [`Told`] remembers how much of that went into
+//! an event of its own, [`SystemEventsLostPayload`]. The difference is what is still to be told. When it is told is up to
+//! delivery. It counts as told for later processes once that event is delivered or on disk.
 
 use crate::{
     Category, DropReason, Kind, Level,
-    accounts::{Accounts, Drops, level_of, no_drops},
+    accounts::{Drops, level_of},
     kinds,
+    ledger::Ledger,
     payload::{EventCategory, EventLevel, Loss, LossReason, SystemEventsLostPayload},
 };
 
@@ -16,12 +18,12 @@ pub(crate) static KIND: &Kind = &kinds::system_events_lost::KIND;
 /// The level of such an event, as the schema says.
 pub(crate) const LEVEL: Level = Level::Error;
 
-/// How much Toggle has been told.
+/// How much Toggle has been told, or is being told.
 #[derive(Debug)]
 pub(crate) struct Told {
     drops: Drops,
     total: u64,
-    /// When that was, or when the accounts began: milliseconds since the Unix epoch.
+    /// When that was, or when the ledger was begun: milliseconds since the Unix epoch.
     since_ms: u64,
 }
 
@@ -36,40 +38,50 @@ pub(crate) struct Losses {
 }
 
 impl Told {
-    /// Nothing yet; the accounts begin now.
-    pub(crate) fn nothing(now_ms: u64) -> Self {
-        Self { drops: no_drops(), total: 0, since_ms: now_ms }
+    /// What earlier processes have told.
+    pub(crate) fn by(ledger: &Ledger) -> Self {
+        let drops = ledger.told();
+        Self { total: sum(&drops), drops, since_ms: ledger.told_until_ms() }
     }
 
     /// Whether that is everything there is to tell.
     #[inline]
-    pub(crate) fn is_all_of(&self, accounts: &Accounts) -> bool {
-        self.total == accounts.total_dropped()
+    pub(crate) fn is_all_of(&self, ledger: &Ledger) -> bool {
+        self.total == ledger.dropped()
     }
 
     /// What else there is to tell.
-    pub(crate) fn missing(&self, accounts: &Accounts, now_ms: u64) -> Losses {
-        let mut drops = accounts.drops().clone();
+    pub(crate) fn missing(&self, ledger: &Ledger, now_ms: u64) -> Losses {
+        let mut drops = ledger.drops();
         let told = self.drops.iter().flatten().flatten();
         for (count, told) in drops.iter_mut().flatten().flatten().zip(told) {
             *count = count.saturating_sub(*told);
         }
-        let (all, since_ms) = (accounts.total_dropped(), self.since_ms);
-        Losses { drops, lost: all.saturating_sub(self.total), all, since_ms, until_ms: now_ms.max(since_ms) }
+        let (lost, all, since_ms) = (sum(&drops), ledger.dropped(), self.since_ms);
+        Losses { drops, lost, all, since_ms, until_ms: now_ms.max(since_ms) }
     }
 
-    /// Now Toggle has been told of these as well.
+    /// Now Toggle is told of these as well.
     pub(crate) fn and(&mut self, losses: &Losses) {
         let counts = losses.drops.iter().flatten().flatten();
         for (told, count) in self.drops.iter_mut().flatten().flatten().zip(counts) {
             *told += count;
         }
-        self.total = losses.all;
+        self.total += losses.lost;
         self.since_ms = losses.until_ms;
     }
 }
 
+fn sum(drops: &Drops) -> u64 {
+    drops.iter().flatten().flatten().sum()
+}
+
 impl Losses {
+    /// That they have been told is safe from now on.
+    pub(crate) fn settle(&self, ledger: &mut Ledger) {
+        ledger.tell(&self.drops, self.until_ms);
+    }
+
     /// Whether there is a reason to tell of them.
     ///
     /// Events whose schema says `DURABILITY_BEST_EFFORT` are dropped as they are meant to be. And one event that may be of the
@@ -122,7 +134,7 @@ impl Losses {
 }
 
 /// What the schema calls a reason.
-fn reason_of(reason: DropReason) -> Option<LossReason> {
+pub(crate) fn reason_of(reason: DropReason) -> Option<LossReason> {
     Some(match reason {
         DropReason::BufferFull => LossReason::BufferFull,
         DropReason::TooLarge => LossReason::TooLarge,
@@ -132,6 +144,8 @@ fn reason_of(reason: DropReason) -> Option<LossReason> {
         DropReason::Vanished => LossReason::Vanished,
         DropReason::Shutdown => LossReason::Shutdown,
         DropReason::BestEffort => LossReason::BestEffort,
+        DropReason::ProcessEnded => LossReason::ProcessEnded,
+        DropReason::Pruned => LossReason::Pruned,
         // It was never accepted, so it is in no account.
         DropReason::NotInitialized => return None,
     })
@@ -148,7 +162,7 @@ fn level_on_the_wire(level: Level) -> Option<EventLevel> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::Place;
+    use crate::accounts::{Accounts, Place};
 
     const STORAGE: u8 = 2;
     const INFO: u8 = 3;
@@ -164,13 +178,13 @@ mod tests {
 
     #[test]
     fn what_is_told_is_what_was_lost_since_it_was_told_last() {
-        let mut accounts = Accounts::new();
-        let mut told = Told::nothing(1_000);
-        assert!(told.is_all_of(&accounts));
+        let mut accounts = Accounts::new(Ledger::in_memory(1_000));
+        let mut told = Told::by(&accounts.ledger);
+        assert!(told.is_all_of(&accounts.ledger));
         lose(&mut accounts, DropReason::BufferFull, STORAGE, INFO);
         lose(&mut accounts, DropReason::BufferFull, STORAGE, INFO);
         lose(&mut accounts, DropReason::SpoolFull, 40, 0);
-        let losses = told.missing(&accounts, 2_000);
+        let losses = told.missing(&accounts.ledger, 2_000);
         assert!(losses.are_worth_telling(false));
         let rows = losses.rows();
         let storage = Loss {
@@ -185,9 +199,9 @@ mod tests {
         assert_eq!((payload.lost, payload.lost_in_all, payload.since, payload.until), (3, 3, 1_000, 2_000));
 
         told.and(&losses);
-        assert!(told.is_all_of(&accounts));
+        assert!(told.is_all_of(&accounts.ledger));
         lose(&mut accounts, DropReason::SpoolFull, STORAGE, INFO);
-        let losses = told.missing(&accounts, 3_000);
+        let losses = told.missing(&accounts.ledger, 3_000);
         let rows = losses.rows();
         assert_eq!(rows, [Loss { reason: Some(LossReason::SpoolFull), count: 1, ..storage }]);
         let payload = losses.payload(&rows);
@@ -196,32 +210,32 @@ mod tests {
 
     #[test]
     fn what_was_meant_to_be_dropped_is_no_reason_to_tell_but_is_told_with_the_rest() {
-        let mut accounts = Accounts::new();
-        let told = Told::nothing(0);
+        let mut accounts = Accounts::new(Ledger::in_memory(1_000));
+        let told = Told::by(&accounts.ledger);
         lose(&mut accounts, DropReason::BestEffort, STORAGE, INFO);
-        assert!(!told.missing(&accounts, 1).are_worth_telling(true));
+        assert!(!told.missing(&accounts.ledger, 1).are_worth_telling(true));
         lose(&mut accounts, DropReason::BufferFull, STORAGE, INFO);
-        let losses = told.missing(&accounts, 1);
+        let losses = told.missing(&accounts.ledger, 1);
         assert!(losses.are_worth_telling(false));
         assert_eq!(losses.rows().iter().map(|row| row.count).sum::<u64>(), 2);
     }
 
     #[test]
     fn events_that_tell_of_losses_and_are_all_lost_themselves_come_to_an_end() {
-        let mut accounts = Accounts::new();
-        let mut told = Told::nothing(0);
+        let mut accounts = Accounts::new(Ledger::in_memory(1_000));
+        let mut told = Told::by(&accounts.ledger);
         (0..100).for_each(|_| lose(&mut accounts, DropReason::BufferFull, STORAGE, INFO));
         let mut times = 0;
-        while told.missing(&accounts, 1).are_worth_telling(false) {
-            told.and(&told.missing(&accounts, 1));
+        while told.missing(&accounts.ledger, 1).are_worth_telling(false) {
+            told.and(&told.missing(&accounts.ledger, 1));
             lose_own(&mut accounts);
             times += 1;
             assert!(times < 10, "there is no end of them");
         }
         assert_eq!(times, 1);
-        assert!(told.missing(&accounts, 1).are_worth_telling(true), "the last is told at the end");
+        assert!(told.missing(&accounts.ledger, 1).are_worth_telling(true), "the last is told at the end");
         lose(&mut accounts, DropReason::BufferFull, STORAGE, INFO);
-        let losses = told.missing(&accounts, 1);
+        let losses = told.missing(&accounts.ledger, 1);
         assert!(losses.are_worth_telling(false));
         assert_eq!(losses.rows().iter().map(|row| row.count).sum::<u64>(), 2, "with the next one");
     }

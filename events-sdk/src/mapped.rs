@@ -111,6 +111,13 @@ impl Mapped {
         &self.file
     }
 
+    /// Keeps the pages in memory, as far as the limits of the process allow it: then no failing disk can end the process over them.
+    pub(crate) fn pin(&self) {
+        if let Err(error) = self.map.lock() {
+            tracing::debug!(%error, "a mapped file is not locked in memory");
+        }
+    }
+
     /// The mapping alone, without the file descriptor.
     pub(crate) fn into_map(self) -> MmapMut {
         self.map

@@ -11,7 +11,8 @@ use crate::{DropReason, DurabilityMode, accounts::Dropped, buffer::State};
 pub struct Stats {
     /// Events taken over from the program since start: all that passed the filters.
     pub accepted: u64,
-    /// Events that earlier processes left in the spool, counted as they are found.
+    /// Events that earlier processes left in the spool, counted as they are found, and those that they should have left and did not:
+    /// these count as dropped at once.
     pub adopted: u64,
     /// Events that Toggle has acknowledged.
     pub delivered: u64,
@@ -34,6 +35,8 @@ pub struct Stats {
     /// Texts that were cut, because they were longer than the schema's `max_len`: all that this process has encoded, whoever
     /// emitted them. Their events are sent all the same.
     pub texts_cut: u64,
+    /// The same over all processes that ever used this spool.
+    pub lifetime: LifetimeStats,
     /// The memory buffer.
     pub buffer: BufferStats,
     /// The spill files.
@@ -65,6 +68,58 @@ impl Stats {
     /// Whether every event is accounted for.
     pub fn balances(&self) -> bool {
         self.accepted + self.adopted
+            == self.delivered
+                + self.in_memory
+                + self.in_flight
+                + self.on_disk
+                + self.quarantined
+                + self.dropped_total()
+    }
+}
+
+/// What became of all events that were ever accepted under a spool directory, by whichever process: the ledger that is kept there,
+/// in `.accounts`.
+///
+/// `accepted = delivered + in_memory + in_flight + on_disk + quarantined + dropped_total()`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LifetimeStats {
+    /// When the ledger was begun: milliseconds since the Unix epoch.
+    pub since_ms: u64,
+    /// Events accepted. Those in files that others put into the spool are counted as they are found.
+    pub accepted: u64,
+    /// Events that Toggle has acknowledged.
+    pub delivered: u64,
+    /// Events waiting in the memory of this process, those being written to disk included.
+    pub in_memory: u64,
+    /// Events in batches that are on their way to Toggle.
+    pub in_flight: u64,
+    /// Events in spill files and in segments of earlier processes. Until [`is_surveyed`](Self::is_surveyed), those that are
+    /// still to be found are among them.
+    pub on_disk: u64,
+    /// Events set aside.
+    pub quarantined: u64,
+    /// Events lost, by reason, category and level.
+    pub dropped: Vec<Dropped>,
+    /// Whether all that earlier processes left has been found, and what is missing counted as lost. Takes as long as it takes to
+    /// look at each file.
+    pub is_surveyed: bool,
+}
+
+impl LifetimeStats {
+    /// All events lost, whatever the reason.
+    pub fn dropped_total(&self) -> u64 {
+        self.dropped.iter().map(|dropped| dropped.count).sum()
+    }
+
+    /// The events lost for one reason.
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped.iter().filter(|dropped| dropped.reason == reason).map(|dropped| dropped.count).sum()
+    }
+
+    /// Whether every event is accounted for.
+    pub fn balances(&self) -> bool {
+        self.accepted
             == self.delivered
                 + self.in_memory
                 + self.in_flight
@@ -206,6 +261,7 @@ impl State {
             not_initialized: 0,
             masked_metadata: 0,
             texts_cut: 0,
+            lifetime: self.accounts.lifetime(),
             buffer: BufferStats {
                 events: self.waiting_events(),
                 bytes: self.waiting_bytes(),

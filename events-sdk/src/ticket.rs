@@ -76,6 +76,10 @@ pub enum DropReason {
     Shutdown,
     /// Its schema says `DURABILITY_BEST_EFFORT`, and it would have had to go to disk.
     BestEffort,
+    /// It was in memory only when an earlier process ended without a shutdown: counted at the next start.
+    ProcessEnded,
+    /// Somebody deleted it from the spool with `events spool prune`.
+    Pruned,
     /// There was no event system: `initialize` had not been called, or `shutdown` had.
     NotInitialized,
 }
@@ -91,6 +95,8 @@ impl DropReason {
         Self::Vanished,
         Self::Shutdown,
         Self::BestEffort,
+        Self::ProcessEnded,
+        Self::Pruned,
         Self::NotInitialized,
     ];
 
@@ -105,6 +111,8 @@ impl DropReason {
             Self::Vanished => "vanished",
             Self::Shutdown => "shutdown",
             Self::BestEffort => "best_effort",
+            Self::ProcessEnded => "process_ended",
+            Self::Pruned => "pruned",
             Self::NotInitialized => "not_initialized",
         }
     }

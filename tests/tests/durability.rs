@@ -225,7 +225,7 @@ fn whatever_lies_in_the_folder_of_segments_the_process_starts() {
     fs::create_dir(folder.join("0-folder.seg")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", folder.join("0-link.seg")).unwrap();
     let huge = fs::File::create(folder.join("0-huge.seg")).unwrap();
-    huge.set_len(1 << 30).unwrap();
+    huge.set_len(17 << 20).unwrap();
 
     let events = Events::start(durable(&toggle, spool.path(), DurabilityMode::Process)).unwrap();
     assert!(toggle.wait_for_events(250, PATIENCE), "{:#?}", events.stats());

@@ -13,10 +13,13 @@ use std::{
 
 use events_sdk::{
     Events,
-    proto::EventBatch,
+    proto::{
+        EventBatch,
+        events::{Event, system_events_lost_payload::LossReason},
+    },
     testing::{Mode, Toggle},
 };
-use events_tests::{NUMBER, assert_numbers, config, spill_files};
+use events_tests::{NUMBER, assert_numbers, config, losses_in, spill_files};
 use prost::Message;
 use tempfile::TempDir;
 
@@ -126,7 +129,16 @@ fn numbers_on_disk(spool: &Path) -> Vec<usize> {
         EventBatch::decode(bytes.as_slice()).unwrap_or_else(|error| panic!("{name}: {error}"))
     };
     let events = spill_files(spool).into_iter().flat_map(|name| batch(name).events);
-    events.map(|event| event.metadata[NUMBER].parse().unwrap()).collect()
+    // What the SDK tells of losses has none.
+    events.filter_map(|event| Some(event.metadata.get(NUMBER)?.parse().unwrap())).collect()
+}
+
+/// How many events a summary of losses tells of, all of which were lost because a process ended.
+fn lost_as_told(event: &Event) -> u64 {
+    let told = losses_in(event).unwrap_or_else(|| panic!("{event:?}"));
+    let ended = LossReason::ProcessEnded as i32;
+    assert!(told.losses.iter().all(|loss| loss.reason == ended), "{told:?}");
+    told.lost
 }
 
 #[test]
@@ -160,15 +172,21 @@ fn what_was_on_disk_when_a_process_was_killed_the_next_delivers() {
     agent.kill();
     let on_disk = numbers_on_disk(spool.path());
     assert!(on_disk.len() >= 4_000);
+    let lost = 5_000 - on_disk.len() as u64;
 
     toggle.restart().unwrap();
     let mut agent = Agent::start(&toggle, spool.path(), 500);
     assert!(toggle.wait_for_events(on_disk.len(), PATIENCE), "{:#?}", agent.ask("stats"));
     let counts = agent.shut_down();
-    assert_eq!(counts["adopted"], on_disk.len() as u64);
-    assert_eq!(counts["delivered"], on_disk.len() as u64);
-    let arrived: Vec<usize> =
-        toggle.events().iter().map(|event| event.metadata[NUMBER].parse().unwrap()).collect();
+    // What was in memory only is lost, and known to the event.
+    assert_eq!((counts["adopted"], counts["dropped"]), (5_000, lost), "{counts:#?}");
+    let told = u64::from(lost > 0);
+    assert_eq!((counts["accepted"], counts["delivered"]), (told, on_disk.len() as u64 + told), "{counts:#?}");
+    let (numbered, others): (Vec<_>, Vec<_>) =
+        toggle.events().into_iter().partition(|event| event.metadata.contains_key(NUMBER));
+    let told: Vec<u64> = others.iter().map(lost_as_told).collect();
+    assert_eq!(told.iter().sum::<u64>(), lost, "Toggle was told");
+    let arrived: Vec<usize> = numbered.iter().map(|event| event.metadata[NUMBER].parse().unwrap()).collect();
     assert_eq!(arrived.len(), on_disk.len(), "each exactly once");
     assert_eq!(HashSet::<usize>::from_iter(arrived), HashSet::from_iter(on_disk));
 }
@@ -194,12 +212,18 @@ fn a_process_killed_while_it_writes_leaves_only_whole_files() {
     toggle.restart().unwrap();
     let mut agent = Agent::start(&toggle, spool.path(), 200);
     assert!(toggle.wait_for_events(on_disk.len(), PATIENCE), "{:#?}", agent.ask("stats"));
+    agent.wait_until(|counts| counts["on_disk"] == 0 && counts["in_flight"] == 0);
     let counts = agent.shut_down();
-    assert_eq!(counts["delivered"], on_disk.len() as u64, "{counts:#?}");
+    assert_eq!(counts["delivered"], toggle.unique_events() as u64, "{counts:#?}");
+    let arrived = toggle.events();
+    let arrived = arrived.iter().filter_map(|event| Some(event.metadata.get(NUMBER)?.parse().unwrap()));
+    assert_eq!(arrived.collect::<HashSet<usize>>(), HashSet::from_iter(on_disk));
     assert_eq!(counts["quarantined"], 0, "{counts:#?}");
     assert_eq!((toggle.repeated_event_ids(), toggle.altered_repeats()), (0, 0));
-    let left: Vec<_> = fs::read_dir(spool.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, [".lock"], "what was half written is cleared away");
+    let mut left: Vec<_> =
+        fs::read_dir(spool.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, [".accounts", ".lock"], "what was half written is cleared away");
 }
 
 #[test]

@@ -392,7 +392,7 @@ fn whatever_lies_in_the_directory_the_process_starts_and_delivers() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     left.sort();
-    assert_eq!(left, [".half-written.tmp", ".lock", "folder.pb", "notes.txt", "quarantine"]);
+    assert_eq!(left, [".accounts", ".half-written.tmp", ".lock", "folder.pb", "notes.txt", "quarantine"]);
     let aside = fs::read_dir(spool.path().join("quarantine")).unwrap();
     let aside: u64 = aside
         .map(|entry| entry.unwrap())

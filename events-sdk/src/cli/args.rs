@@ -49,6 +49,8 @@ enum SpoolCommand {
     Grep(spool::cat::GrepArgs),
     /// Count events by level, category, source and kind
     Stats(spool::stats::StatsArgs),
+    /// Show what became of every event ever accepted here; exit code 1 if that does not add up
+    Accounts(spool::accounts::AccountsArgs),
     /// Check every byte of every file; exit code 1 tells of damage
     Verify(spool::verify::VerifyArgs),
     /// Write damaged files anew with what is good in them, and set the rest aside; not beside an agent
@@ -74,6 +76,7 @@ impl Args {
                 SpoolCommand::Cat(args) => args.run(at, out),
                 SpoolCommand::Grep(args) => args.run(at, out),
                 SpoolCommand::Stats(args) => args.run(at, out),
+                SpoolCommand::Accounts(args) => args.run(at, out),
                 SpoolCommand::Verify(args) => args.run(at, out),
                 SpoolCommand::Repair(args) => args.run(at, out),
                 SpoolCommand::Requeue(args) => args.run(at, out),

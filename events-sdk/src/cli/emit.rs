@@ -194,7 +194,8 @@ impl EmitArgs {
             },
         };
         let dir = self.at.directory()?;
-        let sealing = Sealing { id, timestamp_ms: now_ms, whole: true, fingerprint: SCHEMA_FINGERPRINT };
+        let sealing =
+            Sealing { id, timestamp_ms: now_ms, whole: true, fingerprint: SCHEMA_FINGERPRINT, ledger: 0 };
         let left = spool::leave(&dir, sealing, &entry, level.number(), |temp| owner::hand_over(&dir, temp));
         match (left, trouble) {
             (Ok(path), trouble) => {

@@ -204,6 +204,13 @@ fn single(path: &Path) -> Result<Source, Failure> {
     Ok(Source { quarantined, ..Source::file(View::of(dir), name) })
 }
 
+/// All that waits in a directory, in files and in segments.
+pub(super) fn everything(view: &View) -> Result<Vec<Source>, Failure> {
+    let mut sources = Vec::new();
+    add_directory(view, false, &mut sources)?;
+    Ok(sources)
+}
+
 /// The first line of the text beside a quarantined file.
 pub(super) fn reason(path: &Path) -> Option<String> {
     let mut name = path.as_os_str().to_owned();

@@ -1,9 +1,9 @@
 //! `events spool …`: one module for each command.
 
+pub(super) mod accounts;
 pub(super) mod cat;
 pub(super) mod export;
 pub(super) mod ls;
-
 pub(super) mod prune;
 pub(super) mod repair;
 pub(super) mod requeue;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     Batch,
     buffer::URGENT,
+    ledger::Step,
     spool::{Piece, SpoolFile},
 };
 
@@ -23,6 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) file: Uuid,
+    /// The place of the piece that it is, or is a part of.
+    pub(crate) place: u32,
     pub(crate) batch: Arc<Batch>,
     /// How often Toggle has refused it.
     pub(crate) refusals: u32,
@@ -40,10 +43,22 @@ struct Open {
     pieces: u32,
     /// Events that were read.
     read: u64,
+    /// How far the file has been dealt with.
+    step: Step,
+    /// The pieces behind that, as far as they were read.
+    under_way: VecDeque<UnderWay>,
     /// All of it has been read.
     exhausted: bool,
     /// Reads in a row that failed.
     failures: u32,
+}
+
+/// A piece that was read, while it or one before it is not dealt with.
+#[derive(Debug, Default)]
+struct UnderWay {
+    events: u64,
+    delivered: u64,
+    set_aside: u64,
 }
 
 /// What becomes of a file when its last piece has been acknowledged.
@@ -98,8 +113,8 @@ impl Backlog {
         !self.grave.is_empty() && (!others_wait || self.grave_in_a_row < GRAVE_IN_A_ROW)
     }
 
-    /// The next file to begin or to go on with.
-    fn next_file(&mut self, now: Instant) -> Option<Uuid> {
+    /// The next file to begin or to go on with. `known` says how far an earlier process came with it.
+    fn next_file(&mut self, now: Instant, known: impl FnOnce(&SpoolFile) -> Step) -> Option<Uuid> {
         let file = if self.is_graves_turn() {
             self.grave_in_a_row += 1;
             pop(&mut self.grave)
@@ -117,7 +132,17 @@ impl Backlog {
             return Some(self.parked.swap_remove(due).1);
         };
         let id = file.id;
-        let open = Open { file, outstanding: 0, pieces: 0, read: 0, exhausted: false, failures: 0 };
+        let step = known(&file);
+        let open = Open {
+            file,
+            outstanding: 0,
+            pieces: step.pieces,
+            read: step.events,
+            step,
+            under_way: VecDeque::new(),
+            exhausted: false,
+            failures: 0,
+        };
         self.open.insert(id, open);
         Some(id)
     }
@@ -135,13 +160,19 @@ impl Backlog {
     }
 
     /// The file to read from next and the place of the piece in it, if another is wanted and may be read.
-    pub(crate) fn next_read(&mut self, ahead: usize, now: Instant) -> Option<(SpoolFile, u32)> {
+    /// `known` says how far an earlier process came with a file.
+    pub(crate) fn next_read(
+        &mut self,
+        ahead: usize,
+        now: Instant,
+        known: impl FnOnce(&SpoolFile) -> Step,
+    ) -> Option<(SpoolFile, u32)> {
         if self.next_read_at(ahead, now)? > now {
             return None;
         }
         self.give_way();
         if self.current.is_none() {
-            self.current = Some(self.next_file(now)?);
+            self.current = Some(self.next_file(now, known)?);
         }
         let open = self.open.get(&self.current?)?;
         self.reading = true;
@@ -156,18 +187,22 @@ impl Backlog {
             open.pieces += 1;
             open.failures = 0;
             open.read += u64::from(piece.count);
-            let batch = Batch::new(piece.id, piece.timestamp_ms, piece.events, piece.count);
-            self.pieces.push_back(Waiting { file, batch: Arc::new(batch), refusals, not_before: None });
+            open.under_way.push_back(UnderWay { events: u64::from(piece.count), ..UnderWay::default() });
+            let (place, batch) =
+                (piece.index, Batch::new(piece.id, piece.timestamp_ms, piece.events, piece.count));
+            let batch = Arc::new(batch);
+            self.pieces.push_back(Waiting { file, place, batch, refusals, not_before: None });
         }
     }
 
     /// Two halves take the place of a piece.
-    pub(crate) fn halved(&mut self, file: Uuid, halves: [Batch; 2]) {
+    pub(crate) fn halved(&mut self, file: Uuid, place: u32, halves: [Batch; 2]) {
         if let Some(open) = self.open.get_mut(&file) {
             open.outstanding += 1;
             for batch in halves {
                 self.pieces.push_back(Waiting {
                     file,
+                    place,
                     batch: Arc::new(batch),
                     refusals: 1,
                     not_before: None,
@@ -247,6 +282,29 @@ impl Backlog {
         } else {
             self.pieces.push_front(piece);
         }
+    }
+
+    /// So many events of a piece were delivered and set aside. Gives how far that brings the file.
+    pub(crate) fn dealt_with(
+        &mut self,
+        file: Uuid,
+        place: u32,
+        delivered: u64,
+        set_aside: u64,
+    ) -> Option<Step> {
+        let Open { step, under_way, .. } = self.open.get_mut(&file)?;
+        let piece = under_way.get_mut(place.checked_sub(step.pieces)? as usize)?;
+        piece.delivered += delivered;
+        piece.set_aside += set_aside;
+        let is_done = |piece: &UnderWay| piece.delivered + piece.set_aside >= piece.events;
+        while under_way.front().is_some_and(is_done)
+            && let Some(first) = under_way.pop_front()
+        {
+            step.pieces += 1;
+            step.events += first.events;
+            step.delivered += first.delivered;
+        }
+        Some(*step)
     }
 
     /// A piece was delivered or set aside. Gives the file back when that was the last of it.
@@ -341,7 +399,12 @@ mod tests {
             sealed: true,
             timestamp_ms: time,
             severities: 1 << level.severity(),
+            ledger: 0,
         }
+    }
+
+    fn unknown(file: &SpoolFile) -> Step {
+        Step { file: file.id, foreign: false, pieces: 0, events: 0, delivered: 0 }
     }
 
     fn piece(id: Uuid) -> Piece {
@@ -351,11 +414,11 @@ mod tests {
     /// Reads file after file, as long as each is one piece.
     fn order(backlog: &mut Backlog) -> Vec<i64> {
         let mut order = Vec::new();
-        while let Some((file, _)) = backlog.next_read(usize::MAX, Instant::now()) {
+        while let Some((file, _)) = backlog.next_read(usize::MAX, Instant::now(), unknown) {
             order.push(file.timestamp_ms);
             backlog.piece(file.id, piece(file.id), 0);
             assert!(backlog.done(file.id).is_none());
-            let (same, place) = backlog.next_read(usize::MAX, Instant::now()).unwrap();
+            let (same, place) = backlog.next_read(usize::MAX, Instant::now(), unknown).unwrap();
             assert_eq!((same.id, place), (file.id, 1));
             assert!(backlog.exhausted(file.id).is_some());
             backlog.removed(file.id);
@@ -381,14 +444,14 @@ mod tests {
         let (now, mut backlog) = (Instant::now(), Backlog::default());
         backlog.add(file(1, Level::Info));
         backlog.add(file(2, Level::Info));
-        let (first, _) = backlog.next_read(9, now).unwrap();
+        let (first, _) = backlog.next_read(9, now, unknown).unwrap();
         backlog.piece(first.id, piece(first.id), 0);
         backlog.add(file(7, Level::Error));
-        let (grave, place) = backlog.next_read(9, now).unwrap();
+        let (grave, place) = backlog.next_read(9, now, unknown).unwrap();
         assert_eq!((grave.timestamp_ms, place), (7, 0));
         assert!(backlog.knows(&first) && backlog.knows(&grave));
         assert!(backlog.exhausted(grave.id).is_some());
-        let (again, place) = backlog.next_read(9, now).unwrap();
+        let (again, place) = backlog.next_read(9, now, unknown).unwrap();
         assert_eq!((again.id, place), (first.id, 1));
     }
 }

@@ -6,6 +6,7 @@ use super::Delivery;
 use crate::{
     buffer::{Guest, State},
     emit::now_ms,
+    ledger::Ledger,
     losses::{KIND, LEVEL, Losses, Told},
 };
 
@@ -20,28 +21,37 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Teller {
     told: Told,
+    /// What is being told, and the place of the events that tell it in the order of chunks.
+    telling: Vec<(u64, Losses)>,
     not_before: Option<Instant>,
 }
 
 impl Teller {
-    pub(super) fn new() -> Self {
-        Self { told: Told::nothing(now_ms()), not_before: None }
+    pub(super) fn new(ledger: &Ledger) -> Self {
+        Self { told: Told::by(ledger), telling: Vec::new(), not_before: None }
+    }
+
+    /// The ledger goes on in another, of which earlier processes have told.
+    pub(super) fn move_to(&mut self, ledger: &Ledger) {
+        self.told = Told::by(ledger);
+        self.telling.iter().for_each(|(_, losses)| self.told.and(losses));
     }
 }
 
 impl Delivery {
     /// Tells what was lost, when there is something to tell and room for it.
     pub(super) fn tell_losses(&mut self, now: Instant) {
+        self.settle_told();
         let state = self.intake.buffer.lock();
-        if self.teller.told.is_all_of(&state.accounts)
+        if self.teller.told.is_all_of(&state.accounts.ledger)
             || self.teller.not_before.is_some_and(|at| now < at)
             || !self.has_room_again(&state, now)
         {
             return;
         }
-        let losses = self.teller.told.missing(&state.accounts, now_ms());
+        let losses = self.teller.told.missing(&state.accounts.ledger, now_ms());
         drop(state);
-        let is_told = losses.are_worth_telling(false) && self.tell(&losses);
+        let is_told = losses.are_worth_telling(false) && self.tell(losses);
         let pause = if is_told { INTERVAL } else { LOOK_AGAIN };
         self.teller.not_before = Some(now + pause);
     }
@@ -51,24 +61,37 @@ impl Delivery {
         let state = self.intake.buffer.lock();
         let is_full = state.accounts.in_memory >= state.limits().events as u64;
         let is_taken = self.link.is_open() || self.spool_retry_at.is_none();
-        let losses = self.teller.told.missing(&state.accounts, now_ms());
+        let losses = self.teller.told.missing(&state.accounts.ledger, now_ms());
         drop(state);
         if losses.are_worth_telling(true) && !is_full && is_taken {
-            self.tell(&losses);
+            self.tell(losses);
+        }
+    }
+
+    /// What was told counts as told for later processes too, once the event that tells it is delivered or on disk.
+    pub(super) fn settle_told(&mut self) {
+        if self.teller.telling.is_empty() {
+            return;
+        }
+        let oldest = self.oldest_in_memory();
+        let mut state = self.intake.buffer.lock();
+        for (_, losses) in self.teller.telling.extract_if(.., |(place, _)| *place < oldest) {
+            losses.settle(&mut state.accounts.ledger);
         }
     }
 
     /// When there may be something to tell, and nothing else may wake the task before.
     pub(super) fn tell_at(&self, state: &State) -> Option<Instant> {
-        self.teller.not_before.filter(|_| !self.teller.told.is_all_of(&state.accounts))
+        self.teller.not_before.filter(|_| !self.teller.told.is_all_of(&state.accounts.ledger))
     }
 
     /// Whether the event was accepted.
-    fn tell(&mut self, losses: &Losses) -> bool {
+    fn tell(&mut self, losses: Losses) -> bool {
         let rows = losses.rows();
         let ticket = self.intake.emit_as(KIND, LEVEL, &losses.payload(&rows), &(), Guest::Own);
         if ticket.is_queued() {
-            self.teller.told.and(losses);
+            self.teller.told.and(&losses);
+            self.teller.telling.push((ticket.place().sequence(), losses));
         }
         ticket.is_queued()
     }

@@ -133,7 +133,7 @@ enum Origin {
     /// From memory. `chunk` knows the events, without their bytes.
     Memory { chunk: Chunk, file: DiskCopy },
     /// A piece of a spill file.
-    Disk { file: uuid::Uuid },
+    Disk { file: uuid::Uuid, place: u32 },
 }
 
 /// A batch that failed and is in memory, with what the accounts know of it.
@@ -235,6 +235,7 @@ impl Delivery {
         spooler: Spooler,
         spool_is_open: bool,
     ) -> Self {
+        let teller = Teller::new(&intake.buffer.lock().accounts.ledger);
         Self {
             intake,
             uplink_target: uplink.target(),
@@ -250,7 +251,7 @@ impl Delivery {
             progress: Progress::new(Instant::now()),
             room: Room::new(settings.spool_max_bytes),
             refusals: Refusals::default(),
-            teller: Teller::new(),
+            teller,
             backlog: Backlog::default(),
             held: VecDeque::new(),
             copying: Vec::new(),

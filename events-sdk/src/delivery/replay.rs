@@ -1,6 +1,6 @@
 //! Back from disk: the spool's answers, the files on their way to Toggle, and the state of the spool.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use super::backlog::Finished;
 use super::spooler::Reply;
@@ -8,11 +8,17 @@ use super::{Delivery, SPOOL_RETRY};
 use crate::DropReason;
 use crate::accounts::Place;
 use crate::fault;
+use crate::ledger::{Known, Ledger};
 use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
 
 impl Delivery {
     pub(super) fn read_ahead(&mut self) {
-        if let Some((file, place)) = self.backlog.next_read(self.read_ahead_limit(), Instant::now()) {
+        let intake = Arc::clone(&self.intake);
+        let known = |file: &SpoolFile| {
+            let ledger = &intake.buffer.lock().accounts.ledger;
+            ledger.step(file.id, file.is_of(ledger.id()))
+        };
+        if let Some((file, place)) = self.backlog.next_read(self.read_ahead_limit(), Instant::now(), known) {
             self.spooler.read(file, place);
         }
     }
@@ -26,12 +32,11 @@ impl Delivery {
             Reply::Found(files) => {
                 for file in files {
                     if !self.backlog.knows(&file) && !self.is_copy(file.id) {
-                        self.spool_grows(&file);
-                        self.intake.buffer.lock().accounts.adopt(u64::from(file.events));
-                        self.backlog.add(file);
+                        self.adopt(file);
                     }
                 }
             }
+            Reply::Surveyed(quarantined) => self.surveyed(quarantined),
             Reply::Damaged(events) => self.damaged(events),
             Reply::Segments(segments, error) => self.segments_made(segments, error),
             Reply::Wrote(write, result) => self.wrote(write, result),
@@ -40,7 +45,7 @@ impl Delivery {
                 let beyond = read.saturating_sub(u64::from(file.events)).min(u64::from(piece.count));
                 if beyond > 0 {
                     // It holds more than was known of it.
-                    self.intake.buffer.lock().accounts.adopt(beyond);
+                    self.intake.buffer.lock().accounts.adopt_more(beyond);
                 }
                 let refusals = self.refusals.times(piece.id);
                 self.backlog.piece(file.id, piece, refusals);
@@ -69,6 +74,7 @@ impl Delivery {
             Reply::Removed(file, Ok(())) => {
                 self.backlog.removed(file.id);
                 let mut state = self.intake.buffer.lock();
+                state.accounts.ledger.forget(file.id);
                 state.status.spool.files = state.status.spool.files.saturating_sub(1);
                 state.status.spool.bytes = state.status.spool.bytes.saturating_sub(file.bytes);
             }
@@ -80,17 +86,19 @@ impl Delivery {
             Reply::Thinned(file, result) => self.thinned(file, result),
             Reply::Cleared(gone) => {
                 tracing::warn!(gone, "the quarantine is full: the oldest of what is in it was removed");
-                let mut state = self.intake.buffer.lock();
-                // Some of it may be of earlier processes, which this one has no accounts of.
-                let ours = gone.min(state.accounts.quarantined);
-                state.accounts.lose_many(Place::Quarantine, DropReason::QuarantineFull, 0, 0, ours);
+                self.intake.buffer.lock().accounts.clear(gone);
             }
-            Reply::SetAside { file, batch, result } => self.set_aside(file, batch, result),
+            Reply::SetAside { file, place, batch, result } => self.set_aside(file, place, batch, result),
             Reply::Opened(result) => {
                 self.opening = false;
                 self.spool_is_closed = result.is_err();
                 match result {
-                    Ok(()) => self.spool_works(),
+                    Ok(ledger) => {
+                        if let Some(ledger) = ledger {
+                            self.move_ledger(*ledger);
+                        }
+                        self.spool_works();
+                    }
                     Err(error) => self.spool_fails(&error),
                 }
             }
@@ -103,16 +111,49 @@ impl Delivery {
         let Some(Finished { file, missing }) = finished else { return };
         if missing > 0 {
             tracing::error!(file = %file.id, missing, "events of a spill file were damaged; what is left of them is in the quarantine folder");
-            self.intake.buffer.lock().accounts.shift(missing, Place::Disk, Place::Quarantine);
         }
+        let mut state = self.intake.buffer.lock();
+        let foreign = !file.is_of(state.accounts.ledger.id());
+        state.accounts.finish(file.id, missing, foreign);
+        drop(state);
         self.spooler.remove(file);
+    }
+
+    /// A spill file was found that this process did not write.
+    fn adopt(&mut self, file: SpoolFile) {
+        self.spool_grows(&file);
+        let mut state = self.intake.buffer.lock();
+        let is_ours = file.is_of(state.accounts.ledger.id());
+        let known = state.accounts.adopt(file.id, u64::from(file.events), is_ours);
+        drop(state);
+        match known {
+            Known::From(_) => self.backlog.add(file),
+            Known::Finished => self.spooler.remove(file),
+        }
+    }
+
+    /// All that earlier processes left is found.
+    fn surveyed(&mut self, quarantined: u64) {
+        let missing = self.intake.buffer.lock().accounts.survey(quarantined);
+        if let Some((reason, lost)) = missing {
+            tracing::error!(lost, %reason, "events of earlier processes are lost");
+        }
+    }
+
+    /// The ledger of the spool could be opened only now.
+    fn move_ledger(&mut self, ledger: Ledger) {
+        let mut state = self.intake.buffer.lock();
+        state.accounts.move_to(ledger);
+        self.teller.move_to(&state.accounts.ledger);
     }
 
     /// A file is gone that somebody else must have removed, and with it the events that were not read.
     pub(super) fn vanished(&mut self, file: &SpoolFile, missing: u64) {
         tracing::error!(file = %file.id, missing, "a spill file was removed; its events are lost");
         let mut state = self.intake.buffer.lock();
-        state.accounts.lose_many(Place::Disk, DropReason::Vanished, 0, 0, missing);
+        let foreign = !file.is_of(state.accounts.ledger.id());
+        state.accounts.lose_of(Place::Disk, DropReason::Vanished, 0, 0, missing, foreign);
+        state.accounts.ledger.forget(file.id);
         state.status.spool.files = state.status.spool.files.saturating_sub(1);
         state.status.spool.bytes = state.status.spool.bytes.saturating_sub(file.bytes);
         drop(state);

@@ -89,8 +89,11 @@ impl Delivery {
         let bytes =
             if self.room.whole_files_only { u64::MAX } else { missing.max(self.room.max_bytes / AT_ONCE) };
         self.room.thinning = true;
-        let id = self.intake.buffer.lock().next_id(crate::emit::now_ms());
-        self.spooler.thin(file, severity, bytes, id);
+        let mut state = self.intake.buffer.lock();
+        let id = state.next_id(crate::emit::now_ms());
+        let pieces = state.accounts.ledger.step(file.id, true).pieces;
+        drop(state);
+        self.spooler.thin(file, severity, bytes, id, pieces);
     }
 
     /// A file was thinned or not.
@@ -100,7 +103,8 @@ impl Delivery {
         let thinned = match result {
             Ok(thinned) => thinned,
             Err(error) if error.kind() == SpoolErrorKind::Missing => {
-                return self.vanished(&old, u64::from(old.events));
+                let dealt_with = self.intake.buffer.lock().accounts.ledger.step(old.id, true).events;
+                return self.vanished(&old, u64::from(old.events).saturating_sub(dealt_with));
             }
             Err(error) => {
                 self.room.whole_files_only |= error.kind() == SpoolErrorKind::Full;
@@ -109,12 +113,15 @@ impl Delivery {
             }
         };
         let mut state = self.intake.buffer.lock();
+        let foreign = !old.is_of(state.accounts.ledger.id());
         let mut total = 0;
         for (category, severity, count) in thinned.dropped {
             total += count;
-            state.accounts.lose_many(Place::Disk, DropReason::SpoolFull, category, severity, count);
+            let reason = DropReason::SpoolFull;
+            state.accounts.lose_of(Place::Disk, reason, category, severity, count, foreign);
         }
-        state.accounts.shift(thinned.damaged, Place::Disk, Place::Quarantine);
+        state.accounts.finish(old.id, thinned.damaged, foreign);
+        state.accounts.ledger.forget(old.id);
         let spool = &mut state.status.spool;
         spool.files = spool.files.saturating_sub(1);
         spool.bytes = spool.bytes.saturating_sub(old.bytes);

@@ -204,9 +204,10 @@ impl Delivery {
                 recycle(&mut self.intake.buffer.lock(), parcel.batch, chunk);
                 self.backlog.add(file);
             }
-            Origin::Disk { file } => {
+            Origin::Disk { file, place } => {
                 let refusals = self.refusals.times(parcel.batch.id());
-                self.backlog.put_back(Waiting { file, batch: parcel.batch, refusals, not_before: None });
+                let batch = parcel.batch;
+                self.backlog.put_back(Waiting { file, place, batch, refusals, not_before: None });
             }
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Delivery;
-use crate::{accounts::Place, segment::Segment};
+use crate::segment::Segment;
 
 /// A segment that could not be made is tried again after this: what is emitted meanwhile is not protected.
 const RETRY: Duration = Duration::from_secs(1);
@@ -47,8 +47,7 @@ impl Delivery {
     /// Events of an earlier process were damaged.
     pub(super) fn damaged(&self, events: u32) {
         let mut state = self.intake.buffer.lock();
-        state.accounts.adopt(u64::from(events));
-        state.accounts.shift(u64::from(events), Place::Disk, Place::Quarantine);
+        state.accounts.adopt_damaged(u64::from(events));
     }
 
     /// Nobody will need the spare ones any more.

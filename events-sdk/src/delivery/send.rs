@@ -14,6 +14,7 @@ use crate::accounts::Place;
 use crate::chunk::Chunk;
 use crate::emit::now_ms;
 use crate::fault;
+use crate::ledger::Step;
 use crate::spool::SpoolError;
 use crate::{Batch, SendError, SendErrorKind};
 
@@ -98,10 +99,10 @@ impl Delivery {
     }
 
     pub(super) fn take_piece(&mut self, now: Instant, clean: bool) -> Option<Kept<Parcel>> {
-        let Waiting { file, batch, .. } = self.backlog.take(now, clean)?;
+        let Waiting { file, place, batch, .. } = self.backlog.take(now, clean)?;
         self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Disk, Place::Flight);
         self.backlog_in_flight += 1;
-        let origin = Origin::Disk { file };
+        let origin = Origin::Disk { file, place };
         let parcel = Parcel { batch, origin, probe: false, sent_at: now, place: Place::Flight };
         Some(self.salvage.keep(parcel))
     }
@@ -156,8 +157,18 @@ impl Delivery {
         if let Some(closing) = &mut self.closing {
             closing.gave_up = false;
         }
+        let count = parcel.batch.len() as u64;
         let mut state = self.intake.buffer.lock();
-        state.accounts.shift(parcel.batch.len() as u64, Place::Flight, Place::Delivered);
+        match &parcel.origin {
+            Origin::Memory { chunk, .. } => {
+                let kept = chunk.is_kept().then(|| parcel.batch.id());
+                state.accounts.deliver(count, kept);
+            }
+            Origin::Disk { file, place } => {
+                let step = self.backlog.dealt_with(*file, *place, count, 0);
+                state.accounts.deliver_piece(count, &step.unwrap_or_else(|| Step::none(*file)));
+            }
+        }
         parcel.place = Place::Delivered;
         state.status.uplink.batches_delivered += 1;
         state.status.uplink.state = self.link.state();
@@ -174,13 +185,20 @@ impl Delivery {
         let mut state = self.intake.buffer.lock();
         match parcel.origin {
             Origin::Memory { chunk, file } => {
+                let (batch, is_kept) = (parcel.batch.id(), chunk.is_kept());
                 recycle(&mut state, parcel.batch, chunk);
-                drop(state);
-                if let DiskCopy::Written(file) = file {
-                    self.spooler.remove(file);
+                match file {
+                    DiskCopy::Written(file) => {
+                        state.accounts.finish(file.id, 0, false);
+                        drop(state);
+                        self.spooler.remove(file);
+                    }
+                    // Its segment is free.
+                    DiskCopy::None if is_kept => state.accounts.ledger.forget(batch),
+                    DiskCopy::None | DiskCopy::Writing => {}
                 }
             }
-            Origin::Disk { file } => {
+            Origin::Disk { file, .. } => {
                 self.progress.delivered(parcel.batch.len() as u64, Instant::now(), &mut state);
                 drop(state);
                 let finished = self.backlog.done(file);
@@ -257,11 +275,13 @@ impl Delivery {
                 recycle(&mut self.intake.buffer.lock(), parcel.batch, chunk);
                 self.backlog.add(file);
             }
-            Origin::Disk { file } => match verdict {
-                Some(Verdict::Halve) => self.halve(file, &parcel.batch),
-                Some(Verdict::SetAside) => self.spooler.set_aside(file, parcel.batch, error.to_string()),
+            Origin::Disk { file, place } => match verdict {
+                Some(Verdict::Halve) => self.halve(file, place, &parcel.batch),
+                Some(Verdict::SetAside) => {
+                    self.spooler.set_aside(file, place, parcel.batch, error.to_string());
+                }
                 Some(Verdict::Wait { .. }) | None => {
-                    self.backlog.put_back(Waiting { file, batch: parcel.batch, refusals, not_before });
+                    self.backlog.put_back(Waiting { file, place, batch: parcel.batch, refusals, not_before });
                 }
             },
         }
@@ -311,30 +331,37 @@ impl Delivery {
     }
 
     /// A batch on disk is refused while others are taken.
-    pub(super) fn halve(&mut self, file: uuid::Uuid, batch: &Batch) {
+    pub(super) fn halve(&mut self, file: uuid::Uuid, place: u32, batch: &Batch) {
         if let Some(halves) = batch.halves() {
             tracing::debug!(batch = %batch.id(), events = batch.len(), "a refused batch is halved");
             self.refusals.halved(batch.id(), [halves[0].id(), halves[1].id()]);
-            self.backlog.halved(file, halves);
+            self.backlog.halved(file, place, halves);
         }
     }
 
-    pub(super) fn set_aside(&mut self, file: uuid::Uuid, batch: Arc<Batch>, result: Result<(), SpoolError>) {
+    pub(super) fn set_aside(
+        &mut self,
+        file: uuid::Uuid,
+        place: u32,
+        batch: Arc<Batch>,
+        result: Result<(), SpoolError>,
+    ) {
         match result {
             Ok(()) => {
                 self.refusals.forget(batch.id());
                 self.spool_works();
                 tracing::error!(batch = %batch.id(), "Toggle refuses an event; it is in the quarantine folder, with the reason");
-                let mut state = self.intake.buffer.lock();
-                state.accounts.shift(batch.len() as u64, Place::Disk, Place::Quarantine);
-                drop(state);
+                let count = batch.len() as u64;
+                let step = self.backlog.dealt_with(file, place, 0, count);
+                let step = step.unwrap_or_else(|| Step::none(file));
+                self.intake.buffer.lock().accounts.set_aside_piece(count, &step);
                 let finished = self.backlog.done(file);
                 self.finish(finished);
             }
             Err(error) => {
                 self.spool_fails(&error);
                 let not_before = self.spool_retry_at;
-                self.backlog.put_back(Waiting { file, batch, refusals: 1, not_before });
+                self.backlog.put_back(Waiting { file, place, batch, refusals: 1, not_before });
             }
         }
     }

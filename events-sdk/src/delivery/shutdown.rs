@@ -191,7 +191,9 @@ impl Delivery {
             .filter(|dropped| dropped.reason == DropReason::Shutdown)
             .map(|dropped| dropped.count)
             .sum();
+        state.accounts.ledger.close();
         drop(state);
+        self.settle_told();
         if lost > 0 {
             tracing::error!(
                 lost,

@@ -7,6 +7,7 @@
 mod thread;
 
 use std::{
+    fs::File,
     io,
     path::PathBuf,
     sync::{Arc, mpsc as std_mpsc},
@@ -19,6 +20,7 @@ use self::thread::Thread;
 use crate::{
     Batch,
     chunk::{Chunk, SEVERITIES},
+    ledger::Ledger,
     segment::{Segment, Segments},
     spool::{Bounds, Piece, Spool, SpoolError, SpoolFile, Thinned, Thinning},
 };
@@ -84,6 +86,7 @@ enum Command {
     Thin(SpoolFile, Thinning),
     SetAside {
         file: Uuid,
+        place: u32,
         batch: Arc<Batch>,
         reason: String,
     },
@@ -99,8 +102,10 @@ enum Command {
 pub(crate) enum Reply {
     /// Spill files were found: of an earlier process, or known ones.
     Found(Vec<SpoolFile>),
-    /// The directory could be opened now, or not.
-    Opened(Result<(), SpoolError>),
+    /// The directory could be opened now, or not; with the ledger in it, if that was not known.
+    Opened(Result<Option<Box<Ledger>>, SpoolError>),
+    /// All files of earlier processes were found, and at the start so many events were in the quarantine.
+    Surveyed(u64),
     /// A spill file was written, or not: then its content comes back.
     Wrote(Write, Result<SpoolFile, SpoolError>),
     /// The next piece of a file; `None` at its end.
@@ -110,7 +115,7 @@ pub(crate) enum Reply {
     /// Events of a file were dropped to make room, or not: then it is as it was.
     Thinned(SpoolFile, Result<Thinned, SpoolError>),
     /// A refused batch, a piece of that file, was put into the quarantine.
-    SetAside { file: Uuid, batch: Arc<Batch>, result: Result<(), SpoolError> },
+    SetAside { file: Uuid, place: u32, batch: Arc<Batch>, result: Result<(), SpoolError> },
     /// So many events had to leave the quarantine, which was full.
     Cleared(u64),
     /// The spool's thread panicked over a command, and goes on; the command is answered with an error.
@@ -133,13 +138,15 @@ pub(crate) struct Spooler {
 
 impl Spooler {
     /// Starts the thread. `spool` is what could be opened already.
-    /// `segments` is where this process makes its own, if it does.
+    /// `segments` is where this process makes its own, if it does. `ledger` is the file of the ledger in that spool, if that
+    /// could be opened too, and its identity.
     pub(crate) fn start(
         directory: PathBuf,
         spool: Option<Spool>,
         bounds: Bounds,
         fingerprint: u64,
         segments: Option<Arc<Segments>>,
+        ledger: (Option<Arc<File>>, u64),
     ) -> io::Result<Self> {
         let (commands, command_queue) = std_mpsc::channel();
         let (reply_queue, replies) = mpsc::unbounded_channel();
@@ -147,7 +154,7 @@ impl Spooler {
         if let Some(spool) = spool {
             let spool = spool.bounded(bounds);
             // Before the first event is accepted, so that it finds a place.
-            thread.begin(spool);
+            thread.begin(spool, ledger);
         }
         std::thread::Builder::new().name("events-spool".into()).spawn(move || thread.run(&command_queue))?;
         Ok(Self { commands, replies, fingerprint })
@@ -179,14 +186,15 @@ impl Spooler {
     }
 
     /// Drops events of that severity out of a file until so many bytes are gone. What is left becomes a file of that id.
-    pub(crate) fn thin(&self, file: SpoolFile, severity: u8, bytes: u64, id: Uuid) {
-        let thinning = Thinning { severity, bytes, id, fingerprint: self.fingerprint };
+    /// `pieces` of the old one have been dealt with.
+    pub(crate) fn thin(&self, file: SpoolFile, severity: u8, bytes: u64, id: Uuid, pieces: u32) {
+        let thinning = Thinning { severity, bytes, id, fingerprint: self.fingerprint, pieces };
         self.command(Command::Thin(file, thinning));
     }
 
     /// Puts a refused batch, a piece of that file, into the quarantine.
-    pub(crate) fn set_aside(&self, file: Uuid, batch: Arc<Batch>, reason: String) {
-        self.command(Command::SetAside { file, batch, reason });
+    pub(crate) fn set_aside(&self, file: Uuid, place: u32, batch: Arc<Batch>, reason: String) {
+        self.command(Command::SetAside { file, place, batch, reason });
     }
 
     /// Makes so many segments.

@@ -10,20 +10,25 @@ impl Delivery {
         if self.flushes.is_empty() {
             return;
         }
-        let in_flight = self.in_flight.values().filter_map(|parcel| match &parcel.origin {
-            Origin::Memory { chunk, .. } => Some(chunk.sequence),
-            Origin::Disk { .. } => None,
-        });
-        let oldest = in_flight
-            .chain(self.writing.iter().copied())
-            .chain(self.held.iter().chain(&self.copying).map(|held| held.chunk.sequence))
-            .chain(self.intake.buffer.lock().oldest_sequence())
-            .min()
-            .unwrap_or(u64::MAX);
+        let oldest = self.oldest_in_memory();
         for flush in self.flushes.extract_if(.., |flush| flush.before <= oldest) {
             // Whoever asked may have given up.
             let _ = flush.done.send(());
         }
+    }
+
+    /// The lowest place in the order of chunks of what is neither delivered nor on disk.
+    pub(super) fn oldest_in_memory(&self) -> u64 {
+        let in_flight = self.in_flight.values().filter_map(|parcel| match &parcel.origin {
+            Origin::Memory { chunk, .. } => Some(chunk.sequence),
+            Origin::Disk { .. } => None,
+        });
+        in_flight
+            .chain(self.writing.iter().copied())
+            .chain(self.held.iter().chain(&self.copying).map(|held| held.chunk.sequence))
+            .chain(self.intake.buffer.lock().oldest_sequence())
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// Says what to be woken for and until when to sleep; `None` when there is something to do already.

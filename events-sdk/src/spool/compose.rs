@@ -35,6 +35,8 @@ pub(crate) struct Sealing {
     pub(crate) whole: bool,
     /// The schema that the events were made from.
     pub(crate) fingerprint: u64,
+    /// Which ledger counts the events as accepted; zero for none.
+    pub(crate) ledger: u64,
 }
 
 /// A spill file being written.
@@ -116,6 +118,7 @@ impl Composer {
             levels: format::level_counts(&levels),
             event_crc32c: Vec::new(),
             event_crc32c_crc32c: checks_crc,
+            ledger: sealing.ledger,
         };
         self.write(&format::encode_seal(seal))?;
         self.out.flush()?;

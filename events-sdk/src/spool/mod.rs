@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `<uuid>.pb` | a spill file; the name is its identity. Other names ending in `.pb` are read too |
 //! | `.<uuid>.tmp` | a spill file being written |
+//! | `.accounts` | what became of all events ever accepted here, see [`crate::ledger`] |
 //! | `.<uuid>.<file>.thinned` | a complete spill file that is about to take the place of the other, see [`thin`] |
 //! | `.lock` | locked (`flock`) by the one process that works here, and holding its process id |
 //! | `segments/` | what waits in memory, see [`crate::segment`] |
@@ -137,6 +138,8 @@ pub(crate) struct Spool {
     /// Files that should not lie where they do, because the disk did not do it yet: what they hold is elsewhere too, and
     /// they are to be removed, or they are to get this name.
     misplaced: Mutex<Vec<(PathBuf, Option<FileName>)>>,
+    /// What the seals of new files say of whose they are.
+    ledger: u64,
     /// Bytes in the quarantine, or more; the most there is as long as nobody has looked.
     quarantined: AtomicU64,
 }
@@ -169,6 +172,19 @@ pub(crate) struct SpoolFile {
     pub(crate) timestamp_ms: i64,
     /// The severities of its events, a bit for each: see [`severities`].
     pub(crate) severities: u8,
+    /// Which ledger counts its events as accepted, as its seal says; zero for none, and [`ANY_LEDGER`] for a file that is too
+    /// damaged to say.
+    pub(crate) ledger: u64,
+}
+
+/// The file does not say whose it is, because it is damaged: whoever finds it takes it for one of its own.
+pub(crate) const ANY_LEDGER: u64 = u64::MAX;
+
+impl SpoolFile {
+    /// Whether this ledger counts its events as accepted.
+    pub(crate) fn is_of(&self, ledger: u64) -> bool {
+        self.ledger == ledger || self.ledger == ANY_LEDGER
+    }
 }
 
 impl Spool {
@@ -202,6 +218,7 @@ impl Spool {
             concerns,
             bounds: Bounds::NONE,
             misplaced: Mutex::default(),
+            ledger: 0,
             quarantined: AtomicU64::new(u64::MAX),
         })
     }
@@ -220,6 +237,11 @@ impl Spool {
     /// The same with bounds.
     pub(crate) fn bounded(self, bounds: Bounds) -> Self {
         Self { bounds, ..self }
+    }
+
+    /// The same for this ledger, whose identity the seals of new files carry.
+    pub(crate) fn of_ledger(self, ledger: u64) -> Self {
+        Self { ledger, ..self }
     }
 
     /// What an operator should know of the place of the spool: it is on a tmpfs, others may write to it, and so on.
@@ -394,6 +416,7 @@ fn inspect_file(
         sealed: false,
         timestamp_ms: 0,
         severities: 0,
+        ledger: 0,
     };
     let mut levels = BTreeMap::<i32, u32>::new();
     if let Some(tail) = format::Tail::find(file.as_mut(), bytes)? {
@@ -401,6 +424,7 @@ fn inspect_file(
         about.whole = tail.seal.whole && bytes <= format::WHOLE_BYTES;
         about.sealed = true;
         about.timestamp_ms = tail.timestamp_ms;
+        about.ledger = tail.seal.ledger;
         levels.extend(tail.seal.levels.iter().map(|count| (count.level, count.events)));
     } else {
         let Opened { mut scanner, .. } = Opened::new(file)?;
@@ -410,7 +434,10 @@ fn inspect_file(
                     *levels.entry(format::brief(entry).0).or_default() += 1;
                     1
                 }
-                Found::Damage(span) => span.events,
+                Found::Damage(span) => {
+                    about.ledger = ANY_LEDGER;
+                    span.events
+                }
             });
         }
         about.timestamp_ms = scanner.timestamp_ms().unwrap_or(0);

@@ -4,6 +4,7 @@
 //! the other, `<batch id>.pb` an event that Toggle refused, and the same name with `.txt` says where they were and why.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     io::{self, Read, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -11,13 +12,14 @@ use std::{
 };
 
 use super::{
-    FileName, Spool, SpoolError, SpoolFile,
-    format::Crc,
+    FileName, NewFile, Spool, SpoolError, SpoolFile,
+    format::{self, Crc},
     reader::{Damage, Opened},
     scan::{Found, Span},
-    storage::{EntryKind, ReadFile, WriteFile},
+    storage::{EntryKind, ReadFile, Storage, WriteFile},
+    write::write_to,
 };
-use crate::Batch;
+use crate::{Batch, generated::SCHEMA_FINGERPRINT};
 
 /// The folder in the spool directory.
 pub(super) const FOLDER: &str = "quarantine";
@@ -76,8 +78,6 @@ impl Spool {
         let folder = self.quarantine_folder()?;
         let target = folder.join(format!("{}.pb", batch.id()));
         let temp = folder.join(format!(".{}.tmp", batch.id()));
-        let mut bytes = Vec::with_capacity(batch.encoded_len());
-        batch.encode(&mut bytes);
         let report = format!(
             "{} event(s) that Toggle refused: {reason}\n\
              Move the .pb file back into the spool directory to have it offered again at the next start.\n",
@@ -85,7 +85,7 @@ impl Spool {
         );
         let written = self
             .write_file(&temp, &described_by(&target), report.as_bytes())
-            .and_then(|()| self.write_file(&temp, &target, &bytes))
+            .and_then(|()| self.write_batch(&temp, &target, batch))
             .and_then(|()| self.storage.sync_dir(&folder))
             .and_then(|()| self.storage.sync_dir(&self.dir));
         written.map_err(|error| SpoolError::new("set aside a refused event as", &target, error))
@@ -125,7 +125,7 @@ impl Spool {
                 break;
             }
             let path = folder.join(&name);
-            gone += self.events_in(&path).unwrap_or_default();
+            gone += events_in(self.storage.as_ref(), &path).unwrap_or_default();
             match self.storage.remove(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(SpoolError::new("clear the quarantine of", &path, error));
@@ -137,24 +137,9 @@ impl Spool {
         Ok(gone)
     }
 
-    /// How many events a file of the quarantine holds: a refused batch, or damaged bytes by what their description says.
-    fn events_in(&self, path: &Path) -> io::Result<u64> {
-        if path.extension().is_some_and(|ending| ending == "pb") {
-            let Opened { mut scanner, .. } = self.storage.open(path).and_then(Opened::new)?;
-            let mut events = 0;
-            while let Some(found) = scanner.next()? {
-                events += u64::from(matches!(found, Found::Event(_)));
-            }
-            return Ok(events);
-        }
-        if path.extension().is_some_and(|ending| ending == "damaged") {
-            let mut text = String::new();
-            self.storage.open(&described_by(path))?.take(DESCRIPTION_BYTES).read_to_string(&mut text)?;
-            let before = text.split(" events as far as can be known").next().unwrap_or_default();
-            let number = before.rsplit(' ').next().and_then(|number| number.parse().ok());
-            return Ok(number.unwrap_or_default());
-        }
-        Ok(0)
+    /// How many events the quarantine holds, as far as it can be known.
+    pub(crate) fn quarantined_events(&self) -> Result<u64, SpoolError> {
+        events_in_all(self.storage.as_ref(), &self.dir.join(FOLDER))
     }
 
     /// Puts bytes that were found in `source` into the quarantine, durably, with what is to be said of them. Doing it twice
@@ -217,6 +202,31 @@ impl Spool {
         let _ = self.quarantined.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 
+    /// Writes a batch as a spill file: put back into the spool it is one of ours.
+    fn write_batch(&self, temp: &Path, target: &Path, batch: &Batch) -> io::Result<()> {
+        self.count_quarantined(batch.encoded_len() as u64);
+        let mut levels = BTreeMap::<i32, u32>::new();
+        for entry in format::entries(batch.events()) {
+            *levels.entry(format::brief(entry).0).or_default() += 1;
+        }
+        let levels: Vec<_> = levels.into_iter().collect();
+        let mut file = self.create_temp(temp)?;
+        let contents = NewFile {
+            id: batch.id(),
+            timestamp_ms: batch.timestamp_ms(),
+            runs: &[batch.events()],
+            count: batch.len() as u32,
+            levels: &levels,
+            whole: true,
+            fingerprint: SCHEMA_FINGERPRINT,
+            ledger: self.ledger,
+        };
+        let written = write_to(file.as_mut(), &contents).and_then(|_| self.storage.rename(temp, target));
+        written.inspect_err(|_| {
+            let _ = self.storage.remove(temp);
+        })
+    }
+
     fn write_file(&self, temp: &Path, target: &Path, bytes: &[u8]) -> io::Result<()> {
         self.count_quarantined(bytes.len() as u64);
         let mut file = self.create_temp(temp)?;
@@ -226,6 +236,38 @@ impl Spool {
             let _ = self.storage.remove(temp);
         })
     }
+}
+
+/// How many events the files of a quarantine hold, as far as it can be known.
+pub(super) fn events_in_all(storage: &dyn Storage, folder: &Path) -> Result<u64, SpoolError> {
+    let mut files = Vec::new();
+    let mut each = |name: OsString, kind| files.extend((kind == EntryKind::File).then(|| folder.join(name)));
+    match storage.list(folder, &mut each) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        list => list.map_err(|error| SpoolError::new("list the quarantine", folder, error))?,
+    }
+    Ok(files.iter().map(|path| events_in(storage, path).unwrap_or_default()).sum())
+}
+
+/// How many events a file of the quarantine holds: a refused batch, or damaged bytes by what their description says.
+fn events_in(storage: &dyn Storage, path: &Path) -> io::Result<u64> {
+    if path.extension().is_some_and(|ending| ending == "pb") {
+        let Opened { mut scanner, .. } = storage.open(path).and_then(Opened::new)?;
+        let mut events = 0;
+        while let Some(found) = scanner.next()? {
+            events += u64::from(matches!(found, Found::Event(_)));
+        }
+        return Ok(events);
+    }
+    if path.extension().is_some_and(|ending| ending == "damaged") {
+        let mut text = Vec::new();
+        storage.open(&described_by(path))?.take(DESCRIPTION_BYTES).read_to_end(&mut text)?;
+        let text = String::from_utf8_lossy(&text);
+        let before = text.split(" events as far as can be known").next().unwrap_or_default();
+        let number = before.rsplit(' ').next().and_then(|number| number.parse().ok());
+        return Ok(number.unwrap_or_default());
+    }
+    Ok(0)
 }
 
 /// Damaged bytes on their way to the quarantine.

@@ -103,6 +103,7 @@ impl View {
             sealed: false,
             timestamp_ms: timestamp_ms.or_else(|| name.time_ms()).unwrap_or(0),
             severities: severities(levels.iter().copied()),
+            ledger: super::ANY_LEDGER,
             name,
         };
         Ok((file, levels.into_iter().collect()))

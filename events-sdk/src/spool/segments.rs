@@ -129,6 +129,7 @@ impl Spool {
             levels: &level_counts(&batch.by_severity),
             whole: true,
             fingerprint: batch.fingerprint,
+            ledger: self.ledger,
         })
         .map(Some)
     }
@@ -153,7 +154,9 @@ impl Spool {
 
     /// Puts a whole segment that cannot be read into the quarantine.
     fn move_aside(&self, path: &Path, reason: &str) -> Result<(), SpoolError> {
-        let report = format!("A segment that cannot be read: {reason}.\n");
+        let report = format!(
+            "A segment that cannot be read: {reason}. It counts as 1 events as far as can be known.\n"
+        );
         self.quarantine_file(path, &report)
     }
 }

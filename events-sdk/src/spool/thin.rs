@@ -30,6 +30,8 @@ pub(crate) struct Thinning {
     pub(crate) id: Uuid,
     /// The schema that this program was built from.
     pub(crate) fingerprint: u64,
+    /// So many pieces, from the first on, have been dealt with: nothing of them is left.
+    pub(crate) pieces: u32,
 }
 
 impl Spool {
@@ -40,6 +42,7 @@ impl Spool {
         let mut reader = self.read(file)?;
         let (mut kept, mut dropped) = (Kept::default(), Vec::new());
         let mut freed = 0;
+        reader.skip_to(thinning.pieces)?;
         while let Some(piece) = reader.next_piece()? {
             for entry in format::entries(&piece.events) {
                 let (level, category) = format::brief(entry);
@@ -77,6 +80,7 @@ impl Spool {
                     levels: &kept.levels,
                     whole: file.whole,
                     fingerprint: thinning.fingerprint,
+                    ledger: file.ledger,
                 },
             )?)
         };

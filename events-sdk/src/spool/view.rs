@@ -102,6 +102,11 @@ impl View {
         Ok(others)
     }
 
+    /// How many events the quarantine holds, as far as it can be known.
+    pub(crate) fn quarantined_events(&self) -> Result<u64, SpoolError> {
+        quarantine::events_in_all(self.storage.as_ref(), &self.dir.join(quarantine::FOLDER))
+    }
+
     /// What is known of a file, and how many of its events are of each level, by the level's number on the wire. Reads the
     /// end of a sealed file and all of any other.
     pub(crate) fn inspect(&self, name: &FileName) -> Result<(SpoolFile, BTreeMap<i32, u32>), SpoolError> {

@@ -33,6 +33,8 @@ pub(crate) struct NewFile<'a> {
     pub(crate) whole: bool,
     /// The schema that this program was built from.
     pub(crate) fingerprint: u64,
+    /// Which ledger counts the events as accepted; zero for none.
+    pub(crate) ledger: u64,
 }
 
 impl NewFile<'_> {
@@ -47,6 +49,7 @@ impl NewFile<'_> {
             sealed: true,
             timestamp_ms: self.timestamp_ms,
             severities: severities(self.levels.iter().copied()),
+            ledger: self.ledger,
         }
     }
 }
@@ -156,7 +159,7 @@ impl Spool {
 }
 
 /// Writes and syncs the contents. Returns their length and seal.
-fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Result<(u64, BatchSeal)> {
+pub(super) fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Result<(u64, BatchSeal)> {
     let trailer = format::encode_trailer(file.timestamp_ms, file.id);
     let (checks, checks_crc) = Checks::encode(file.runs, file.count).unwrap_or_else(|| {
         tracing::error!(id = %file.id, "the events of a spill file are not framed as they should be");
@@ -179,6 +182,7 @@ fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Result<(u64, Bat
         levels: format::level_counts(file.levels),
         event_crc32c: Vec::new(),
         event_crc32c_crc32c: checks_crc,
+        ledger: file.ledger,
     };
     let encoded = format::encode_seal(seal.clone());
     buffer.write_all(&encoded)?;

@@ -1,11 +1,12 @@
 //! A process to be ended: it emits numbered events until SIGTERM, and says how far it is.
 //!
 //! It writes `at N` after the emitters of all events below N have returned, and after a shutdown `end N COMPLETE`. A pipe
-//! keeps what was written to it when the writer is killed, so whoever reads it knows what has to survive.
+//! keeps what was written to it when the writer is killed, so whoever reads it knows what has to survive. Behind the end stand the
+//! accounts of all processes that used the spool: [`Lifetime`].
 
 use std::{
     error::Error,
-    io::{Read, Write, stdout},
+    io::{BufRead, BufReader, Read, Write, stdout},
     path::Path,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{
@@ -16,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use events_sdk::{DurabilityMode, Events, testing};
+use events_sdk::{DropReason, DurabilityMode, Events, testing};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -70,7 +71,31 @@ pub fn main(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         thread::sleep(Duration::from_millis(1));
     }
     let report = events.shutdown(DEADLINE);
-    Ok(say(&format!("end {next} {}", u8::from(report.complete && report.dropped == 0)))?)
+    let is_complete =
+        u8::from(report.complete && report.dropped == report.stats.dropped_for(DropReason::ProcessEnded));
+    let lifetime = report.stats.lifetime;
+    let counts = [
+        lifetime.accepted,
+        lifetime.delivered,
+        lifetime.dropped_for(DropReason::ProcessEnded),
+        lifetime.dropped_total(),
+        u64::from(lifetime.is_surveyed && lifetime.balances()),
+    ];
+    let counts = counts.map(|count| count.to_string()).join(" ");
+    Ok(say(&format!("end {next} {is_complete} {counts}"))?)
+}
+
+/// The accounts of all processes that used a spool, as the last of them said.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lifetime {
+    pub(super) accepted: u64,
+    pub(super) delivered: u64,
+    /// Lost because a process ended.
+    pub(super) ended: u64,
+    /// Lost for whatever reason.
+    pub(super) dropped: u64,
+    /// All that the others left had been found, and every event was accounted for.
+    pub(super) balances: bool,
 }
 
 fn say(line: &str) -> std::io::Result<()> {
@@ -83,7 +108,8 @@ fn say(line: &str) -> std::io::Result<()> {
 /// Such a process, seen from outside.
 pub(super) struct Agent {
     process: Child,
-    output: ChildStdout,
+    output: BufReader<ChildStdout>,
+    said: String,
 }
 
 /// What it said until its end.
@@ -95,6 +121,8 @@ pub(super) struct Said {
     pub(super) complete: bool,
     /// How it ended.
     pub(super) status: ExitStatus,
+    /// The accounts over all processes.
+    pub(super) lifetime: Option<Lifetime>,
 }
 
 impl Agent {
@@ -115,8 +143,13 @@ impl Agent {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program");
-        let output = process.stdout.take().expect("a pipe");
-        Self { process, output }
+        let output = BufReader::new(process.stdout.take().expect("a pipe"));
+        Self { process, output, said: String::new() }
+    }
+
+    /// Waits until it emits and listens to signals, or has ended.
+    pub(super) fn wait_for_start(&mut self) {
+        self.output.read_line(&mut self.said).expect("text");
     }
 
     pub(super) fn terminate(&self) {
@@ -130,17 +163,20 @@ impl Agent {
 
     /// Waits for its end.
     pub(super) fn said(mut self) -> Said {
-        let mut text = String::new();
-        self.output.read_to_string(&mut text).expect("text");
+        self.output.read_to_string(&mut self.said).expect("text");
         let status = self.process.wait().expect("a child of ours");
-        let (mut next, mut complete) = (None, false);
-        for line in text.lines() {
+        let (mut next, mut complete, mut lifetime) = (None, false, None);
+        for line in self.said.lines() {
             let mut words = line.split(' ');
             let what = words.next();
             next = words.next().and_then(|word| word.parse().ok());
             complete = what == Some("end") && words.next() == Some("1");
+            let counts: Vec<u64> = words.filter_map(|word| word.parse().ok()).collect();
+            if let [accepted, delivered, ended, dropped, balances] = counts[..] {
+                lifetime = Some(Lifetime { accepted, delivered, ended, dropped, balances: balances == 1 });
+            }
         }
-        Said { next, complete, status }
+        Said { next, complete, status, lifetime }
     }
 }
 

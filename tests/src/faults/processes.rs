@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use events_sdk::{DurabilityMode, testing::Toggle};
+use events_sdk::{DropReason, DurabilityMode, testing::Toggle};
 use tempfile::TempDir;
 
 use super::{
     Outcome, Scale,
-    agent::{Agent, STRIDE},
+    agent::{Agent, Lifetime, STRIDE},
     random::Random,
 };
 use crate::spill_files;
@@ -37,7 +37,8 @@ fn drain(
     slack: usize,
 ) -> Outcome {
     toggle.restart().expect("the same port");
-    let agent = Agent::start(&scale.program, &toggle.endpoint(), spool, mode, None, 0);
+    let mut agent = Agent::start(&scale.program, &toggle.endpoint(), spool, mode, None, 0);
+    agent.wait_for_start();
     let enough: usize = emitted.iter().map(Range::len).sum();
     let (start, mut seen) = (Instant::now(), (0, Instant::now()));
     while start.elapsed() < PATIENCE && seen.1.elapsed() < SILENCE {
@@ -53,16 +54,39 @@ fn drain(
     agent.terminate();
     let said = agent.said();
     let mut outcome = Outcome::tally(toggle, emitted, slack);
-    // Where nothing was left it may be told to end before it listens to signals.
-    let was_early = said.next.is_none() && said.status.signal().is_some();
-    if !said.complete && !was_early {
+    if !said.complete {
         outcome.problems.push(format!("the last process did not shut down in order: {said:?}"));
+    }
+    match said.lifetime {
+        Some(lifetime) => compare(&lifetime, toggle, mode, &mut outcome),
+        None => outcome.problems.push("the last process said nothing of the accounts".into()),
     }
     let left = spill_files(spool);
     if !left.is_empty() {
         outcome.problems.push(format!("{} files were left", left.len()));
     }
     outcome
+}
+
+/// The accounts over all processes must say what Toggle says.
+fn compare(lifetime: &Lifetime, toggle: &Toggle, mode: DurabilityMode, outcome: &mut Outcome) {
+    let stored = toggle.unique_events() as u64;
+    let Lifetime { accepted, delivered, ended, dropped, balances } = *lifetime;
+    // What Toggle stored, and nobody lived to hear of, is sent again and counted once. Unless it was in memory only: then it
+    // counts as lost, since nobody knows.
+    let is_right = match mode {
+        DurabilityMode::Memory => delivered <= stored && accepted == delivered + ended && dropped == ended,
+        _ => delivered == stored && accepted == stored && dropped == 0,
+    };
+    if !is_right || !balances {
+        outcome.problems.push(format!("Toggle stored {stored} events, and the accounts say {lifetime:?}"));
+    }
+    if ended > 0 {
+        outcome.dropped.push((DropReason::ProcessEnded.name(), ended));
+        outcome.lost = outcome.lost.saturating_sub(usize::try_from(ended).unwrap_or(usize::MAX));
+        let stored = stored.saturating_sub(delivered);
+        outcome.note = format!("{}; {stored} of those counted as lost had been stored", outcome.note);
+    }
 }
 
 /// Ends so many processes one after the other, with Toggle now up and now down.
@@ -119,10 +143,10 @@ pub(super) fn killed_power(scale: &Scale) -> Outcome {
     ended(scale, scale.of(8, 200), 201, DurabilityMode::Power, true)
 }
 
-/// What was only in memory is lost with the process, as the documentation says. How much that was is measured; nothing
-/// may come twice or be invented.
+/// What was only in memory is lost with the process, as the documentation says, and the next start says how much that was.
+/// Nothing may come twice or be invented.
 pub(super) fn killed_memory(scale: &Scale) -> Outcome {
-    Outcome { may_lose: true, ..ended(scale, scale.of(8, 50), 202, DurabilityMode::Memory, true) }
+    ended(scale, scale.of(8, 50), 202, DurabilityMode::Memory, true)
 }
 
 pub(super) fn clock_back(scale: &Scale) -> Outcome {

@@ -2,20 +2,25 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use events_sdk::{Events, testing::Toggle};
+use events_sdk::{DropReason, Events, testing::Toggle};
 use events_tests::{NUMBER, Rig, config, emit_number, spill_files, storm, wait_until};
 use tempfile::TempDir;
 
 use super::{PATIENCE, add_file, damage, dead_spool, mixture, only_file, spool};
 
-/// Has an agent deliver all that is in the spool.
-fn deliver(dir: &Path, count: usize) -> Toggle {
+/// Has an agent deliver all that is in the spool, and tell Toggle of so many events that were lost.
+fn deliver(dir: &Path, count: usize, pruned: u64) -> Toggle {
     let toggle = Toggle::start().unwrap();
     let events = Events::start(config(&toggle, dir)).unwrap();
     let arrived = toggle.wait_for_events(count, PATIENCE);
     let stats = wait_until(&events, PATIENCE, |stats| stats.on_disk + stats.in_flight == 0);
-    assert!(arrived && stats.delivered == count as u64, "{stats:#?}");
-    assert!(events.shutdown(PATIENCE).complete);
+    assert!(arrived && stats.adopted - stats.quarantined == count as u64, "{stats:#?}");
+    assert_eq!(stats.lifetime.dropped_for(DropReason::Pruned), pruned, "{stats:#?}");
+    let report = events.shutdown(PATIENCE);
+    assert!(report.complete && report.stats.lifetime.balances(), "{report:#?}");
+    // Of one event at most nothing is told.
+    let told = u64::from(pruned > 1);
+    assert_eq!(report.delivered, count as u64 + told, "{report:#?}");
     toggle
 }
 
@@ -57,7 +62,7 @@ fn a_repaired_file_is_sound_and_delivered_as_the_damaged_one_would_have_been() {
     assert!(aside.contains(".damaged") && aside.contains("Damaged bytes of the spill file"), "{aside}");
     assert_eq!(spool(dir.path(), &["repair"]).out, "0 of 1 files repaired\n");
 
-    assert_eq!(batches(&deliver(dir.path(), 1614)), batches(&deliver(twin.path(), 1614)));
+    assert_eq!(batches(&deliver(dir.path(), 1614, 0)), batches(&deliver(twin.path(), 1614, 0)));
 }
 
 #[test]
@@ -96,7 +101,7 @@ fn refused_events_are_listed_with_the_reason_and_offered_again() {
     let said = spool(dir, &["requeue"]);
     assert!(said.code == 0 && said.out.contains("1 files are offered again"), "{said:?}");
     assert_eq!(fs::read_dir(dir.join("quarantine")).unwrap().count(), 0);
-    let toggle = deliver(dir, 1);
+    let toggle = deliver(dir, 1, 0);
     assert_eq!(toggle.events()[0].metadata[NUMBER], "77");
 }
 
@@ -123,7 +128,7 @@ fn prune_deletes_only_what_is_meant_and_only_when_told_twice() {
     let [file] = <[String; 1]>::try_from(spill_files(dir.path())).unwrap();
     assert!(!names.contains(&file), "other pieces need another identity");
     assert_eq!(file[..8], names[0][..8], "it keeps its place by age");
-    let toggle = deliver(dir.path(), 15);
+    let toggle = deliver(dir.path(), 15, 101);
     assert!(toggle.events().iter().all(|event| event.level != 1), "INFO is gone");
 }
 
@@ -135,4 +140,53 @@ fn prune_leaves_a_damaged_file_to_be_repaired_first() {
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains("`events spool repair` first"), "{said:?}");
     assert_eq!(spool(dir.path(), &["stats", "--json"]).json()[0]["events"], 114);
+}
+
+#[test]
+fn the_accounts_add_up_and_say_when_they_do_not() {
+    let dir = dead_spool(mixture);
+    let accounts = || {
+        let said = spool(dir.path(), &["accounts", "--json"]);
+        (said.code, said.json()[0].clone())
+    };
+    let (code, said) = accounts();
+    assert_eq!((code, &said["balances"], &said["closed"]), (0, &true.into(), &true.into()), "{said}");
+    assert_eq!(
+        (&said["accepted"], &said["on_disk"], &said["delivered"]),
+        (&115.into(), &115.into(), &0.into())
+    );
+    let table = spool(dir.path(), &["accounts"]);
+    assert!(table.code == 0 && table.out.contains("the accounts balance"), "{table:?}");
+
+    // Another file counts as accepted when it is found.
+    add_file(dir.path(), |events| emit_number(events, 100));
+    assert_eq!(accounts().1["accepted"], 116);
+    spool(dir.path(), &["prune", "--below", "warn", "--category", "storage", "--yes"]);
+    let (code, said) = accounts();
+    assert_eq!((code, &said["dropped"], &said["balances"]), (0, &101.into(), &true.into()), "{said}");
+    let pruned =
+        serde_json::json!([{"reason": "pruned", "category": "storage", "level": "info", "count": 101}]);
+    assert_eq!(said["drops"], pruned);
+
+    // Somebody tidies up.
+    for file in spill_files(dir.path()) {
+        fs::remove_file(dir.path().join(file)).unwrap();
+    }
+    let (code, said) = accounts();
+    assert_eq!(
+        (code, &said["balances"], &said["in_memory_or_lost"]),
+        (1, &false.into(), &15.into()),
+        "{said}"
+    );
+    assert!(said["verdict"].as_str().unwrap().contains("`vanished`"), "{said}");
+
+    let path = dir.path().join(".accounts");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[160] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let damaged = spool(dir.path(), &["accounts"]);
+    assert!(damaged.code == 3 && damaged.err.contains("a number in it is damaged"), "{damaged:?}");
+    fs::remove_file(&path).unwrap();
+    let none = spool(dir.path(), &["accounts"]);
+    assert!(none.code == 3 && none.err.contains("first uses the spool"), "{none:?}");
 }

@@ -107,7 +107,8 @@ impl ExportArgs {
             if meant { Ok(composer.push(entry, facts.level)?) } else { Ok(()) }
         })?;
         let events = composer.events();
-        let sealing = Sealing { id, timestamp_ms: now_ms, whole: false, fingerprint: SCHEMA_FINGERPRINT };
+        let sealing =
+            Sealing { id, timestamp_ms: now_ms, whole: false, fingerprint: SCHEMA_FINGERPRINT, ledger: 0 };
         composer.finish(path, sealing, false, |_| Ok(()))?;
         note(&format!("{events} events are in {}", path.display()));
         Ok(walk.code())

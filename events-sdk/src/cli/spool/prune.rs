@@ -4,13 +4,13 @@
 //! would take them for what it may have seen already. Events of it that were delivered before a crash may so come twice;
 //! their `event_id` tells.
 
-use std::{collections::BTreeMap, io::Write};
+use std::{collections::BTreeMap, io::Write, path::Path};
 
 use clap::Args;
 
 use super::rewrite::rewrite;
 use crate::{
-    Category, Kind, Level,
+    Category, DropReason, Kind, Level,
     cli::{
         event::Facts,
         failure::{DONE, FOUND, Failure},
@@ -24,6 +24,7 @@ use crate::{
         shown, time,
     },
     id::IdGenerator,
+    ledger::{self, Ledger},
     spool::{FileName, Item, Sealing, Spool},
 };
 
@@ -53,6 +54,35 @@ pub(in crate::cli) struct PruneArgs {
     json: bool,
 }
 
+/// The spool and its accounts, as long as nobody else may touch them.
+struct Hold {
+    spool: Spool,
+    /// None where no agent with this SDK has used the spool.
+    ledger: Option<Ledger>,
+}
+
+impl Hold {
+    fn open(dir: &Path) -> Result<Self, Failure> {
+        let spool = Spool::open(dir)?;
+        let ledger = dir.join(ledger::FILE).exists().then(|| Ledger::open(dir, 1)).transpose();
+        let ledger = ledger.map_err(|error| {
+            Failure::Broken(format!("cannot open the accounts of {}: {error}", dir.display()))
+        })?;
+        Ok(Self { spool, ledger })
+    }
+
+    /// How many events at the beginning of a file do not wait any more.
+    fn dealt_with(&self, source: &Source) -> u64 {
+        self.ledger.as_ref().map_or(0, |ledger| ledger.step(source.name.id(), true).events)
+    }
+
+    fn close(self) {
+        if let Some(mut ledger) = self.ledger {
+            ledger.leave();
+        }
+    }
+}
+
 /// What was, or would be, deleted.
 #[derive(Debug, Default)]
 struct Tally {
@@ -73,7 +103,7 @@ impl PruneArgs {
         }
         let dir = at.existing()?;
         // Held until the end.
-        let spool = if self.yes { Some(Spool::open(&dir)?) } else { None };
+        let mut hold = if self.yes { Some(Hold::open(&dir)?) } else { None };
         let schema = Schema::load()?;
         let sources = Where::files(&dir)?;
         let progress = Progress::over(&sources, false);
@@ -82,10 +112,11 @@ impl PruneArgs {
         let mut tally = Tally::default();
         for source in &sources {
             progress.at(&source.label());
-            self.prune(source, spool.as_ref(), &doomed, &mut tally, &progress)?;
+            self.prune(source, hold.as_mut(), &doomed, &mut tally, &progress)?;
         }
         drop(progress);
-        if spool.is_some() {
+        if let Some(hold) = hold {
+            hold.close();
             owner::hand_over_all(&dir).map_err(|error| {
                 Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display()))
             })?;
@@ -108,7 +139,7 @@ impl PruneArgs {
     fn prune(
         &self,
         source: &Source,
-        spool: Option<&Spool>,
+        hold: Option<&mut Hold>,
         doomed: &impl Fn(&Facts<'_>) -> bool,
         tally: &mut Tally,
         progress: &Progress,
@@ -117,8 +148,12 @@ impl PruneArgs {
         let (mut dropped, mut kept, mut damaged) = (BTreeMap::<_, u64>::new(), 0_u64, false);
         progress.add(scan.seen().bytes);
         let fingerprint = scan.seen().fingerprint.unwrap_or_default();
+        let mut delivered = hold.as_ref().map_or(0, |hold| hold.dealt_with(source));
+        let skip = delivered;
         while let Some(item) = scan.next()? {
             match item {
+                // Delivered, or set aside, before the last agent ended.
+                Item::Event { .. } if delivered > 0 => delivered -= 1,
                 Item::Event { body, .. } => {
                     let facts = Facts::of(body);
                     if doomed(&facts) {
@@ -139,7 +174,7 @@ impl PruneArgs {
         if dropped.is_empty() {
             return Ok(());
         }
-        if let Some(spool) = spool {
+        if let Some(Hold { spool, ledger }) = hold {
             let file = spool.inspect(&source.name)?;
             if kept > 0 {
                 let id = IdGenerator::new().next(u64::try_from(file.timestamp_ms).unwrap_or(0));
@@ -149,10 +184,20 @@ impl PruneArgs {
                 rewrite(
                     source,
                     &target,
-                    Sealing { id, timestamp_ms, whole: false, fingerprint },
+                    Sealing { id, timestamp_ms, whole: false, fingerprint, ledger: file.ledger },
                     false,
+                    skip,
                     |facts| !doomed(facts),
                 )?;
+            }
+            if let Some(ledger) = ledger {
+                let foreign = !file.is_of(ledger.id());
+                for (&(level, category), &count) in &dropped {
+                    let severity = Level::from_number(level).map_or(0, Level::severity);
+                    let category = Category::from_number(category).map_or(0, |category| category as u8);
+                    ledger.drop_events(DropReason::Pruned, category, severity, count, foreign);
+                }
+                ledger.forget(file.id);
             }
             spool.remove(&file)?;
         }

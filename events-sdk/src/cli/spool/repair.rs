@@ -60,8 +60,9 @@ impl RepairArgs {
                         timestamp_ms: file.timestamp_ms,
                         whole: file.whole,
                         fingerprint: fingerprint.unwrap_or(SCHEMA_FINGERPRINT),
+                        ledger: file.ledger,
                     };
-                    rewrite(source, &source.path(), sealing, true, |_| true)?;
+                    rewrite(source, &source.path(), sealing, true, 0, |_| true)?;
                 }
             }
             let numbers = [verdict.good, verdict.lost, verdict.damaged_bytes];

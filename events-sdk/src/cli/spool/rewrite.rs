@@ -8,12 +8,13 @@ use crate::{
 };
 
 /// Writes the events of `source` that `keeps` wants to `target` in the same directory. What is damaged stays out.
-/// Returns how many events were written. `replace` says that another file may be there.
+/// Returns how many events were written. `replace` says that another file may be there; the first `skip` events are left out.
 pub(super) fn rewrite(
     source: &Source,
     target: &Path,
     sealing: Sealing,
     replace: bool,
+    mut skip: u64,
     keeps: impl Fn(&Facts<'_>) -> bool,
 ) -> Result<u32, Failure> {
     let dir = source.view.dir();
@@ -21,6 +22,10 @@ pub(super) fn rewrite(
     let mut composer = Composer::begin(dir, sealing.id)?;
     while let Some(item) = scan.next()? {
         if let Item::Event { entry, body } = item {
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
             let facts = Facts::of(body);
             if keeps(&facts) {
                 composer.push(entry, facts.level)?;

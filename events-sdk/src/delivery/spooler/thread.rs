@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, mpsc as std_mpsc},
@@ -16,6 +17,7 @@ use crate::{
     chunk::{Chunk, SEVERITIES, level_counts},
     delivery::salvage::message_of,
     fault,
+    ledger::{self, Ledger},
     segment::{Segments, ToDisk},
     spool::{
         Adopted, Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile,
@@ -33,6 +35,12 @@ const SETTLED_MS: i64 = 2_000;
 /// So long after a file was removed that is brought to stable storage, with all that were removed meanwhile: a sync takes
 /// longer than all else that is done for a small file, and a removal that a loss of power takes back repeats known ids.
 const SYNC_REMOVALS: Duration = Duration::from_secs(1);
+
+/// Files that have been dealt with are removed together, so that one sync of the ledger serves them all: after this time,
+const LEAVE: Duration = Duration::from_millis(200);
+
+/// or when there are so many.
+const LEAVE_TOGETHER: usize = 64;
 
 /// Small files are examined for so long before the delivery task is told of them: it has other things to do than to
 /// hear of each.
@@ -62,6 +70,18 @@ pub(super) struct Thread {
     /// When to look at it again.
     look_at: Instant,
     reader: Option<(Uuid, Reader)>,
+    /// The file of the ledger, where it could be opened.
+    ledger: Option<Arc<File>>,
+    /// The identity of the ledger.
+    ledger_id: u64,
+    /// What was in the quarantine at the start, until all that earlier processes left is found.
+    surveying: Option<u64>,
+    /// Files to be removed once the ledger, which says that all of them is dealt with, is on stable storage.
+    leaving: Vec<SpoolFile>,
+    /// When the first of them came.
+    leaving_since: Option<Instant>,
+    /// Segments of earlier processes that could not be taken over.
+    stuck: bool,
     /// Something was put into the quarantine, which may be too large now.
     quarantine_grew: bool,
 }
@@ -90,12 +110,20 @@ impl Thread {
             settled: None,
             look_at: Instant::now() + LOOK_AROUND,
             reader: None,
+            ledger: None,
+            ledger_id: 0,
+            surveying: None,
+            leaving: Vec::new(),
+            leaving_since: None,
+            stuck: false,
             quarantine_grew: false,
         }
     }
 
     /// Works in this spool, which is open already.
-    pub(super) fn begin(&mut self, spool: Spool) {
+    pub(super) fn begin(&mut self, spool: Spool, ledger: (Option<Arc<File>>, u64)) {
+        (self.ledger, self.ledger_id) = ledger;
+        let spool = spool.of_ledger(self.ledger_id);
         self.opened(&spool);
         self.spool = Some(spool);
     }
@@ -104,7 +132,10 @@ impl Thread {
         // Not before the first event is accepted, as it takes long where there are very many files.
         let found = self.spool.as_ref().map(|spool| spool.tidy().and_then(|()| spool.list(|_| true)));
         match found {
-            Some(Ok(names)) => self.found = names.into(),
+            Some(Ok(names)) => {
+                self.begin_survey();
+                self.found = names.into();
+            }
             Some(Err(error)) => {
                 self.spool = None;
                 self.reply(Reply::Opened(Err(error)));
@@ -127,11 +158,19 @@ impl Thread {
             if sync_at.is_some_and(|at| now >= at) {
                 self.sync_removals();
             }
+            let leave_at = self.leaving_since.map(|at| at + LEAVE);
+            if leave_at.is_some_and(|at| now >= at) || self.leaving.len() >= LEAVE_TOGETHER {
+                self.remove_leaving();
+                continue;
+            }
             let is_idle = self.found.is_empty() && self.left.is_empty();
+            if is_idle {
+                self.end_survey();
+            }
             let command = match commands.try_recv() {
                 Ok(command) => Some(command),
                 Err(std_mpsc::TryRecvError::Empty) if is_idle => {
-                    let until = sync_at.map_or(self.look_at, |at| at.min(self.look_at));
+                    let until = [sync_at, leave_at].into_iter().flatten().fold(self.look_at, Instant::min);
                     match commands.recv_timeout(until.saturating_duration_since(now)) {
                         Ok(command) => Some(command),
                         Err(std_mpsc::RecvTimeoutError::Timeout) => continue,
@@ -157,7 +196,7 @@ impl Thread {
                 Err(std_mpsc::TryRecvError::Disconnected) => None,
             };
             let reply = match command {
-                Some(Command::Open) => Reply::Opened(self.guarded("open", |thread| thread.spool().map(drop))),
+                Some(Command::Open) => Reply::Opened(self.guarded("open", Self::open)),
                 Some(Command::List) => {
                     let names = self.guarded("list", |thread| {
                         for file in thread.unreadable.drain(..) {
@@ -192,8 +231,9 @@ impl Thread {
                     Reply::Read(file, result)
                 }
                 Some(Command::Remove(file)) => {
-                    let result = self.guarded("remove a file from", |thread| thread.remove(&file));
-                    Reply::Removed(file, result)
+                    self.leaving.push(file);
+                    self.leaving_since.get_or_insert_with(Instant::now);
+                    continue;
                 }
                 Some(Command::Thin(file, thinning)) => {
                     self.reader = None;
@@ -211,12 +251,12 @@ impl Thread {
                     });
                     Reply::Thinned(file, result)
                 }
-                Some(Command::SetAside { file, batch, reason }) => {
+                Some(Command::SetAside { file, place, batch, reason }) => {
                     let result = self.guarded("set a batch aside in", |thread| {
                         thread.quarantine_grew = true;
                         thread.spool().and_then(|spool| spool.set_aside(&batch, &reason))
                     });
-                    Reply::SetAside { file, batch, result }
+                    Reply::SetAside { file, place, batch, result }
                 }
                 Some(Command::MakeSegments(count)) => {
                     let Some(segments) = &self.segments else { continue };
@@ -238,7 +278,9 @@ impl Thread {
             self.reply(reply);
         }
         self.reader = None;
+        self.remove_leaving();
         self.sync_removals();
+        self.sync_ledger();
         self.spool = None;
         self.reply(Reply::Stopped);
     }
@@ -276,6 +318,7 @@ impl Thread {
 
     /// Looks again for segments that could not be adopted before.
     fn look_for_segments(&mut self) {
+        self.stuck = false;
         let own = self.segments.as_ref().map(|segments| segments.prefix);
         if let Some(spool) = &self.spool {
             self.left = spool.segments_left(own).into();
@@ -297,6 +340,7 @@ impl Thread {
                 }
             }
             Err(error) => {
+                self.stuck = true;
                 tracing::warn!(%error, "what an earlier process left in a segment cannot be taken over yet; it is tried again after the next outage or start");
             }
         }
@@ -305,6 +349,7 @@ impl Thread {
     /// Takes up files that were put into the directory since it was looked at last.
     fn look_around(&mut self) {
         self.look_at = Instant::now() + LOOK_AROUND;
+        self.sync_ledger();
         let Some(spool) = self.spool.as_ref().filter(|_| self.found.is_empty()) else { return };
         // Asked for before the list, so that what changes meanwhile is seen the next time.
         let Ok(changed_ms) = spool.changed_ms() else { return };
@@ -364,7 +409,7 @@ impl Thread {
         let spool = match self.spool.take() {
             Some(spool) => spool,
             None => {
-                let spool = Spool::open(&self.directory)?.bounded(self.bounds);
+                let spool = Spool::open(&self.directory)?.bounded(self.bounds).of_ledger(self.ledger_id);
                 self.found = spool.list(|name| !self.known.contains(&name.id()))?.into();
                 self.opened(&spool);
                 spool
@@ -373,9 +418,76 @@ impl Thread {
         Ok(self.spool.insert(spool))
     }
 
+    /// Opens the spool, and the ledger in it if that is not open.
+    fn open(&mut self) -> Result<Option<Box<Ledger>>, SpoolError> {
+        self.spool()?;
+        let mut opened = None;
+        if self.ledger.is_none() {
+            match Ledger::open(&self.directory, crate::emit::now_ms()) {
+                Ok(ledger) => {
+                    (self.ledger, self.ledger_id) = (ledger.file(), ledger.id());
+                    self.spool = self.spool.take().map(|spool| spool.of_ledger(ledger.id()));
+                    opened = Some(Box::new(ledger));
+                }
+                Err(error) => {
+                    let path = self.directory.join(ledger::FILE);
+                    return Err(SpoolError::new("open the accounts of the spool", &path, error));
+                }
+            }
+            self.begin_survey();
+        }
+        Ok(opened)
+    }
+
+    /// Counts what is in the quarantine before anything of this process can be.
+    fn begin_survey(&mut self) {
+        let counted = self.spool.as_ref().map(Spool::quarantined_events);
+        match counted {
+            Some(Ok(quarantined)) => self.surveying = Some(quarantined),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "what is in the quarantine is not counted");
+                self.surveying = Some(0);
+            }
+            None => {}
+        }
+    }
+
+    /// Says so when all that earlier processes left is found.
+    fn end_survey(&mut self) {
+        if self.stuck || !self.unreadable.is_empty() {
+            return;
+        }
+        if let Some(quarantined) = self.surveying.take() {
+            self.reply(Reply::Surveyed(quarantined));
+        }
+    }
+
+    /// Brings the ledger to stable storage.
+    fn sync_ledger(&self) -> bool {
+        let synced = self.ledger.as_ref().map_or(Ok(()), |file| file.sync_data());
+        if let Err(error) = &synced {
+            tracing::debug!(%error, "the accounts of the spool are not on stable storage");
+        }
+        synced.is_ok()
+    }
+
+    /// Removes the files that have been dealt with, once it is certain that the ledger says so.
+    fn remove_leaving(&mut self) {
+        self.leaving_since = None;
+        if !self.sync_ledger() {
+            // What stays is not sent again, unless the power fails as well.
+            self.leaving_since = (!self.leaving.is_empty()).then(|| Instant::now() + SYNC_REMOVALS);
+            return;
+        }
+        for file in std::mem::take(&mut self.leaving) {
+            let result = self.guarded("remove a file from", |thread| thread.remove(&file));
+            self.reply(Reply::Removed(file, result));
+        }
+    }
+
     fn write(&mut self, write: &Write) -> Result<SpoolFile, SpoolError> {
         fault::point("spool write");
-        let fingerprint = self.fingerprint;
+        let (fingerprint, ledger) = (self.fingerprint, self.ledger_id);
         let spool = self.spool()?;
         let mut by_severity = [0; SEVERITIES];
         let (runs, whole): (Vec<&[u8]>, bool) = match &write.content {
@@ -396,6 +508,7 @@ impl Thread {
             levels: &level_counts(&by_severity),
             whole,
             fingerprint,
+            ledger,
         })?;
         self.known.insert(write.id);
         fault::point("spool written");

@@ -137,6 +137,7 @@ fn a_seal_that_counts_more_than_there_is_still_lets_the_account_balance() {
         levels: &[],
         whole: false,
         fingerprint: 0,
+        ledger: 0,
     };
     let file = spool.write(file).unwrap();
     assert_eq!(read_all(&spool, &file).len(), 2);

@@ -113,6 +113,7 @@ fn large_events_make_small_pieces_and_one_alone_may_be_larger_than_a_piece() {
         levels: &[],
         whole: false,
         fingerprint: 0,
+        ledger: 0,
     };
     let file = spool.write(file).unwrap();
     let mut reader = spool.read(&file).unwrap();

@@ -127,7 +127,8 @@ impl Process {
         let segments = Arc::new(Segments::new(LIMITS.batch, 0xfeed, id(7)).for_power(true));
         segments.open(folder.path()).unwrap();
         disk.make_dir(&Path::new(DIR).join(segment::FOLDER));
-        let buffer = Buffer::with_segments(LIMITS, Some(Arc::clone(&segments)));
+        let buffer =
+            Buffer::with_segments(LIMITS, Some(Arc::clone(&segments)), crate::ledger::Ledger::in_memory(1));
         Self {
             folder,
             segments,
@@ -316,6 +317,7 @@ impl Process {
                 levels: &level_counts(&by_severity),
                 whole: true,
                 fingerprint: 0xfeed,
+                ledger: 0,
             });
             self.files.push(file.unwrap());
             self.expected.must.extend(self.indexes(chunk.bytes()));
@@ -373,7 +375,7 @@ impl Process {
         self.changed();
         let (file, new_id) = (self.files.remove(place), id(5_000_000 + self.states.len() as u64));
         self.with_disk(|to_disk| self.segments.sync_all(to_disk));
-        let thinning = Thinning { severity, bytes: u64::MAX, id: new_id, fingerprint: 0xfeed };
+        let thinning = Thinning { severity, bytes: u64::MAX, id: new_id, fingerprint: 0xfeed, pieces: 0 };
         let thinned = self.spool.thin(&file, thinning).unwrap();
         let count: u64 = thinned.dropped.iter().map(|(.., count)| count).sum();
         assert_eq!(count, dropped.len() as u64);

@@ -88,6 +88,7 @@ pub(crate) fn spill(
         levels: &[(INFO, count)],
         whole,
         fingerprint: 0xfeed,
+        ledger: 0,
     })
 }
 

@@ -1,0 +1,616 @@
+//! The ledger: the accounts of all processes that ever used a spool, kept with it.
+//!
+//! ```text
+//! accepted = delivered + in memory + in flight + on disk + quarantined + dropped
+//! ```
+//!
+//! [`crate::accounts`] counts where the events of this process are; here stands what became of all that were ever accepted
+//! under this spool directory: numbers that only grow, but for what is in the quarantine. What is in memory, in flight and on
+//! disk is not written down but follows from them, so that a process that is killed leaves no wrong number behind.
+//!
+//! The file is `<spool>/.accounts`, mapped into memory. [`cells`] is its format: a store for each event that is accepted, no
+//! system call. A kill loses nothing of it. A loss of power takes it back to where it was synced last, at most some seconds ago;
+//! before a spill file is removed it is synced, so that what is gone from the disk is in the books.
+//!
+//! # The start
+//!
+//! When all files that earlier processes left have been looked at, what they accepted and neither delivered nor dropped
+//! is compared with what is there: the *survey*. What is missing was in memory when a process ended, or was taken out of the
+//! directory; it is counted as lost then. What is too much was delivered or written after the numbers were synced that a loss of
+//! power left; then `accepted` is raised.
+//!
+//! # Files of others
+//!
+//! A spill file whose seal does not carry the ledger's identity was put there by another: `events emit`, the earlier agent,
+//! somebody who copied it. Its events are accepted when they are delivered, dropped or set aside; until then they wait outside
+//! of the books. So it does not matter how often such a file is found.
+//!
+//! # Progress
+//!
+//! For each file that is being delivered a slot says how many of its pieces, from the first on, have been dealt with, and that a
+//! file is done with before it is removed. It changes together with `delivered`. After a kill those pieces are not sent again.
+
+mod cells;
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::{self, File},
+    io,
+    path::Path,
+    sync::Arc,
+};
+
+use uuid::Uuid;
+
+use self::cells::Cells;
+use crate::{
+    DropReason,
+    accounts::{CATEGORIES, Drops, no_drops},
+    chunk::SEVERITIES,
+    id::IdGenerator,
+    losses,
+};
+
+/// The name of the file in the spool directory.
+pub(crate) const FILE: &str = ".accounts";
+
+/// A new file has this name until it is complete.
+const NEW: &str = ".accounts.tmp";
+
+/// One that cannot be read goes by this name.
+const DAMAGED: &str = ".accounts.damaged";
+
+/// "events" and the version of the format, in 48 bits.
+const MAGIC: u64 = 0x6576_656E_0001;
+
+const MAGIC_AT: usize = cells::FIRST;
+const ID: usize = MAGIC_AT + 1;
+const ACCEPTED: usize = ID + 1;
+const DELIVERED: usize = ACCEPTED + 1;
+const QUARANTINED: usize = DELIVERED + 1;
+/// The last process ended with nothing in memory, and its survey was done.
+const CLEAN: usize = QUARANTINED + 1;
+/// When the ledger was begun, milliseconds since the Unix epoch.
+const BEGUN: usize = CLEAN + 1;
+/// Up to when Toggle has been told of losses.
+const TOLD_UNTIL: usize = BEGUN + 1;
+
+/// Files that are being delivered or about to be removed: as many as are in flight, interrupted or parked, and some.
+const SLOTS: usize = 256;
+const SLOT: usize = 8;
+const SLOTS_AT: usize = 32;
+/// Within a slot: the identity of the file, in three parts, and with the third its state.
+const STATE: usize = 2;
+const PIECES: usize = 3;
+const EVENTS: usize = 4;
+const DELIVERED_BEFORE: usize = 5;
+const DELIVERED_OF: usize = 6;
+/// States of a slot, above the 32 bits of the identity.
+const USED: u64 = 1 << 32;
+const FINISHED: u64 = 1 << 33;
+
+/// Reasons are told apart by their numbers on the wire; so many are foreseen.
+const REASONS: usize = 16;
+const MATRIX: usize = REASONS * CATEGORIES * SEVERITIES;
+const DROPPED_AT: usize = SLOTS_AT + SLOTS * SLOT;
+const TOLD_AT: usize = DROPPED_AT + MATRIX;
+const CELLS: usize = TOLD_AT + MATRIX;
+
+/// How far a spill file has been dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) file: Uuid,
+    /// Its events are not in the books yet.
+    pub(crate) foreign: bool,
+    /// So many pieces, from the first on, are delivered or set aside.
+    pub(crate) pieces: u32,
+    /// The events in them.
+    pub(crate) events: u64,
+    /// Those of them that were delivered.
+    pub(crate) delivered: u64,
+}
+
+impl Step {
+    /// Of a file that nothing is known of.
+    pub(crate) fn none(file: Uuid) -> Self {
+        Self { file, foreign: false, pieces: 0, events: 0, delivered: 0 }
+    }
+}
+
+/// What the ledger knows of a file that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// All of it has been dealt with: it is only to be removed.
+    Finished,
+    /// It is to be delivered behind these pieces.
+    From(Step),
+}
+
+/// All that ever happened to events, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) begun_ms: u64,
+    pub(crate) accepted: u64,
+    pub(crate) delivered: u64,
+    pub(crate) quarantined: u64,
+    pub(crate) dropped: u64,
+}
+
+/// The comparison of what earlier processes should have left with what is found.
+#[derive(Debug, Default)]
+struct Survey {
+    /// Events that should be there.
+    expected: i64,
+    /// Events in files that have been found.
+    found: u64,
+    /// What the books said of the quarantine.
+    quarantined: u64,
+    was_clean: bool,
+    done: bool,
+    /// Slots whose files were found.
+    seen: HashSet<Uuid>,
+}
+
+/// The ledger.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    cells: Cells,
+    slots: HashMap<Uuid, usize>,
+    free: Vec<usize>,
+    survey: Survey,
+    /// The sum of what was dropped.
+    dropped: u64,
+    /// Events in files of others that have been found and not been dealt with.
+    foreign: u64,
+}
+
+/// Changes that are made together.
+#[derive(Debug, Default)]
+struct Changes {
+    list: [(usize, u64); cells::TOGETHER],
+    len: usize,
+}
+
+impl Changes {
+    fn set(&mut self, at: usize, number: u64) {
+        if let Some(place) = self.list.get_mut(self.len) {
+            *place = (at, number);
+            self.len += 1;
+        }
+    }
+}
+
+impl Ledger {
+    /// A ledger in memory, for as long as there is no directory.
+    pub(crate) fn in_memory(now_ms: u64) -> Self {
+        let mut cells = Cells::in_memory(CELLS);
+        begin(&mut cells, now_ms);
+        Self::on(cells, true)
+    }
+
+    /// The ledger of a spool directory, which is ours; a new one where there is none, or none that can be read.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for it, or the directory cannot be written to.
+    pub(crate) fn open(dir: &Path, now_ms: u64) -> io::Result<Self> {
+        let path = dir.join(FILE);
+        match Cells::open(&path, CELLS) {
+            Ok(cells) if cells.load(MAGIC_AT) == MAGIC => {
+                let mut ledger = Self::on(cells, false);
+                ledger.cells.store(CLEAN, 0);
+                return Ok(ledger);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(_) => set_aside(&path, "another program, or another version, wrote it"),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => set_aside(&path, &error.to_string()),
+            Err(error) => return Err(error),
+        }
+        let new = dir.join(NEW);
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut cells = Cells::create(&new, CELLS)?;
+        begin(&mut cells, now_ms);
+        fs::rename(&new, &path)?;
+        Ok(Self::on(cells, false))
+    }
+
+    /// The ledger of a spool that may be another process's, as these bytes of its file say.
+    ///
+    /// # Errors
+    ///
+    /// When they are damaged.
+    #[cfg(feature = "cli")]
+    pub(crate) fn read(bytes: &[u8]) -> io::Result<Self> {
+        let cells = Cells::read(bytes, CELLS)?;
+        if cells.load(MAGIC_AT) != MAGIC {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "another program, or another version, wrote it",
+            ));
+        }
+        Ok(Self::on(cells, false))
+    }
+
+    fn on(cells: Cells, is_new: bool) -> Self {
+        let (mut slots, mut free) = (HashMap::new(), Vec::new());
+        for slot in (0..SLOTS).rev() {
+            match file_of(&cells, slot) {
+                Some(file) => drop(slots.insert(file, slot)),
+                None => free.push(slot),
+            }
+        }
+        let dropped: u64 = (DROPPED_AT..TOLD_AT).map(|at| cells.load(at)).sum();
+        let outside = cells.load(DELIVERED) + dropped;
+        let survey = Survey {
+            expected: cells.load(ACCEPTED).cast_signed() - outside.cast_signed(),
+            quarantined: cells.load(QUARANTINED),
+            was_clean: cells.load(CLEAN) != 0,
+            done: is_new,
+            ..Survey::default()
+        };
+        Self { cells, slots, free, survey, dropped, foreign: 0 }
+    }
+
+    /// What this one counted in memory goes on in `file`, which has been opened meanwhile.
+    pub(crate) fn move_to(&mut self, mut file: Self) {
+        let matrices = DROPPED_AT..CELLS;
+        for at in [ACCEPTED, DELIVERED, QUARANTINED].into_iter().chain(matrices) {
+            let more = self.cells.load(at);
+            if more > 0 {
+                file.cells.store(at, file.cells.load(at) + more);
+            }
+        }
+        file.dropped += self.dropped;
+        file.foreign += self.foreign;
+        *self = file;
+    }
+
+    /// What a seal says of whose file it is.
+    pub(crate) fn id(&self) -> u64 {
+        self.cells.load(ID)
+    }
+
+    /// The file, to be synced.
+    pub(crate) fn file(&self) -> Option<Arc<File>> {
+        self.cells.file().cloned()
+    }
+
+    /// An event was accepted.
+    #[inline]
+    pub(crate) fn accept(&mut self) {
+        self.cells.store(ACCEPTED, self.cells.load(ACCEPTED) + 1);
+    }
+
+    /// Events were dropped. Those of a file of others were never accepted before.
+    pub(crate) fn drop_events(
+        &mut self,
+        reason: DropReason,
+        category: u8,
+        severity: u8,
+        count: u64,
+        foreign: bool,
+    ) {
+        let Some(at) = dropped_at(reason, category, severity) else { return };
+        let mut changes = self.book_in(count, foreign);
+        changes.set(at, self.cells.load(at) + count);
+        self.dropped += count;
+        self.make(&changes);
+    }
+
+    /// Events of the quarantine were dropped.
+    pub(crate) fn clear(&mut self, reason: DropReason, count: u64) {
+        let Some(at) = dropped_at(reason, 0, 0) else { return };
+        let there = self.cells.load(QUARANTINED);
+        let count = count.min(there);
+        let mut changes = Changes::default();
+        changes.set(QUARANTINED, there - count);
+        changes.set(at, self.cells.load(at) + count);
+        self.dropped += count;
+        self.make(&changes);
+    }
+
+    /// Events from memory were delivered. `kept` is the batch, where an earlier process may find it in a segment.
+    pub(crate) fn deliver(&mut self, count: u64, kept: Option<Uuid>) {
+        let mut changes = Changes::default();
+        changes.set(DELIVERED, self.cells.load(DELIVERED) + count);
+        if let Some(slot) = kept.and_then(|batch| self.slot(batch)) {
+            changes.set(slot + STATE, self.cells.load(slot + STATE) | FINISHED);
+        }
+        self.make(&changes);
+    }
+
+    /// Events of a piece of a spill file were delivered; that brings the file to this step.
+    pub(crate) fn deliver_piece(&mut self, count: u64, step: &Step) {
+        let mut changes = self.book_in(count, step.foreign);
+        changes.set(DELIVERED, self.cells.load(DELIVERED) + count);
+        self.progress(&mut changes, step, count);
+        self.make(&changes);
+    }
+
+    /// Events of a piece of a spill file were set aside; that brings the file to this step.
+    pub(crate) fn set_aside_piece(&mut self, count: u64, step: &Step) {
+        let mut changes = self.book_in(count, step.foreign);
+        changes.set(QUARANTINED, self.cells.load(QUARANTINED) + count);
+        self.progress(&mut changes, step, 0);
+        self.make(&changes);
+    }
+
+    /// Events were set aside that belong to no file.
+    pub(crate) fn set_aside(&mut self, count: u64) {
+        self.cells.store(QUARANTINED, self.cells.load(QUARANTINED) + count);
+    }
+
+    /// A spill file is only to be removed; `missing` events of it were damaged and are in the quarantine.
+    pub(crate) fn finish(&mut self, file: Uuid, missing: u64, foreign: bool) {
+        let slot = self.slot(file);
+        let mut changes = self.book_in(missing, foreign);
+        if missing > 0 {
+            changes.set(QUARANTINED, self.cells.load(QUARANTINED) + missing);
+        }
+        if let Some(slot) = slot {
+            changes.set(slot + STATE, self.cells.load(slot + STATE) | FINISHED);
+        }
+        self.make(&changes);
+    }
+
+    /// A spill file, or a segment, is gone.
+    pub(crate) fn forget(&mut self, file: Uuid) {
+        if let Some(slot) = self.slots.remove(&file) {
+            self.cells.store(at_slot(slot) + STATE, 0);
+            self.free.push(slot);
+        }
+    }
+
+    /// A spill file was found. `is_ours` says whether its seal carries our identity.
+    pub(crate) fn found(&mut self, file: Uuid, events: u64, is_ours: bool) -> Known {
+        let step = self.step(file, is_ours);
+        if let Some(slot) = self.slots.get(&file).copied().map(at_slot) {
+            self.survey.seen.insert(file);
+            if self.cells.load(slot + STATE) & FINISHED != 0 {
+                return Known::Finished;
+            }
+            self.take_back(slot, &step);
+        }
+        let left = events.saturating_sub(step.events);
+        if is_ours {
+            self.find(left);
+        } else {
+            self.foreign += left;
+        }
+        Known::From(step)
+    }
+
+    /// How far a spill file has been dealt with.
+    pub(crate) fn step(&self, file: Uuid, is_ours: bool) -> Step {
+        let mut step = Step { foreign: !is_ours, ..Step::none(file) };
+        if let Some(slot) = self.slots.get(&file).copied().map(at_slot) {
+            step.pieces = self.cells.load(slot + PIECES) as u32;
+            step.events = self.cells.load(slot + EVENTS);
+            step.delivered = self.cells.load(slot + DELIVERED_BEFORE);
+        }
+        step
+    }
+
+    /// Events of this spool were found that are not in a file of others.
+    pub(crate) fn find(&mut self, events: u64) {
+        if self.survey.done {
+            // They were given up for lost, or never counted.
+            self.cells.store(ACCEPTED, self.cells.load(ACCEPTED) + events);
+        } else {
+            self.survey.found += events;
+        }
+    }
+
+    /// What was delivered of pieces that are not dealt with in full is sent again.
+    fn take_back(&mut self, slot: usize, step: &Step) {
+        let again = self.cells.load(slot + DELIVERED_OF).saturating_sub(step.delivered);
+        if again == 0 {
+            return;
+        }
+        let mut changes = Changes::default();
+        changes.set(DELIVERED, self.cells.load(DELIVERED).saturating_sub(again));
+        if step.foreign {
+            changes.set(ACCEPTED, self.cells.load(ACCEPTED).saturating_sub(again));
+        } else {
+            self.survey.expected += again.cast_signed();
+        }
+        changes.set(slot + DELIVERED_OF, step.delivered);
+        self.make(&changes);
+    }
+
+    /// Whether all that earlier processes left has been compared with what should be there.
+    pub(crate) fn is_surveyed(&self) -> bool {
+        self.survey.done
+    }
+
+    /// All files have been found. `quarantined` events were in the quarantine at the start. Gives how many events are lost, and
+    /// why.
+    pub(crate) fn survey(&mut self, quarantined: u64) -> Option<(DropReason, u64)> {
+        if self.survey.done {
+            return None;
+        }
+        self.survey.done = true;
+        let gone: Vec<_> =
+            self.slots.keys().filter(|file| !self.survey.seen.contains(file)).copied().collect();
+        gone.into_iter().for_each(|file| self.forget(file));
+        self.survey.seen = HashSet::new();
+        let now = self.cells.load(QUARANTINED) + quarantined;
+        self.cells.store(QUARANTINED, now.saturating_sub(self.survey.quarantined));
+        let lost = self.survey.expected - (self.survey.found + quarantined).cast_signed();
+        if lost < 0 {
+            self.cells.store(ACCEPTED, self.cells.load(ACCEPTED) + lost.unsigned_abs());
+            return None;
+        }
+        let reason = if self.survey.was_clean { DropReason::Vanished } else { DropReason::ProcessEnded };
+        (lost > 0).then_some((reason, lost.unsigned_abs()))
+    }
+
+    /// The process ends, and nothing is in memory.
+    pub(crate) fn close(&mut self) {
+        self.cells.store(CLEAN, u64::from(self.survey.done));
+    }
+
+    /// Whoever opened it to look or to correct goes, and leaves it as the last agent did.
+    #[cfg(feature = "cli")]
+    pub(crate) fn leave(&mut self) {
+        self.cells.store(CLEAN, u64::from(self.survey.was_clean));
+    }
+
+    /// Whether the last process that worked here said so.
+    #[cfg(feature = "cli")]
+    pub(crate) fn was_closed(&self) -> bool {
+        self.survey.was_clean
+    }
+
+    /// The numbers. Events in files of others that wait count as accepted.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            begun_ms: self.cells.load(BEGUN),
+            accepted: self.cells.load(ACCEPTED) + self.foreign,
+            delivered: self.cells.load(DELIVERED),
+            quarantined: self.cells.load(QUARANTINED),
+            dropped: self.dropped,
+        }
+    }
+
+    /// How many events were ever dropped.
+    #[inline]
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// What was ever dropped.
+    pub(crate) fn drops(&self) -> Drops {
+        self.matrix(DROPPED_AT)
+    }
+
+    /// What of that Toggle has been told for certain.
+    pub(crate) fn told(&self) -> Drops {
+        self.matrix(TOLD_AT)
+    }
+
+    /// Until when; the beginning of the ledger where nothing was told.
+    pub(crate) fn told_until_ms(&self) -> u64 {
+        self.cells.load(TOLD_UNTIL).max(self.cells.load(BEGUN))
+    }
+
+    /// Toggle has been told of these as well.
+    pub(crate) fn tell(&mut self, drops: &Drops, until_ms: u64) {
+        for (at, count) in places(drops) {
+            let at = at - DROPPED_AT + TOLD_AT;
+            self.cells.store(at, self.cells.load(at) + count);
+        }
+        self.cells.store(TOLD_UNTIL, until_ms);
+    }
+
+    fn matrix(&self, begin: usize) -> Drops {
+        let mut drops = no_drops();
+        for (reason, by_category) in DropReason::ALL.iter().zip(&mut drops) {
+            for (category, by_severity) in by_category.iter_mut().enumerate() {
+                for (severity, count) in by_severity.iter_mut().enumerate() {
+                    if let Some(at) = dropped_at(*reason, category as u8, severity as u8) {
+                        *count = self.cells.load(at - DROPPED_AT + begin);
+                    }
+                }
+            }
+        }
+        drops
+    }
+
+    /// Events of a file of others come into the books.
+    fn book_in(&mut self, count: u64, foreign: bool) -> Changes {
+        let mut changes = Changes::default();
+        if foreign && count > 0 {
+            self.foreign = self.foreign.saturating_sub(count);
+            changes.set(ACCEPTED, self.cells.load(ACCEPTED) + count);
+        }
+        changes
+    }
+
+    fn progress(&mut self, changes: &mut Changes, step: &Step, delivered: u64) {
+        let Some(slot) = self.slot(step.file) else { return };
+        changes.set(slot + PIECES, u64::from(step.pieces));
+        changes.set(slot + EVENTS, step.events);
+        changes.set(slot + DELIVERED_BEFORE, step.delivered);
+        changes.set(slot + DELIVERED_OF, self.cells.load(slot + DELIVERED_OF) + delivered);
+    }
+
+    /// The first cell of this file's slot. `None` when all are taken: then a kill repeats what is known by its ids.
+    fn slot(&mut self, file: Uuid) -> Option<usize> {
+        if let Some(&slot) = self.slots.get(&file) {
+            return Some(at_slot(slot));
+        }
+        let slot = self.free.pop()?;
+        self.slots.insert(file, slot);
+        let (at, id) = (at_slot(slot), file.as_u128());
+        for cell in [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF] {
+            self.cells.store(at + cell, 0);
+        }
+        self.cells.store(at, (id >> 80) as u64);
+        self.cells.store(at + 1, (id >> 32) as u64 & 0xFFFF_FFFF_FFFF);
+        self.cells.store(at + STATE, id as u64 & 0xFFFF_FFFF | USED);
+        Some(at)
+    }
+
+    fn make(&mut self, changes: &Changes) {
+        if let Some(list @ [_, ..]) = changes.list.get(..changes.len) {
+            self.cells.change(list);
+        }
+    }
+}
+
+fn begin(cells: &mut Cells, now_ms: u64) {
+    // The lower half of it is random.
+    cells.store(ID, IdGenerator::new().next(now_ms).as_u128() as u64 & 0xFFFF_FFFF_FFFF | 1);
+    cells.store(BEGUN, now_ms);
+    cells.store(MAGIC_AT, MAGIC);
+}
+
+/// A file that cannot be read gives up its name.
+fn set_aside(path: &Path, reason: &str) {
+    tracing::error!(
+        path = %path.display(), reason,
+        "the accounts of earlier processes cannot be read; they are set aside, and counting begins anew"
+    );
+    // Should that fail, making the new one does as well.
+    let _ = fs::rename(path, path.with_file_name(DAMAGED));
+}
+
+fn at_slot(slot: usize) -> usize {
+    SLOTS_AT + slot * SLOT
+}
+
+/// The file of a slot in use.
+fn file_of(cells: &Cells, slot: usize) -> Option<Uuid> {
+    let at = at_slot(slot);
+    let state = cells.load(at + STATE);
+    let id = u128::from(cells.load(at)) << 80
+        | u128::from(cells.load(at + 1)) << 32
+        | u128::from(state & 0xFFFF_FFFF);
+    (state & USED != 0).then(|| Uuid::from_u128(id))
+}
+
+/// Where events are counted that were dropped. `None` for what is never accepted.
+fn dropped_at(reason: DropReason, category: u8, severity: u8) -> Option<usize> {
+    let reason = losses::reason_of(reason)?.number() as usize % REASONS;
+    let (category, severity) = (usize::from(category) % CATEGORIES, usize::from(severity) % SEVERITIES);
+    Some(DROPPED_AT + (reason * CATEGORIES + category) * SEVERITIES + severity)
+}
+
+/// Where each of these is counted that is not zero.
+fn places(drops: &Drops) -> impl Iterator<Item = (usize, u64)> {
+    let reasons = DropReason::ALL.iter().zip(drops);
+    reasons.flat_map(|(reason, by_category)| {
+        by_category.iter().enumerate().flat_map(move |(category, by_severity)| {
+            by_severity.iter().enumerate().filter(|(_, count)| **count > 0).filter_map(
+                move |(severity, count)| Some((dropped_at(*reason, category as u8, severity as u8)?, *count)),
+            )
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;

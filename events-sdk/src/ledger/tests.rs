@@ -1,0 +1,222 @@
+use super::*;
+
+const FILE_A: Uuid = Uuid::from_u128(0x0192_AAAA_0000_7000_8000_0123_4567_89AB);
+const FILE_B: Uuid = Uuid::from_u128(0x0192_BBBB_0000_7000_8000_0123_4567_89AB);
+
+/// As the next process finds it; the last one was killed.
+fn next(dir: &Path) -> Ledger {
+    Ledger::open(dir, 1_000).unwrap()
+}
+
+fn accept(ledger: &mut Ledger, count: u64) {
+    (0..count).for_each(|_| ledger.accept());
+}
+
+/// Accepted, delivered, quarantined and dropped.
+fn numbers(ledger: &Ledger) -> [u64; 4] {
+    let Totals { accepted, delivered, quarantined, dropped, .. } = ledger.totals();
+    [accepted, delivered, quarantined, dropped]
+}
+
+fn step(file: Uuid, foreign: bool, pieces: u32, events: u64, delivered: u64) -> Step {
+    Step { file, foreign, pieces, events, delivered }
+}
+
+#[test]
+fn what_was_in_memory_when_a_process_was_killed_is_counted_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    assert_eq!(first.survey(0), None, "there was none before");
+    accept(&mut first, 100);
+    first.deliver(40, None);
+    first.drop_events(DropReason::BufferFull, 2, 3, 5, false);
+    let id = first.id();
+    drop(first);
+    let mut second = next(dir.path());
+    assert_eq!(second.id(), id);
+    accept(&mut second, 7);
+    assert_eq!(second.found(FILE_A, 30, true), Known::From(Step::none(FILE_A)));
+    assert_eq!(second.survey(0), Some((DropReason::ProcessEnded, 25)));
+    second.drop_events(DropReason::ProcessEnded, 0, 0, 25, false);
+    assert_eq!(numbers(&second), [107, 40, 0, 30]);
+    drop(second);
+    let mut third = next(dir.path());
+    third.found(FILE_A, 30, true);
+    assert_eq!(third.survey(0), Some((DropReason::ProcessEnded, 7)), "the thirty wait on disk");
+}
+
+#[test]
+fn a_file_that_is_missing_after_an_orderly_end_was_taken_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    accept(&mut first, 10);
+    first.close();
+    drop(first);
+    assert_eq!(next(dir.path()).survey(0), Some((DropReason::Vanished, 10)));
+}
+
+#[test]
+fn more_than_the_books_know_of_was_accepted_before_a_loss_of_power() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    accept(&mut first, 3);
+    drop(first);
+    let mut second = next(dir.path());
+    second.found(FILE_A, 10, true);
+    assert_eq!(second.survey(0), None);
+    assert_eq!(numbers(&second), [10, 0, 0, 0]);
+    second.found(FILE_B, 5, true);
+    assert_eq!(numbers(&second), [15, 0, 0, 0], "it was unreadable before, or carried away and brought back");
+}
+
+#[test]
+fn files_of_others_come_into_the_books_as_they_leave_and_only_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let mut ledger = next(dir.path());
+        ledger.found(FILE_A, 10, false);
+        assert_eq!(ledger.survey(0), None, "round {round}");
+        assert_eq!(numbers(&ledger), [10, round, 0, 0], "round {round}");
+        let pieces = round as u32 + 1;
+        ledger.deliver_piece(1, &step(FILE_A, true, pieces, round + 1, round + 1));
+        assert_eq!(numbers(&ledger), [10, round + 1, 0, 0], "round {round}");
+    }
+    let mut ledger = next(dir.path());
+    ledger.survey(0);
+    assert_eq!(numbers(&ledger), [3, 3, 0, 0], "the rest was taken away, and had never been accepted");
+}
+
+#[test]
+fn pieces_that_were_dealt_with_are_not_sent_again_and_halves_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    accept(&mut first, 50);
+    first.deliver_piece(10, &step(FILE_A, false, 1, 10, 10));
+    first.set_aside_piece(1, &step(FILE_A, false, 1, 10, 10));
+    first.deliver_piece(9, &step(FILE_A, false, 2, 20, 19));
+    // The half of a third piece.
+    first.deliver_piece(5, &step(FILE_A, false, 2, 20, 19));
+    assert_eq!(numbers(&first), [50, 24, 1, 0]);
+    drop(first);
+    let mut second = next(dir.path());
+    let known = second.found(FILE_A, 50, true);
+    assert_eq!(known, Known::From(step(FILE_A, false, 2, 20, 19)));
+    assert_eq!(second.step(FILE_A, true), step(FILE_A, false, 2, 20, 19));
+    assert_eq!(second.survey(1), None);
+    assert_eq!(numbers(&second), [50, 19, 1, 0], "the half is to be delivered again");
+}
+
+#[test]
+fn a_file_that_is_finished_is_only_to_be_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    accept(&mut first, 30);
+    first.deliver(10, Some(FILE_B));
+    first.deliver_piece(18, &step(FILE_A, false, 1, 18, 18));
+    first.finish(FILE_A, 2, false);
+    drop(first);
+    let mut second = next(dir.path());
+    assert_eq!(second.found(FILE_A, 20, true), Known::Finished);
+    assert_eq!(second.found(FILE_B, 10, true), Known::Finished, "a batch whose segment was not yet free");
+    assert_eq!(second.survey(2), None);
+    assert_eq!(numbers(&second), [30, 28, 2, 0]);
+    second.forget(FILE_A);
+    assert_eq!(second.found(FILE_A, 20, true), Known::From(Step::none(FILE_A)), "another one of its name");
+}
+
+#[test]
+fn slots_of_files_that_are_gone_are_free_again_and_too_many_files_only_cost_repeats() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    for number in 0..SLOTS as u128 + 9 {
+        first.finish(Uuid::from_u128(number << 64 | 1), 0, false);
+    }
+    assert!(first.free.is_empty());
+    drop(first);
+    let mut second = next(dir.path());
+    assert_eq!(second.slots.len(), SLOTS);
+    second.survey(0);
+    assert_eq!(second.free.len(), SLOTS);
+}
+
+#[test]
+fn the_quarantine_counts_across_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    accept(&mut first, 9);
+    first.set_aside(9);
+    first.clear(DropReason::QuarantineFull, 2);
+    assert_eq!(numbers(&first), [9, 0, 7, 2]);
+    drop(first);
+    let mut second = next(dir.path());
+    // One was moved back into the spool, one was deleted.
+    second.found(FILE_A, 1, true);
+    assert_eq!(second.survey(5), Some((DropReason::ProcessEnded, 1)));
+    assert_eq!(numbers(&second), [9, 0, 5, 2]);
+}
+
+#[test]
+fn what_toggle_was_told_is_told_once_over_all_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    assert_eq!(first.told_until_ms(), 1_000);
+    first.drop_events(DropReason::SpoolFull, 2, 3, 5, false);
+    first.tell(&first.drops(), 2_000);
+    first.drop_events(DropReason::SpoolFull, 2, 3, 1, false);
+    drop(first);
+    let second = next(dir.path());
+    let reason = DropReason::SpoolFull as usize;
+    assert_eq!((second.told()[reason][2][3], second.drops()[reason][2][3]), (5, 6));
+    assert_eq!((second.dropped(), second.told_until_ms()), (6, 2_000));
+}
+
+#[test]
+fn a_ledger_that_cannot_be_read_is_set_aside_and_counting_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    accept(&mut first, 5);
+    let id = first.id();
+    drop(first);
+    let path = dir.path().join(FILE);
+    let good = fs::read(&path).unwrap();
+    let mut flipped = good.clone();
+    flipped[ACCEPTED * 8] ^= 4;
+    for bad in [&flipped[..], &good[..99], b"", b"garbage"] {
+        fs::write(&path, bad).unwrap();
+        let anew = next(dir.path());
+        assert_eq!(numbers(&anew), [0; 4]);
+        assert_ne!(anew.id(), id);
+        assert_eq!(fs::read(dir.path().join(DAMAGED)).unwrap(), bad);
+    }
+    // A link is not followed, and what it points to is left alone.
+    fs::remove_file(&path).unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::write(&elsewhere, &good).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+    let _ = Ledger::open(dir.path(), 1);
+    assert_eq!(fs::read(&elsewhere).unwrap(), good);
+}
+
+#[test]
+fn what_was_counted_in_memory_goes_on_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    accept(&mut first, 5);
+    drop(first);
+    let mut ledger = Ledger::in_memory(1);
+    accept(&mut ledger, 3);
+    ledger.deliver(1, None);
+    ledger.drop_events(DropReason::BufferFull, 1, 1, 1, false);
+    ledger.move_to(next(dir.path()));
+    accept(&mut ledger, 1);
+    assert_eq!(ledger.survey(0), Some((DropReason::ProcessEnded, 5)));
+    drop(ledger);
+    assert_eq!(numbers(&next(dir.path())), [9, 1, 0, 1]);
+}
