@@ -58,7 +58,7 @@ pub(crate) const FILE: &str = ".accounts";
 const NEW: &str = ".accounts.tmp";
 
 /// One that cannot be read goes by this name.
-const DAMAGED: &str = ".accounts.damaged";
+pub(crate) const DAMAGED: &str = ".accounts.damaged";
 
 /// "events" and the version of the format, in 48 bits.
 const MAGIC: u64 = 0x6576_656E_0001;
