@@ -44,7 +44,7 @@ impl RepairArgs {
         let (mut lines, mut code) = (Vec::new(), DONE);
         for source in &sources {
             progress.at(&source.label());
-            let verdict = match mend(source, spool.as_ref()) {
+            let verdict = match mend(source, spool.as_ref(), &progress) {
                 Ok(verdict) => verdict,
                 Err(failure) => {
                     note(failure.text().unwrap_or_default());
@@ -52,7 +52,6 @@ impl RepairArgs {
                     continue;
                 }
             };
-            progress.add(verdict.bytes);
             let Some(wrong) = verdict.wrong else { continue };
             let numbers = [verdict.good, verdict.lost, verdict.damaged_bytes];
             lines.push(
@@ -90,8 +89,8 @@ impl RepairArgs {
 }
 
 /// Checks a file and, where there is a spool to work in, mends it.
-fn mend(source: &Source, spool: Option<&Spool>) -> Result<verify::Verdict, Failure> {
-    let verdict = verify::check(source)?;
+fn mend(source: &Source, spool: Option<&Spool>, progress: &Progress) -> Result<verify::Verdict, Failure> {
+    let verdict = verify::check(source, progress)?;
     let Some(spool) = spool.filter(|_| verdict.wrong.is_some()) else { return Ok(verdict) };
     let file = spool.inspect(&source.name)?;
     // First, durably: what is not in the new file is in the quarantine.
