@@ -180,6 +180,8 @@ mod emit;
 mod error;
 mod fault;
 mod fork;
+#[cfg(test)]
+mod fuzz;
 mod generated;
 mod global;
 mod handle;
