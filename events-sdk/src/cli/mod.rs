@@ -25,6 +25,8 @@ mod emit;
 mod event;
 mod failure;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod kinds;
 mod manual;

@@ -53,6 +53,9 @@ fn certificate_files_that_are_none_are_named() {
 
     let said = complaint(with(TlsConfig { ca_file: Some(text.clone()), ..TlsConfig::default() }));
     assert!(said.contains("readme.txt holds no certificate"), "{said}");
+    let endless = Some("/dev/zero".into());
+    let said = complaint(with(TlsConfig { ca_file: endless, ..TlsConfig::default() }));
+    assert!(said.contains("/dev/zero cannot be read: not a regular file"), "{said}");
     let said = complaint(with(TlsConfig { ca_file: Some(missing), ..TlsConfig::default() }));
     assert!(said.contains("missing.pem cannot be read: No such file"), "{said}");
     let said = complaint(GrpcConfig {
