@@ -90,10 +90,8 @@ fn judge(text: &str, variables: Vec<(OsString, OsString)>) {
     match Config::from_yaml("/etc/rodent", text, variables) {
         Ok((config, warnings)) => {
             config.validate().unwrap_or_else(|error| panic!("{error}\n{text}"));
-            if let TokenSource::Value(token) = &config.toggle.token
-                && token.len() > 8
-            {
-                assert!(!format!("{config:?}").contains(token.as_str()), "the token shows");
+            if let TokenSource::Value(_) = &config.toggle.token {
+                assert!(format!("{config:?}").contains("token: Value(***)"), "the token shows");
             }
             warnings.iter().for_each(|warning| on_one_line(&warning.to_string()));
         }

@@ -202,6 +202,9 @@ impl GrpcConfig {
         if authority.host().is_empty() {
             return Err(wrong("names no host"));
         }
+        if self.endpoint.contains('#') {
+            return Err(wrong("has a fragment, which gRPC does not use"));
+        }
         if uri.path_and_query().is_some_and(|path| path.as_str() != "/") {
             return Err(wrong("has a path, which gRPC does not use"));
         }

@@ -15,6 +15,7 @@ fn an_endpoint_that_cannot_work_is_named_with_its_cure() {
         ("ftp://toggle.example", "neither http nor https"),
         ("https://toggle.example/events", "has a path"),
         ("https://toggle.example?x=1", "has a path"),
+        ("https://toggle.example#\u{1b}[2J", "has a fragment"),
         ("http://to ggle:1", "is not a URL"),
         ("/toggle", "names no host"),
         ("http://:50051", "names no host"),
