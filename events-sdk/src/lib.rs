@@ -193,6 +193,7 @@ mod macro_support;
 mod mapped;
 mod metadata;
 mod pii;
+mod primitives;
 #[path = "../../codegen/src/secret.rs"]
 mod secret;
 mod segment;
