@@ -147,8 +147,8 @@ struct Survey {
     quarantined: u64,
     was_clean: bool,
     done: bool,
-    /// Slots whose files were found.
-    seen: HashSet<Uuid>,
+    /// Files with a slot of an earlier process that have not been found.
+    unseen: HashSet<Uuid>,
 }
 
 /// The ledger.
@@ -249,6 +249,7 @@ impl Ledger {
             quarantined: cells.load(QUARANTINED),
             was_clean: cells.load(CLEAN) != 0,
             done: is_new,
+            unseen: slots.keys().copied().collect(),
             ..Survey::default()
         };
         Self { cells, slots, free, survey, dropped, foreign: 0 }
@@ -368,7 +369,7 @@ impl Ledger {
     pub(crate) fn found(&mut self, file: Uuid, events: u64, is_ours: bool) -> Known {
         let step = self.step(file, is_ours);
         if let Some(slot) = self.slots.get(&file).copied().map(at_slot) {
-            self.survey.seen.insert(file);
+            self.survey.unseen.remove(&file);
             if self.cells.load(slot + STATE) & FINISHED != 0 {
                 return Known::Finished;
             }
@@ -437,10 +438,9 @@ impl Ledger {
             return None;
         }
         self.survey.done = true;
-        let gone: Vec<_> =
-            self.slots.keys().filter(|file| !self.survey.seen.contains(file)).copied().collect();
+        // Not the slots that were taken since: what was dealt with meanwhile is perhaps still to be removed.
+        let gone = std::mem::take(&mut self.survey.unseen);
         gone.into_iter().for_each(|file| self.forget(file));
-        self.survey.seen = HashSet::new();
         let now = self.cells.load(QUARANTINED) + quarantined;
         self.cells.store(QUARANTINED, now.saturating_sub(self.survey.quarantined));
         let lost = self.survey.expected - (self.survey.found + quarantined).cast_signed();
