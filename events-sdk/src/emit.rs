@@ -275,7 +275,7 @@ mod interleavings {
             let cell = Arc::new(FilterCell::new(&Filter::from_min_level(Level::Trace)));
             let new = Filter::from_min_level(Level::Error);
             let setter = {
-                let (cell, new) = (Arc::clone(&cell), new.clone());
+                let cell = Arc::clone(&cell);
                 thread::spawn(move || cell.set(&new))
             };
             let emitters = [Category::System, Category::Storage].map(|category| {

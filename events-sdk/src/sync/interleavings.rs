@@ -160,7 +160,9 @@ fn what_a_failing_disk_did_not_take_is_not_called_durable() {
         let stage = Stage::new(folder.path());
         let thread = stage.thread(|| shuttle::rand::thread_rng().gen_bool(0.5));
         let emitters = [0, 1].map(|emitter| stage.emitter(emitter));
-        emitters.into_iter().for_each(|emitter| drop(emitter.join().unwrap()));
+        for emitter in emitters {
+            emitter.join().unwrap();
+        }
         stage.syncs.stop();
         thread.join().unwrap();
         fs::remove_dir_all(&stage.spool).unwrap();
