@@ -166,6 +166,11 @@ impl Buffer {
         Self { state: Mutex::new(state), wake: Notify::new(), segments }
     }
 
+    /// Where segments are made, if they are.
+    pub(crate) fn segments(&self) -> Option<&Arc<Segments>> {
+        self.segments.as_ref()
+    }
+
     /// The lock. A thread that panicked while holding it left nothing half done that could not be counted on: each
     /// movement is one call.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

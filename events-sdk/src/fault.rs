@@ -1,21 +1,37 @@
-//! Panics on purpose, for the tests that show what becomes of them. Without the feature `testing` there is nothing here.
+//! Faults on purpose, for the tests that show what becomes of them: panics, disks that fail and disks that hang. Without the
+//! feature `testing` there is nothing here.
 
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use armed::{POINTS, arm, left, point};
+pub(crate) use armed::{Fault, POINTS, SYNCS, arm, fallible, left, point};
 
-/// A place where a test may have the code panic.
+/// A place where a test may have the code panic or hang.
 #[cfg(not(any(test, feature = "testing")))]
 #[inline(always)]
 pub(crate) fn point(_: &'static str) {}
 
+/// A call of the system that a test may have fail, as a broken disk fails it.
+///
+/// # Errors
+///
+/// Only when a test asks for it.
+#[cfg(not(any(test, feature = "testing")))]
+#[inline(always)]
+pub(crate) fn fallible(_: &'static str) -> std::io::Result<()> {
+    Ok(())
+}
+
 #[cfg(any(test, feature = "testing"))]
 mod armed {
-    use std::sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+    use std::{
+        io,
+        sync::{
+            Condvar, Mutex, PoisonError,
+            atomic::{AtomicBool, Ordering},
+        },
     };
 
-    /// The places, in the order in which an event passes them.
+    /// The places where it may panic: those of the delivery task, in the order in which an event passes them, and those of
+    /// the spool's thread.
     pub(crate) const POINTS: &[&str] = &[
         "round",
         "before taking",
@@ -36,42 +52,90 @@ mod armed {
         "spool remove",
     ];
 
+    /// What brings bytes or names to stable storage: of a segment, of the folder of segments, of a spill file, of the
+    /// spool directory, of the ledger.
+    pub(crate) const SYNCS: &[&str] =
+        &["sync segment", "sync segments", "sync file", "sync spool", "sync ledger"];
+
+    /// What happens at a place.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Fault {
+        /// The code panics.
+        Panic,
+        /// The thread stays there until another fault is asked for.
+        Hang,
+        /// The call fails with EIO.
+        Fail,
+    }
+
     /// Saves the lock while nothing is armed.
     static IS_ARMED: AtomicBool = AtomicBool::new(false);
-    static ARMED: Mutex<Armed> = Mutex::new(Armed { at: "", skip: 0, times: 0 });
+    static ARMED: Mutex<Armed> =
+        Mutex::new(Armed { at: "", fault: Fault::Panic, skip: 0, times: 0, order: 0 });
+    static CHANGED: Condvar = Condvar::new();
 
     struct Armed {
         at: &'static str,
+        fault: Fault,
         skip: u32,
         times: u32,
+        /// Counts what was asked for.
+        order: u64,
     }
 
-    /// From now on panics at this point, after passing it so often, so many times.
-    pub(crate) fn arm(at: &'static str, skip: u32, times: u32) {
-        *ARMED.lock().unwrap_or_else(PoisonError::into_inner) = Armed { at, skip, times };
+    /// From now on this happens at this point, after it was passed so often, so many times. Whoever hangs goes on.
+    pub(crate) fn arm(at: &'static str, fault: Fault, skip: u32, times: u32) {
+        let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = armed.order + 1;
+        *armed = Armed { at, fault, skip, times, order };
         IS_ARMED.store(times > 0, Ordering::Relaxed);
+        drop(armed);
+        CHANGED.notify_all();
     }
 
-    /// How many panics are still to come.
+    /// How many times it is still to happen.
     pub(crate) fn left() -> u32 {
         ARMED.lock().unwrap_or_else(PoisonError::into_inner).times
     }
 
     #[allow(clippy::panic, reason = "that is what it is for, and only in tests")]
     pub(crate) fn point(at: &'static str) {
+        match happens(at) {
+            Some(Fault::Panic) => panic!("told to panic: {at}"),
+            Some(Fault::Hang | Fault::Fail) | None => {}
+        }
+    }
+
+    pub(crate) fn fallible(at: &'static str) -> io::Result<()> {
+        match happens(at) {
+            // EIO, on every system.
+            Some(Fault::Fail) => Err(io::Error::from_raw_os_error(5)),
+            Some(Fault::Panic | Fault::Hang) | None => Ok(()),
+        }
+    }
+
+    /// What has to happen here, once it is time for it. Hangs where it is to hang.
+    fn happens(at: &'static str) -> Option<Fault> {
         if !IS_ARMED.load(Ordering::Relaxed) {
-            return;
+            return None;
         }
         let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
         if armed.at != at || armed.times == 0 {
-            return;
+            return None;
         }
         if armed.skip > 0 {
             armed.skip -= 1;
-            return;
+            return None;
         }
         armed.times -= 1;
-        drop(armed);
-        panic!("told to panic: {at}");
+        let (fault, order) = (armed.fault, armed.order);
+        if fault == Fault::Hang {
+            drop(
+                CHANGED
+                    .wait_while(armed, |armed| armed.order == order)
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
+        }
+        Some(fault)
     }
 }

@@ -162,7 +162,8 @@ impl Events {
         let is_power = config.durability == DurabilityMode::Power;
         let segments = (config.durability != DurabilityMode::Memory).then(|| {
             let prefix = IdGenerator::new().next(now_ms());
-            Arc::new(Segments::new(config.batch_size, SCHEMA_FINGERPRINT, prefix).for_power(is_power))
+            let segments = Segments::new(config.batch_size, SCHEMA_FINGERPRINT, prefix).for_power(is_power);
+            Arc::new(segments.within(config.spool_max_bytes as u64, config.spool_min_free_bytes as u64))
         });
         let syncs = segments.is_some().then(Arc::<Syncs>::default);
         let buffer = Buffer::with_segments(limits, segments.clone(), ledger);

@@ -155,7 +155,7 @@ pub struct SpoolStats {
     pub files: u64,
     /// Their size in bytes.
     pub bytes: u64,
-    /// The most bytes they may have: `spool_max_bytes`.
+    /// The most bytes they may have, together with segments: `spool_max_bytes`.
     pub max_bytes: u64,
     /// Events that were dropped from them to make room.
     pub thinned: u64,
@@ -180,6 +180,9 @@ pub struct DurabilityStats {
     pub degraded: Option<String>,
     /// Events that were accepted in memory only since start, although more is configured.
     pub unprotected: u64,
+    /// Bytes of the segments in which events wait, or which are ready for more. They count towards
+    /// [`SpoolStats::max_bytes`] too.
+    pub segment_bytes: u64,
 }
 
 /// The connection to Toggle.
@@ -274,6 +277,7 @@ impl State {
                 mode: self.status.durability,
                 degraded: self.pool.as_ref().and_then(|pool| pool.failure().map(str::to_owned)),
                 unprotected: self.pool.as_ref().map_or(0, |pool| pool.unprotected()),
+                segment_bytes: self.pool.as_ref().map_or(0, |pool| pool.segment_bytes()),
             },
             uplink,
             last_error: self.status.last_error.clone(),

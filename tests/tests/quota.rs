@@ -2,10 +2,10 @@
 
 #![allow(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, fs, path::Path, time::Duration};
 
-use events_sdk::{Config, DropReason, Level, Stats, payload::*};
-use events_tests::{NUMBER, Rig, losses_in, wait_until};
+use events_sdk::{Config, DropReason, DurabilityMode, Level, Stats, payload::*};
+use events_tests::{NUMBER, Rig, emit_number, losses_in, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const QUOTA: usize = 1 << 20;
@@ -122,4 +122,89 @@ fn a_disk_that_must_keep_more_free_than_it_has_takes_nothing_and_says_why() {
     let end =
         wait_until(&rig.events, PATIENCE, |stats| stats.delivered + stats.dropped_total() == stats.accepted);
     assert_eq!(end.delivered + end.dropped_total(), end.accepted, "{end:#?}");
+}
+
+/// Bytes of everything that lies in the spool.
+fn bytes_on_disk(rig: &Rig) -> u64 {
+    let of = |dir: &Path, ending: &str| -> u64 {
+        let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+        entries
+            .filter(|entry| entry.path().extension().is_some_and(|it| it == ending))
+            // One may be removed just now.
+            .filter_map(|entry| Some(entry.metadata().ok()?.len()))
+            .sum()
+    };
+    of(rig.spool.path(), "pb") + of(&rig.spool.path().join("segments"), "seg")
+}
+
+#[test]
+fn segments_are_a_part_of_the_quota() {
+    const QUOTA: usize = 4 << 20;
+    let rig = Rig::with(|config| {
+        small(config);
+        config.durability = DurabilityMode::Process;
+        config.spool_max_bytes = QUOTA;
+        config.buffer_bytes = 1 << 20;
+        (config.buffer_size, config.flush_threshold) = (5_000, 4_000);
+    });
+    rig.toggle.stop();
+    let mut most = 0;
+    for number in 0..25_000 {
+        let text = number.to_string();
+        rig.events.emit_storage_pool(
+            Level::Info,
+            StoragePoolPayload::new(StoragePoolOperation::Created),
+            [(NUMBER, text.as_str()), ("padding", "some more bytes of text")],
+        );
+        if number % 100 == 0 {
+            wait_until(&rig.events, Duration::from_secs(2), |stats| stats.in_memory < 4_100);
+            most = most.max(bytes_on_disk(&rig));
+        }
+    }
+    let stats = rig.events.stats();
+    assert!(stats.dropped_for(DropReason::SpoolFull) > 0, "the quota was reached: {stats:#?}");
+    assert!(stats.durability.segment_bytes > 0, "{stats:#?}");
+    // Seals, and the rest of a file that is thinned, which lies there until the file itself is removed.
+    let seals = 256 << 10;
+    assert!(most <= (QUOTA + seals) as u64, "{most} bytes of {QUOTA}");
+    assert!(most >= (QUOTA / 2) as u64, "only {most} bytes of {QUOTA} were used");
+    assert!(stats.balances(), "{stats:#?}");
+
+    rig.toggle.restart().expect("the same port");
+    let end =
+        wait_until(&rig.events, PATIENCE, |stats| stats.delivered + stats.dropped_total() == stats.accepted);
+    assert_eq!(end.delivered + end.dropped_total(), end.accepted, "{end:#?}");
+}
+
+#[test]
+fn what_waits_in_segments_finds_room_on_disk_at_the_shutdown() {
+    let rig = Rig::with(|config| {
+        small(config);
+        config.durability = DurabilityMode::Process;
+        config.batch_timeout = Duration::from_secs(600);
+        config.buffer_bytes = QUOTA / 2;
+    });
+    rig.toggle.stop();
+    for number in 0..499 {
+        emit_number(&rig.events, number);
+    }
+    let report = rig.events.shutdown(PATIENCE);
+    assert_eq!((report.on_disk, report.dropped, report.complete), (499, 0, true), "{report:#?}");
+    assert!(bytes_on_disk(&rig) < QUOTA as u64);
+}
+
+#[test]
+fn no_segment_is_made_where_more_must_stay_free_than_there_is() {
+    let rig = Rig::with(|config| {
+        small(config);
+        config.durability = DurabilityMode::Process;
+        config.spool_min_free_bytes = 1 << 40;
+    });
+    (0..100).for_each(|number| emit_number(&rig.events, number));
+    let stats = rig.events.stats();
+    let why = stats.durability.degraded.clone().unwrap_or_default();
+    assert!(why.contains("spool_min_free_bytes"), "{stats:#?}");
+    assert_eq!((stats.durability.unprotected, stats.durability.segment_bytes), (100, 0), "{stats:#?}");
+    assert_eq!(bytes_on_disk(&rig), 0);
+    rig.assert_all_delivered(100, PATIENCE);
 }

@@ -117,12 +117,12 @@ pub(super) static KEYS: &[Key] = &[
         path: "spool_max_bytes",
         // A mebibyte holds a few thousand events; a tebibyte no node can deliver in a month.
         slot: Slot::Bytes(|config| &mut config.spool_max_bytes, MIB..=MIB * MIB),
-        meaning: "how many bytes the spill files may have; beyond that the least grave of the oldest events go",
+        meaning: "how many bytes spill files and segments may have; beyond that the least grave of the oldest events go",
     },
     Key {
         path: "spool_min_free_bytes",
         slot: Slot::Bytes(|config| &mut config.spool_min_free_bytes, 0..=MIB * MIB),
-        meaning: "how many bytes of the file system spill files leave free",
+        meaning: "how many bytes of the file system spill files and segments leave free",
     },
     Key {
         path: "quarantine_max_bytes",

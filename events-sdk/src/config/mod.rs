@@ -90,10 +90,10 @@ pub struct Config {
     pub filter: Filter,
     /// Where spill files lie. It needs to survive a restart of the node. Default: `/etc/rodent/events`.
     pub spool_dir: PathBuf,
-    /// How many bytes the spill files may have together. Beyond that the least grave of the oldest events are dropped.
+    /// How many bytes spill files and segments may have together. Beyond that the least grave of the oldest events are dropped.
     /// Default: 2 GiB.
     pub spool_max_bytes: usize,
-    /// How many bytes of the file system spill files leave free. Default: 128 MiB.
+    /// How many bytes of the file system spill files and segments leave free. Default: 128 MiB.
     pub spool_min_free_bytes: usize,
     /// How many bytes the quarantine may have. Beyond that the oldest of it is removed. Default: 64 MiB.
     pub quarantine_max_bytes: usize,

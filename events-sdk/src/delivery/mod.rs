@@ -155,6 +155,15 @@ enum DiskCopy {
     Written(SpoolFile),
 }
 
+/// A file that is being written.
+#[derive(Debug, Clone, Copy)]
+struct Writing {
+    /// The oldest place in the order of chunks of what is in it.
+    sequence: u64,
+    /// The size of its events.
+    bytes: u64,
+}
+
 /// Somebody waits for what was accepted before.
 #[derive(Debug)]
 struct Flush {
@@ -185,8 +194,8 @@ pub(crate) struct Delivery {
     held: VecDeque<Held>,
     /// Batches that failed while a copy of them was being written.
     copying: Vec<Held>,
-    /// The oldest place in the order of chunks of each file being written.
-    writing: Vec<u64>,
+    /// The files being written.
+    writing: Vec<Writing>,
     /// The spool's directory could not be opened: nothing of earlier processes is adopted until it can.
     spool_is_closed: bool,
     /// It was asked to be opened.

@@ -2,7 +2,7 @@
 //!
 //! What goes first is the lowest level, and of that the oldest, event by event; but nothing goes while memory can still
 //! hold what comes in, and nothing graver than what it makes room for. The last tenth of the quota is for files of
-//! [`URGENT`](crate::buffer::URGENT) and graver alone.
+//! [`URGENT`](crate::buffer::URGENT) and graver alone. Segments are a part of what is there.
 
 use std::time::{Duration, Instant};
 
@@ -61,21 +61,28 @@ impl Room {
     pub(super) fn is_waited_for(&self, now: Instant) -> bool {
         self.thinning || self.look_again_at.is_some_and(|at| now < at)
     }
-
-    /// How many bytes must go before so many more may be written; zero when they may.
-    pub(super) fn missing(&self, state: &State, bytes: u64, grave: bool) -> u64 {
-        let over = (state.status.spool.bytes + bytes).saturating_sub(self.limit(grave));
-        over.max(self.wanted.unwrap_or_default())
-    }
 }
 
 impl Delivery {
+    /// How many bytes spill files have, those being written among them.
+    pub(super) fn file_bytes(&self, state: &State) -> u64 {
+        state.status.spool.bytes + self.writing.iter().map(|writing| writing.bytes).sum::<u64>()
+    }
+
+    /// How many bytes must go before so many more may be written; zero when they may.
+    pub(super) fn missing(&self, state: &State, bytes: u64, grave: bool) -> u64 {
+        let segments = self.intake.buffer.segments().map_or(0, |segments| segments.quota.segments());
+        let there = self.file_bytes(state) + segments;
+        let over = (there + bytes).saturating_sub(self.room.limit(grave));
+        over.max(self.room.wanted.unwrap_or_default())
+    }
+
     /// Whether the disk takes more than what just waits, without anything having to go: a part of the quota is free.
     pub(super) fn disk_takes_more(&self, state: &State, now: Instant) -> bool {
         !self.spool_is_closed
             && self.spool_retry_at.is_none()
             && !self.room.is_waited_for(now)
-            && self.room.missing(state, self.room.max_bytes / RESERVE, false) == 0
+            && self.missing(state, self.room.max_bytes / RESERVE, false) == 0
     }
 
     /// Has the least grave events on disk dropped, if they are no graver than what waits in memory and memory is about to

@@ -15,7 +15,11 @@ impl Delivery {
     /// Has new ones made and those removed that nobody needs.
     pub(super) fn tend_segments(&mut self) {
         let mut state = self.intake.buffer.lock();
+        let files = self.file_bytes(&state);
         let Some(pool) = &mut state.pool else { return };
+        if let Some(segments) = self.intake.buffer.segments() {
+            segments.quota.set_files(files);
+        }
         let (wanted, unneeded) = pool.order();
         drop(state);
         if !unneeded.is_empty() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::salvage::Kept;
 use super::spooler::{Content, Write};
-use super::{Delivery, Held, URGENT_PATIENCE, identity, recycle};
+use super::{Delivery, Held, URGENT_PATIENCE, Writing, identity, recycle};
 use crate::Batch;
 use crate::accounts::Place;
 use crate::buffer::State;
@@ -46,7 +46,7 @@ impl Delivery {
         if !self.should_spill(&state, now) {
             return;
         }
-        let missing = self.room.missing(&state, state.waiting_bytes() as u64, false);
+        let missing = self.missing(&state, state.waiting_bytes() as u64, false);
         if missing > 0 {
             let must = state.is_over_threshold() || self.closing.is_some();
             let least = state.least_severity();
@@ -117,7 +117,7 @@ impl Delivery {
         }
         let bytes: usize = grave.iter().map(|chunk| chunk.bytes().len()).sum();
         state.put_back(chunks);
-        if grave.is_empty() || self.room.missing(&state, bytes as u64, true) > 0 {
+        if grave.is_empty() || self.missing(&state, bytes as u64, true) > 0 {
             return state.put_back(grave);
         }
         if is_kept {
@@ -155,13 +155,17 @@ impl Delivery {
     }
 
     pub(super) fn write(&mut self, write: Write) {
-        self.writing.push(write.sequence);
+        let bytes = write.bytes();
+        self.writing.push(Writing { sequence: write.sequence, bytes });
+        if let Some(segments) = self.intake.buffer.segments() {
+            segments.quota.add_file(bytes);
+        }
         self.spooler.write(write);
     }
 
     /// A file was written or not.
     pub(super) fn wrote(&mut self, write: Write, result: Result<SpoolFile, SpoolError>) {
-        if let Some(place) = self.writing.iter().position(|&sequence| sequence == write.sequence) {
+        if let Some(place) = self.writing.iter().position(|writing| writing.sequence == write.sequence) {
             self.writing.swap_remove(place);
         }
         let file = match result {

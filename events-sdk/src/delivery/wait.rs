@@ -24,7 +24,7 @@ impl Delivery {
             Origin::Disk { .. } => None,
         });
         in_flight
-            .chain(self.writing.iter().copied())
+            .chain(self.writing.iter().map(|writing| writing.sequence))
             .chain(self.held.iter().chain(&self.copying).map(|held| held.chunk.sequence))
             .chain(self.intake.buffer.lock().oldest_sequence())
             .min()

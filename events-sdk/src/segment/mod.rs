@@ -19,6 +19,7 @@
 
 pub(crate) mod format;
 pub(crate) mod pool;
+pub(crate) mod quota;
 
 use std::{
     collections::HashSet,
@@ -32,7 +33,10 @@ use std::{
 use memmap2::MmapMut;
 use uuid::Uuid;
 
+use self::quota::Quota;
+
 use crate::{
+    fault,
     mapped::Mapped,
     primitives::{AtomicBool, AtomicU64, Mutex},
 };
@@ -143,6 +147,8 @@ pub(crate) struct Segments {
     pub(crate) fingerprint: u64,
     /// They are to outlive a loss of power, not just the process.
     pub(crate) is_power: bool,
+    /// How much room they may take.
+    pub(crate) quota: Quota,
     /// The directory, once it is there and ours.
     folder: Mutex<Option<PathBuf>>,
     /// What distinguishes our names from those of earlier processes.
@@ -165,8 +171,18 @@ pub(crate) struct ToDisk<'a> {
 
 impl ToDisk<'_> {
     /// By the system's calls for it.
-    pub(crate) const SYSTEM: Self =
-        Self { file: &|path| File::open(path)?.sync_data(), names: &|path| File::open(path)?.sync_all() };
+    pub(crate) const SYSTEM: Self = Self {
+        file: &|path| {
+            let file = File::open(path)?;
+            fault::fallible("sync segment")?;
+            file.sync_data()
+        },
+        names: &|path| {
+            let folder = File::open(path)?;
+            fault::fallible("sync segments")?;
+            folder.sync_all()
+        },
+    };
 }
 
 impl Segments {
@@ -179,6 +195,7 @@ impl Segments {
             capacity,
             fingerprint,
             is_power: false,
+            quota: Quota::new(u64::MAX, 0),
             folder: Mutex::new(None),
             prefix,
             next: AtomicU64::new(0),
@@ -191,6 +208,11 @@ impl Segments {
     /// The same, to outlive a loss of power too.
     pub(crate) fn for_power(self, is_power: bool) -> Self {
         Self { is_power, ..self }
+    }
+
+    /// The same, in a spool of at most so many bytes that leaves so many of the file system free.
+    pub(crate) fn within(self, max_bytes: u64, min_free: u64) -> Self {
+        Self { quota: Quota::new(max_bytes, min_free), ..self }
     }
 
     /// From now on segments lie in this spool directory, which is locked by this process.
@@ -227,17 +249,18 @@ impl Segments {
         let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let folder = folder
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the spool directory is not open"))?;
+        self.quota.take(capacity as u64, &folder)?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{}-{number}{ENDING}", self.prefix));
         let map = match Mapped::create(&path, capacity) {
             // The spool directory was removed and made again meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let spool = folder.parent().unwrap_or(&folder);
-                self.open(spool)?;
-                Mapped::create(&path, capacity)?
+                self.open(spool).and_then(|()| Mapped::create(&path, capacity))
             }
-            result => result?,
-        };
+            result => result,
+        }
+        .inspect_err(|_| self.quota.give_back(capacity as u64))?;
         self.names_changed.store(true, Ordering::Release);
         Ok(Segment {
             // A file descriptor for each would soon be all a process may have. The file is opened again to be synced.
@@ -297,8 +320,10 @@ impl Segments {
                 removed.insert(Arc::clone(&segment.path));
             }
             match std::fs::remove_file(&segment.path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Ok(()) => self.quota.give_back(segment.capacity() as u64),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.quota.give_back(segment.capacity() as u64);
+                }
                 // The next start finds it free, and tries again.
                 Err(error) => {
                     tracing::debug!(path = %segment.path.display(), %error, "a spare segment stays on disk")

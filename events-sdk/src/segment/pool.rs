@@ -23,6 +23,8 @@ pub(crate) struct Pool {
     retired: Vec<Segment>,
     /// So many spare ones are kept at most.
     most: usize,
+    /// With fewer than this, more are asked for.
+    low: usize,
     /// Segments that were begun since the last sync.
     unsynced: Vec<Arc<Path>>,
     /// How many times that list was taken, and one more.
@@ -36,12 +38,14 @@ pub(crate) struct Pool {
 impl Pool {
     /// For at most so many chunks at once.
     pub(crate) fn new(segments: Arc<Segments>, chunks: usize) -> Self {
-        let most = (chunks + LOW).min(KEPT_BYTES / segments.capacity).max(LOW);
+        let kept = KEPT_BYTES.min(usize::try_from(segments.quota.most_spare()).unwrap_or(usize::MAX));
+        let most = (chunks + LOW).min(kept / segments.capacity).max(1);
         Self {
             segments,
             spare: Vec::new(),
             retired: Vec::new(),
             most,
+            low: LOW.min(most),
             unsynced: Vec::new(),
             pass: 1,
             failed: None,
@@ -83,6 +87,9 @@ impl Pool {
         segment.set_free();
         if segment.capacity() == self.segments.capacity && self.spare.len() < self.most {
             self.spare.push(segment);
+            if self.spare.len() >= self.low {
+                self.recover();
+            }
         } else {
             self.unsynced.retain(|path| path != segment.path());
             self.retired.push(segment);
@@ -91,14 +98,24 @@ impl Pool {
 
     /// New segments have come.
     pub(crate) fn provide(&mut self, segments: Vec<Segment>) {
-        if !segments.is_empty() && self.failed.take().is_some() {
-            tracing::info!("segments can be made again: events outlive the process from now on");
+        if !segments.is_empty() {
+            self.recover();
         }
         self.spare.extend(segments);
     }
 
-    /// None could be made.
+    /// There are segments again.
+    fn recover(&mut self) {
+        if self.failed.take().is_some() {
+            tracing::info!("segments can be made again: events outlive the process from now on");
+        }
+    }
+
+    /// None could be made, or none so large, or not as many as are wanted. While others are ready nothing is amiss.
     pub(crate) fn fail(&mut self, error: &std::io::Error) {
+        if !self.spare.is_empty() {
+            return;
+        }
         if self.failed.is_none() {
             tracing::error!(%error, "no segment can be made: until that is mended, events are kept in memory only");
         }
@@ -114,13 +131,13 @@ impl Pool {
 
     /// How many are wanted, and which are not any more.
     pub(crate) fn order(&mut self) -> (usize, Vec<Segment>) {
-        (LOW.saturating_sub(self.spare.len()), std::mem::take(&mut self.retired))
+        (self.low.saturating_sub(self.spare.len()), std::mem::take(&mut self.retired))
     }
 
     /// Whether more should be asked for just now.
     #[inline]
     pub(crate) fn is_getting_low(&self) -> bool {
-        self.spare.len() == LOW / 2
+        self.spare.len() == self.low / 2
     }
 
     /// Every spare one, to be removed.
@@ -146,6 +163,11 @@ impl Pool {
     /// Why no segment can be made at present.
     pub(crate) fn failure(&self) -> Option<&str> {
         self.failed.as_deref()
+    }
+
+    /// Bytes of all segments, used and spare.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.segments.quota.segments()
     }
 
     /// How many events were accepted without one.

@@ -13,7 +13,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use crate::fork::LockFile;
+use crate::{fault, fork::LockFile};
 
 use super::storage::{EntryKind, Lock, LockGuard, Metadata, ReadFile, Storage, WriteFile};
 
@@ -66,7 +66,8 @@ impl Storage for Disk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        match options(OFlags::DIRECTORY).read(true).open(dir)?.sync_all() {
+        let opened = options(OFlags::DIRECTORY).read(true).open(dir)?;
+        match fault::fallible("sync spool").and_then(|()| opened.sync_all()) {
             // Some network and FUSE file systems cannot sync a directory; there is nothing better to do on them.
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
@@ -140,8 +141,7 @@ impl Storage for Disk {
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        let about = rustix::fs::statvfs(dir)?;
-        Ok(about.f_bavail.saturating_mul(about.f_frsize))
+        free_bytes(dir)
     }
 
     fn concerns(&self, dir: &Path) -> Vec<String> {
@@ -171,6 +171,12 @@ impl Storage for Disk {
     }
 }
 
+/// How many bytes of the file system around this directory this process may still use.
+pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let about = rustix::fs::statvfs(dir)?;
+    Ok(about.f_bavail.saturating_mul(about.f_frsize))
+}
+
 impl ReadFile for File {
     fn size(&self) -> io::Result<u64> {
         self.metadata().map(|metadata| metadata.len())
@@ -180,6 +186,7 @@ impl ReadFile for File {
 impl WriteFile for File {
     fn sync(&mut self) -> io::Result<()> {
         // The length of a new file is data in this sense; its times are not worth a second journal entry.
+        fault::fallible("sync file")?;
         self.sync_data()
     }
 }

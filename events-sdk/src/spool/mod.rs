@@ -107,6 +107,7 @@ use crate::Level;
 
 #[cfg(feature = "cli")]
 pub(crate) use compose::{Composer, Sealing, leave};
+pub(crate) use disk::free_bytes;
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
 #[cfg(feature = "cli")]

@@ -54,7 +54,10 @@ use self::{
     server::{Running, hold, listen},
     service::State,
 };
-use crate::{fault, proto};
+use crate::{
+    fault::{self, Fault},
+    proto,
+};
 
 /// Moves the clock of all event systems of this process, from what the system says, by so many milliseconds; 0 takes it
 /// back. What Toggle sees as times and ids follows.
@@ -73,7 +76,35 @@ pub fn panic_points() -> &'static [&'static str] {
 /// Has the event systems of this process panic at one of the [`panic_points`], after passing it `skip` times, `times`
 /// times in all. Replaces what was asked for before; zero times takes it back.
 pub fn panic_at(point: &'static str, skip: u32, times: u32) {
-    fault::arm(point, skip, times);
+    fault::arm(point, Fault::Panic, skip, times);
+}
+
+/// Has a thread of the event systems of this process stay where it is when it comes to one of the [`panic_points`], or is
+/// about to do one of the [`syncs`], as it would on a disk that hangs, until [`let_go`] is called or another fault is asked
+/// for.
+pub fn hang_at(point: &'static str) {
+    fault::arm(point, Fault::Hang, 0, 1);
+}
+
+/// Takes back what was asked for by [`panic_at`], [`hang_at`] or [`fail_at`]; who hangs goes on.
+pub fn let_go() {
+    fault::arm("", Fault::Panic, 0, 0);
+}
+
+/// What [`fail_at`] can have fail: whatever brings something to stable storage.
+pub fn syncs() -> &'static [&'static str] {
+    fault::SYNCS
+}
+
+/// Has one of the [`syncs`] fail, as on a broken disk, after it went well `skip` times, `times` times in all. Replaces what
+/// was asked for before.
+pub fn fail_at(sync: &'static str, skip: u32, times: u32) {
+    fault::arm(sync, Fault::Fail, skip, times);
+}
+
+/// How many of those faults are still to come.
+pub fn faults_left() -> u32 {
+    fault::left()
 }
 
 /// How many of those panics are still to come.

@@ -463,7 +463,10 @@ impl Thread {
 
     /// Brings the ledger to stable storage.
     fn sync_ledger(&self) -> bool {
-        let synced = self.ledger.as_ref().map_or(Ok(()), |file| file.sync_data());
+        let synced = self.ledger.as_ref().map_or(Ok(()), |file| {
+            fault::fallible("sync ledger")?;
+            file.sync_data()
+        });
         if let Err(error) = &synced {
             tracing::debug!(%error, "the accounts of the spool are not on stable storage");
         }
