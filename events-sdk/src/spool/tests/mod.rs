@@ -7,5 +7,6 @@ mod faulty;
 mod known;
 mod model;
 mod power;
+mod progress;
 pub(crate) mod samples;
 mod simulated;
