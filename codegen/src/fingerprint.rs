@@ -1,52 +1,86 @@
 //! A number that stands for a schema's meaning.
 //!
-//! It covers names, numbers, types and options of every file but protobuf's own; comments, positions, file names and
-//! the order of files leave it as it is. It says which schema a spill file was written with; it is no protection
-//! against malice.
+//! It covers names, numbers, types and options of the envelopes and of everything that an event may hold, but protobuf's
+//! own types. Comments, positions, files, and what no event of the schema holds leave it as it is. It says which schema a
+//! spill file was written with; it is no protection against malice.
 
-use prost_reflect::DescriptorPool;
-use prost_reflect::prost::encoding::{DecodeContext, decode_key, skip_field};
+use std::collections::BTreeMap;
 
-/// Parts of a file that do not change what it means, by their numbers in `FileDescriptorProto`: `name`, `dependency`,
-/// `public_dependency`, `weak_dependency` and `source_code_info`.
-const MEANINGLESS: &[u32] = &[1, 3, 10, 11, 9];
+use prost_reflect::prost::Message;
+use prost_reflect::{EnumDescriptor, Kind, MessageDescriptor};
 
-/// The fingerprint of all files in `pool`.
-pub(crate) fn fingerprint(pool: &DescriptorPool) -> u64 {
-    let mut files: Vec<Vec<u8>> = pool
-        .files()
-        .filter(|file| file.package_name() != "google.protobuf")
-        .map(|file| meaning(&file.encode_to_vec()))
-        .collect();
-    files.sort();
+/// The fingerprint of what can be reached from `envelopes`.
+pub(crate) fn fingerprint(envelopes: impl IntoIterator<Item = MessageDescriptor>) -> u64 {
     let mut hash = Fnv::default();
-    for file in files {
-        // The length keeps two files from reading as one.
-        hash.write(&file.len().to_le_bytes());
-        hash.write(&file);
+    for (name, meaning) in meanings(envelopes) {
+        hash.text(name.as_bytes());
+        hash.text(&meaning);
     }
     hash.0
 }
 
-/// An encoded file without what has no meaning. It was encoded field by field in the order of numbers just now, so only
-/// the outermost fields are looked at.
-fn meaning(file: &[u8]) -> Vec<u8> {
-    let (mut meaning, mut rest) = (Vec::with_capacity(file.len()), file);
-    while !rest.is_empty() {
-        let begin = rest;
-        let number = decode_key(&mut rest).and_then(|(number, wire_type)| {
-            skip_field(wire_type, number, &mut rest, DecodeContext::default()).map(|()| number)
-        });
-        let field = begin.len() - rest.len();
-        match number {
-            Ok(number) if MEANINGLESS.contains(&number) => {}
-            Ok(_) => meaning.extend_from_slice(begin.get(..field).unwrap_or_default()),
-            // It was encoded from a descriptor, so it decodes; if ever not, it still is a fingerprint's food.
-            Err(_) => {
-                meaning.extend_from_slice(begin);
-                break;
+/// What each message and each enum means, by its full name.
+fn meanings(envelopes: impl IntoIterator<Item = MessageDescriptor>) -> BTreeMap<String, Vec<u8>> {
+    let mut meanings = BTreeMap::new();
+    let mut open: Vec<MessageDescriptor> = envelopes.into_iter().collect();
+    while let Some(message) = open.pop() {
+        let name = message.full_name();
+        if message.package_name() == "google.protobuf" || meanings.contains_key(name) {
+            continue;
+        }
+        meanings.insert(name.to_owned(), message_meaning(&message));
+        for field in message.fields() {
+            match field.kind() {
+                Kind::Message(inner) => open.push(inner),
+                Kind::Enum(inner) => {
+                    meanings.entry(inner.full_name().to_owned()).or_insert_with(|| enum_meaning(&inner));
+                }
+                _ => {}
             }
         }
+    }
+    meanings
+}
+
+/// A message without the messages and enums inside it, which count where a field holds them. Options are read through
+/// reflection, which knows ours.
+fn message_meaning(message: &MessageDescriptor) -> Vec<u8> {
+    let mut proto = message.descriptor_proto().clone();
+    proto.nested_type.clear();
+    proto.enum_type.clear();
+    proto.options = None;
+    for field in &mut proto.field {
+        field.options = None;
+        // One compiler writes the name in JSON even where it follows from the name, another does not.
+        field.json_name = None;
+    }
+    proto.field.sort_by_key(|field| field.number);
+    for oneof in &mut proto.oneof_decl {
+        oneof.options = None;
+    }
+    let mut meaning = proto.encode_to_vec();
+    meaning.extend(message.options().encode_to_vec());
+    for field in message.fields() {
+        meaning.extend(field.json_name().as_bytes());
+        meaning.extend(field.options().encode_to_vec());
+    }
+    for oneof in message.oneofs() {
+        meaning.extend(oneof.options().encode_to_vec());
+    }
+    meaning
+}
+
+fn enum_meaning(one: &EnumDescriptor) -> Vec<u8> {
+    let mut proto = one.enum_descriptor_proto().clone();
+    proto.options = None;
+    for value in &mut proto.value {
+        value.options = None;
+    }
+    proto.value.sort_by(|a, b| (a.number, &a.name).cmp(&(b.number, &b.name)));
+    let mut meaning = proto.encode_to_vec();
+    meaning.extend(one.options().encode_to_vec());
+    for value in one.values() {
+        meaning.extend(value.options().encode_to_vec());
     }
     meaning
 }
@@ -61,6 +95,12 @@ impl Default for Fnv {
 }
 
 impl Fnv {
+    /// Its length first, which keeps two texts from reading as one.
+    fn text(&mut self, text: &[u8]) {
+        self.write(&text.len().to_le_bytes());
+        self.write(text);
+    }
+
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);

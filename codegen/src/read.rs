@@ -48,7 +48,7 @@ pub(crate) fn read(compiled: &Compiled) -> Schema {
     let twins = wire_names::twins(pool, paths, &sources, &messages, &enums);
     let mut schema = Schema {
         roots: roots.clone(),
-        fingerprint: fingerprint(pool),
+        fingerprint: fingerprint(all.into_iter().filter(annotations::envelope)),
         envelopes,
         messages,
         enums,

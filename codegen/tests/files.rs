@@ -83,9 +83,23 @@ fn every_file_on_disk_that_was_read_is_an_input() {
 #[test]
 fn the_fingerprint_sees_meaning_and_not_words() {
     let original = fingerprint(SCHEMA);
-    assert_eq!(fingerprint(&SCHEMA.replace("// A backup.", "// Another comment.\n\n\n")), original);
+    let fields =
+        "string name = 1; Part part = 2; enum Part { PART_UNSPECIFIED = 0; PART_A = 1; PART_B = 2; }";
+    let turned =
+        "enum Part { PART_UNSPECIFIED = 0; PART_B = 2; PART_A = 1; } Part part = 2; string name = 1;";
+    let with_fields = fingerprint(&SCHEMA.replace("string name = 1;", fields));
+    assert_ne!(with_fields, original);
+    for (from, to, same) in [
+        ("// A backup.", "// Another comment.\n\n\n", &original),
+        ("message BackupPayload", "message Unused { string name = 1; }\nmessage BackupPayload", &original),
+        ("string name = 1;", turned, &with_fields),
+    ] {
+        assert_eq!(&fingerprint(&SCHEMA.replace(from, to)), same, "{to}");
+    }
     for (from, to) in [
         ("string name = 1;", "string name = 2;"),
+        ("string name = 1;", "string name = 1 [(rodent.events.field).max_len = 80];"),
+        ("string name = 1;", "string name = 1 [json_name = \"label\"];"),
         ("string name = 1;", "string label = 1;"),
         ("string name = 1;", "bytes name = 1;"),
         ("source: \"acme\"", "source: \"acme2\""),

@@ -10,7 +10,7 @@
 use std::{
     collections::VecDeque,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,7 @@ use crate::{
     chunk::{Chunk, Entry, SEVERITIES},
     id::{self, ID_TEXT_LEN, IdGenerator},
     ledger::Ledger,
+    primitives::{Mutex, MutexGuard},
     segment::{Hold, Segment, Segments, pool::Pool},
     stats::Status,
     ticket::Place as TicketPlace,
@@ -609,5 +610,7 @@ impl State {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod interleavings;
 #[cfg(test)]
 mod tests;

@@ -6,10 +6,7 @@
 
 use std::{
     cell::Cell,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -20,6 +17,7 @@ use crate::{
     id::ID_TEXT_LEN,
     metadata::{self, Measured},
     pii::Treatment,
+    primitives::{AtomicU8, AtomicU64},
     sync::Syncs,
     wire::{self, Message},
 };
@@ -260,4 +258,38 @@ fn encode<P: Message>(
     wire::varint(payload_len as u64, out);
     payload.encode(out);
     (out.len() == entry_len).then_some(id_at)
+}
+
+#[cfg(test)]
+mod interleavings {
+    use std::sync::Arc;
+
+    use shuttle::thread;
+
+    use super::*;
+    use crate::{Category, primitives::model::explore};
+
+    #[test]
+    fn a_category_has_its_old_levels_until_it_has_its_new_ones() {
+        explore(|| {
+            let cell = Arc::new(FilterCell::new(&Filter::from_min_level(Level::Trace)));
+            let new = Filter::from_min_level(Level::Error);
+            let setter = {
+                let cell = Arc::clone(&cell);
+                thread::spawn(move || cell.set(&new))
+            };
+            let emitters = [Category::System, Category::Storage].map(|category| {
+                let cell = Arc::clone(&cell);
+                thread::spawn(move || {
+                    let category = category as u8;
+                    assert!(cell.allows(category, Level::Error), "both filters want it");
+                    let seen = [(); 3].map(|()| cell.allows(category, Level::Info));
+                    assert!(seen.is_sorted_by_key(|allowed| !allowed), "{seen:?}: it went back");
+                })
+            });
+            setter.join().unwrap();
+            emitters.into_iter().for_each(|emitter| emitter.join().unwrap());
+            assert_eq!(cell.get(), new);
+        });
+    }
 }

@@ -21,9 +21,11 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd},
     sync::{
         Once,
-        atomic::{AtomicI32, AtomicU32, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
 };
+
+use crate::primitives::AtomicI32;
 
 /// How often this process and its ancestors forked, seen from here.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -82,5 +84,37 @@ extern "C" fn in_child() {
             // SAFETY: nobody else closes it in this process, see the head of this module.
             unsafe { libc::close(fd) };
         }
+    }
+}
+
+#[cfg(test)]
+mod interleavings {
+    use std::{os::fd::AsFd, sync::Arc};
+
+    use shuttle::thread;
+
+    use super::*;
+    use crate::primitives::model::{explore, step};
+
+    #[test]
+    fn each_lock_has_a_place_of_its_own_until_it_goes() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let fd = file.as_raw_fd();
+        explore(move || {
+            let ours = || LOCKS.iter().filter(|slot| slot.load(Ordering::Relaxed) == fd).count();
+            let holders = [(); 3].map(|()| {
+                let file = Arc::clone(&file);
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        let lock = LockFile::new(file.as_fd());
+                        step();
+                        let place = lock.0.expect("there are places left");
+                        assert_eq!(LOCKS[place].load(Ordering::Relaxed), fd, "somebody else's");
+                    }
+                })
+            });
+            holders.into_iter().for_each(|holder| holder.join().unwrap());
+            assert_eq!(ours(), 0, "a child would close what is not open");
+        });
     }
 }

@@ -4,21 +4,18 @@
 //! not initialised and return.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use arc_swap::ArcSwapOption;
-
 use crate::{
     Config, DropReason, Error, Events, FlushOutcome, Kind, Level, Metadata, ShutdownReport, Stats, Ticket,
-    Uplink, WaitOutcome, fork, wire::Message,
+    Uplink, WaitOutcome, fork,
+    primitives::{self, ArcSwapOption, AtomicU64},
+    wire::Message,
 };
 
-static EVENTS: ArcSwapOption<Events> = ArcSwapOption::const_empty();
+static EVENTS: Slot<Events> = Slot::empty();
 
 /// Events emitted while there was no event system.
 static NOT_INITIALIZED: AtomicU64 = AtomicU64::new(0);
@@ -44,13 +41,7 @@ pub fn initialize_with(config: Config, uplink: Arc<dyn Uplink>) -> Result<Events
 }
 
 pub(crate) fn set(start: impl FnOnce() -> Result<Events, Error>) -> Result<Events, Error> {
-    let _starting = Starting::begin();
-    if is_initialized() {
-        return Err(Error::already_initialized());
-    }
-    let events = start()?;
-    EVENTS.store(Some(Arc::new(events.clone())));
-    Ok(events)
+    EVENTS.fill(|events| !events.is_foreign(), start)
 }
 
 /// Whether [`initialize`] has been called and [`shutdown`] has not.
@@ -58,37 +49,68 @@ pub fn is_initialized() -> bool {
     EVENTS.load().as_ref().is_some_and(|events| !events.is_foreign())
 }
 
+/// The place of the event system.
+struct Slot<T> {
+    current: ArcSwapOption<T>,
+    /// In which process somebody is starting one: its generation, and one more.
+    starting: AtomicU64,
+}
+
+impl<T> Slot<T> {
+    const fn empty() -> Self {
+        Self { current: ArcSwapOption::const_empty(), starting: AtomicU64::new(0) }
+    }
+
+    fn load(&self) -> arc_swap::Guard<Option<Arc<T>>> {
+        self.current.load()
+    }
+}
+
+impl<T: Clone> Slot<T> {
+    /// Starts one, unless there is one that `counts`.
+    fn fill(
+        &self,
+        counts: impl FnOnce(&T) -> bool,
+        start: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _starting = Starting::begin(&self.starting);
+        if self.load().as_ref().is_some_and(|there| counts(there)) {
+            return Err(Error::already_initialized());
+        }
+        let started = start()?;
+        self.current.store(Some(Arc::new(started.clone())));
+        Ok(started)
+    }
+}
+
 /// One start at a time: the second of two threads must hear that the system is there, not that its spool is in use.
 ///
 /// No mutex, because a thread that held it while another one forked would hold it in the child for ever. Who holds this
 /// one in another process does not matter.
-struct Starting;
+struct Starting<'a>(&'a AtomicU64);
 
-/// In which process somebody is starting: its generation, and one more.
-static STARTING: AtomicU64 = AtomicU64::new(0);
-
-impl Starting {
+impl<'a> Starting<'a> {
     /// Looks so often whether the other one has come to an end. A start takes milliseconds, and there is hardly ever
     /// a second one.
     const PAUSE: Duration = Duration::from_millis(1);
 
-    fn begin() -> Self {
+    fn begin(holder: &'a AtomicU64) -> Self {
         let ours = u64::from(fork::generation()) + 1;
         loop {
-            let holder = STARTING.load(Ordering::Acquire);
-            let is_free = holder != ours;
-            if is_free && STARTING.compare_exchange(holder, ours, Ordering::AcqRel, Ordering::Acquire).is_ok()
+            let held_by = holder.load(Ordering::Acquire);
+            let is_free = held_by != ours;
+            if is_free && holder.compare_exchange(held_by, ours, Ordering::AcqRel, Ordering::Acquire).is_ok()
             {
-                return Self;
+                return Self(holder);
             }
-            std::thread::sleep(Self::PAUSE);
+            primitives::sleep(Self::PAUSE);
         }
     }
 }
 
-impl Drop for Starting {
+impl Drop for Starting<'_> {
     fn drop(&mut self) {
-        STARTING.store(0, Ordering::Release);
+        self.0.store(0, Ordering::Release);
     }
 }
 
@@ -101,19 +123,19 @@ pub fn stats() -> Stats {
 
 /// Sees that everything accepted so far is delivered or on disk: [`Events::flush`].
 pub fn flush(deadline: Duration) -> FlushOutcome {
-    EVENTS.load_full().map_or(FlushOutcome::Complete, |events| events.flush(deadline))
+    EVENTS.current.load_full().map_or(FlushOutcome::Complete, |events| events.flush(deadline))
 }
 
 /// Waits until an event is on stable storage or acknowledged by Toggle: [`Events::wait`].
 pub fn wait(ticket: &Ticket, timeout: Duration) -> WaitOutcome {
-    EVENTS.load_full().map_or(WaitOutcome::NotQueued, |events| events.wait(ticket, timeout))
+    EVENTS.current.load_full().map_or(WaitOutcome::NotQueued, |events| events.wait(ticket, timeout))
 }
 
 /// Shuts the event system of the process down: [`Events::shutdown`]. `None` when there is none.
 ///
 /// Afterwards it may be initialised again.
 pub fn shutdown(deadline: Duration) -> Option<ShutdownReport> {
-    EVENTS.swap(None).map(|events| events.shutdown(deadline))
+    EVENTS.current.swap(None).map(|events| events.shutdown(deadline))
 }
 
 /// What every generated free function calls.
@@ -152,3 +174,6 @@ fn not_initialized() -> Ticket {
     NOT_INITIALIZED.fetch_add(1, Ordering::Relaxed);
     Ticket::dropped(DropReason::NotInitialized)
 }
+
+#[cfg(test)]
+mod interleavings;

@@ -180,6 +180,8 @@ mod emit;
 mod error;
 mod fault;
 mod fork;
+#[cfg(test)]
+mod fuzz;
 mod generated;
 mod global;
 mod handle;
@@ -191,6 +193,7 @@ mod macro_support;
 mod mapped;
 mod metadata;
 mod pii;
+mod primitives;
 #[path = "../../codegen/src/secret.rs"]
 mod secret;
 mod segment;

@@ -11,7 +11,7 @@ use crate::{
 const METADATA_FIELD: u32 = 6;
 
 /// What stands in the place of a value whose key smells of a secret.
-const MASK: &str = "***";
+pub(crate) const MASK: &str = "***";
 
 /// The letters of everything that secrets are called, as bits. A name that lacks one of each is no secret's.
 const SECRET_LETTERS: [u32; SECRETS.len()] = {

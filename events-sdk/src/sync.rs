@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -12,6 +12,7 @@ use std::{
 use crate::{
     buffer::Unsynced,
     emit::Intake,
+    primitives::{Condvar, Mutex, MutexGuard},
     segment::{Segments, ToDisk},
 };
 
@@ -85,11 +86,11 @@ pub(crate) fn start(
 ) -> io::Result<()> {
     thread::Builder::new()
         .name("events-sync".into())
-        .spawn(move || run(&intake, &segments, &syncs, interval))?;
+        .spawn(move || run(&intake, &segments, &syncs, interval, ToDisk::SYSTEM))?;
     Ok(())
 }
 
-fn run(intake: &Intake, segments: &Segments, syncs: &Syncs, interval: Option<Duration>) {
+fn run(intake: &Intake, segments: &Segments, syncs: &Syncs, interval: Option<Duration>, to_disk: ToDisk<'_>) {
     let mut next = interval.map(|interval| Instant::now() + interval);
     loop {
         let mut state = syncs.lock();
@@ -102,7 +103,7 @@ fn run(intake: &Intake, segments: &Segments, syncs: &Syncs, interval: Option<Dur
         }
         let (stop, attempted) = (state.stop, state.attempted());
         drop(state);
-        pass(intake, segments, syncs, attempted);
+        pass(intake, segments, syncs, attempted, to_disk);
         if stop {
             return;
         }
@@ -110,14 +111,14 @@ fn run(intake: &Intake, segments: &Segments, syncs: &Syncs, interval: Option<Dur
     }
 }
 
-fn pass(intake: &Intake, segments: &Segments, syncs: &Syncs, attempted: u64) {
+fn pass(intake: &Intake, segments: &Segments, syncs: &Syncs, attempted: u64, to_disk: ToDisk<'_>) {
     let syncing = segments.begin_sync();
     let Unsynced { paths, upto } = intake.buffer.lock().take_unsynced();
     if upto == attempted {
         // Nothing has come in since.
         return;
     }
-    let synced = syncing.sync(&paths, ToDisk::SYSTEM);
+    let synced = syncing.sync(&paths, to_disk);
     let mut state = syncs.lock();
     match synced {
         Ok(()) => state.durable = upto,
@@ -137,3 +138,6 @@ fn pass(intake: &Intake, segments: &Segments, syncs: &Syncs, attempted: u64) {
     }
     syncs.done.notify_all();
 }
+
+#[cfg(test)]
+mod interleavings;

@@ -68,7 +68,7 @@ fn every_log_line_in_the_readme_is_one_of_the_runtime() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 source += &fs::read_to_string(path).unwrap();
             }
         }

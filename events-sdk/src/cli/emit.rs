@@ -16,7 +16,7 @@ use super::{
     failure::{DONE, Failure},
     json::Object,
     names,
-    out::{Out, note},
+    out::{Out, note, visible},
     owner, personal,
     place::Where,
     schema::Schema,
@@ -28,6 +28,7 @@ use crate::{
     Batch, Config, Kind, Level, Uplink,
     generated::SCHEMA_FINGERPRINT,
     id::IdGenerator,
+    metadata::{MASK, is_secret},
     proto,
     spool::{self, Sealing},
     uplink::{GrpcConfig, GrpcUplink},
@@ -100,6 +101,13 @@ impl EmitArgs {
         }
         let config = self.at.configuration()?;
         let payload = personal::treat(&schema, &config, &descriptor, payload)?;
+        if !self.quiet {
+            let mut masked: Vec<_> = metadata.keys().filter(|key| is_secret(key)).collect();
+            masked.sort();
+            for key in masked {
+                note(&format!("`{METADATA}{key}` is sent as {MASK}: metadata is no place for secrets"));
+            }
+        }
         let body = self.encode(event_id, now_ms, level, metadata, &payload);
         let outcome = if config.filter.allows(self.kind.category, level) {
             self.deliver(&config, ids.next(now_ms.unsigned_abs()), now_ms, level, &body)?
@@ -123,7 +131,8 @@ impl EmitArgs {
                 field.split_once('=').ok_or_else(|| format!("`{field}` is no field: write NAME=VALUE"))?;
             match name.strip_prefix(METADATA) {
                 Some(key) => {
-                    if metadata.insert(key.to_owned(), value.to_owned()).is_some() {
+                    let sent = if is_secret(key) { MASK } else { value };
+                    if metadata.insert(key.to_owned(), sent.to_owned()).is_some() {
                         return Err(format!("`{name}` is given twice"));
                     }
                 }
@@ -196,7 +205,13 @@ impl EmitArgs {
         let dir = self.at.directory()?;
         let sealing =
             Sealing { id, timestamp_ms: now_ms, whole: true, fingerprint: SCHEMA_FINGERPRINT, ledger: 0 };
-        let left = spool::leave(&dir, sealing, &entry, level.number(), |temp| owner::hand_over(&dir, temp));
+        let is_new = !dir.exists();
+        let left = spool::leave(&dir, sealing, &entry, level.number(), |temp| {
+            if is_new {
+                owner::hand_over_directory(&dir)?;
+            }
+            owner::hand_over(&dir, temp)
+        });
         match (left, trouble) {
             (Ok(path), trouble) => {
                 if let Some(trouble) = trouble
@@ -224,7 +239,7 @@ impl EmitArgs {
             let object = path.iter().fold(object, |object, path| object.text("file", path));
             writeln!(out, "{}", object.end())?;
         } else {
-            writeln!(out, "{word} {}", path.unwrap_or_else(|| id.to_string()))?;
+            writeln!(out, "{word} {}", path.map_or_else(|| id.to_string(), |path| visible(&path)))?;
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::out::is_unsafe;
+
 /// An object being put together.
 #[derive(Debug, Default)]
 pub(super) struct Object(String);
@@ -64,8 +66,8 @@ pub(super) fn text_to(text: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            // The controls above ASCII are legal in JSON, but not harmless on a terminal.
-            c if c.is_control() => {
+            // Those above ASCII are legal in JSON, but not harmless on a terminal. None is beyond four digits.
+            c if is_unsafe(c) => {
                 // Writing to a String cannot fail.
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }

@@ -25,6 +25,8 @@ mod emit;
 mod event;
 mod failure;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod kinds;
 mod manual;
@@ -63,7 +65,7 @@ pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Exit
         Ok(code) => code.into(),
         Err(failure) => {
             if let Some(text) = failure.text() {
-                let _ = writeln!(std::io::stderr(), "events: {text}");
+                out::complain(text);
             }
             failure.code().into()
         }

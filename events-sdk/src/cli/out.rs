@@ -11,6 +11,7 @@ use crate::Level;
 pub(super) struct Out {
     to: BufWriter<Stdout>,
     colour: bool,
+    terminal: bool,
 }
 
 /// Rows below a heading.
@@ -25,7 +26,8 @@ impl Out {
         let stdout = io::stdout();
         let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { colour: stdout.is_terminal() && !plain, to: BufWriter::new(stdout) }
+        let terminal = stdout.is_terminal();
+        Self { colour: terminal && !plain, terminal, to: BufWriter::new(stdout) }
     }
 
     /// A level, padded, in the colour of its gravity.
@@ -63,7 +65,12 @@ impl Out {
 
 impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.to.write(bytes)
+        let written = self.to.write(bytes)?;
+        // A person sees each line at once, however far it is to the next.
+        if self.terminal && bytes.ends_with(b"\n") {
+            self.to.flush()?;
+        }
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -88,16 +95,30 @@ impl Table {
     }
 }
 
-/// The text with whatever could command a terminal written out: it comes from files that anybody may have written.
+/// Whether a character could command a terminal, or have it show a line in another order than it has, or as two.
+pub(super) fn is_unsafe(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// The text with whatever is unsafe written out: it comes from files that anybody may have written.
 pub(super) fn visible(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
+    if !text.chars().any(is_unsafe) {
         return text.to_owned();
     }
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars().flat_map(|c| if is_unsafe(c) { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// Says something beside the output.
 pub(super) fn note(text: &str) {
     // When nobody can be told, there is nothing better to do.
     let _ = writeln!(io::stderr(), "events: {}", visible(text));
+}
+
+/// Says why the command stops. What is wrong with a regular expression or a configuration takes several lines.
+pub(super) fn complain(text: &str) {
+    let lines: Vec<_> = text.lines().map(visible).collect();
+    // As above.
+    let _ = writeln!(io::stderr(), "events: {}", lines.join("\n"));
 }

@@ -20,7 +20,7 @@ impl Progress {
         let total = sources.iter().map(|source| place::length(&source.path()).unwrap_or(0)).sum();
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
         if let Ok(style) =
-            ProgressStyle::with_template("{bar:32} {bytes}/{total_bytes} {bytes_per_sec} {eta} {wide_msg}")
+            ProgressStyle::with_template("{bar:16} {bytes}/{total_bytes} {bytes_per_sec} {eta} {wide_msg}")
         {
             bar.set_style(style);
         }

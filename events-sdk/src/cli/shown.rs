@@ -8,7 +8,7 @@ use super::{
     event::Facts,
     json::{Object, text_to},
     names,
-    out::{Out, visible},
+    out::{Out, is_unsafe, visible},
     schema::Schema,
     time,
 };
@@ -242,7 +242,7 @@ fn text(scalar: &Shown) -> String {
 
 /// A text as one word, quoted where it has to be.
 fn word(text: &str) -> String {
-    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '\'' | '=' | '\\');
+    let plain = |c: char| !c.is_whitespace() && !is_unsafe(c) && !matches!(c, '"' | '\'' | '=' | '\\');
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }

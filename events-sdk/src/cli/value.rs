@@ -78,8 +78,10 @@ fn set(
         };
         let key = map_key(&entry.map_entry_key_field(), key)?;
         let value = scalar(schema, &entry.map_entry_value_field(), text)?;
-        if let Some(map) = message.get_field_mut(&field).as_map_mut() {
-            map.insert(key, value);
+        if let Some(map) = message.get_field_mut(&field).as_map_mut()
+            && map.insert(key, value).is_some()
+        {
+            return Err(format!("`{whole}` is given twice"));
         }
         return Ok(());
     }

@@ -180,7 +180,8 @@ impl Check<'_> {
 
 /// `http` or `https`, if this is the address of a server and nothing more.
 fn scheme(endpoint: &str) -> Option<&'static str> {
-    let uri: Uri = endpoint.parse().ok()?;
+    // A fragment, in which anything may stand, would be passed over.
+    let uri: Uri = endpoint.parse().ok().filter(|_| !endpoint.contains('#'))?;
     let authority = uri.authority()?;
     let plain = !authority.as_str().contains('@') && !authority.host().is_empty();
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
@@ -285,6 +286,11 @@ mod tests {
             [
                 "`toggle.endpoint` is `no host here`; it must be an address such as https://toggle.example.com:443"
             ]
+        );
+        assert_eq!(
+            check("https://toggle#\u{1b}[2J"),
+            ["`toggle.endpoint` is `https://toggle#\\u{1b}[2J`; it must be an address such as \
+                 https://toggle.example.com:443"]
         );
         let text = check("https://node:hunter2@toggle").join("");
         assert!(text.contains("must not carry a user name") && !text.contains("hunter2"), "{text}");

@@ -15,6 +15,10 @@ use super::{
 /// The key of the file that is ours.
 const SECTION: &str = "events";
 
+/// No name that is longer, in bytes, is taken for a misspelling of [`SECTION`]: comparing takes memory for each pair of
+/// letters.
+const LONGEST_SIMILAR: usize = 4 * SECTION.len();
+
 /// A known key with a value.
 pub(super) struct Setting {
     pub(super) key: &'static Key,
@@ -58,7 +62,9 @@ pub(super) fn from_yaml(file: &Path, text: &str) -> Layer {
         for (key, value) in entries {
             let Data::Text(name) = &key.data else { continue };
             if name != SECTION {
-                if strsim::damerau_levenshtein(&value::fold(name), SECTION) <= 1 {
+                if name.len() <= LONGEST_SIMILAR
+                    && strsim::damerau_levenshtein(&value::fold(name), SECTION) <= 1
+                {
                     similar = Some((key.line, name));
                 }
             } else if number > 0 {

@@ -11,6 +11,8 @@ mod check;
 mod env;
 mod error;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod keys;
 mod layer;
 mod profile;

@@ -89,12 +89,19 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .into_iter()
         .filter_map(|candidate| {
             let folded = fold(candidate);
-            let distance = strsim::damerau_levenshtein(&word, &folded);
+            let letters = folded.chars().count();
+            let difference = word.chars().count().abs_diff(letters);
             // A third of the letters may be wrong; `warning` for `warn` is closer to the mind than to the letters.
-            let near = distance <= folded.chars().count().div_ceil(3)
-                || (folded.len() > 2 && word.starts_with(&folded))
+            let most = letters.div_ceil(3);
+            let is_longer = (folded.len() > 2 && word.starts_with(&folded))
                 || (word.len() > 2 && folded.starts_with(&word));
-            near.then_some((distance, candidate))
+            let distance = if is_longer || difference > most {
+                // It is no less than that, and finding it takes memory for each pair of letters.
+                difference
+            } else {
+                strsim::damerau_levenshtein(&word, &folded)
+            };
+            (is_longer || distance <= most).then_some((distance, candidate))
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

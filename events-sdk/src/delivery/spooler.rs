@@ -222,3 +222,6 @@ impl Spooler {
         let _ = self.commands.send(command);
     }
 }
+
+#[cfg(test)]
+mod tests;

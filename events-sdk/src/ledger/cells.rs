@@ -193,7 +193,7 @@ fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
 
 /// A number as it stands in this cell.
 #[inline]
-fn sealed(at: usize, number: u64) -> u64 {
+pub(super) fn sealed(at: usize, number: u64) -> u64 {
     // Odd factors: a change of one bit changes the product at that bit and above it.
     let mixed =
         (number ^ (at as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(0xD6E8_FEB8_6659_FD93);

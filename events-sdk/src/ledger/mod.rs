@@ -58,7 +58,7 @@ pub(crate) const FILE: &str = ".accounts";
 const NEW: &str = ".accounts.tmp";
 
 /// One that cannot be read goes by this name.
-const DAMAGED: &str = ".accounts.damaged";
+pub(crate) const DAMAGED: &str = ".accounts.damaged";
 
 /// "events" and the version of the format, in 48 bits.
 const MAGIC: u64 = 0x6576_656E_0001;
@@ -147,8 +147,8 @@ struct Survey {
     quarantined: u64,
     was_clean: bool,
     done: bool,
-    /// Slots whose files were found.
-    seen: HashSet<Uuid>,
+    /// Files with a slot of an earlier process that have not been found.
+    unseen: HashSet<Uuid>,
 }
 
 /// The ledger.
@@ -249,6 +249,7 @@ impl Ledger {
             quarantined: cells.load(QUARANTINED),
             was_clean: cells.load(CLEAN) != 0,
             done: is_new,
+            unseen: slots.keys().copied().collect(),
             ..Survey::default()
         };
         Self { cells, slots, free, survey, dropped, foreign: 0 }
@@ -368,7 +369,7 @@ impl Ledger {
     pub(crate) fn found(&mut self, file: Uuid, events: u64, is_ours: bool) -> Known {
         let step = self.step(file, is_ours);
         if let Some(slot) = self.slots.get(&file).copied().map(at_slot) {
-            self.survey.seen.insert(file);
+            self.survey.unseen.remove(&file);
             if self.cells.load(slot + STATE) & FINISHED != 0 {
                 return Known::Finished;
             }
@@ -406,14 +407,18 @@ impl Ledger {
 
     /// What was delivered of pieces that are not dealt with in full is sent again.
     fn take_back(&mut self, slot: usize, step: &Step) {
-        let again = self.cells.load(slot + DELIVERED_OF).saturating_sub(step.delivered);
+        let (accepted, delivered) = (self.cells.load(ACCEPTED), self.cells.load(DELIVERED));
+        // After a loss of power the slot may be newer than the sums. No more than is in them can be taken out of them, or the
+        // books would not balance.
+        let most = if step.foreign { accepted.min(delivered) } else { delivered };
+        let again = self.cells.load(slot + DELIVERED_OF).saturating_sub(step.delivered).min(most);
         if again == 0 {
             return;
         }
         let mut changes = Changes::default();
-        changes.set(DELIVERED, self.cells.load(DELIVERED).saturating_sub(again));
+        changes.set(DELIVERED, delivered - again);
         if step.foreign {
-            changes.set(ACCEPTED, self.cells.load(ACCEPTED).saturating_sub(again));
+            changes.set(ACCEPTED, accepted - again);
         } else {
             self.survey.expected += again.cast_signed();
         }
@@ -433,10 +438,9 @@ impl Ledger {
             return None;
         }
         self.survey.done = true;
-        let gone: Vec<_> =
-            self.slots.keys().filter(|file| !self.survey.seen.contains(file)).copied().collect();
+        // Not the slots that were taken since: what was dealt with meanwhile is perhaps still to be removed.
+        let gone = std::mem::take(&mut self.survey.unseen);
         gone.into_iter().for_each(|file| self.forget(file));
-        self.survey.seen = HashSet::new();
         let now = self.cells.load(QUARANTINED) + quarantined;
         self.cells.store(QUARANTINED, now.saturating_sub(self.survey.quarantined));
         let lost = self.survey.expected - (self.survey.found + quarantined).cast_signed();
@@ -619,5 +623,7 @@ pub(crate) fn take_stores() -> Vec<(usize, [u8; 8])> {
     stores.into_iter().map(|(at, word)| (at * 8, word.to_le_bytes())).collect()
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

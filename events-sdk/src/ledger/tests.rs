@@ -129,6 +129,28 @@ fn a_file_that_is_finished_is_only_to_be_removed() {
 }
 
 #[test]
+fn what_is_dealt_with_before_all_is_found_stays_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    accept(&mut first, 30);
+    drop(first);
+    let mut second = next(dir.path());
+    second.found(FILE_A, 10, true);
+    second.found(FILE_B, 20, true);
+    second.deliver_piece(10, &step(FILE_A, false, 1, 10, 10));
+    second.finish(FILE_A, 0, false);
+    second.deliver_piece(5, &step(FILE_B, false, 1, 5, 5));
+    assert_eq!(second.survey(0), None);
+    drop(second);
+    let mut third = next(dir.path());
+    assert_eq!(third.found(FILE_A, 10, true), Known::Finished);
+    assert_eq!(third.found(FILE_B, 20, true), Known::From(step(FILE_B, false, 1, 5, 5)));
+    assert_eq!(third.survey(0), None);
+    assert_eq!(numbers(&third), [30, 15, 0, 0]);
+}
+
+#[test]
 fn slots_of_files_that_are_gone_are_free_again_and_too_many_files_only_cost_repeats() {
     let dir = tempfile::tempdir().unwrap();
     let mut first = next(dir.path());

@@ -7,6 +7,8 @@
 //!
 //! [`key`] owns the key that hashes are made with.
 
+#[cfg(test)]
+mod fuzz;
 mod key;
 mod treat;
 

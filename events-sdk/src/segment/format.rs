@@ -86,7 +86,8 @@ fn check(seed: u32, severity: u8, category: u8, event: &[u8]) -> u32 {
     let mixed = seed ^ (event.len() as u32).wrapping_mul(0x9E37_79B1) ^ place;
     // The processor waits for its own sum at every step: two sums side by side take half as long.
     let (first, second) = event.split_at(half(event.len()));
-    let [first, second] = [first, second].map(crc_fast::crc32_iscsi);
+    // Not by `map` over an array: that was a call for each, and a third of the instructions of the sums.
+    let (first, second) = (crc_fast::crc32_iscsi(first), crc_fast::crc32_iscsi(second));
     first.wrapping_mul(0xC2B2_AE35) ^ second ^ mixed
 }
 

@@ -26,16 +26,16 @@ use std::{
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use memmap2::MmapMut;
 use uuid::Uuid;
 
-use crate::mapped::Mapped;
+use crate::{
+    mapped::Mapped,
+    primitives::{AtomicBool, AtomicU64, Mutex},
+};
 
 /// The folder of segments inside the spool directory.
 pub(crate) const FOLDER: &str = "segments";

@@ -126,7 +126,10 @@ impl Pool {
     /// Every spare one, to be removed.
     pub(crate) fn take_spare(&mut self) -> Vec<Segment> {
         self.retired.append(&mut self.spare);
-        std::mem::take(&mut self.retired)
+        let unneeded = std::mem::take(&mut self.retired);
+        // The next sync would miss them.
+        self.unsynced.retain(|path| !unneeded.iter().any(|segment| segment.path() == path));
+        unneeded
     }
 
     /// What is to be synced. `open` is being filled and will have to be synced again.

@@ -87,7 +87,7 @@ mod segment_view;
 mod segments;
 mod storage;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod thin;
 #[cfg(feature = "cli")]
 mod view;

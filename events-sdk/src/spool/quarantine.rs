@@ -4,9 +4,10 @@
 //! the other, `<batch id>.pb` an event that Toggle refused, and the same name with `.txt` says where they were and why.
 
 use std::{
-    collections::BTreeMap,
-    ffi::OsString,
+    collections::{BTreeMap, HashMap},
+    ffi::{OsStr, OsString},
     io::{self, Read, SeekFrom, Write},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
@@ -116,8 +117,16 @@ impl Spool {
         if bytes <= self.bounds.quarantine {
             return Ok(0);
         }
-        files.sort_unstable_by(|(one, name), (other, other_name)| {
-            (one.modified_ms, name).cmp(&(other.modified_ms, other_name))
+        // A description goes behind what it describes, though it was written before: without it nobody knows how many events
+        // went.
+        let times: HashMap<_, _> =
+            files.iter().map(|(about, name)| (name.clone(), about.modified_ms)).collect();
+        files.sort_by_cached_key(|(about, name)| {
+            let described = name.as_encoded_bytes().strip_suffix(b".txt").map(OsStr::from_bytes);
+            match described.and_then(|described| times.get_key_value(described)) {
+                Some((described, modified_ms)) => (*modified_ms, described.clone(), true),
+                None => (about.modified_ms, name.clone(), false),
+            }
         });
         let mut gone = 0;
         for (metadata, name) in files {
@@ -125,7 +134,7 @@ impl Spool {
                 break;
             }
             let path = folder.join(&name);
-            gone += events_in(self.storage.as_ref(), &path).unwrap_or_default();
+            gone = events_in(self.storage.as_ref(), &path).unwrap_or_default().saturating_add(gone);
             match self.storage.remove(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(SpoolError::new("clear the quarantine of", &path, error));
@@ -246,7 +255,8 @@ pub(super) fn events_in_all(storage: &dyn Storage, folder: &Path) -> Result<u64,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         list => list.map_err(|error| SpoolError::new("list the quarantine", folder, error))?,
     }
-    Ok(files.iter().map(|path| events_in(storage, path).unwrap_or_default()).sum())
+    let each = files.iter().map(|path| events_in(storage, path).unwrap_or_default());
+    Ok(each.fold(0, u64::saturating_add))
 }
 
 /// How many events a file of the quarantine holds: a refused batch, or damaged bytes by what their description says.
@@ -264,8 +274,9 @@ fn events_in(storage: &dyn Storage, path: &Path) -> io::Result<u64> {
         storage.open(&described_by(path))?.take(DESCRIPTION_BYTES).read_to_end(&mut text)?;
         let text = String::from_utf8_lossy(&text);
         let before = text.split(" events as far as can be known").next().unwrap_or_default();
-        let number = before.rsplit(' ').next().and_then(|number| number.parse().ok());
-        return Ok(number.unwrap_or_default());
+        // More than that was never said by us: no file counts more.
+        let number = before.rsplit(' ').next().and_then(|number| number.parse::<u32>().ok());
+        return Ok(number.unwrap_or_default().into());
     }
     Ok(0)
 }

@@ -136,9 +136,21 @@ impl<R: Read> Scanner<R> {
     }
 
     /// What vouches for the bytes.
-    #[cfg(feature = "cli")]
+    #[cfg(any(test, feature = "cli"))]
     pub(super) fn trust(&self) -> Trust {
         self.trust
+    }
+
+    /// Where it ends.
+    #[cfg(test)]
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// How many bytes it has room for in memory.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.window.capacity()
     }
 
     /// The next event or damaged span; `None` at the end.

@@ -30,6 +30,8 @@
 //! Needs the cargo feature `testing`. It is a test double, not a Toggle: it keeps everything in memory and checks nothing about an event but what
 //! [`Toggle::refuse_when`] asks for.
 
+#[cfg(test)]
+mod fuzz;
 mod ledger;
 mod raw;
 mod server;

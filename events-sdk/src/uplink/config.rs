@@ -5,7 +5,9 @@
 
 use std::{
     error::Error,
-    fmt, fs,
+    fmt,
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -41,6 +43,9 @@ pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
 
 /// A bound below which `max_message_bytes` would hardly let a single event pass.
 const MIN_MAX_MESSAGE_BYTES: usize = 1024;
+
+/// The longest file of certificates. All that browsers trust takes a quarter of a mebibyte.
+const MAX_PEM_BYTES: u64 = 8 << 20;
 
 /// How to reach Toggle.
 ///
@@ -197,6 +202,9 @@ impl GrpcConfig {
         if authority.host().is_empty() {
             return Err(wrong("names no host"));
         }
+        if self.endpoint.contains('#') {
+            return Err(wrong("has a fragment, which gRPC does not use"));
+        }
         if uri.path_and_query().is_some_and(|path| path.as_str() != "/") {
             return Err(wrong("has a path, which gRPC does not use"));
         }
@@ -255,7 +263,7 @@ impl TlsConfig {
 
 /// Reads a PEM file and looks for what it must hold: rustls takes a file without a certificate for "trust nobody".
 fn pem(path: &Path, key: &str, marker: &str) -> Result<Vec<u8>, GrpcConfigError> {
-    let bytes = fs::read(path).map_err(|error| {
+    let bytes = read_bounded(path).map_err(|error| {
         GrpcConfigError::new(format!("{key} {} cannot be read", path.display())).because(error)
     })?;
     if bytes.windows(marker.len()).any(|window| window == marker.as_bytes()) {
@@ -264,6 +272,19 @@ fn pem(path: &Path, key: &str, marker: &str) -> Result<Vec<u8>, GrpcConfigError>
         let what = marker.trim_end_matches('-').to_ascii_lowercase();
         Err(GrpcConfigError::new(format!("{key} {} holds no {what} in PEM form", path.display())))
     }
+}
+
+/// Reads a file, unless that would have no end: a device, or a pipe to which nobody writes.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_PEM_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 8 MiB"));
+    }
+    Ok(bytes)
 }
 
 /// What tonic calls a compression, where it is compiled in.

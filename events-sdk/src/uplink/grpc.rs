@@ -179,10 +179,7 @@ impl GrpcUplink {
         }
 
         let (channel, generation) = self.channel(runtime.id());
-        let mut grpc = Grpc::new(Guarded(channel)).max_decoding_message_size(MAX_ANSWER_BYTES);
-        if let Some(encoding) = compression {
-            grpc = grpc.send_compressed(encoding).accept_compressed(encoding);
-        }
+        let mut grpc = client(channel, compression);
         let started = Instant::now();
         let attempt = async {
             grpc.ready().await.map_err(|error| Status::from_error(Box::new(error)))?;
@@ -257,7 +254,13 @@ impl GrpcUplink {
         }
     }
 
-    fn failure(&self, method: &str, status: Status, compression: Option<CompressionEncoding>) -> SendError {
+    /// What a status comes to.
+    pub(super) fn failure(
+        &self,
+        method: &str,
+        status: Status,
+        compression: Option<CompressionEncoding>,
+    ) -> SendError {
         let kind = kind_of(&status);
         let mut what = describe(&status);
         if compression.is_some() && says_no_to_compression(&status) {
@@ -310,6 +313,15 @@ impl Uplink for GrpcUplink {
 impl fmt::Debug for GrpcUplink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GrpcUplink").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// A client over this channel, which bounds what it reads.
+pub(super) fn client<S>(channel: S, compression: Option<CompressionEncoding>) -> Grpc<Guarded<S>> {
+    let grpc = Grpc::new(Guarded(channel)).max_decoding_message_size(MAX_ANSWER_BYTES);
+    match compression {
+        Some(encoding) => grpc.send_compressed(encoding).accept_compressed(encoding),
+        None => grpc,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Keeps a malformed answer from panicking inside tonic.
 //!
 //! tonic 0.14 decodes the header `grpc-status-details-bin` with an `expect`, so a peer, or a proxy in between, that sends
-//! anything but base64 there would take the SDK's thread down. We have no use for the details: the header is removed
-//! before tonic looks, from the headers and from the trailers.
+//! anything but base64 there would take the SDK's thread down. Such a header is removed before tonic looks, from the headers
+//! and from the trailers. One that is base64 stays: a server may say in it how long it wants to be left alone.
 
 use std::{
     pin::Pin,
@@ -16,18 +16,21 @@ use tonic::{
     Status,
     body::Body,
     codegen::{BoxFuture, Service},
-    transport::{self, Channel},
+    metadata::MetadataMap,
 };
 
 const DETAILS: &str = "grpc-status-details-bin";
 
-/// A [`Channel`] whose answers are safe to parse.
+/// A service, usually a channel, whose answers are safe to parse.
 #[derive(Debug)]
-pub(crate) struct Guarded(pub(crate) Channel);
+pub(crate) struct Guarded<S>(pub(crate) S);
 
-impl Service<Request<Body>> for Guarded {
+impl<S> Service<Request<Body>> for Guarded<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Future: Send + 'static>,
+{
     type Response = Response<GuardedBody>;
-    type Error = transport::Error;
+    type Error = S::Error;
     type Future = BoxFuture<Self::Response, Self::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -38,7 +41,7 @@ impl Service<Request<Body>> for Guarded {
         let answer = self.0.call(request);
         Box::pin(async move {
             let mut answer = answer.await?;
-            remove_details(answer.headers_mut());
+            remove_unreadable(answer.headers_mut());
             Ok(answer.map(GuardedBody))
         })
     }
@@ -60,7 +63,7 @@ impl http_body::Body for GuardedBody {
         if let Poll::Ready(Some(Ok(frame))) = &mut polled
             && let Some(trailers) = frame.trailers_mut()
         {
-            remove_details(trailers);
+            remove_unreadable(trailers);
         }
         polled
     }
@@ -74,6 +77,12 @@ impl http_body::Body for GuardedBody {
     }
 }
 
-fn remove_details(headers: &mut HeaderMap) {
-    headers.remove(DETAILS);
+fn remove_unreadable(headers: &mut HeaderMap) {
+    let Some(details) = headers.get(DETAILS) else { return };
+    // tonic has the decoding that counts.
+    let alone = HeaderMap::from_iter([(http::HeaderName::from_static(DETAILS), details.clone())]);
+    let alone = MetadataMap::from_headers(alone);
+    if alone.get_bin(DETAILS).is_none_or(|details| details.to_bytes().is_err()) {
+        headers.remove(DETAILS);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! It writes `at N` after the emitters of all events below N have returned, and after a shutdown `end N COMPLETE`. A pipe
 //! keeps what was written to it when the writer is killed, so whoever reads it knows what has to survive. Behind the end stand the
-//! accounts of all processes that used the spool: [`Lifetime`].
+//! accounts of all processes that used the spool: `Lifetime`.
 
 use std::{
     error::Error,

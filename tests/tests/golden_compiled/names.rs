@@ -76,3 +76,37 @@ pub mod comments {
         crate::same::<_, proto::golden::comments::DemoCommentsPayload>(payload);
     }
 }
+
+/// Names that are too long for one line.
+pub mod long_names {
+    include!("../../golden/long_names.rs");
+
+    #[test]
+    fn a_payload_of_long_names_encodes_as_prost_does() {
+        use payload::ReplicatedStoragePoolMaintenanceWindowRescheduledPayload as Payload;
+        type Wire = proto::golden::long_names::ReplicatedStoragePoolMaintenanceWindowRescheduledPayload;
+        let operator = "é".repeat(200);
+        let wire: Wire = crate::same(Payload {
+            name_of_the_operator_who_rescheduled_the_maintenance_window_of_the_pool: &operator,
+            names_of_all_storage_pools_that_are_concerned_by_the_maintenance_window: &["tank", "dozer"],
+        });
+        let written = wire.name_of_the_operator_who_rescheduled_the_maintenance_window_of_the_pool;
+        assert_eq!(written, "é".repeat(128));
+    }
+}
+
+/// Names of enums that are too long for one line.
+pub mod long_enums {
+    include!("../../golden/long_enums.rs");
+
+    #[test]
+    fn an_enum_of_long_names_encodes_as_prost_does() {
+        use payload::{DemoPayload, ReasonOfTheMaintenanceWindowRescheduling as Reason};
+        let wire: proto::golden::long_enums::DemoPayload = crate::same(DemoPayload {
+            reason_why_the_maintenance_window_had_to_be_rescheduled: Some(
+                Reason::OperatorWasNotAvailableAtAll,
+            ),
+        });
+        assert_eq!(wire.reason_why_the_maintenance_window_had_to_be_rescheduled, 1);
+    }
+}

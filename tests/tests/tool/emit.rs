@@ -234,3 +234,57 @@ fn personal_data_leaves_as_the_configuration_asks() {
     assert!(refused.code == 3 && refused.err.contains("not emitted"), "{refused:?}");
     assert_eq!(toggle.unique_events(), 3);
 }
+
+#[test]
+fn secrets_in_metadata_are_masked_as_the_emitters_mask_them() {
+    let toggle = Toggle::start().unwrap();
+    let dir = configured(&toggle.endpoint());
+    let args = [&POOL[..], &["meta.password=hunter2", "meta.x-auth-token=abc", "meta.user=bob"]].concat();
+    let sent = emit(dir.path(), &args);
+    assert_eq!(sent.code, 0, "{sent:?}");
+    assert!(sent.err.contains("`meta.password` is sent as ***"), "{sent:?}");
+    assert!(!sent.err.contains("meta.user") && !sent.err.contains("hunter2"), "{sent:?}");
+    let metadata = &toggle.events()[0].metadata;
+    assert_eq!((metadata["password"].as_str(), metadata["x-auth-token"].as_str()), ("***", "***"));
+    assert_eq!((metadata["user"].as_str(), metadata["task"].as_str()), ("bob", "t-42"));
+    let away = emit(dir.path(), &[&args[..], &["--timeout", "0s", "--quiet"]].concat());
+    assert_eq!((away.code, away.out.as_str(), away.err.as_str()), (0, "", ""));
+    let bytes = fs::read(only_file(&dir.path().join("spool"))).unwrap();
+    assert!(!bytes.windows(7).any(|window| window == b"hunter2"));
+    let shown = emit(dir.path(), &[&args[..], &["--dry-run"]].concat()).json();
+    assert_eq!(shown[0]["metadata"]["password"], "***");
+}
+
+#[test]
+fn a_key_of_a_map_is_given_once_like_any_field() {
+    let args = ["emit", "system.startup", "operation=COLD_BOOT", "system_info.os=a", "system_info.os=b"];
+    let said = events(&[&args[..], &["--dry-run"]].concat());
+    assert!(said.code == 2 && said.err.contains("`system_info.os` is given twice"), "{said:?}");
+    let said = events(&[&args[..3], &["system_info.os=a", "system_info.cpus=2", "--dry-run"]].concat());
+    assert_eq!(said.json()[0]["payload"]["system_info"], serde_json::json!({"os": "a", "cpus": "2"}));
+}
+
+/// What only root can try: an event left by root belongs to whom the spool belongs, or would.
+#[test]
+fn what_root_leaves_in_a_spool_is_its_owners() {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    const AGENT: u32 = 12_345;
+    let home = TempDir::new().unwrap();
+    if chown(home.path(), Some(AGENT), Some(AGENT)).is_err() {
+        return;
+    }
+    let dir = home.path().join("events");
+    let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+    let args =
+        [&POOL[..], &["--spool", dir.to_str().unwrap(), "--config", "/nonexistent", "--timeout", "0s"]];
+    assert_eq!(events(&args.concat()).code, 0);
+    assert_eq!((owner(&dir), owner(&only_file(&dir))), (AGENT, AGENT), "a spool that was not there yet");
+    assert_eq!(events(&args.concat()).code, 0);
+    assert_eq!(spool(&dir, &["prune", "--below", "info", "--yes"]).code, 0);
+    assert_eq!(spool(&dir, &["repair"]).code, 0);
+    for entry in fs::read_dir(&dir).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(owner(&path), AGENT, "{}", path.display());
+    }
+}

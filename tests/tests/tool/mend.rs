@@ -190,3 +190,26 @@ fn the_accounts_add_up_and_say_when_they_do_not() {
     let none = spool(dir.path(), &["accounts"]);
     assert!(none.code == 3 && none.err.contains("first uses the spool"), "{none:?}");
 }
+
+#[test]
+fn a_file_that_cannot_be_mended_keeps_no_other_from_it() {
+    let dir = dead_spool(mixture);
+    damage(&only_file(dir.path()), "/dev/sdx");
+    add_file(dir.path(), mixture);
+    let [first, second] = <[String; 2]>::try_from(spill_files(dir.path())).unwrap();
+    damage(&dir.path().join(&second), "/dev/sdx");
+    // Something stands where the first would be written anew.
+    let in_the_way = dir.path().join(format!(".{}.tmp", first.strip_suffix(".pb").unwrap()));
+    fs::create_dir_all(in_the_way.join("inside")).unwrap();
+    let said = spool(dir.path(), &["repair", "--json"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert_eq!((said.json().len(), &said.json()[0]["file"]), (1, &second.as_str().into()), "{said:?}");
+    assert!(said.err.contains(in_the_way.to_str().unwrap()), "{said:?}");
+    let sound: Vec<_> =
+        spool(dir.path(), &["verify", "--json"]).json().iter().map(|file| file["sound"].clone()).collect();
+    assert_eq!(sound, [false, true]);
+    // What could not be done goes on when nothing is in the way any more.
+    fs::remove_dir_all(in_the_way).unwrap();
+    assert_eq!(spool(dir.path(), &["repair"]).code, 0);
+    assert_eq!(spool(dir.path(), &["verify"]).code, 0);
+}

@@ -109,6 +109,10 @@ fn personal_data_is_masked_and_not_found_unless_asked_for() {
     assert_eq!(spool(dir.path(), &["grep", "alice@"]).code, 1);
     assert_eq!(spool(dir.path(), &["grep", "-c", "alice@", "--show-pii"]).out, "5\n");
     assert_eq!(spool(dir.path(), &["grep", "--field", "email=alice@example.net"]).code, 1);
+    // Counting is telling, too.
+    let stats = ["stats", "--json", "--field", "email=alice@example.net"];
+    assert_eq!(spool(dir.path(), &stats).json()[0]["events"], 0);
+    assert_eq!(spool(dir.path(), &[&stats[..], &["--show-pii"]].concat()).json()[0]["events"], 5);
 }
 
 #[test]
@@ -215,7 +219,7 @@ fn verify_tells_a_flipped_bit_and_a_torn_end_and_cat_shows_what_is_good() {
 fn whatever_is_in_the_files_nothing_breaks_and_nothing_commands_the_terminal() {
     let dir = dead_spool(|events| {
         let evil = StoragePoolPayload {
-            pool_name: "\u{1b}]0;owned\u{7}\n\u{9b}31m",
+            pool_name: "\u{1b}]0;owned\u{7}\n\u{9b}31m\u{202e}\u{2028}",
             ..StoragePoolPayload::new(StoragePoolOperation::Created)
         };
         events.emit_storage_pool(Level::Info, evil, [("a b", "c=\"d\"")]);
@@ -223,10 +227,10 @@ fn whatever_is_in_the_files_nothing_breaks_and_nothing_commands_the_terminal() {
     for args in [["cat"].as_slice(), &["cat", "--json"], &["grep", "tank|owned"]] {
         let said = spool(dir.path(), args);
         assert_eq!(said.out.lines().count(), 1, "{said:?}");
-        assert!(!said.out.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{said:?}");
+        assert!(!said.out.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}', '\u{2028}']), "{said:?}");
     }
     let event = &spool(dir.path(), &["cat", "--json"]).json()[0];
-    assert_eq!(event["payload"]["pool_name"], "\u{1b}]0;owned\u{7}\n\u{9b}31m");
+    assert_eq!(event["payload"]["pool_name"], "\u{1b}]0;owned\u{7}\n\u{9b}31m\u{202e}\u{2028}");
     assert_eq!(event["metadata"]["a b"], "c=\"d\"");
 
     let noise: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
@@ -308,4 +312,25 @@ fn an_exported_batch_is_a_spill_file_and_json_is_for_its_owner_alone() {
     assert_eq!(fs::read_to_string(&lines).unwrap(), spool(dir.path(), &["export"]).out);
     assert_eq!(fs::read_to_string(&lines).unwrap().lines().count(), 115);
     assert_eq!(fs::metadata(&lines).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn no_name_and_no_reason_commands_the_terminal() {
+    let dir = dead_spool(|events| emit_number(events, 1));
+    let quarantine = dir.path().join("quarantine");
+    fs::create_dir(&quarantine).unwrap();
+    let refused = quarantine.join("\u{1b}[31m.pb");
+    fs::rename(only_file(dir.path()), &refused).unwrap();
+    fs::write(quarantine.join("\u{1b}[31m.pb.txt"), "no\u{1b}]0;owned\u{7}\nmore\n").unwrap();
+    for args in [
+        ["requeue", "--dry-run"].as_slice(),
+        &["requeue", "--dry-run", "\u{1b}[2J.pb"],
+        &["ls", "--quarantine"],
+        &["cat", "/nonexistent/\u{1b}[2J.pb"],
+        &["grep", "(\u{1b}[2J"],
+    ] {
+        let said = spool(dir.path(), args);
+        let all = format!("{}{}", said.out, said.err);
+        assert!(!all.is_empty() && !all.contains(['\u{1b}', '\u{7}']), "{args:?}: {said:?}");
+    }
 }

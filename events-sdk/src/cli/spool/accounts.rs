@@ -1,6 +1,10 @@
 //! `events spool accounts`: what became of every event that was ever accepted here, and whether that adds up.
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::Args;
 
@@ -71,8 +75,11 @@ impl AccountsArgs {
 fn read(view: &View) -> Result<Ledger, Failure> {
     let path = view.dir().join(ledger::FILE);
     let failed = |what: &str| Failure::Broken(format!("{}: {what}", path.display()));
-    let bytes = fs::read(&path).map_err(|error| {
-        failed(&format!("{error}; the accounts are made when an agent with this SDK first uses the spool"))
+    let bytes = fs::read(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => failed(&format!(
+            "{error}; the accounts are made when an agent with this SDK first uses the spool"
+        )),
+        _ => failed(&format!("{error}; look as the user whose spool it is, or as root")),
     })?;
     Ledger::read(&bytes).map_err(|error| {
         failed(&format!("{error}; the next start of the agent sets it aside and begins anew"))

@@ -13,7 +13,7 @@ use crate::{
     Category, DropReason, Kind, Level,
     cli::{
         event::Facts,
-        failure::{DONE, FOUND, Failure},
+        failure::{BROKEN, DONE, FOUND, Failure},
         json::Object,
         names,
         out::{Out, Table, note},
@@ -91,6 +91,8 @@ struct Tally {
     removed: u64,
     rewritten: u64,
     damaged: u64,
+    /// Files that could not be read or written, and are as they were.
+    unreadable: u64,
 }
 
 impl PruneArgs {
@@ -112,7 +114,10 @@ impl PruneArgs {
         let mut tally = Tally::default();
         for source in &sources {
             progress.at(&source.label());
-            self.prune(source, hold.as_mut(), &doomed, &mut tally, &progress)?;
+            if let Err(failure) = self.prune(source, hold.as_mut(), &doomed, &mut tally, &progress) {
+                note(failure.text().unwrap_or_default());
+                tally.unreadable += 1;
+            }
         }
         drop(progress);
         if let Some(hold) = hold {
@@ -122,7 +127,11 @@ impl PruneArgs {
             })?;
         }
         tally.tell(self.json, self.yes, out)?;
-        Ok(if tally.damaged > 0 { FOUND } else { DONE })
+        Ok(match (tally.unreadable, tally.damaged) {
+            (1.., _) => BROKEN,
+            (0, 1..) => FOUND,
+            (0, 0) => DONE,
+        })
     }
 
     fn means(&self, schema: &Schema, before: Option<i64>, facts: &Facts<'_>) -> bool {

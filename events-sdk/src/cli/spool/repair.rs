@@ -10,11 +10,11 @@ use clap::Args;
 
 use crate::{
     cli::{
-        failure::{DONE, Failure},
+        failure::{BROKEN, DONE, Failure},
         json::Object,
-        out::{Out, Table},
+        out::{Out, Table, note},
         owner,
-        place::Where,
+        place::{Source, Where},
         progress::Progress,
         spool::{rewrite::rewrite, verify},
     },
@@ -41,30 +41,18 @@ impl RepairArgs {
         let sources = Where::files(&dir)?;
         let progress = Progress::over(&sources, false);
         let mut table = Table::new(&["FILE", "KEPT", "SET ASIDE", "BAD BYTES", "WHAT WAS WRONG"]);
-        let mut lines = Vec::new();
+        let (mut lines, mut code) = (Vec::new(), DONE);
         for source in &sources {
             progress.at(&source.label());
-            let verdict = verify::check(source)?;
-            progress.add(verdict.bytes);
-            let Some(wrong) = verdict.wrong else { continue };
-            if let Some(spool) = &spool {
-                let file = spool.inspect(&source.name)?;
-                // First, durably: what is not in the new file is in the quarantine.
-                spool.quarantine(&file)?;
-                if verdict.good == 0 {
-                    spool.remove(&file)?;
-                } else {
-                    let fingerprint = source.view.scan(&source.name)?.seen().fingerprint;
-                    let sealing = Sealing {
-                        id: file.id,
-                        timestamp_ms: file.timestamp_ms,
-                        whole: file.whole,
-                        fingerprint: fingerprint.unwrap_or(SCHEMA_FINGERPRINT),
-                        ledger: file.ledger,
-                    };
-                    rewrite(source, &source.path(), sealing, true, 0, |_| true)?;
+            let verdict = match mend(source, spool.as_ref(), &progress) {
+                Ok(verdict) => verdict,
+                Err(failure) => {
+                    note(failure.text().unwrap_or_default());
+                    code = BROKEN;
+                    continue;
                 }
-            }
+            };
+            let Some(wrong) = verdict.wrong else { continue };
             let numbers = [verdict.good, verdict.lost, verdict.damaged_bytes];
             lines.push(
                 Object::new()
@@ -89,13 +77,36 @@ impl RepairArgs {
             for line in &lines {
                 writeln!(out, "{line}")?;
             }
-            return Ok(DONE);
+            return Ok(code);
         }
         if !table.is_empty() {
             out.table(&table)?;
         }
         let done = if self.dry_run { "would be repaired" } else { "repaired" };
         writeln!(out, "{} of {} files {done}", lines.len(), sources.len())?;
-        Ok(DONE)
+        Ok(code)
     }
+}
+
+/// Checks a file and, where there is a spool to work in, mends it.
+fn mend(source: &Source, spool: Option<&Spool>, progress: &Progress) -> Result<verify::Verdict, Failure> {
+    let verdict = verify::check(source, progress)?;
+    let Some(spool) = spool.filter(|_| verdict.wrong.is_some()) else { return Ok(verdict) };
+    let file = spool.inspect(&source.name)?;
+    // First, durably: what is not in the new file is in the quarantine.
+    spool.quarantine(&file)?;
+    if verdict.good == 0 {
+        spool.remove(&file)?;
+        return Ok(verdict);
+    }
+    let fingerprint = source.view.scan(&source.name)?.seen().fingerprint;
+    let sealing = Sealing {
+        id: file.id,
+        timestamp_ms: file.timestamp_ms,
+        whole: file.whole,
+        fingerprint: fingerprint.unwrap_or(SCHEMA_FINGERPRINT),
+        ledger: file.ledger,
+    };
+    rewrite(source, &source.path(), sealing, true, 0, |_| true)?;
+    Ok(verdict)
 }

@@ -12,7 +12,7 @@ use crate::{
     cli::{
         failure::{BROKEN, DONE, Failure, USAGE},
         json::Object,
-        out::{Out, note},
+        out::{Out, note, visible},
         owner,
         place::{self, Where},
     },
@@ -68,7 +68,7 @@ impl RequeueArgs {
                 let object = Object::new().text("file", &text).flag("done", spool.is_some());
                 writeln!(out, "{}", object.text("reason", &reason).end())?;
             } else {
-                writeln!(out, "{text}  {reason}")?;
+                writeln!(out, "{}  {}", visible(&text), visible(&reason))?;
             }
         }
         if spool.is_some() {

@@ -34,6 +34,9 @@ pub(in crate::cli) struct StatsArgs {
     /// One JSON object instead of tables
     #[arg(long)]
     json: bool,
+    /// Let --field match personal data; masked otherwise
+    #[arg(long)]
+    show_pii: bool,
     #[command(flatten)]
     filter: Filter,
 }
@@ -62,7 +65,7 @@ impl StatsArgs {
         let mut walk = Walk::new(&schema, &self.filter);
         walk.events(&sources, false, |_, facts, body, _| {
             let meant = !self.filter.needs_fields()
-                || self.filter.wants_fields(&ShownEvent::of(&schema, *facts, body, true));
+                || self.filter.wants_fields(&ShownEvent::of(&schema, *facts, body, self.show_pii));
             if meant {
                 totals.add(&schema, facts);
             }

@@ -51,7 +51,7 @@ impl VerifyArgs {
         let (mut files, mut good, mut damaged, mut code) = (0_u64, 0, 0_u64, DONE);
         for source in &sources {
             progress.at(&source.label());
-            let verdict = match check(source) {
+            let verdict = match check(source, &progress) {
                 Ok(verdict) => verdict,
                 Err(error) if place::is_gone(&error) => continue,
                 Err(error) => {
@@ -60,7 +60,6 @@ impl VerifyArgs {
                     continue;
                 }
             };
-            progress.add(verdict.bytes);
             files += 1;
             good += verdict.good;
             damaged += u64::from(verdict.wrong.is_some());
@@ -85,8 +84,8 @@ impl VerifyArgs {
     }
 }
 
-/// Reads all of a file.
-pub(super) fn check(source: &Source) -> Result<Verdict, SpoolError> {
+/// Reads all of a file, and has the progress go on with it.
+pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, SpoolError> {
     let (_, mut claimed_levels) = source.inspect()?;
     let mut scan = source.scan()?;
     let seen = scan.seen().clone();
@@ -95,11 +94,13 @@ pub(super) fn check(source: &Source) -> Result<Verdict, SpoolError> {
     let (mut levels, mut damaged) = (BTreeMap::<i32, u32>::new(), 0_u64);
     while let Some(item) = scan.next()? {
         match item {
-            Item::Event { body, .. } => {
+            Item::Event { entry, body } => {
+                progress.add(entry.len() as u64);
                 verdict.good += 1;
                 *levels.entry(Facts::of(body).level).or_default() += 1;
             }
             Item::Damage { offset, bytes, events, reason } => {
+                progress.add(bytes);
                 verdict.damaged_bytes += bytes;
                 damaged += u64::from(events);
                 verdict.wrong.get_or_insert_with(|| format!("at byte {offset}: {reason}"));

@@ -78,8 +78,8 @@ pub(super) struct Thread {
     surveying: Option<u64>,
     /// Files to be removed once the ledger, which says that all of them is dealt with, is on stable storage.
     leaving: Vec<SpoolFile>,
-    /// When the first of them came.
-    leaving_since: Option<Instant>,
+    /// When to do that.
+    leave_at: Option<Instant>,
     /// Segments of earlier processes that could not be taken over.
     stuck: bool,
     /// Something was put into the quarantine, which may be too large now.
@@ -114,7 +114,7 @@ impl Thread {
             ledger_id: 0,
             surveying: None,
             leaving: Vec::new(),
-            leaving_since: None,
+            leave_at: None,
             stuck: false,
             quarantine_grew: false,
         }
@@ -158,8 +158,7 @@ impl Thread {
             if sync_at.is_some_and(|at| now >= at) {
                 self.sync_removals();
             }
-            let leave_at = self.leaving_since.map(|at| at + LEAVE);
-            if leave_at.is_some_and(|at| now >= at) || self.leaving.len() >= LEAVE_TOGETHER {
+            if self.leave_at.is_some_and(|at| now >= at) {
                 self.remove_leaving();
                 continue;
             }
@@ -170,7 +169,8 @@ impl Thread {
             let command = match commands.try_recv() {
                 Ok(command) => Some(command),
                 Err(std_mpsc::TryRecvError::Empty) if is_idle => {
-                    let until = [sync_at, leave_at].into_iter().flatten().fold(self.look_at, Instant::min);
+                    let until =
+                        [sync_at, self.leave_at].into_iter().flatten().fold(self.look_at, Instant::min);
                     match commands.recv_timeout(until.saturating_duration_since(now)) {
                         Ok(command) => Some(command),
                         Err(std_mpsc::RecvTimeoutError::Timeout) => continue,
@@ -231,8 +231,7 @@ impl Thread {
                     Reply::Read(file, result)
                 }
                 Some(Command::Remove(file)) => {
-                    self.leaving.push(file);
-                    self.leaving_since.get_or_insert_with(Instant::now);
+                    self.leave(file);
                     continue;
                 }
                 Some(Command::Thin(file, thinning)) => {
@@ -471,12 +470,23 @@ impl Thread {
         synced.is_ok()
     }
 
+    /// A file has been dealt with, and is removed before long.
+    fn leave(&mut self, file: SpoolFile) {
+        self.leaving.push(file);
+        let now = Instant::now();
+        // Exactly so many: where more wait, the ledger could not be synced, and the next attempt has its time.
+        if self.leaving.len() == LEAVE_TOGETHER {
+            self.leave_at = Some(now);
+        }
+        self.leave_at.get_or_insert(now + LEAVE);
+    }
+
     /// Removes the files that have been dealt with, once it is certain that the ledger says so.
     fn remove_leaving(&mut self) {
-        self.leaving_since = None;
+        self.leave_at = None;
         if !self.sync_ledger() {
             // What stays is not sent again, unless the power fails as well.
-            self.leaving_since = (!self.leaving.is_empty()).then(|| Instant::now() + SYNC_REMOVALS);
+            self.leave_at = (!self.leaving.is_empty()).then(|| Instant::now() + SYNC_REMOVALS);
             return;
         }
         for file in std::mem::take(&mut self.leaving) {

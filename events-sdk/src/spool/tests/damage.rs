@@ -207,13 +207,13 @@ fn apply(harm: &Harm, bytes: &mut Vec<u8>, whose: &mut Vec<Option<u32>>) -> Hash
 }
 
 /// What came of a damaged file.
-struct Outcome {
-    delivered: Vec<Vec<u8>>,
-    damage: Option<Damage>,
+pub(super) struct Outcome {
+    pub(super) delivered: Vec<Vec<u8>>,
+    pub(super) damage: Option<Damage>,
 }
 
 /// Reads a file with these bytes, sets its damage aside, and checks what must hold whatever is in it.
-fn read_damaged(bytes: &[u8]) -> Outcome {
+pub(super) fn read_damaged(bytes: &[u8]) -> Outcome {
     let disk = Faulty::new();
     let dir = Path::new("/spool");
     let spool = Spool::open_on(Arc::new(disk.clone()), dir).unwrap();

@@ -13,7 +13,7 @@ use super::samples::{INFO, entries, entry, id, read_all, spill, split};
 use crate::{
     Batch,
     proto::{BatchSeal, EventBatch},
-    spool::{FileName, NewFile, Spool, SpoolErrorKind, format::*},
+    spool::{Bounds, FileName, NewFile, Spool, SpoolErrorKind, format::*},
 };
 
 fn names(spool: &Spool) -> Vec<String> {
@@ -344,4 +344,20 @@ fn a_refused_event_is_set_aside_with_the_reason_as_a_file_that_can_be_offered_ag
     let [name] = &spool.list(|_| true).unwrap()[..] else { panic!("one file") };
     let back = spool.inspect(name).unwrap();
     assert_eq!(read_all(&spool, &back), split(&entry(7)));
+}
+
+#[test]
+fn what_goes_out_of_a_full_quarantine_is_counted_though_its_description_is_older() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    fs::write(dir.path().join("torn.pb"), &entries(0..3)[..400]).unwrap();
+    let file = spool.inspect(&FileName::parse("torn.pb".as_ref()).unwrap()).unwrap();
+    spool.quarantine(&file).unwrap();
+    let mut text = fs::read_dir(dir.path().join("quarantine")).unwrap().map(|entry| entry.unwrap().path());
+    let text = text.find(|path| path.extension().is_some_and(|ending| ending == "txt")).unwrap();
+    fs::File::options().append(true).open(text).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(spool.quarantined_events().unwrap(), 1);
+    let spool = spool.bounded(Bounds { min_free: 0, quarantine: 0 });
+    assert_eq!(spool.clear_quarantine().unwrap(), 1);
+    assert_eq!(fs::read_dir(dir.path().join("quarantine")).unwrap().count(), 0);
 }

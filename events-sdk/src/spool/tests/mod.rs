@@ -4,6 +4,7 @@ mod damage;
 mod disk;
 mod faults;
 mod faulty;
+mod fuzz;
 mod known;
 mod model;
 mod power;

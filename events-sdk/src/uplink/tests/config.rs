@@ -15,6 +15,7 @@ fn an_endpoint_that_cannot_work_is_named_with_its_cure() {
         ("ftp://toggle.example", "neither http nor https"),
         ("https://toggle.example/events", "has a path"),
         ("https://toggle.example?x=1", "has a path"),
+        ("https://toggle.example#\u{1b}[2J", "has a fragment"),
         ("http://to ggle:1", "is not a URL"),
         ("/toggle", "names no host"),
         ("http://:50051", "names no host"),
@@ -53,6 +54,9 @@ fn certificate_files_that_are_none_are_named() {
 
     let said = complaint(with(TlsConfig { ca_file: Some(text.clone()), ..TlsConfig::default() }));
     assert!(said.contains("readme.txt holds no certificate"), "{said}");
+    let endless = Some("/dev/zero".into());
+    let said = complaint(with(TlsConfig { ca_file: endless, ..TlsConfig::default() }));
+    assert!(said.contains("/dev/zero cannot be read: not a regular file"), "{said}");
     let said = complaint(with(TlsConfig { ca_file: Some(missing), ..TlsConfig::default() }));
     assert!(said.contains("missing.pem cannot be read: No such file"), "{said}");
     let said = complaint(GrpcConfig {

@@ -2,6 +2,7 @@
 
 mod config;
 mod connection;
+mod fuzz;
 mod peers;
 mod tls;
 

@@ -108,6 +108,29 @@ fn details_that_are_not_base64_cause_no_panic() {
 }
 
 #[test]
+fn a_pause_that_is_named_in_the_details_is_kept_to() {
+    // `google.rpc.Status` with a `RetryInfo` of three seconds and a hundred nanoseconds.
+    const DETAILS: &str =
+        "CAgSBnNsb3dlchoyCih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuUmV0cnlJbmZvEgYKBAgDEGQ";
+    let in_headers = try_twice(Compression::None, |_| {
+        let mut response: Response<Body> = Status::resource_exhausted("slower").into_http();
+        response.headers_mut().insert("grpc-status-details-bin", HeaderValue::from_static(DETAILS));
+        response
+    });
+    let in_trailers = try_twice(Compression::None, |_| {
+        answer(
+            &ok(),
+            &[("grpc-status", "8"), ("grpc-message", "slower"), ("grpc-status-details-bin", DETAILS)],
+        )
+    });
+    for result in in_headers.into_iter().chain(in_trailers) {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), SendErrorKind::Busy, "{error}");
+        assert_eq!(error.retry_after(), Some(Duration::new(3, 100)), "{error}");
+    }
+}
+
+#[test]
 fn an_answer_without_a_final_status_is_no_acknowledgement() {
     for result in try_twice(Compression::None, |_| answer(&ok(), &[])) {
         let error = result.unwrap_err();

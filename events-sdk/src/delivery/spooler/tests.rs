@@ -1,0 +1,65 @@
+use std::{io, os::fd::OwnedFd, path::Path, time::Duration};
+
+use super::*;
+use crate::spool::tests::samples::{id, spill};
+
+const BOUNDS: Bounds = Bounds { min_free: 0, quarantine: 1 << 20 };
+
+/// A thread that works in this directory, with that file for a ledger, and more files than are removed together.
+fn start(dir: &Path, ledger: File) -> (Spooler, Vec<SpoolFile>) {
+    let spool = Spool::open(dir).unwrap();
+    let files = (0..100).map(|file| spill(&spool, id(file), 0..2, true).unwrap()).collect();
+    let ledger = (Some(Arc::new(ledger)), 7);
+    let spooler = Spooler::start(dir.to_owned(), Some(spool), BOUNDS, 1, None, ledger).unwrap();
+    (spooler, files)
+}
+
+/// All replies until the thread has stopped: how many files were removed.
+fn removed(spooler: &mut Spooler) -> usize {
+    let mut removed = 0;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        loop {
+            let reply = tokio::time::timeout(Duration::from_secs(60), spooler.reply());
+            match reply.await.expect("the thread answers").expect("the thread lives") {
+                Reply::Removed(_, result) => {
+                    result.unwrap();
+                    removed += 1;
+                }
+                Reply::Stopped => return removed,
+                _ => {}
+            }
+        }
+    })
+}
+
+fn files_in(dir: &Path) -> usize {
+    let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| !name.to_string_lossy().starts_with('.')).count()
+}
+
+#[test]
+fn files_stay_as_long_as_the_ledger_is_not_on_stable_storage_and_all_else_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    // A pipe cannot be synced.
+    let (_reader, writer) = io::pipe().unwrap();
+    let ledger = File::from(OwnedFd::from(writer));
+    assert!(ledger.sync_data().is_err());
+    let (mut spooler, files) = start(dir.path(), ledger);
+    let there = files_in(dir.path());
+    files.into_iter().for_each(|file| spooler.remove(file));
+    spooler.stop();
+    assert_eq!(removed(&mut spooler), 0);
+    assert_eq!(files_in(dir.path()), there);
+}
+
+#[test]
+fn files_that_are_dealt_with_go_once_the_ledger_is_on_stable_storage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spooler, files) = start(dir.path(), tempfile::tempfile().unwrap());
+    let (there, count) = (files_in(dir.path()), files.len());
+    files.into_iter().for_each(|file| spooler.remove(file));
+    spooler.stop();
+    assert_eq!(removed(&mut spooler), count);
+    assert_eq!(files_in(dir.path()), there - count);
+}
