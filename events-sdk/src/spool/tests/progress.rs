@@ -12,15 +12,12 @@ use super::{
     samples::id,
     simulated::{Dice, Simulated},
 };
-use crate::{
-    ledger::{self, Known, Ledger, Step},
-    spool::storage::Storage,
-};
+use crate::ledger::{self, Known, Ledger, Step};
 
 const FILE: &str = "/accounts";
 
 /// How many possible outcomes of a loss of power are looked at, of those at each moment.
-const OUTCOMES: usize = 4;
+const OUTCOMES: usize = 2;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Op {
@@ -146,7 +143,7 @@ fn check(bytes: &[u8], files: &[Step], context: &str) {
 }
 
 proptest! {
-    #![proptest_config(cases(16))]
+    #![proptest_config(cases(2))]
 
     #[test]
     fn no_loss_of_power_makes_a_file_seem_further_than_it_is(
