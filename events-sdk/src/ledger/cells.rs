@@ -36,6 +36,12 @@ const LIST: usize = 1;
 /// The first cell that is not the list's.
 pub(super) const FIRST: usize = LIST + 2 * TOGETHER;
 
+#[cfg(test)]
+thread_local! {
+    /// What this thread stored in cells of files, in order: the place and the bytes.
+    pub(super) static STORES: std::cell::RefCell<Vec<(usize, u64)>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
 /// Cells, in memory or in a file.
 #[derive(Debug)]
 pub(super) struct Cells(Place);
@@ -117,6 +123,8 @@ impl Cells {
                 }
             }
             Place::File(mapped) => {
+                #[cfg(test)]
+                STORES.with(|stores| stores.borrow_mut().push((at, word)));
                 if let Some(cell) = mapped.bytes_mut().get_mut(at * 8..at * 8 + 8) {
                     cell.copy_from_slice(&word.to_le_bytes());
                 }

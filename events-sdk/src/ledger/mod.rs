@@ -616,6 +616,13 @@ fn places(drops: &Drops) -> impl Iterator<Item = (usize, u64)> {
     })
 }
 
+/// What this thread has stored in ledgers since it was asked last: at which byte, and what.
+#[cfg(test)]
+pub(crate) fn take_stores() -> Vec<(usize, [u8; 8])> {
+    let stores = cells::STORES.with(std::cell::RefCell::take);
+    stores.into_iter().map(|(at, word)| (at * 8, word.to_le_bytes())).collect()
+}
+
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]

@@ -8,5 +8,6 @@ mod fuzz;
 mod known;
 mod model;
 mod power;
+mod progress;
 pub(crate) mod samples;
 mod simulated;

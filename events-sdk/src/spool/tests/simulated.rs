@@ -256,6 +256,13 @@ impl Simulated {
         }
     }
 
+    /// Something is stored in a mapped file.
+    pub(crate) fn store(&self, path: &Path, at: usize, bytes: &[u8]) {
+        let mut inner = self.change("store", path).unwrap();
+        let inode = inner.state.find(path).unwrap();
+        inner.state.store(inode, Store { at, bytes: bytes.into() });
+    }
+
     /// Every file by its path, with its contents.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let inner = self.lock_inner();
