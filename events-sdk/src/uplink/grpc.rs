@@ -67,7 +67,7 @@ pub struct GrpcUplink {
     compression: Option<CompressionEncoding>,
     /// Set when Toggle has said that it cannot read our compression.
     uncompressed: AtomicBool,
-    token: Token,
+    token: Arc<Token>,
     link: Mutex<Link>,
 }
 
@@ -107,7 +107,7 @@ impl GrpcUplink {
         Ok(Self {
             compression: encoding(config.compression)?,
             uncompressed: AtomicBool::new(false),
-            token: Token::new(config.token.clone()),
+            token: Arc::new(Token::new(config.token.clone())),
             link: Mutex::new(Link { endpoint, stamps, open: None, generation: 0, late: 0 }),
             config,
         })
@@ -170,7 +170,7 @@ impl GrpcUplink {
         };
         let mut request = Request::new(message);
         request.set_timeout(self.config.timeout);
-        match self.token.header() {
+        match self.token.header_within(self.config.timeout, &runtime).await {
             Ok(None) => {}
             Ok(Some(header)) => {
                 request.metadata_mut().insert("authorization", header);

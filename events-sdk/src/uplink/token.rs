@@ -3,28 +3,36 @@
 //! Owns the `authorization` header and nothing else. A file is looked at (one `stat`) before every call and read when
 //! its identity, length or time of change differ, and also after Toggle has refused the token, because a file that is
 //! overwritten in place within one tick of the file system's clock looks unchanged. So a token that is renewed on disk
-//! is used without a restart. No message and no `Debug` output ever holds the token.
+//! is used without a restart. A file system that hangs keeps a thread of the runtime's pool, a few at most, and nobody else.
+//! No message and no `Debug` output ever holds the token.
 
 use std::{
     fmt,
     fs::{self, File, Metadata},
     io::Read,
     path::Path,
-    sync::{Mutex, PoisonError},
-    time::SystemTime,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
 };
 
+use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::config::TokenSource;
+use crate::{config::TokenSource, fault};
 
 /// The longest token there can be: servers accept 16 KiB of headers altogether unless told otherwise.
 const MAX_TOKEN_BYTES: u64 = 16 * 1024;
+
+/// So many look at a token file at once. With as many batches in flight none has to wait; where the file system hangs, no
+/// more threads than that hang with it.
+const LOOKS: usize = 4;
 
 /// The `authorization` header of each call.
 pub(crate) struct Token {
     source: TokenSource,
     cached: Mutex<Option<Cached>>,
+    /// Who may look at the file.
+    looks: Arc<Semaphore>,
 }
 
 struct Cached {
@@ -35,7 +43,30 @@ struct Cached {
 
 impl Token {
     pub(crate) fn new(source: TokenSource) -> Self {
-        Self { source, cached: Mutex::new(None) }
+        Self { source, cached: Mutex::new(None), looks: Arc::new(Semaphore::new(LOOKS)) }
+    }
+
+    /// The header to send now, as [`header`](Self::header) says, without the calling thread waiting for a disk.
+    pub(crate) async fn header_within(
+        self: &Arc<Self>,
+        limit: Duration,
+        runtime: &Handle,
+    ) -> Result<Option<MetadataValue<Ascii>>, String> {
+        let TokenSource::File(path) = &self.source else { return self.header() };
+        let token = Arc::clone(self);
+        let looked = timeout(limit, async {
+            let permit = Arc::clone(&self.looks).acquire_owned().await;
+            let look = runtime.spawn_blocking(move || {
+                let _permit = permit;
+                fault::point("token file");
+                token.header()
+            });
+            // It fails when the runtime ends, or with a panic, over which the hook has spoken.
+            look.await.unwrap_or_else(|error| Err(format!("the token file cannot be read: {error}")))
+        });
+        looked
+            .await
+            .unwrap_or_else(|_| Err(format!("token file {}: not read within {limit:?}", path.display())))
     }
 
     /// The header to send now, nothing when no token is configured, or why there is none although one is.

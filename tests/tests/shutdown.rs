@@ -1,0 +1,296 @@
+//! A shutdown returns by its deadline in every state: threads that hang at any point, a disk that hangs, an uplink that
+//! never answers or never even returns, a token that cannot be read, flushes under way.
+//!
+//! What hangs here hangs until the test lets it go, so a shutdown that waited for it would never return.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use events_sdk::{
+    Batch, Config, DurabilityMode, ErrorKind, Events, FlushOutcome, ShutdownReport, TokenSource, Uplink,
+    WaitOutcome,
+    testing::{Mode, Toggle, faults_left, hang_at, let_go, panic_points, syncs},
+    uplink::SendFuture,
+};
+use events_tests::{Rig, assert_numbers, config, queue_number, storm, wait_until};
+
+const EVENTS: usize = 300;
+/// The time that a shutdown is given.
+const DEADLINE: Duration = Duration::from_millis(200);
+/// After this a call counts as one that never returns.
+const NEVER: Duration = Duration::from_secs(60);
+
+/// Faults are the process's: one test at a time. Whatever hangs goes on at the end.
+struct Faults(#[allow(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
+
+impl Faults {
+    fn mine() -> Self {
+        static ONE: Mutex<()> = Mutex::new(());
+        Self(ONE.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Faults {
+    fn drop(&mut self) {
+        let_go();
+    }
+}
+
+/// What this returns, if it does.
+fn returned<T: Send + 'static>(what: &str, call: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    thread::spawn(move || done.send(call()));
+    match result.recv_timeout(NEVER) {
+        Ok(value) => value,
+        Err(RecvTimeoutError::Timeout) => panic!("{what}: never returned"),
+        Err(RecvTimeoutError::Disconnected) => panic!("{what}: panicked"),
+    }
+}
+
+fn shut_down(what: &str, events: &Events) -> ShutdownReport {
+    let events = events.clone();
+    returned(what, move || events.shutdown(DEADLINE))
+}
+
+/// An event system on a spool that another one is about to leave: its thread goes on with what it was told.
+fn start_next(toggle: &Toggle, spool: &Path) -> Events {
+    for _ in 0..1_000 {
+        match Events::start(config(toggle, spool)) {
+            Err(error) if error.kind() == ErrorKind::SpoolInUse => thread::sleep(Duration::from_millis(20)),
+            started => return started.unwrap(),
+        }
+    }
+    panic!("the spool is never left");
+}
+
+/// What the next process finds: all numbers, each once.
+fn assert_all_come_with_the_next(what: &str, toggle: &Toggle, spool: &Path, count: usize) {
+    let events = start_next(toggle, spool);
+    let arrived = toggle.wait_for_events(count, NEVER);
+    assert!(arrived, "{what}: {} of {count}: {:#?}", toggle.unique_events(), events.stats());
+    assert_numbers(toggle, count);
+    events.shutdown(NEVER);
+}
+
+/// The last handle is dropped, and the spool is free.
+fn dropped(what: &str, events: Events) {
+    returned(what, move || drop(events));
+}
+
+/// Waits until the threads of an event system have put down what they had.
+fn closed(what: &str, events: &Events) {
+    let stats = wait_until(events, NEVER, |stats| stats.in_memory == 0 && stats.in_flight == 0);
+    assert!(stats.in_memory == 0 && stats.in_flight == 0 && stats.balances(), "{what}: {stats:#?}");
+    assert_eq!(stats.dropped_total(), 0, "{what}: {stats:#?}");
+}
+
+fn quick(config: &mut Config) {
+    config.batch_size = 20;
+    config.batch_timeout = Duration::from_millis(20);
+    config.retry_max = Duration::from_millis(200);
+}
+
+/// Emits with Toggle there, away and back, until somebody hangs at that point.
+fn hang_somewhere(rig: &Rig, point: &'static str) -> usize {
+    hang_at(point);
+    let mut count = 0;
+    for round in 0..60 {
+        rig.toggle.set_mode(if round % 2 == 0 { Mode::Ok } else { Mode::Unavailable });
+        storm(&rig.events, count..count + EVENTS, 1_000_000);
+        count += EVENTS;
+        // Some points are passed when files come back, others when somebody asks for something.
+        wait_until(&rig.events, Duration::from_millis(300), |_| faults_left() == 0);
+        if faults_left() > 0 {
+            let _ = rig.events.flush(Duration::from_millis(50));
+        }
+        if faults_left() == 0 {
+            return count;
+        }
+    }
+    panic!("{point} was never passed");
+}
+
+#[test]
+fn wherever_a_thread_hangs_shutdown_and_drop_return_and_nothing_is_lost() {
+    let faults = Faults::mine();
+    for point in panic_points() {
+        let rig = Rig::with(quick);
+        let count = hang_somewhere(&rig, point);
+        rig.toggle.set_mode(Mode::Unavailable);
+        let report = shut_down(point, &rig.events);
+        assert!(report.stats.balances(), "{point}: {report:#?}");
+        // Again, and from two threads at once.
+        let other = rig.events.clone();
+        let twice = thread::spawn(move || shut_down("the second", &other));
+        shut_down(point, &rig.events);
+        twice.join().unwrap();
+        let_go();
+        closed(point, &rig.events);
+        dropped(point, rig.events);
+        rig.toggle.set_mode(Mode::Ok);
+        assert_all_come_with_the_next(point, &rig.toggle, rig.spool.path(), count);
+    }
+    drop(faults);
+}
+
+#[test]
+fn a_disk_that_hangs_in_a_sync_holds_up_nobody_beyond_his_deadline() {
+    let faults = Faults::mine();
+    for sync in syncs() {
+        let rig = Rig::with(|config| {
+            quick(config);
+            config.durability = DurabilityMode::Power;
+            config.sync_interval = Duration::from_millis(20);
+        });
+        let count = hang_somewhere(&rig, sync);
+        rig.toggle.set_mode(Mode::Unavailable);
+        // Whoever waits for an event or a flush waits for as long as he said.
+        let ticket = queue_number(&rig.events, count);
+        let count = count + usize::from(ticket.is_queued());
+        let events = rig.events.clone();
+        let waiting = thread::spawn(move || {
+            let waited = returned("wait", {
+                let events = events.clone();
+                move || events.wait(&ticket, DEADLINE)
+            });
+            assert_ne!(waited, WaitOutcome::NotQueued);
+            let _ = returned("flush", move || events.flush(DEADLINE));
+        });
+        let report = shut_down(sync, &rig.events);
+        assert!(report.stats.balances(), "{sync}: {report:#?}");
+        waiting.join().unwrap();
+        let_go();
+        closed(sync, &rig.events);
+        dropped(sync, rig.events);
+        rig.toggle.set_mode(Mode::Ok);
+        assert_all_come_with_the_next(sync, &rig.toggle, rig.spool.path(), count);
+    }
+    drop(faults);
+}
+
+#[test]
+fn the_last_handle_is_dropped_while_the_disk_hangs() {
+    let faults = Faults::mine();
+    let rig = Rig::with(quick);
+    rig.toggle.set_mode(Mode::Unavailable);
+    hang_at("spool write");
+    storm(&rig.events, 0..EVENTS, 1_000_000);
+    wait_until(&rig.events, NEVER, |_| faults_left() == 0);
+    let Rig { toggle, spool, events } = rig;
+    dropped("drop", events);
+    let_go();
+    toggle.set_mode(Mode::Ok);
+    assert_all_come_with_the_next("drop", &toggle, spool.path(), EVENTS);
+    drop(faults);
+}
+
+/// How an uplink hangs.
+#[derive(Clone, Copy, PartialEq)]
+enum Hangs {
+    /// Its answer never comes.
+    Answer,
+    /// It does not even return: it blocks the thread that it is called on.
+    Thread,
+}
+
+struct Hanging {
+    how: Hangs,
+    released: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Uplink for Hanging {
+    fn send(&self, _: Arc<Batch>) -> SendFuture<'_> {
+        if self.how == Hangs::Thread {
+            let (released, changed) = &*self.released;
+            drop(changed.wait_while(released.lock().unwrap(), |released| !*released).unwrap());
+        }
+        Box::pin(std::future::pending())
+    }
+
+    fn target(&self) -> String {
+        "nowhere".to_owned()
+    }
+}
+
+#[test]
+fn an_uplink_that_never_returns_holds_up_no_shutdown() {
+    for how in [Hangs::Answer, Hangs::Thread] {
+        let (toggle, spool) = (Toggle::start().unwrap(), tempfile::tempdir().unwrap());
+        let released = Arc::<(Mutex<bool>, Condvar)>::default();
+        let mut config = config(&toggle, spool.path());
+        quick(&mut config);
+        let uplink = Hanging { how, released: Arc::clone(&released) };
+        let events = Events::start_with(config, Arc::new(uplink)).unwrap();
+        storm(&events, 0..EVENTS, 1_000_000);
+        wait_until(&events, NEVER, |stats| stats.in_flight > 0 || how == Hangs::Thread);
+        let report = shut_down("a hanging uplink", &events);
+        assert!(report.stats.balances(), "{report:#?}");
+        *released.0.lock().unwrap() = true;
+        released.1.notify_all();
+        closed("a hanging uplink", &events);
+        let stats = events.stats();
+        assert_eq!((stats.delivered, stats.on_disk), (0, EVENTS as u64), "{stats:#?}");
+        dropped("a hanging uplink", events);
+        assert_all_come_with_the_next("a hanging uplink", &toggle, spool.path(), EVENTS);
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_read_in_time_keeps_nothing_from_the_disk() {
+    let faults = Faults::mine();
+    let tokens = tempfile::tempdir().unwrap();
+    let file = tokens.path().join("token");
+    std::fs::write(&file, "a.b.c").unwrap();
+    let rig = Rig::with(|config| {
+        quick(config);
+        config.toggle.token = TokenSource::File(file);
+        config.toggle.timeout = Duration::from_millis(100);
+    });
+    hang_at("token file");
+    storm(&rig.events, 0..EVENTS, 1_000_000);
+    let flushing = rig.events.clone();
+    assert_eq!(returned("flush", move || flushing.flush(NEVER)), FlushOutcome::Complete);
+    let stats = wait_until(&rig.events, NEVER, |stats| stats.last_error.is_some());
+    let why = stats.last_error.unwrap_or_default();
+    assert!(why.contains("token file") && why.contains("not read within"), "{why}");
+    let events = rig.events.clone();
+    let report = returned("a token that hangs", move || events.shutdown(NEVER));
+    assert!(report.complete, "{report:#?}");
+    assert_eq!((report.delivered + report.on_disk, report.dropped), (EVENTS as u64, 0), "{report:#?}");
+    let_go();
+    dropped("a token that hangs", rig.events);
+    assert_all_come_with_the_next("a token that hangs", &rig.toggle, rig.spool.path(), EVENTS);
+    drop(faults);
+}
+
+#[test]
+fn flushes_and_waits_under_way_end_with_the_shutdown() {
+    let rig = Rig::with(|config| config.batch_timeout = Duration::from_secs(600));
+    rig.toggle.set_mode(Mode::Hang);
+    let tickets: Vec<_> = (0..EVENTS).map(|number| queue_number(&rig.events, number)).collect();
+    let flushes: Vec<_> = (0..4)
+        .map(|_| {
+            let events = rig.events.clone();
+            thread::spawn(move || returned("flush", move || events.flush(NEVER)))
+        })
+        .collect();
+    let events = rig.events.clone();
+    let waiting = thread::spawn(move || returned("wait", move || events.wait(&tickets[0], NEVER)));
+    assert!(rig.toggle.wait_for_attempts(1, NEVER), "something is in flight");
+    let events = rig.events.clone();
+    let report = returned("the shutdown", move || events.shutdown(Duration::from_secs(5)));
+    assert!(report.complete && report.dropped == 0, "{report:#?}");
+    for flush in flushes {
+        assert_eq!(flush.join().unwrap(), FlushOutcome::Complete);
+    }
+    assert_eq!(waiting.join().unwrap(), WaitOutcome::Settled);
+}
