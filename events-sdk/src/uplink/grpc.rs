@@ -192,13 +192,15 @@ impl GrpcUplink {
                 Ok(answer.into_inner())
             }
             // tonic watches the same deadline and may be the first to notice.
-            Ok(Err(status)) if !is_ours(&status) || started.elapsed() < self.config.timeout => {
+            Ok(Err(status)) if !is_late(&status, started.elapsed() >= self.config.timeout) => {
                 let ending = if is_ours(&status) { Ending::Broken } else { Ending::Answered };
                 self.attempt_ended(generation, &ending);
                 Err(self.failure(method, status, compression))
             }
-            Ok(Err(_)) | Err(_) => {
-                self.attempt_ended(generation, &Ending::Late);
+            ended @ (Ok(Err(_)) | Err(_)) => {
+                // Toggle was told of the deadline, and may say that it has passed before we see that ourselves.
+                let is_told = ended.is_ok_and(|answer| answer.is_err_and(|status| !is_ours(&status)));
+                self.attempt_ended(generation, if is_told { &Ending::Answered } else { &Ending::Late });
                 let what = format!(
                     "no answer within {:?} (connecting, sending and waiting together)",
                     self.config.timeout
@@ -323,6 +325,11 @@ pub(super) fn client<S>(channel: S, compression: Option<CompressionEncoding>) ->
         Some(encoding) => grpc.send_compressed(encoding).accept_compressed(encoding),
         None => grpc,
     }
+}
+
+/// Whether a call ended because its time was up.
+fn is_late(status: &Status, is_up: bool) -> bool {
+    is_up && (is_ours(status) || matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded))
 }
 
 /// Plaintext to another machine.

@@ -29,8 +29,9 @@ const MOST_MEMORY: u64 = 32 << 20;
 const MOST_SLOWER: f64 = 2.0;
 /// The first live event is at Toggle so long after the process was started.
 const FIRST_WITHIN: Duration = Duration::from_millis(100);
-/// How long the drain may take.
-const PATIENCE: Duration = Duration::from_secs(900);
+/// The drain counts as having come to a stop when nothing has arrived for so long. How long it takes altogether is the
+/// machine's affair.
+const STANDSTILL: Duration = Duration::from_secs(300);
 /// An event of the backlog takes about so many bytes on disk.
 const EVENT_BYTES: usize = 150;
 /// How many events the files of a full buffer have.
@@ -77,7 +78,7 @@ fn drained(scale: &Scale, shape: Shape) -> Outcome {
     // The same process without a backlog.
     let empty = TempDir::new().expect("a directory");
     let live = Live::start(&scale.program, &toggle.endpoint(), empty.path(), FIRST, rate);
-    let idle = watched(&live, calm, || false);
+    let idle = watched(&live, calm, || Some(0));
     let before = lock(&seen).took();
     let Some(next) = live.end() else {
         return Outcome::failed("the process without a backlog did not shut down in order");
@@ -88,9 +89,10 @@ fn drained(scale: &Scale, shape: Shape) -> Outcome {
 
     let start = Instant::now();
     let live = Live::start(&scale.program, &toggle.endpoint(), spool.path(), next, rate);
-    let busy = watched(&live, PATIENCE, || {
+    let busy = watched(&live, STANDSTILL, || {
         let stored = toggle.unique_events().saturating_sub(lock(&seen).count());
-        stored >= backlog && spill_files(spool.path()).is_empty()
+        let left = spill_files(spool.path()).len();
+        (stored < backlog || left > 0).then_some(stored + files - left.min(files))
     });
     let lasted = start.elapsed();
     let during = lock(&seen).took();
@@ -150,10 +152,15 @@ fn ms(took: Took) -> String {
     format!("{:.2} ms (p99 {:.2}, {} events)", took.median, took.p99, took.events)
 }
 
-/// Watches the memory of a process for so long, or until something has happened.
-fn watched(live: &Live, limit: Duration, mut is_done: impl FnMut() -> bool) -> Memory {
-    let (start, mut most) = (Instant::now(), Memory::default());
-    while start.elapsed() < limit && !is_done() {
+/// Watches the memory of a process until what it has done is complete (`None`), or has not become more for so long.
+fn watched(live: &Live, limit: Duration, mut done: impl FnMut() -> Option<usize>) -> Memory {
+    let (mut since, mut so_far, mut most) = (Instant::now(), 0, Memory::default());
+    while let Some(now) = done() {
+        if now > so_far {
+            (since, so_far) = (Instant::now(), now);
+        } else if since.elapsed() >= limit {
+            break;
+        }
         thread::sleep(Duration::from_millis(20));
         most = most.max(live.memory());
     }
