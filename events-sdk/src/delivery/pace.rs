@@ -3,17 +3,17 @@
 //! Live events are sent as they come. The backlog follows at a rate of its own, so that a Toggle that has just come back
 //! is not run over by all its nodes at once:
 //!
-//! * After an outage it begins with one batch a second, after a random pause that grows with the outage. A node that
+//! * After an outage it begins with a batch every two seconds, after a random pause that grows with the outage. A node that
 //!   knows of no outage has no reason to think that others come with it, and begins faster.
-//! * Acknowledgements speed it up: it grows by two thirds every second at first, and gently after the first trouble.
+//! * Acknowledgements speed it up: it grows by a fifth every second at first, and gently after the first trouble.
 //! * `RESOURCE_EXHAUSTED`, or acknowledgements that take much longer than they did, halve it.
 //!
 //! Time and chance come from the caller, so a simulation of two hundred nodes is an ordinary test.
 
 use std::time::{Duration, Instant};
 
-/// Batches a second to begin with. Toggle must bear one from each of its nodes, or it could not bear their live events.
-const START: f64 = 1.0;
+/// Batches a second to begin with. A Toggle that does not bear these from all of its nodes could not bear their live events.
+const START: f64 = 0.5;
 
 /// Batches a second to begin with when there was no outage: a start of this node alone, or a hiccup.
 const FRESH: f64 = 64.0;
@@ -24,15 +24,16 @@ const LEAST: f64 = 0.05;
 /// Beyond this the pace is not what holds the backlog up.
 const MOST: f64 = 1e6;
 
-/// What an acknowledgement adds to the rate before the first trouble: the rate grows by two thirds every second.
-const FAST_GAIN: f64 = 0.5;
+/// What an acknowledgement adds to the rate before the first trouble: the rate grows by a fifth every second. With more,
+/// nodes that have met no trouble yet outweigh those that have: at 0.5 arrivals came to 1.5 times what Toggle takes.
+const FAST_GAIN: f64 = 0.2;
 
-/// And after it: a thirtieth more in a second; of what is less than one batch a second, with each acknowledgement.
-const SLOW_GAIN: f64 = 0.03;
+/// And after it: a fiftieth more in a second; of what is less than one batch a second, with each acknowledgement.
+const SLOW_GAIN: f64 = 0.02;
 
-/// After so long without trouble a slowed pace may speed up again as at first: Toggle has got over it. One that takes less
-/// than a batch a second from each node turns each away about as seldom as every quarter of a minute.
-const HEALED: Duration = Duration::from_secs(30);
+/// After so long without trouble a slowed pace may speed up again as at first: Toggle has got over it. One that takes half a
+/// batch a second from each node turns each away about as seldom as every quarter of a minute.
+const HEALED: Duration = Duration::from_secs(45);
 
 /// So much of a second may be caught up at once, as timers are not exact.
 const BURST: f64 = 0.02;

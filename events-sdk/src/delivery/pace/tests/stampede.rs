@@ -3,10 +3,7 @@
 //! Each has the [`Pace`], the [`Link`] and the [`Backoff`] of the delivery task and decides as that does: probes while
 //! Toggle is away, pieces of the backlog at their pace and in their places once it is back.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
-};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::*;
 use crate::{
@@ -48,7 +45,7 @@ struct Toggle {
     /// A bucket, a tenth of a second deep.
     tokens: f64,
     counted: Instant,
-    arrivals: BTreeMap<u64, u32>,
+    arrivals: Vec<Instant>,
     rejected: u32,
 }
 
@@ -63,7 +60,7 @@ impl World {
         let away = now < toggle.back_at;
         let mut taken = false;
         if !away {
-            *toggle.arrivals.entry((now - toggle.back_at).as_secs()).or_default() += 1;
+            toggle.arrivals.push(now);
             let earned = (now - toggle.counted).as_secs_f64() * toggle.capacity;
             toggle.tokens = (toggle.tokens + earned).min(toggle.capacity / 10.0);
             toggle.counted = now;
@@ -150,8 +147,8 @@ impl Node {
 /// What came of it.
 #[derive(Debug)]
 struct Outcome {
-    /// Attempts in the busiest second.
-    peak: u32,
+    /// Attempts in the busiest second, wherever that begins.
+    peak: usize,
     rejected: u32,
     seconds: u64,
 }
@@ -166,7 +163,7 @@ fn stampede(capacity: f64, outage: Duration, seed: u64) -> Outcome {
         capacity,
         tokens: capacity / 10.0,
         counted: back_at,
-        arrivals: BTreeMap::new(),
+        arrivals: Vec::new(),
         rejected: 0,
     };
     let mut world = World { toggle, due: BinaryHeap::new() };
@@ -192,27 +189,52 @@ fn stampede(capacity: f64, outage: Duration, seed: u64) -> Outcome {
     }
     assert!(nodes.iter().all(|node| node.left == 0 && node.in_flight == 0), "something is left");
     let Toggle { arrivals, rejected, .. } = world.toggle;
-    let peak = arrivals.values().copied().max().unwrap_or_default();
+    let peak = busiest(&arrivals, Duration::from_secs(1));
     Outcome { peak, rejected, seconds: (now - back_at).as_secs() }
 }
 
+/// The most moments that lie within so long of each other; they are in order.
+fn busiest(moments: &[Instant], within: Duration) -> usize {
+    let (mut most, mut first) = (0, 0);
+    for (index, &moment) in moments.iter().enumerate() {
+        while moments.get(first).is_some_and(|&at| moment - at >= within) {
+            first += 1;
+        }
+        most = most.max(index + 1 - first);
+    }
+    most
+}
+
+/// Seeds for each Toggle, unless the environment says otherwise.
+const SEEDS: u64 = 2;
+
+/// Says how many.
+const VARIABLE: &str = "STAMPEDE_SEEDS";
+
 #[test]
 fn two_hundred_nodes_that_come_back_at_once_do_not_run_toggle_over() {
-    println!("outage s  capacity/s  seed  peak/s  peak:capacity  rejected  drained in s  at best s");
+    let seeds = std::env::var(VARIABLE).ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
+    println!("outage s  capacity/s   peak:capacity   rejected  drained in s  at best s");
+    println!("                       median  worst     worst         worst");
     for outage in [60, 3_600] {
-        for capacity in [100.0, 1_000.0, 5_000.0] {
-            for seed in 1..=3 {
-                let outcome = stampede(capacity, Duration::from_secs(outage), seed);
-                let ratio = f64::from(outcome.peak) / capacity;
-                let best = f64::from(BACKLOG) * NODES as f64 / capacity;
-                println!(
-                    "{outage:>8}  {capacity:>10}  {seed:>4}  {:>6}  {ratio:>13.2}  {:>8}  {:>12}  {best:>9.0}",
-                    outcome.peak, outcome.rejected, outcome.seconds
-                );
-                assert!(ratio <= 1.5, "{outcome:?}");
-                // Toggle is not left idle for the most part.
-                assert!(outcome.seconds as f64 <= best * 3.0 + 60.0, "{outcome:?}");
-            }
+        for capacity in [100.0, 300.0, 1000.0, 5000.0] {
+            let run = |seed| stampede(capacity, Duration::from_secs(outage), seed);
+            let mut outcomes: Vec<Outcome> = (1..=seeds).map(run).collect();
+            outcomes.sort_by_key(|outcome| outcome.peak);
+            let ratio = |outcome: &Outcome| outcome.peak as f64 / capacity;
+            let (median, worst) = (&outcomes[outcomes.len() / 2], outcomes.last().unwrap());
+            let rejected = outcomes.iter().map(|outcome| outcome.rejected).max().unwrap();
+            let seconds = outcomes.iter().map(|outcome| outcome.seconds).max().unwrap();
+            let best = f64::from(BACKLOG) * NODES as f64 / capacity;
+            println!(
+                "{outage:>8}  {capacity:>10}  {:>7.2} {:>6.2} {rejected:>9} {seconds:>13}  {best:>9.0}",
+                ratio(median),
+                ratio(worst)
+            );
+            // So much is promised.
+            assert!(ratio(worst) <= 1.5, "{worst:?}");
+            // Toggle is not left idle for the most part.
+            assert!(seconds as f64 <= best * 3.0 + 60.0, "{seconds} s");
         }
     }
 }
