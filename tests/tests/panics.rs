@@ -114,19 +114,25 @@ fn starts_in_what_is_left(point: &'static str) {
 }
 
 /// Emits with segments that are synced, with Toggle away and there.
-fn syncs_and_spills(point: &'static str) {
+fn syncs_and_spills(point: &'static str, panics: u32) {
     let rig = Rig::with(|config| {
         config.durability = DurabilityMode::Power;
         config.sync_interval = Duration::from_millis(10);
         config.batch_timeout = Duration::from_millis(20);
     });
-    panic_at(point, 1, 3);
-    for round in 0..6 {
+    panic_at(point, 1, panics);
+    let mut count = 0;
+    for round in 0..100 {
+        if round >= 6 && panics_left() == 0 {
+            break;
+        }
         rig.toggle.set_mode(if round % 2 == 0 { Mode::Unavailable } else { Mode::Ok });
-        storm(&rig.events, round * 500..(round + 1) * 500, 5_000);
+        storm(&rig.events, count..count + 500, 5_000);
+        count += 500;
     }
-    rig.assert_all_delivered(3_000, LIMIT);
-    finds_its_way_back(point, &rig, 3);
+    rig.toggle.set_mode(Mode::Ok);
+    rig.assert_all_delivered(count, LIMIT);
+    finds_its_way_back(point, &rig, u64::from(panics));
 }
 
 fn finds_its_way_back(point: &str, rig: &Rig, panics: u64) {
@@ -227,7 +233,9 @@ fn a_panic_over_what_is_special_loses_nothing_either() {
     let _alone = alone();
     for point in special_panic_points().iter().copied() {
         match point {
-            "sync" | "spool segments" => syncs_and_spills(point),
+            "sync" => syncs_and_spills(point, 3),
+            // More may not be needed later.
+            "spool segments" => syncs_and_spills(point, 1),
             "spool adopt" | "spool examine" | "spool survey" => starts_in_what_is_left(point),
             "spool open" => opens_late(point),
             "spool thin" | "spool thinned" => makes_room(point),
