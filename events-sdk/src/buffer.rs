@@ -126,6 +126,8 @@ pub(crate) struct State {
     /// Bytes of chunks that were taken out to be written to disk.
     writing_bytes: usize,
     next_sequence: u64,
+    /// Chunks below this place in the order have segments that could not be synced.
+    unsafe_before: u64,
     ids: IdGenerator,
     closed: bool,
     wake_on: WakeOn,
@@ -156,6 +158,7 @@ impl Buffer {
             waiting_bytes_by_severity: [0; SEVERITIES],
             writing_bytes: 0,
             next_sequence: 1,
+            unsafe_before: 0,
             ids: IdGenerator::new(),
             closed: false,
             wake_on: WakeOn::default(),
@@ -180,6 +183,22 @@ impl Buffer {
     /// Waits until something the delivery task asked for has happened.
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
+    }
+
+    /// A sync of segments failed. Nothing up to the place that this gives is on stable storage by it, and what waits in
+    /// memory does so no longer than it must.
+    pub(crate) fn fail_sync(&self, error: &str) -> u64 {
+        let mut state = self.lock();
+        state.seal();
+        state.unsafe_before = state.next_sequence;
+        if let Some(pool) = &mut state.pool {
+            pool.fail_sync(error);
+        }
+        state.status.last_error = Some(format!("cannot sync a segment: {error}"));
+        let last = state.last_place();
+        drop(state);
+        self.wake.notify_one();
+        last
     }
 
     /// Takes over one encoded event; its id goes to `id_at`.
@@ -575,6 +594,11 @@ impl State {
     /// Whether so much waits that it should go to disk: the flush threshold, or nine tenths of the bytes.
     pub(crate) fn is_over_threshold(&self) -> bool {
         self.waiting_events >= self.limits.threshold || self.waiting_bytes >= self.limits.bytes / 10 * 9
+    }
+
+    /// Whether something waits whose segment could not be synced.
+    pub(crate) fn holds_unsafe(&self) -> bool {
+        self.unsafe_before > 0 && self.oldest_sequence().is_some_and(|oldest| oldest < self.unsafe_before)
     }
 
     /// Whether an event waits that does not wait for company.

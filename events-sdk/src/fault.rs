@@ -2,7 +2,7 @@
 //! feature `testing` there is nothing here.
 
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use armed::{Fault, POINTS, SYNCS, arm, fallible, left, point};
+pub(crate) use armed::{Fault, POINTS, SPECIAL_POINTS, SYNCS, arm, fallible, left, point};
 
 /// A place where a test may have the code panic or hang.
 #[cfg(not(any(test, feature = "testing")))]
@@ -50,6 +50,22 @@ mod armed {
         "spool written",
         "spool read",
         "spool remove",
+    ];
+
+    /// Those of threads that work only where events are to outlive the process, or when something special happens: it is
+    /// full, there is damage, and so on.
+    pub(crate) const SPECIAL_POINTS: &[&str] = &[
+        "sync",
+        "spool segments",
+        "spool adopt",
+        "spool examine",
+        "spool open",
+        "spool thin",
+        "spool thinned",
+        "spool set aside",
+        "spool survey",
+        "spool look around",
+        "spool leave",
     ];
 
     /// What brings bytes or names to stable storage: of a segment, of the folder of segments, of a spill file, of the

@@ -178,8 +178,10 @@ impl Events {
             let mut state = intake.buffer.lock();
             state.status.spool.directory.clone_from(&config.spool_dir);
             state.status.spool.max_bytes = config.spool_max_bytes as u64;
-            state.status.spool.concerns =
-                spool.as_ref().map(|spool| spool.concerns().to_vec()).unwrap_or_default();
+            state.status.spool.concerns = match &spool {
+                Some(spool) => spool.concerns().to_vec(),
+                None => Spool::concerns_about(&config.spool_dir),
+            };
             state.status.last_error.clone_from(&broken);
             state.status.spool.broken = broken;
             state.status.durability = config.durability;

@@ -4,6 +4,7 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -11,7 +12,9 @@ use std::{
 
 use crate::{
     buffer::Unsynced,
+    delivery::{message_of, restarted},
     emit::Intake,
+    fault,
     primitives::{Condvar, Mutex, MutexGuard},
     segment::{Segments, ToDisk},
 };
@@ -103,7 +106,13 @@ fn run(intake: &Intake, segments: &Segments, syncs: &Syncs, interval: Option<Dur
         }
         let (stop, attempted) = (state.stop, state.attempted());
         drop(state);
-        pass(intake, segments, syncs, attempted, to_disk);
+        let pass = || pass(intake, segments, syncs, attempted, to_disk);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(pass)) {
+            // What it had in hand are paths; nobody knows which of them were synced.
+            let message = message_of(panic.as_ref());
+            restarted(&mut intake.buffer.lock(), "sync", &message);
+            give_up(intake, syncs, &format!("a panic: {message}"));
+        }
         if stop {
             return;
         }
@@ -118,24 +127,27 @@ fn pass(intake: &Intake, segments: &Segments, syncs: &Syncs, attempted: u64, to_
         // Nothing has come in since.
         return;
     }
-    let synced = syncing.sync(&paths, to_disk);
-    let mut state = syncs.lock();
-    match synced {
-        Ok(()) => state.durable = upto,
-        Err(error) => {
-            state.failed = upto;
-            drop(state);
-            tracing::error!(%error, "segments cannot be synced: their events survive the process, not a loss of power");
-            // What failed once must not be believed later: further events go into another segment.
-            let mut buffer = intake.buffer.lock();
-            buffer.seal();
-            buffer.status.last_error = Some(format!("cannot sync a segment: {error}"));
-            drop(buffer);
+    fault::point("sync");
+    match syncing.sync(&paths, to_disk) {
+        Ok(()) => {
+            if let Some(pool) = &mut intake.buffer.lock().pool {
+                pool.synced();
+            }
             let mut state = syncs.lock();
-            // What came in between lies in the segment that failed.
-            state.failed = state.failed.max(intake.buffer.lock().last_place());
+            state.durable = upto;
+            drop(state);
+            syncs.done.notify_all();
         }
+        Err(error) => give_up(intake, syncs, &error.to_string()),
     }
+}
+
+/// What failed once must not be believed later. Whoever waits hears of it; what comes in goes into other segments.
+fn give_up(intake: &Intake, syncs: &Syncs, error: &str) {
+    let last = intake.buffer.fail_sync(error);
+    let mut state = syncs.lock();
+    state.failed = state.failed.max(last);
+    drop(state);
     syncs.done.notify_all();
 }
 

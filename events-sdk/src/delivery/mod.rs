@@ -54,7 +54,6 @@ use tokio::{
     task::{self, JoinSet},
 };
 
-pub(crate) use self::spooler::Spooler;
 use self::{
     backlog::Backlog,
     link::Link,
@@ -66,6 +65,10 @@ use self::{
     salvage::{Kept, Panics, Salvage},
     shutdown::Closing,
     spooler::Reply,
+};
+pub(crate) use self::{
+    salvage::{message_of, restarted},
+    spooler::Spooler,
 };
 use crate::{
     Batch, SendError, Uplink, accounts::Place, backoff::Backoff, buffer::State, chunk::Chunk, emit::Intake,

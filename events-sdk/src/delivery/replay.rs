@@ -84,6 +84,10 @@ impl Delivery {
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
             }
             Reply::Thinned(file, result) => self.thinned(file, result),
+            Reply::LedgerNotSynced => {
+                self.intake.buffer.lock().accounts.ledger.renew();
+                self.spooler.ledger_renewed();
+            }
             Reply::Cleared(gone) => {
                 tracing::warn!(gone, "the quarantine is full: the oldest of what is in it was removed");
                 self.intake.buffer.lock().accounts.clear(gone);

@@ -20,7 +20,7 @@ use super::{
     Control, Delivery, DiskCopy, Held, Origin, Parcel, backlog::Waiting, recycle, spooler::Reply,
     spooler::Write,
 };
-use crate::{accounts::Place, backoff::Backoff};
+use crate::{accounts::Place, backoff::Backoff, buffer::State};
 
 /// The pause after a panic, doubling from the first to the second, so that a task that panics whatever it does neither
 /// spins nor fills a log.
@@ -138,8 +138,19 @@ impl Panics {
     }
 }
 
+/// Says that a part of the event system panicked and goes on.
+pub(crate) fn restarted(state: &mut State, part: &str, panic: &str) {
+    tracing::error!(
+        part,
+        panic,
+        "the event system panicked and was restarted; no event is lost. Please report this"
+    );
+    state.status.restarts += 1;
+    state.status.last_error = Some(format!("{part} panicked: {panic}"));
+}
+
 /// What a panic said.
-pub(super) fn message_of(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),
@@ -162,14 +173,7 @@ impl Delivery {
 
     /// A part of the event system panicked and goes on.
     pub(super) fn restarted(&self, part: &str, panic: &str) {
-        tracing::error!(
-            part,
-            panic,
-            "the event system panicked and was restarted; no event is lost. Please report this"
-        );
-        let mut state = self.intake.buffer.lock();
-        state.status.restarts += 1;
-        state.status.last_error = Some(format!("{part} panicked: {panic}"));
+        restarted(&mut self.intake.buffer.lock(), part, panic);
     }
 
     /// Goes on with what the last panic let fall.

@@ -137,7 +137,7 @@ impl Delivery {
         let away = !self.link.is_open();
         state.is_over_threshold()
             || self.closing.is_some()
-            || (away && !self.flushes.is_empty())
+            || (away && (!self.flushes.is_empty() || state.holds_unsafe()))
             || (away && now >= oldest + self.patience(state))
     }
 

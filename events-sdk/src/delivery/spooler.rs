@@ -93,6 +93,8 @@ enum Command {
     /// Make so many segments.
     MakeSegments(usize),
     RemoveSegments(Vec<Segment>),
+    /// All of the ledger was stored once more.
+    LedgerRenewed,
     Stop,
 }
 
@@ -124,6 +126,8 @@ pub(crate) enum Reply {
     Segments(Vec<Segment>, Option<io::Error>),
     /// So many events in the segments of an earlier process were damaged, and are in the quarantine.
     Damaged(u32),
+    /// The ledger could not be synced. It is not tried again before all of it has been stored once more.
+    LedgerNotSynced,
     /// The spool is closed and its lock released.
     Stopped,
 }
@@ -205,6 +209,11 @@ impl Spooler {
     /// Removes segments that nobody needs.
     pub(crate) fn remove_segments(&self, segments: Vec<Segment>) {
         self.command(Command::RemoveSegments(segments));
+    }
+
+    /// The ledger was stored once more, after a sync of it had failed.
+    pub(crate) fn ledger_renewed(&self) {
+        self.command(Command::LedgerRenewed);
     }
 
     /// Closes the spool.

@@ -102,6 +102,13 @@ impl Cells {
         Ok(cells)
     }
 
+    /// Stores every page once more, as it is.
+    pub(super) fn renew(&mut self) {
+        if let Place::File(mapped) = &mut self.0 {
+            mapped.warm();
+        }
+    }
+
     /// The number in a cell.
     #[inline]
     pub(super) fn load(&self, at: usize) -> u64 {

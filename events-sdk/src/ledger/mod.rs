@@ -271,6 +271,11 @@ impl Ledger {
         *self = file;
     }
 
+    /// Has all of it written anew by the next sync: one that fails leaves pages behind that the kernel takes for written.
+    pub(crate) fn renew(&mut self) {
+        self.cells.renew();
+    }
+
     /// What a seal says of whose file it is.
     pub(crate) fn id(&self) -> u64 {
         self.cells.load(ID)

@@ -15,7 +15,10 @@
 //! 2. A segment is in use from before its first event until all its events are elsewhere: acknowledged, or in a file on
 //!    stable storage. A kill in between repeats events under the same id of the batch, and loses none.
 //! 3. What is found in a segment is delivered under the id, and with the bytes, under which it may have been offered before.
-//! 4. A disk without room fails when a segment is made, never when an event is stored.
+//! 4. A sync that failed is not believed when it succeeds later: the kernel reports an error once, and then takes pages for
+//!    written that are not. What is emitted next goes into segments that are made anew; what was in the others leaves memory
+//!    at once, for Toggle or for a spill file.
+//! 5. A disk without room fails when a segment is made, never when an event is stored.
 
 pub(crate) mod format;
 pub(crate) mod pool;
@@ -75,6 +78,8 @@ pub(crate) struct Segment {
     timestamp_ms: Option<i64>,
     /// The pass of syncs in whose list it stands already.
     pub(crate) listed: u64,
+    /// How many syncs had failed when it was made.
+    failures: u64,
 }
 
 impl Segment {
@@ -158,6 +163,8 @@ pub(crate) struct Segments {
     names_changed: AtomicBool,
     /// The name of the directory itself may not be on stable storage.
     is_new: AtomicBool,
+    /// How many syncs have failed.
+    failures: std::sync::atomic::AtomicU64,
     /// What was removed while a sync is under way.
     removed: Mutex<Option<HashSet<Arc<Path>>>>,
 }
@@ -201,8 +208,24 @@ impl Segments {
             next: AtomicU64::new(0),
             names_changed: AtomicBool::new(false),
             is_new: AtomicBool::new(true),
+            failures: std::sync::atomic::AtomicU64::new(0),
             removed: Mutex::new(None),
         }
+    }
+
+    /// A sync failed. No segment that there is can be trusted with another batch.
+    pub(crate) fn distrust(&self) {
+        self.failures.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many syncs have failed.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Acquire)
+    }
+
+    /// Whether no sync has failed since this segment was made.
+    pub(crate) fn trusts(&self, segment: &Segment) -> bool {
+        segment.failures == self.failures()
     }
 
     /// The same, to outlive a loss of power too.
@@ -249,6 +272,8 @@ impl Segments {
         let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let folder = folder
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the spool directory is not open"))?;
+        // Looked at first: its name is younger than whatever fails from now on.
+        let failures = self.failures();
         self.quota.take(capacity as u64, &folder)?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{}-{number}{ENDING}", self.prefix));
@@ -272,6 +297,7 @@ impl Segments {
             id: Uuid::nil(),
             timestamp_ms: None,
             listed: 0,
+            failures,
         })
     }
 

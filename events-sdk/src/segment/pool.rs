@@ -31,6 +31,10 @@ pub(crate) struct Pool {
     pass: u64,
     /// Why no segment could be made at the last try.
     failed: Option<String>,
+    /// How many syncs had failed when the spare ones were looked at last.
+    failures: u64,
+    /// Why the last sync failed, if it did.
+    not_synced: Option<String>,
     /// Events that were accepted without one.
     unprotected: u64,
 }
@@ -49,6 +53,8 @@ impl Pool {
             unsynced: Vec::new(),
             pass: 1,
             failed: None,
+            failures: 0,
+            not_synced: None,
             unprotected: 0,
         }
     }
@@ -67,6 +73,14 @@ impl Pool {
 
     /// A segment for the batch of this id, which begins with an event of `len` bytes. `None` while there are none.
     pub(crate) fn take(&mut self, made: Option<Segment>, len: usize, id: Uuid) -> Option<Segment> {
+        let made = made.and_then(|made| {
+            if self.segments.trusts(&made) {
+                return Some(made);
+            }
+            self.retired.push(made);
+            None
+        });
+        self.forsake();
         let mut segment = match made {
             Some(made) if made.capacity() >= capacity_for(len) => made,
             other => {
@@ -85,7 +99,10 @@ impl Pool {
     /// All events of a segment are elsewhere.
     pub(crate) fn give_back(&mut self, mut segment: Segment) {
         segment.set_free();
-        if segment.capacity() == self.segments.capacity && self.spare.len() < self.most {
+        if self.segments.trusts(&segment)
+            && segment.capacity() == self.segments.capacity
+            && self.spare.len() < self.most
+        {
             self.spare.push(segment);
             if self.spare.len() >= self.low {
                 self.recover();
@@ -101,7 +118,38 @@ impl Pool {
         if !segments.is_empty() {
             self.recover();
         }
-        self.spare.extend(segments);
+        let (trusted, others): (Vec<_>, Vec<_>) =
+            segments.into_iter().partition(|segment| self.segments.trusts(segment));
+        self.spare.extend(trusted);
+        self.retired.extend(others);
+    }
+
+    /// Gives up the spare ones that were made before a sync failed.
+    fn forsake(&mut self) {
+        let failures = self.segments.failures();
+        if self.failures != failures {
+            self.failures = failures;
+            let segments = &self.segments;
+            self.retired.extend(self.spare.extract_if(.., |spare| !segments.trusts(spare)));
+        }
+    }
+
+    /// A sync failed: nothing that is in a segment now counts as durable.
+    pub(crate) fn fail_sync(&mut self, error: &str) {
+        if self.not_synced.is_none() {
+            tracing::error!(%error, "segments cannot be synced: their events survive the process, not a loss of power");
+        }
+        self.not_synced = Some(format!("cannot sync a segment: {error}; look at the disk"));
+        self.segments.distrust();
+        self.unsynced.clear();
+        self.forsake();
+    }
+
+    /// A sync went well.
+    pub(crate) fn synced(&mut self) {
+        if self.not_synced.take().is_some() {
+            tracing::info!("segments can be synced again: events survive a loss of power from now on");
+        }
     }
 
     /// There are segments again.
@@ -131,6 +179,7 @@ impl Pool {
 
     /// How many are wanted, and which are not any more.
     pub(crate) fn order(&mut self) -> (usize, Vec<Segment>) {
+        self.forsake();
         (self.low.saturating_sub(self.spare.len()), std::mem::take(&mut self.retired))
     }
 
@@ -160,9 +209,9 @@ impl Pool {
         paths
     }
 
-    /// Why no segment can be made at present.
+    /// Why no segment can be made at present, or synced.
     pub(crate) fn failure(&self) -> Option<&str> {
-        self.failed.as_deref()
+        self.failed.as_deref().or(self.not_synced.as_deref())
     }
 
     /// Bytes of all segments, used and spare.

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, StatVfsMountFlags};
 
 use crate::{fault, fork::LockFile};
 
@@ -147,7 +147,14 @@ impl Storage for Disk {
     fn concerns(&self, dir: &Path) -> Vec<String> {
         let mut concerns = Vec::new();
         let path = dir.display();
-        if let Some(kind) = volatile_or_remote(dir) {
+        // Where it cannot even be made, what is around it tells why.
+        let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
+        if rustix::fs::statvfs(there).is_ok_and(|about| about.f_flag.contains(StatVfsMountFlags::RDONLY)) {
+            concerns.push(format!(
+                "the spool directory {path} is on a file system that is mounted read-only; mount it for writing, or choose another `spool_dir`"
+            ));
+        }
+        if let Some(kind) = volatile_or_remote(there) {
             concerns.push(format!(
                 "the spool directory {path} is on {kind}; put it on a local disk to keep events over a reboot or a network failure"
             ));

@@ -224,6 +224,15 @@ impl Spool {
         })
     }
 
+    /// What an operator should know of a place where no spool could be opened.
+    pub(crate) fn concerns_about(dir: &Path) -> Vec<String> {
+        let concerns = Disk.concerns(dir);
+        for concern in &concerns {
+            tracing::warn!("{concern}");
+        }
+        concerns
+    }
+
     /// Removes what earlier crashes left unfinished. Not while something is being written.
     pub(crate) fn tidy(&self) -> Result<(), SpoolError> {
         self.remove_unfinished(&self.dir, name::is_unfinished)?;

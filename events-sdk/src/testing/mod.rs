@@ -73,6 +73,12 @@ pub fn panic_points() -> &'static [&'static str] {
     fault::POINTS
 }
 
+/// Further ones, which are passed only where events are to outlive the process, where there is something of an earlier one, or
+/// where a disk is full or broken.
+pub fn special_panic_points() -> &'static [&'static str] {
+    fault::SPECIAL_POINTS
+}
+
 /// Has the event systems of this process panic at one of the [`panic_points`], after passing it `skip` times, `times`
 /// times in all. Replaces what was asked for before; zero times takes it back.
 pub fn panic_at(point: &'static str, skip: u32, times: u32) {

@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use events_tests::faults::{HEADINGS, Outcome, ROWS, Row, Scale, Verdict, agent, live, row};
+use events_tests::faults::{ELSEWHERE, HEADINGS, Outcome, ROWS, Row, Scale, Verdict, agent, live, row};
 
 const USAGE: &str = "usage: faults [--quick | --nightly] [--row NAME]... [--list]";
 
@@ -85,6 +85,8 @@ fn main() -> ExitCode {
     let verdicts: Vec<Verdict> = outcomes.collect();
     let count = |wanted| verdicts.iter().filter(|&&verdict| verdict == wanted).count();
     let (ok, failed, skipped) = (count(Verdict::Ok), count(Verdict::Failed), count(Verdict::Skipped));
+    println!("\nNo rows, but shown by commands of their own:");
+    ELSEWHERE.iter().for_each(|(about, command)| println!("* {about}: `{command}`"));
     println!("\n{ok} rows show what they are to show, {failed} do not, {skipped} could not be run here");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

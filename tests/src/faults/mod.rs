@@ -83,6 +83,20 @@ pub fn row(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.name == name)
 }
 
+/// What is no row, because it needs no process and no time, or a machine that does nothing else: what is shown, and by which
+/// command. They look into parts of the SDK that only its own tests see.
+pub const ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "a loss of power before every operation of the disk: no event that was synced is lost, none wrong",
+        "cargo test -p events-sdk --lib --features testing no_loss_of_power",
+    ),
+    (
+        "200 nodes come back at once to a Toggle that answers RESOURCE_EXHAUSTED, simulated",
+        "cargo test -p events-sdk --lib --features testing two_hundred_nodes",
+    ),
+    ("what an emit costs with the durability process and power beside memory", "cargo bench -p events-sdk"),
+];
+
 /// Every row, in the order of the table.
 pub const ROWS: &[Row] = &[
     Row::new("toggle-down", "Toggle is down from the start", moods::down_from_the_start),

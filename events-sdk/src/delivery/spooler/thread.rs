@@ -1,10 +1,13 @@
 //! The thread itself: what it does for each command, and between them.
 
+mod survey;
+
 use std::{
     collections::{HashSet, VecDeque},
     fs::File,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, mpsc as std_mpsc},
     time::{Duration, Instant},
 };
@@ -19,9 +22,7 @@ use crate::{
     fault,
     ledger::{self, Ledger},
     segment::{Segments, ToDisk},
-    spool::{
-        Adopted, Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile,
-    },
+    spool::{Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
 };
 
 /// How often the directory is looked at for files that others put there, `events emit` for one. Soon enough for whoever
@@ -74,14 +75,20 @@ pub(super) struct Thread {
     ledger: Option<Arc<File>>,
     /// The identity of the ledger.
     ledger_id: u64,
+    /// A sync of the ledger failed, and it has not been stored once more since: the next one would be believed wrongly.
+    ledger_doubted: bool,
     /// What was in the quarantine at the start, until all that earlier processes left is found.
     surveying: Option<u64>,
+    /// That was counted, at the start or when the directory could be opened.
+    survey_begun: bool,
     /// Files to be removed once the ledger, which says that all of them is dealt with, is on stable storage.
     leaving: Vec<SpoolFile>,
     /// When to do that.
     leave_at: Option<Instant>,
     /// Segments of earlier processes that could not be taken over.
     stuck: bool,
+    /// Files and segments over which it has panicked once: they are looked at once more, behind the others.
+    panicked: HashSet<PathBuf>,
     /// Something was put into the quarantine, which may be too large now.
     quarantine_grew: bool,
 }
@@ -112,10 +119,13 @@ impl Thread {
             reader: None,
             ledger: None,
             ledger_id: 0,
+            ledger_doubted: false,
             surveying: None,
+            survey_begun: false,
             leaving: Vec::new(),
             leave_at: None,
             stuck: false,
+            panicked: HashSet::new(),
             quarantine_grew: false,
         }
     }
@@ -130,17 +140,20 @@ impl Thread {
 
     pub(super) fn run(&mut self, commands: &std_mpsc::Receiver<Command>) {
         // Not before the first event is accepted, as it takes long where there are very many files.
-        let found = self.spool.as_ref().map(|spool| spool.tidy().and_then(|()| spool.list(|_| true)));
-        match found {
-            Some(Ok(names)) => {
-                self.begin_survey();
-                self.found = names.into();
+        if self.spool.is_some() {
+            let found = self.guarded("look through", |thread| {
+                thread.begin_survey();
+                thread.spool()?.tidy()?;
+                thread.unknown()
+            });
+            match found {
+                Ok(names) => self.found = names,
+                Err(error) => {
+                    self.spool = None;
+                    (self.surveying, self.survey_begun) = (None, false);
+                    self.reply(Reply::Opened(Err(error)));
+                }
             }
-            Some(Err(error)) => {
-                self.spool = None;
-                self.reply(Reply::Opened(Err(error)));
-            }
-            None => {}
         }
         loop {
             if std::mem::take(&mut self.quarantine_grew) {
@@ -152,14 +165,24 @@ impl Thread {
             }
             let now = Instant::now();
             if now >= self.look_at {
-                self.look_around();
+                self.look_at = now + LOOK_AROUND;
+                let _ = self.guarded("look around in", |thread| {
+                    thread.look_around();
+                    Ok(())
+                });
             }
             let sync_at = self.removed_at.map(|at| at + SYNC_REMOVALS);
             if sync_at.is_some_and(|at| now >= at) {
                 self.sync_removals();
             }
             if self.leave_at.is_some_and(|at| now >= at) {
-                self.remove_leaving();
+                let left = self.guarded("remove files from", |thread| {
+                    thread.remove_leaving();
+                    Ok(())
+                });
+                if left.is_err() && !self.leaving.is_empty() {
+                    self.leave_at = Some(now + LEAVE);
+                }
                 continue;
             }
             let is_idle = self.found.is_empty() && self.left.is_empty();
@@ -179,14 +202,19 @@ impl Thread {
                 }
                 Err(std_mpsc::TryRecvError::Empty) => {
                     // Taken out first, so that what makes this panic is not come upon again and again.
-                    let segment = self.left.pop_front();
-                    let _ = self.guarded("examine a file of", |thread| {
-                        match segment {
-                            Some(segment) => thread.adopt(&segment),
-                            None => thread.examine_some(),
+                    if let Some(segment) = self.left.pop_front() {
+                        let adopted = self.guarded("take over a segment of", |thread| {
+                            thread.adopt(&segment);
+                            Ok(())
+                        });
+                        if adopted.is_err() && self.panicked.insert(segment.clone()) {
+                            self.left.push_back(segment);
+                        } else {
+                            self.stuck |= adopted.is_err();
                         }
-                        Ok(())
-                    });
+                    } else {
+                        self.examine_some();
+                    }
                     let examined = std::mem::take(&mut self.examined);
                     if !examined.is_empty() {
                         self.reply(Reply::Found(examined));
@@ -236,22 +264,35 @@ impl Thread {
                 }
                 Some(Command::Thin(file, thinning)) => {
                     self.reader = None;
-                    let result = self.guarded("make room in", |thread| {
+                    let mut done = None;
+                    let mut result = self.guarded("make room in", |thread| {
+                        fault::point("spool thin");
                         thread.sync_freed()?;
                         let thinned = thread.spool().and_then(|spool| spool.thin(&file, thinning));
                         if thinned.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
                             // Should it come back, it is new.
                             thread.known.remove(&file.id);
                         }
-                        let thinned = thinned?;
+                        let thinned = done.insert(thinned?);
+                        fault::point("spool thinned");
                         thread.known.remove(&file.id);
                         thread.known.extend(thinned.file.as_ref().map(|file| file.id));
-                        Ok(thinned)
+                        Ok(())
                     });
+                    if matches!(&result, Err(error) if error.is_panic()) && done.is_some() {
+                        // It panicked behind the work.
+                        result = Ok(());
+                        self.known.remove(&file.id);
+                        self.known.extend(done.iter().filter_map(|thinned| Some(thinned.file.as_ref()?.id)));
+                    }
+                    let missing =
+                        || SpoolError::panicked("make room in", &self.directory, "nothing was done");
+                    let result = result.and_then(|()| done.ok_or_else(missing));
                     Reply::Thinned(file, result)
                 }
                 Some(Command::SetAside { file, place, batch, reason }) => {
                     let result = self.guarded("set a batch aside in", |thread| {
+                        fault::point("spool set aside");
                         thread.quarantine_grew = true;
                         thread.spool().and_then(|spool| spool.set_aside(&batch, &reason))
                     });
@@ -259,12 +300,23 @@ impl Thread {
                 }
                 Some(Command::MakeSegments(count)) => {
                     let Some(segments) = &self.segments else { continue };
+                    let segments = Arc::clone(segments);
                     let mut made = Vec::with_capacity(count);
-                    let result = (0..count).try_for_each(|_| {
-                        made.push(segments.make(segments.capacity)?);
+                    let mut failed = None;
+                    let result = self.guarded("make segments in", |_| {
+                        for _ in 0..count {
+                            fault::point("spool segments");
+                            match segments.make(segments.capacity) {
+                                Ok(segment) => made.push(segment),
+                                Err(error) => {
+                                    failed = Some(error);
+                                    break;
+                                }
+                            }
+                        }
                         Ok(())
                     });
-                    Reply::Segments(made, result.err())
+                    Reply::Segments(made, failed.or_else(|| result.err().map(io::Error::other)))
                 }
                 Some(Command::RemoveSegments(segments)) => {
                     if let Some(own) = &self.segments {
@@ -272,12 +324,26 @@ impl Thread {
                     }
                     continue;
                 }
+                Some(Command::LedgerRenewed) => {
+                    self.ledger_doubted = false;
+                    continue;
+                }
                 Some(Command::Stop) | None => break,
             };
             self.reply(reply);
         }
         self.reader = None;
-        self.remove_leaving();
+        while !self.leaving.is_empty() {
+            let left = self.leaving.len();
+            let _ = self.guarded("remove files from", |thread| {
+                thread.remove_leaving();
+                Ok(())
+            });
+            if self.leaving.len() == left {
+                // The disk does not take the ledger. What stays is not sent again.
+                break;
+            }
+        }
         self.sync_removals();
         self.sync_ledger();
         self.spool = None;
@@ -315,94 +381,6 @@ impl Thread {
         }
     }
 
-    /// Looks again for segments that could not be adopted before.
-    fn look_for_segments(&mut self) {
-        self.stuck = false;
-        let own = self.segments.as_ref().map(|segments| segments.prefix);
-        if let Some(spool) = &self.spool {
-            self.left = spool.segments_left(own).into();
-        }
-    }
-
-    fn adopt(&mut self, segment: &Path) {
-        let Some(spool) = &self.spool else { return };
-        match spool.adopt_segment(segment) {
-            Ok(Adopted { file, damaged }) => {
-                if let Some(file) = file {
-                    self.known.insert(file.id);
-                    self.reply(Reply::Found(vec![file]));
-                }
-                if damaged > 0 {
-                    self.quarantine_grew = true;
-                    tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");
-                    self.reply(Reply::Damaged(damaged));
-                }
-            }
-            Err(error) => {
-                self.stuck = true;
-                tracing::warn!(%error, "what an earlier process left in a segment cannot be taken over yet; it is tried again after the next outage or start");
-            }
-        }
-    }
-
-    /// Takes up files that were put into the directory since it was looked at last.
-    fn look_around(&mut self) {
-        self.look_at = Instant::now() + LOOK_AROUND;
-        self.sync_ledger();
-        let Some(spool) = self.spool.as_ref().filter(|_| self.found.is_empty()) else { return };
-        // Asked for before the list, so that what changes meanwhile is seen the next time.
-        let Ok(changed_ms) = spool.changed_ms() else { return };
-        if self.settled == Some(changed_ms) {
-            return;
-        }
-        match self.unknown() {
-            Ok(names) => {
-                self.found = names;
-                let now_ms = i64::try_from(crate::emit::now_ms()).unwrap_or(i64::MAX);
-                self.settled = (now_ms.saturating_sub(changed_ms) > SETTLED_MS).then_some(changed_ms);
-            }
-            Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
-        }
-    }
-
-    /// The files in the directory that were not found before.
-    fn unknown(&self) -> Result<VecDeque<FileName>, SpoolError> {
-        let Some(spool) = &self.spool else { return Ok(VecDeque::new()) };
-        spool.list(|name| !self.known.contains(&name.id())).map(VecDeque::from)
-    }
-
-    /// Examines files for a moment.
-    fn examine_some(&mut self) {
-        let until = Instant::now() + EXAMINE;
-        while Instant::now() < until
-            && let Some(name) = self.found.pop_front()
-        {
-            self.examine(&name);
-        }
-        if self.found.is_empty() {
-            // Once there may have been very many.
-            self.found = VecDeque::new();
-        }
-    }
-
-    fn examine(&mut self, name: &FileName) {
-        let Some(spool) = &self.spool else { return };
-        match spool.inspect(name) {
-            Ok(file) => {
-                self.known.insert(file.id);
-                self.examined.push(file);
-            }
-            // Delivered and removed since the directory was listed.
-            Err(error) if error.kind() == SpoolErrorKind::Missing => {}
-            Err(error) => {
-                // Said once, not at every look around.
-                self.known.insert(name.id());
-                self.unreadable.push(name.id());
-                tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again after the next outage or start");
-            }
-        }
-    }
-
     /// The spool, opened now if that was not possible before.
     fn spool(&mut self) -> Result<&Spool, SpoolError> {
         let spool = match self.spool.take() {
@@ -419,7 +397,11 @@ impl Thread {
 
     /// Opens the spool, and the ledger in it if that is not open.
     fn open(&mut self) -> Result<Option<Box<Ledger>>, SpoolError> {
+        fault::point("spool open");
         self.spool()?;
+        if !self.survey_begun {
+            self.begin_survey();
+        }
         let mut opened = None;
         if self.ledger.is_none() {
             match Ledger::open(&self.directory, crate::emit::now_ms()) {
@@ -429,46 +411,28 @@ impl Thread {
                     opened = Some(Box::new(ledger));
                 }
                 Err(error) => {
+                    (self.surveying, self.survey_begun) = (None, false);
                     let path = self.directory.join(ledger::FILE);
                     return Err(SpoolError::new("open the accounts of the spool", &path, error));
                 }
             }
-            self.begin_survey();
         }
         Ok(opened)
     }
 
-    /// Counts what is in the quarantine before anything of this process can be.
-    fn begin_survey(&mut self) {
-        let counted = self.spool.as_ref().map(Spool::quarantined_events);
-        match counted {
-            Some(Ok(quarantined)) => self.surveying = Some(quarantined),
-            Some(Err(error)) => {
-                tracing::warn!(%error, "what is in the quarantine is not counted");
-                self.surveying = Some(0);
-            }
-            None => {}
-        }
-    }
-
-    /// Says so when all that earlier processes left is found.
-    fn end_survey(&mut self) {
-        if self.stuck || !self.unreadable.is_empty() {
-            return;
-        }
-        if let Some(quarantined) = self.surveying.take() {
-            self.reply(Reply::Surveyed(quarantined));
-        }
-    }
-
     /// Brings the ledger to stable storage.
-    fn sync_ledger(&self) -> bool {
+    fn sync_ledger(&mut self) -> bool {
+        if self.ledger_doubted {
+            return false;
+        }
         let synced = self.ledger.as_ref().map_or(Ok(()), |file| {
             fault::fallible("sync ledger")?;
             file.sync_data()
         });
         if let Err(error) = &synced {
             tracing::debug!(%error, "the accounts of the spool are not on stable storage");
+            self.ledger_doubted = true;
+            self.reply(Reply::LedgerNotSynced);
         }
         synced.is_ok()
     }
@@ -492,7 +456,8 @@ impl Thread {
             self.leave_at = (!self.leaving.is_empty()).then(|| Instant::now() + SYNC_REMOVALS);
             return;
         }
-        for file in std::mem::take(&mut self.leaving) {
+        fault::point("spool leave");
+        while let Some(file) = self.leaving.pop() {
             let result = self.guarded("remove a file from", |thread| thread.remove(&file));
             self.reply(Reply::Removed(file, result));
         }
@@ -579,6 +544,8 @@ impl Thread {
         };
         segments
             .sync_all(ToDisk::SYSTEM)
+            // Free segments are removed then, before this is tried again.
+            .inspect_err(|_| segments.distrust())
             .map_err(|error| SpoolError::new("sync the segments in", &self.directory, error))
     }
 

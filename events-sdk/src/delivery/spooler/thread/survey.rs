@@ -1,0 +1,136 @@
+//! What others left and put there: segments and files of earlier processes, and files of others. When it has all been found.
+
+use std::{collections::VecDeque, path::Path, time::Instant};
+
+use super::{EXAMINE, Reply, SETTLED_MS, Thread};
+use crate::{
+    fault,
+    spool::{Adopted, FileName, Spool, SpoolError, SpoolErrorKind},
+};
+
+impl Thread {
+    /// Looks again for segments that could not be adopted before.
+    pub(super) fn look_for_segments(&mut self) {
+        self.stuck = false;
+        let own = self.segments.as_ref().map(|segments| segments.prefix);
+        if let Some(spool) = &self.spool {
+            self.left = spool.segments_left(own).into();
+        }
+    }
+
+    pub(super) fn adopt(&mut self, segment: &Path) {
+        fault::point("spool adopt");
+        let Some(spool) = &self.spool else { return };
+        match spool.adopt_segment(segment) {
+            Ok(Adopted { file, damaged }) => {
+                if let Some(file) = file {
+                    self.known.insert(file.id);
+                    self.reply(Reply::Found(vec![file]));
+                }
+                if damaged > 0 {
+                    self.quarantine_grew = true;
+                    tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");
+                    self.reply(Reply::Damaged(damaged));
+                }
+            }
+            Err(error) => {
+                self.stuck = true;
+                tracing::warn!(%error, "what an earlier process left in a segment cannot be taken over yet; it is tried again after the next outage or start");
+            }
+        }
+    }
+
+    /// Takes up files that were put into the directory since it was looked at last.
+    pub(super) fn look_around(&mut self) {
+        fault::point("spool look around");
+        self.sync_ledger();
+        let Some(spool) = self.spool.as_ref().filter(|_| self.found.is_empty()) else { return };
+        // Asked for before the list, so that what changes meanwhile is seen the next time.
+        let Ok(changed_ms) = spool.changed_ms() else { return };
+        if self.settled == Some(changed_ms) {
+            return;
+        }
+        match self.unknown() {
+            Ok(names) => {
+                self.found = names;
+                let now_ms = i64::try_from(crate::emit::now_ms()).unwrap_or(i64::MAX);
+                self.settled = (now_ms.saturating_sub(changed_ms) > SETTLED_MS).then_some(changed_ms);
+            }
+            Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
+        }
+    }
+
+    /// The files in the directory that were not found before.
+    pub(super) fn unknown(&self) -> Result<VecDeque<FileName>, SpoolError> {
+        let Some(spool) = &self.spool else { return Ok(VecDeque::new()) };
+        spool.list(|name| !self.known.contains(&name.id())).map(VecDeque::from)
+    }
+
+    /// Examines files for a moment.
+    pub(super) fn examine_some(&mut self) {
+        let until = Instant::now() + EXAMINE;
+        while Instant::now() < until
+            && let Some(name) = self.found.pop_front()
+        {
+            let examined = self.guarded("examine a file of", |thread| {
+                thread.examine(&name);
+                Ok(())
+            });
+            if examined.is_err() && self.panicked.insert(name.to_os_string().into()) {
+                self.found.push_back(name);
+            } else if examined.is_err() {
+                // As one that cannot be read.
+                self.known.insert(name.id());
+                self.unreadable.push(name.id());
+            }
+        }
+        if self.found.is_empty() {
+            // Once there may have been very many.
+            self.found = VecDeque::new();
+        }
+    }
+
+    pub(super) fn examine(&mut self, name: &FileName) {
+        fault::point("spool examine");
+        let Some(spool) = &self.spool else { return };
+        match spool.inspect(name) {
+            Ok(file) => {
+                self.known.insert(file.id);
+                self.examined.push(file);
+            }
+            // Delivered and removed since the directory was listed.
+            Err(error) if error.kind() == SpoolErrorKind::Missing => {}
+            Err(error) => {
+                // Said once, not at every look around.
+                self.known.insert(name.id());
+                self.unreadable.push(name.id());
+                tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again after the next outage or start");
+            }
+        }
+    }
+
+    /// Counts what is in the quarantine before anything of this process can be.
+    pub(super) fn begin_survey(&mut self) {
+        fault::point("spool survey");
+        let counted = self.spool.as_ref().map(Spool::quarantined_events);
+        match counted {
+            Some(Ok(quarantined)) => self.surveying = Some(quarantined),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "what is in the quarantine is not counted");
+                self.surveying = Some(0);
+            }
+            None => {}
+        }
+        self.survey_begun = true;
+    }
+
+    /// Says so when all that earlier processes left is found.
+    pub(super) fn end_survey(&mut self) {
+        if self.stuck || !self.unreadable.is_empty() {
+            return;
+        }
+        if let Some(quarantined) = self.surveying.take() {
+            self.reply(Reply::Surveyed(quarantined));
+        }
+    }
+}

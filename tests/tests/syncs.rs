@@ -1,0 +1,157 @@
+//! Syncs that fail: nothing is called durable that is not, nothing is lost, and it works again when the disk does.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use events_sdk::{
+    Config, Durability, DurabilityMode, Events, Kind, Level, Stats, Ticket, WaitOutcome, kinds,
+    payload::{StoragePoolOperation, StoragePoolPayload},
+    testing::{fail_at, faults_left, let_go},
+};
+use events_tests::{NUMBER, Rig, assert_numbers, config, queue_number, storm, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// More often than anything is tried here.
+const ALWAYS: u32 = u32::MAX;
+
+/// Faults are the process's: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn power(config: &mut Config) {
+    config.durability = DurabilityMode::Power;
+    config.sync_interval = Duration::from_secs(3600);
+    config.batch_timeout = Duration::from_secs(600);
+}
+
+/// Emits an event of a kind whose emitter waits for stable storage.
+fn emit_synced(events: &Events, number: usize) -> Ticket {
+    // Kinds live as long as the program.
+    let kind: &'static Kind =
+        Box::leak(Box::new(Kind { durability: Durability::Sync, ..kinds::storage_pool::KIND }));
+    let text = number.to_string();
+    let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+    events.__emit(kind, Level::Info, &payload, [(NUMBER, text.as_str())])
+}
+
+fn segments(rig: &Rig) -> BTreeSet<PathBuf> {
+    let folder = fs::read_dir(rig.spool.path().join("segments")).unwrap();
+    folder.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn a_segment_whose_sync_failed_is_never_believed_again() {
+    let _alone = alone();
+    for sync in ["sync segment", "sync segments"] {
+        let rig = Rig::with(power);
+        rig.toggle.stop();
+        // Nothing that there is now may be used for what comes after the failure.
+        assert!(queue_number(&rig.events, 0).is_queued());
+        let before = segments(&rig);
+        fail_at(sync, 0, 1);
+        let ticket = emit_synced(&rig.events, 1);
+        assert!(ticket.is_queued() && !ticket.is_durable(), "{sync}: a failed sync is called durable");
+        assert_eq!(faults_left(), 0, "{sync}");
+        let stats = rig.events.stats();
+        let why = stats.durability.degraded.clone().unwrap_or_default();
+        assert!(why.contains("cannot sync a segment"), "{sync}: {stats:#?}");
+
+        // What failed leaves memory at once, as a spill file here.
+        let stats = wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == 2);
+        assert_eq!((stats.on_disk, stats.in_memory + stats.in_flight), (2, 0), "{sync}: {stats:#?}");
+        assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled, "{sync}: by a file, then");
+
+        // The disk works again: that is shown, and what comes in is durable, in new segments.
+        let ticket = emit_synced(&rig.events, 2);
+        assert!(ticket.is_durable(), "{sync}: {:#?}", rig.events.stats());
+        let stats = rig.events.stats();
+        assert_eq!((stats.durability.degraded, stats.durability.unprotected), (None, 0), "{sync}");
+        wait_until(&rig.events, PATIENCE, |_| segments(&rig).is_disjoint(&before));
+        assert!(segments(&rig).is_disjoint(&before), "{sync}: a segment that failed is still there");
+
+        rig.toggle.restart().unwrap();
+        let _ = rig.events.flush(PATIENCE);
+        rig.assert_all_delivered(3, PATIENCE);
+    }
+    let_go();
+}
+
+#[test]
+fn while_nothing_can_be_synced_nothing_is_called_durable_and_nothing_is_lost() {
+    let _alone = alone();
+    let rig = Rig::with(power);
+    fail_at("sync segment", 0, ALWAYS);
+    for number in 0..50 {
+        let ticket = emit_synced(&rig.events, number);
+        assert!(ticket.is_queued() && !ticket.is_durable(), "event {number}");
+    }
+    assert!(rig.events.stats().durability.degraded.is_some());
+    // Waiting for one is still possible: Toggle has it then.
+    let ticket = queue_number(&rig.events, 50);
+    assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled);
+    assert_eq!(rig.events.stats().in_memory, 0);
+    let_go();
+    assert!(emit_synced(&rig.events, 51).is_durable());
+    assert_eq!(rig.events.stats().durability.degraded, None);
+    let _ = rig.events.flush(PATIENCE);
+    rig.assert_all_delivered(52, PATIENCE);
+}
+
+#[test]
+fn a_spill_file_that_cannot_be_synced_is_not_there_and_is_written_anew() {
+    let _alone = alone();
+    for (sync, durability) in [
+        ("sync file", DurabilityMode::Memory),
+        ("sync spool", DurabilityMode::Memory),
+        ("sync file", DurabilityMode::Power),
+        ("sync spool", DurabilityMode::Power),
+    ] {
+        let rig = Rig::with(|config| config.durability = durability);
+        rig.toggle.stop();
+        fail_at(sync, 0, ALWAYS);
+        storm(&rig.events, 0..300, 1_000_000);
+        let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.broken.is_some());
+        let why = stats.spool.broken.clone().unwrap_or_default();
+        assert!(why.contains("os error 5"), "{sync}: {stats:#?}");
+        assert_eq!((stats.on_disk, stats.spool.files), (0, 0), "{sync}: {stats:#?}");
+        let_go();
+        let settled = |stats: &Stats| stats.spool.broken.is_none() && stats.on_disk == 300;
+        let stats = wait_until(&rig.events, PATIENCE, settled);
+        assert!(settled(&stats), "{sync}: {stats:#?}");
+        rig.toggle.restart().unwrap();
+        rig.assert_all_delivered(300, PATIENCE);
+    }
+}
+
+#[test]
+fn files_stay_until_the_ledger_that_says_they_are_dealt_with_is_on_stable_storage() {
+    let _alone = alone();
+    let rig = Rig::start();
+    rig.toggle.stop();
+    storm(&rig.events, 0..300, 1_000_000);
+    wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == 300);
+    fail_at("sync ledger", 0, ALWAYS);
+    rig.toggle.restart().unwrap();
+    rig.assert_all_delivered(300, PATIENCE);
+    // So often that it was tried again.
+    wait_until(&rig.events, PATIENCE, |_| faults_left() <= ALWAYS - 3);
+    assert!(!rig.spill_files().is_empty(), "a file was removed that the ledger on disk does not know of");
+    let_go();
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.files == 0);
+    assert_eq!((stats.spool.files, rig.spill_files().len()), (0, 0), "{stats:#?}");
+    let report = rig.events.shutdown(PATIENCE);
+    assert!(report.complete, "{report:#?}");
+    let next = Events::start(config(&rig.toggle, rig.spool.path())).unwrap();
+    let stats = wait_until(&next, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    assert_eq!((stats.lifetime.delivered, stats.lifetime.dropped_total()), (300, 0), "{stats:#?}");
+    assert_numbers(&rig.toggle, 300);
+}
