@@ -85,6 +85,8 @@ const PIECES: usize = 3;
 const EVENTS: usize = 4;
 const DELIVERED_BEFORE: usize = 5;
 const DELIVERED_OF: usize = 6;
+/// Belongs to the four before it: after a loss of power some of them may be older than others.
+const CHECK: usize = 7;
 /// States of a slot, above the 32 bits of the identity.
 const USED: u64 = 1 << 32;
 const FINISHED: u64 = 1 << 33;
@@ -427,7 +429,11 @@ impl Ledger {
         } else {
             self.survey.expected += again.cast_signed();
         }
-        changes.set(slot + DELIVERED_OF, step.delivered);
+        self.record(
+            &mut changes,
+            slot,
+            [u64::from(step.pieces), step.events, step.delivered, step.delivered],
+        );
         self.make(&changes);
     }
 
@@ -541,10 +547,20 @@ impl Ledger {
 
     fn progress(&mut self, changes: &mut Changes, step: &Step, delivered: u64) {
         let Some(slot) = self.slot(step.file) else { return };
-        changes.set(slot + PIECES, u64::from(step.pieces));
-        changes.set(slot + EVENTS, step.events);
-        changes.set(slot + DELIVERED_BEFORE, step.delivered);
-        changes.set(slot + DELIVERED_OF, self.cells.load(slot + DELIVERED_OF) + delivered);
+        let delivered_of = self.cells.load(slot + DELIVERED_OF) + delivered;
+        self.record(changes, slot, [u64::from(step.pieces), step.events, step.delivered, delivered_of]);
+    }
+
+    /// Has these changes include what a slot says of its file: pieces, events, delivered before and in all.
+    ///
+    /// The list of changes says whose slot it is about. After a loss of power it may be older than the slot, and that another
+    /// file's by then, which is unknown after them, and sent again, rather than believed to be as far as this one.
+    fn record(&self, changes: &mut Changes, slot: usize, numbers: [u64; 4]) {
+        changes.set(slot + STATE, self.cells.load(slot + STATE));
+        for (at, number) in (slot + PIECES..).zip(numbers) {
+            changes.set(at, number);
+        }
+        changes.set(slot + CHECK, check_of(numbers));
     }
 
     /// The first cell of this file's slot. `None` when all are taken: then a kill repeats what is known by its ids.
@@ -555,7 +571,7 @@ impl Ledger {
         let slot = self.free.pop()?;
         self.slots.insert(file, slot);
         let (at, id) = (at_slot(slot), file.as_u128());
-        for cell in [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF] {
+        for cell in [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF, CHECK] {
             self.cells.store(at + cell, 0);
         }
         self.cells.store(at, (id >> 80) as u64);
@@ -592,14 +608,24 @@ fn at_slot(slot: usize) -> usize {
     SLOTS_AT + slot * SLOT
 }
 
-/// The file of a slot in use.
+/// What belongs to these numbers of a slot: zero to zeros.
+fn check_of(numbers: [u64; 4]) -> u64 {
+    let mixed = numbers
+        .into_iter()
+        .fold(0_u64, |sum, number| (sum ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23));
+    mixed >> 16
+}
+
+/// The file of a slot in use. None of one that power was lost on while it changed: its file is sent again.
 fn file_of(cells: &Cells, slot: usize) -> Option<Uuid> {
     let at = at_slot(slot);
     let state = cells.load(at + STATE);
+    let numbers = [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF].map(|cell| cells.load(at + cell));
+    let is_whole = cells.load(at + CHECK) == check_of(numbers);
     let id = u128::from(cells.load(at)) << 80
         | u128::from(cells.load(at + 1)) << 32
         | u128::from(state & 0xFFFF_FFFF);
-    (state & USED != 0).then(|| Uuid::from_u128(id))
+    (state & USED != 0 && is_whole).then(|| Uuid::from_u128(id))
 }
 
 /// Where events are counted that were dropped. `None` for what is never accepted.
