@@ -10,9 +10,8 @@ use super::storage::ReadFile;
 use crate::proto::{BatchSeal, EventBatch, LevelCount};
 
 /// Events in a piece. Part of the format: the cuts decide the identities, so that they must not follow configuration.
-/// A live event waits behind one piece at most. With 500 events, what that takes on both sides was over twice what live events
-/// take otherwise (p99); at 125 it is less, and 1 GiB still drains in half a minute (row `backlog` of the fault table).
-pub(crate) const PIECE_EVENTS: u32 = 125;
+/// At 500 the cost of a call to Toggle is spread thin enough; larger pieces gain little and repeat more after a failure.
+pub(crate) const PIECE_EVENTS: u32 = 500;
 
 /// Bytes of events in a piece, unless one event alone is larger. Part of the format. A quarter of the 4 MiB that gRPC
 /// servers accept by default.
