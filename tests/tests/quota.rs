@@ -149,7 +149,7 @@ fn segments_are_a_part_of_the_quota() {
     });
     rig.toggle.stop();
     let mut most = 0;
-    for number in 0..25_000 {
+    for number in 0..40_000 {
         let text = number.to_string();
         rig.events.emit_storage_pool(
             Level::Info,
