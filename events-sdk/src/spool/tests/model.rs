@@ -527,6 +527,8 @@ impl Runtime {
         if orderly {
             self.sync_removals();
         }
+        // The other process does not have what only this one held in memory; what it finds of it is its own to deliver.
+        self.unwritten.clear();
         self.spool = None;
         self.open()?;
         let names = self.tried(self.spool().list(|_| true))?;
