@@ -33,6 +33,13 @@ pub(crate) struct Waiting {
     pub(crate) not_before: Option<Instant>,
 }
 
+impl Waiting {
+    /// It is one event, which was refused itself, and not only the batch that it was in.
+    fn is_cornered(&self) -> bool {
+        self.batch.len() == 1 && self.not_before.is_some()
+    }
+}
+
 /// A file some of whose pieces are read.
 #[derive(Debug)]
 struct Open {
@@ -275,6 +282,22 @@ impl Backlog {
         self.pieces.remove(place)
     }
 
+    /// What is most easily cut down to an event that Toggle takes, or to the one that it does not: of the pieces that were
+    /// refused the smallest that may be sent now, the oldest of those. Not an event alone that was refused itself.
+    pub(crate) fn take_suspect(&mut self, now: Instant) -> Option<Waiting> {
+        let may_go = |piece: &Waiting| {
+            piece.refusals > 0 && !piece.is_cornered() && piece.not_before.is_none_or(|at| now >= at)
+        };
+        let suspects = self.pieces.iter().enumerate().filter(|(_, piece)| may_go(piece));
+        let (place, _) = suspects.min_by_key(|(_, piece)| piece.batch.len())?;
+        self.pieces.remove(place)
+    }
+
+    /// Whether an event that was refused alone waits.
+    pub(crate) fn has_cornered(&self) -> bool {
+        self.pieces.iter().any(Waiting::is_cornered)
+    }
+
     /// A piece was not delivered.
     pub(crate) fn put_back(&mut self, piece: Waiting) {
         if piece.refusals > 0 {
@@ -437,6 +460,28 @@ mod tests {
             backlog.add(file(time, if time == 18 { Level::Critical } else { Level::Error }));
         }
         assert_eq!(order(&mut backlog), [11, 12, 13, 1, 14, 15, 16, 2, 17, 18, 3]);
+    }
+
+    #[test]
+    fn the_smallest_that_was_refused_is_suspected_first_and_an_event_alone_once() {
+        let (now, id, mut backlog) = (Instant::now(), Uuid::from_u128(1), Backlog::default());
+        let waiting = |count: u32, refusals, not_before| {
+            let batch = Batch::new(Uuid::from_u128(count.into()), 0, vec![0], count);
+            Waiting { file: id, place: 0, batch: Arc::new(batch), refusals, not_before }
+        };
+        let later = now + Duration::from_secs(1);
+        let all = [(9, 0, None), (8, 1, None), (4, 2, Some(now)), (2, 2, Some(later)), (1, 1, None)];
+        backlog.pieces.extend(all.map(|(count, refusals, not_before)| waiting(count, refusals, not_before)));
+        assert!(!backlog.has_cornered());
+        let mut order = Vec::new();
+        while let Some(suspect) = backlog.take_suspect(now) {
+            order.push(suspect.batch.len());
+            if suspect.batch.len() == 1 {
+                backlog.put_back(waiting(1, 2, Some(now)));
+            }
+        }
+        assert_eq!(order, [1, 4, 8]);
+        assert!(backlog.has_cornered());
     }
 
     #[test]

@@ -81,6 +81,11 @@ impl Link {
         self.hold_until = self.retry_at;
     }
 
+    /// The next probe goes out after the shortest of pauses.
+    pub(crate) fn soon(&mut self, now: Instant) {
+        self.retry_at = self.retry_at.min(now + self.backoff.pause(1));
+    }
+
     /// Toggle took a batch.
     pub(crate) fn delivered(&mut self, now: Instant) -> Change {
         self.busy = 0;

@@ -7,6 +7,10 @@
 //!
 //! Halving costs nothing but smaller batches, so little evidence is asked for: a delivery since the first refusal, or, on
 //! a node where nothing else is sent, that a probe was refused three times.
+//!
+//! When there are bad events in every batch, everything is refused too. So the probes narrow it down: every other one is
+//! the smallest batch that was refused, and once a probe was halved its halves are probed one after the other, until one is
+//! taken, which shows that Toggle is well, or one event is left.
 
 use std::collections::HashMap;
 
@@ -40,6 +44,8 @@ pub(crate) struct Refusals {
     batches: HashMap<Uuid, Refused>,
     in_a_row: u32,
     delivered: u64,
+    /// The last probe was halved: its halves are next.
+    narrowing: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +74,7 @@ impl Refusals {
     /// Toggle took a batch.
     pub(crate) fn delivered(&mut self, batch: Uuid) {
         self.in_a_row = 0;
+        self.narrowing = false;
         self.delivered += 1;
         self.batches.remove(&batch);
     }
@@ -96,6 +103,7 @@ impl Refusals {
             _ => times > 1 && delivered > delivered_first,
         };
         let named = probe && times >= PROBES && kind != SendErrorKind::Failed;
+        self.narrowing = probe && events > 1 && (to_blame || named);
         if events > 1 && (to_blame || named) {
             return Verdict::Halve;
         }
@@ -106,6 +114,11 @@ impl Refusals {
             self.in_a_row += 1;
         }
         Verdict::Wait { times, toggle: self.in_a_row >= IN_A_ROW }
+    }
+
+    /// Whether the next probe is to be of what was refused before, or of what was not.
+    pub(crate) fn is_suspects_turn(&self) -> bool {
+        self.narrowing || self.in_a_row % 2 == 1
     }
 
     /// A batch was halved: what was known of it is known of its halves.
@@ -180,6 +193,24 @@ mod tests {
             assert!(matches!(refusals.refused(BAD, 9, REFUSED, true), Verdict::Wait { .. }));
         }
         assert_eq!(refusals.refused(BAD, 9, REFUSED, true), Verdict::Halve);
+    }
+
+    #[test]
+    fn probes_turn_to_what_was_refused_every_other_time_and_stay_with_what_was_halved() {
+        let mut refusals = Refusals::default();
+        assert!(!refusals.is_suspects_turn());
+        refusals.refused(BAD, 4, REFUSED, true);
+        assert!(refusals.is_suspects_turn());
+        refusals.refused(BAD, 4, REFUSED, true);
+        assert!(!refusals.is_suspects_turn());
+        assert_eq!(refusals.refused(BAD, 4, REFUSED, true), Verdict::Halve);
+        let halves = [Uuid::from_u128(3), Uuid::from_u128(4)];
+        refusals.halved(BAD, halves);
+        assert!(refusals.is_suspects_turn());
+        assert_eq!(refusals.refused(halves[0], 2, REFUSED, true), Verdict::Halve);
+        assert!(refusals.is_suspects_turn());
+        refusals.delivered(GOOD);
+        assert!(!refusals.is_suspects_turn());
     }
 
     #[test]

@@ -81,30 +81,35 @@ impl Delivery {
         if self.backlog_in_flight >= self.backlog_places() || !self.pace.allows(now) {
             return None;
         }
-        let parcel = self.take_piece(now, false)?;
+        let piece = self.backlog.take(now, false)?;
         self.pace.sent(now);
-        Some(parcel)
+        Some(self.parcel_of(piece, now))
     }
 
     /// What shows best whether Toggle is there: the oldest piece that nobody refused, else what waits in memory, else
-    /// anything.
+    /// anything; and, where everything is refused, by turns what was refused before, which is narrowed down.
     pub(super) fn next_probe(&mut self, now: Instant) -> Option<Kept<Parcel>> {
-        if let Some(parcel) = self.take_piece(now, true) {
-            return Some(parcel);
+        let suspect = if self.refusals.is_suspects_turn() { self.backlog.take_suspect(now) } else { None };
+        if let Some(piece) = suspect.or_else(|| self.backlog.take(now, true)) {
+            return Some(self.parcel_of(piece, now));
         }
         self.intake.buffer.lock().seal();
-        self.next_live(now, true)
-            .or_else(|| self.take_piece(now, false))
-            .or_else(|| self.next_live(now, false))
+        if let Some(parcel) = self.next_live(now, true) {
+            return Some(parcel);
+        }
+        match self.backlog.take(now, false) {
+            Some(piece) => Some(self.parcel_of(piece, now)),
+            None => self.next_live(now, false),
+        }
     }
 
-    pub(super) fn take_piece(&mut self, now: Instant, clean: bool) -> Option<Kept<Parcel>> {
-        let Waiting { file, place, batch, .. } = self.backlog.take(now, clean)?;
+    fn parcel_of(&mut self, piece: Waiting, now: Instant) -> Kept<Parcel> {
+        let Waiting { file, place, batch, .. } = piece;
         self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Disk, Place::Flight);
         self.backlog_in_flight += 1;
         let origin = Origin::Disk { file, place };
         let parcel = Parcel { batch, origin, probe: false, sent_at: now, place: Place::Flight };
-        Some(self.salvage.keep(parcel))
+        self.salvage.keep(parcel)
     }
 
     pub(super) fn launch(&mut self, kept: Kept<Parcel>) {
@@ -239,6 +244,11 @@ impl Delivery {
             }
             _ => self.link.failed(error, parcel.probe, now),
         };
+        if parcel.probe && verdict == Some(Verdict::Halve) && !self.backlog.has_cornered() {
+            // Its halves can tell us more at once, and the smaller they are the less they cost. An event that was refused
+            // alone has told all that there is to learn in this way.
+            self.link.soon(now);
+        }
         match change {
             Change::Lost => tracing::warn!(
                 target = %self.uplink_target,

@@ -148,7 +148,7 @@ impl Spool {
 impl Reader {
     /// The next piece, or `None` when there is no more.
     ///
-    /// Where pieces begin and end follows from the bytes of the file alone: 500 events, or 1 MiB if that comes first.
+    /// Where pieces begin and end follows from the bytes of the file alone: 125 events, or 1 MiB if that comes first.
     /// A file whose seal says so is one piece with the file's own identity.
     pub(crate) fn next_piece(&mut self) -> Result<Option<Piece>, SpoolError> {
         let (max_events, max_bytes) =

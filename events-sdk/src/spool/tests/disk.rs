@@ -63,7 +63,7 @@ fn crc32c_by_the_book(bytes: &[u8]) -> u32 {
 fn pieces_are_cut_by_count_and_bytes_with_ids_that_anybody_can_compute() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path()).unwrap();
-    let file = spill(&spool, id(7), 0..1200, false).unwrap();
+    let file = spill(&spool, id(7), 0..300, false).unwrap();
 
     let mut reader = spool.read(&file).unwrap();
     let mut pieces = Vec::new();
@@ -71,14 +71,14 @@ fn pieces_are_cut_by_count_and_bytes_with_ids_that_anybody_can_compute() {
         pieces.push(piece);
     }
     assert_eq!(reader.next_piece().unwrap(), None);
-    assert_eq!(pieces.iter().map(|piece| piece.count).collect::<Vec<_>>(), [500, 500, 200]);
-    assert_eq!(pieces.iter().flat_map(|piece| piece.events.clone()).collect::<Vec<_>>(), entries(0..1200));
+    assert_eq!(pieces.iter().map(|piece| piece.count).collect::<Vec<_>>(), [125, 125, 50]);
+    assert_eq!(pieces.iter().flat_map(|piece| piece.events.clone()).collect::<Vec<_>>(), entries(0..300));
     for (index, piece) in (0..).zip(&pieces) {
         assert_eq!(piece.index, index);
         assert_eq!(piece.id, Uuid::new_v5(&id(7), index.to_string().as_bytes()));
         assert_eq!(piece.timestamp_ms, 1_700_000_000_123);
     }
-    assert_eq!((reader.found(), reader.damage()), (1200, None));
+    assert_eq!((reader.found(), reader.damage()), (300, None));
 
     let mut later = spool.read(&file).unwrap();
     later.skip_to(2).unwrap();
@@ -86,7 +86,7 @@ fn pieces_are_cut_by_count_and_bytes_with_ids_that_anybody_can_compute() {
     let mut beyond = spool.read(&file).unwrap();
     beyond.skip_to(9).unwrap();
     assert_eq!(beyond.next_piece().unwrap(), None);
-    assert_eq!((beyond.found(), beyond.damage()), (1200, None));
+    assert_eq!((beyond.found(), beyond.damage()), (300, None));
 }
 
 #[test]

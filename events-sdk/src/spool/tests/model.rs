@@ -90,7 +90,7 @@ pub(super) enum Op {
 }
 
 pub(super) fn op() -> impl Strategy<Value = Op> {
-    let events = prop_oneof![12 => 1..7_u16, 1 => 501..510_u16];
+    let events = prop_oneof![12 => 1..7_u16, 1 => 126..140_u16];
     prop_oneof![
         5 => (events, any::<bool>()).prop_map(|(events, whole)| Op::Write { events, whole }),
         4 => (any::<u8>(), 1..3_u8).prop_map(|(file, pieces)| Op::Deliver { file, pieces }),
