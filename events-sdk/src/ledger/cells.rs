@@ -25,7 +25,7 @@ const BITS: u32 = 48;
 const MOST: u64 = (1 << BITS) - 1;
 
 /// How many cells may change together.
-pub(super) const TOGETHER: usize = 8;
+const TOGETHER: usize = 8;
 
 /// How many changes are listed.
 const LISTED: usize = 0;
@@ -50,6 +50,23 @@ pub(super) struct Cells(Place);
 enum Place {
     Memory(Vec<u64>),
     File(Mapped),
+}
+
+/// Changes that are made together.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    list: [(usize, u64); TOGETHER],
+    len: usize,
+}
+
+impl Changes {
+    pub(super) fn set(&mut self, at: usize, number: u64) {
+        debug_assert!(self.len < TOGETHER, "more than {TOGETHER} changes at once");
+        if let Some(place) = self.list.get_mut(self.len) {
+            *place = (at, number);
+            self.len += 1;
+        }
+    }
 }
 
 impl Cells {
@@ -140,19 +157,21 @@ impl Cells {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// Stores several numbers, at most [`TOGETHER`]: a process that is killed has changed all of them or none.
-    pub(super) fn change(&mut self, changes: &[(usize, u64)]) {
-        debug_assert!(changes.len() <= TOGETHER, "{} changes at once", changes.len());
-        if let [(at, number)] = changes {
-            return self.store(*at, *number);
+    /// Stores several numbers: a process that is killed has changed all of them or none.
+    pub(super) fn change(&mut self, changes: &Changes) {
+        match changes.list.get(..changes.len).unwrap_or_default() {
+            [] => {}
+            [(at, number)] => self.store(*at, *number),
+            list => {
+                for (place, &(at, number)) in list.iter().enumerate() {
+                    self.store(LIST + 2 * place, at as u64);
+                    self.store(LIST + 2 * place + 1, number);
+                }
+                self.store(LISTED, list.len() as u64);
+                self.apply(list);
+                self.store(LISTED, 0);
+            }
         }
-        for (place, &(at, number)) in changes.iter().enumerate().take(TOGETHER) {
-            self.store(LIST + 2 * place, at as u64);
-            self.store(LIST + 2 * place + 1, number);
-        }
-        self.store(LISTED, changes.len().min(TOGETHER) as u64);
-        self.apply(changes);
-        self.store(LISTED, 0);
     }
 
     fn apply(&mut self, changes: &[(usize, u64)]) {
@@ -223,7 +242,11 @@ mod tests {
         let path = dir.path().join("x");
         let mut cells = Cells::create(&path, COUNT).unwrap();
         cells.store(FIRST, 7);
-        cells.change(&[(FIRST + 1, MOST), (FIRST + 2, 1), (COUNT - 1, 3)]);
+        let mut changes = Changes::default();
+        for (at, number) in [(FIRST + 1, MOST), (FIRST + 2, 1), (COUNT - 1, 3)] {
+            changes.set(at, number);
+        }
+        cells.change(&changes);
         cells.store(FIRST + 3, u64::MAX);
         drop(cells);
         let cells = Cells::open(&path, COUNT).unwrap();

@@ -31,9 +31,10 @@
 //! file is done with before it is removed. It changes together with `delivered`. After a kill those pieces are not sent again.
 
 mod cells;
+mod slots;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fs::{self, File},
     io,
     path::Path,
@@ -42,7 +43,11 @@ use std::{
 
 use uuid::Uuid;
 
-use self::cells::Cells;
+pub(crate) use self::slots::{Known, Step};
+use self::{
+    cells::{Cells, Changes},
+    slots::Slots,
+};
 use crate::{
     DropReason,
     accounts::{CATEGORIES, Drops, no_drops},
@@ -75,58 +80,12 @@ const BEGUN: usize = CLEAN + 1;
 /// Up to when Toggle has been told of losses.
 const TOLD_UNTIL: usize = BEGUN + 1;
 
-/// Files that are being delivered or about to be removed: as many as are in flight, interrupted or parked, and some.
-const SLOTS: usize = 256;
-const SLOT: usize = 8;
-const SLOTS_AT: usize = 32;
-/// Within a slot: the identity of the file, in three parts, and with the third its state.
-const STATE: usize = 2;
-const PIECES: usize = 3;
-const EVENTS: usize = 4;
-const DELIVERED_BEFORE: usize = 5;
-const DELIVERED_OF: usize = 6;
-/// Belongs to the four before it: after a loss of power some of them may be older than others.
-const CHECK: usize = 7;
-/// States of a slot, above the 32 bits of the identity.
-const USED: u64 = 1 << 32;
-const FINISHED: u64 = 1 << 33;
-
 /// Reasons are told apart by their numbers on the wire; so many are foreseen.
 const REASONS: usize = 16;
 const MATRIX: usize = REASONS * CATEGORIES * SEVERITIES;
-const DROPPED_AT: usize = SLOTS_AT + SLOTS * SLOT;
+const DROPPED_AT: usize = slots::END;
 const TOLD_AT: usize = DROPPED_AT + MATRIX;
 const CELLS: usize = TOLD_AT + MATRIX;
-
-/// How far a spill file has been dealt with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) file: Uuid,
-    /// Its events are not in the books yet.
-    pub(crate) foreign: bool,
-    /// So many pieces, from the first on, are delivered or set aside.
-    pub(crate) pieces: u32,
-    /// The events in them.
-    pub(crate) events: u64,
-    /// Those of them that were delivered.
-    pub(crate) delivered: u64,
-}
-
-impl Step {
-    /// Of a file that nothing is known of.
-    pub(crate) fn none(file: Uuid) -> Self {
-        Self { file, foreign: false, pieces: 0, events: 0, delivered: 0 }
-    }
-}
-
-/// What the ledger knows of a file that was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Known {
-    /// All of it has been dealt with: it is only to be removed.
-    Finished,
-    /// It is to be delivered behind these pieces.
-    From(Step),
-}
 
 /// All that ever happened to events, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,29 +116,12 @@ struct Survey {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     cells: Cells,
-    slots: HashMap<Uuid, usize>,
-    free: Vec<usize>,
+    slots: Slots,
     survey: Survey,
     /// The sum of what was dropped.
     dropped: u64,
     /// Events in files of others that have been found and not been dealt with.
     foreign: u64,
-}
-
-/// Changes that are made together.
-#[derive(Debug, Default)]
-struct Changes {
-    list: [(usize, u64); cells::TOGETHER],
-    len: usize,
-}
-
-impl Changes {
-    fn set(&mut self, at: usize, number: u64) {
-        if let Some(place) = self.list.get_mut(self.len) {
-            *place = (at, number);
-            self.len += 1;
-        }
-    }
 }
 
 impl Ledger {
@@ -237,13 +179,7 @@ impl Ledger {
     }
 
     fn on(cells: Cells, is_new: bool) -> Self {
-        let (mut slots, mut free) = (HashMap::new(), Vec::new());
-        for slot in (0..SLOTS).rev() {
-            match file_of(&cells, slot) {
-                Some(file) => drop(slots.insert(file, slot)),
-                None => free.push(slot),
-            }
-        }
+        let slots = Slots::read(&cells);
         let dropped: u64 = (DROPPED_AT..TOLD_AT).map(|at| cells.load(at)).sum();
         let outside = cells.load(DELIVERED) + dropped;
         let survey = Survey {
@@ -251,10 +187,10 @@ impl Ledger {
             quarantined: cells.load(QUARANTINED),
             was_clean: cells.load(CLEAN) != 0,
             done: is_new,
-            unseen: slots.keys().copied().collect(),
+            unseen: slots.files().collect(),
             ..Survey::default()
         };
-        Self { cells, slots, free, survey, dropped, foreign: 0 }
+        Self { cells, slots, survey, dropped, foreign: 0 }
     }
 
     /// What this one counted in memory goes on in `file`, which has been opened meanwhile.
@@ -305,7 +241,7 @@ impl Ledger {
         let mut changes = self.book_in(count, foreign);
         changes.set(at, self.cells.load(at) + count);
         self.dropped += count;
-        self.make(&changes);
+        self.cells.change(&changes);
     }
 
     /// Events of the quarantine were dropped.
@@ -317,17 +253,17 @@ impl Ledger {
         changes.set(QUARANTINED, there - count);
         changes.set(at, self.cells.load(at) + count);
         self.dropped += count;
-        self.make(&changes);
+        self.cells.change(&changes);
     }
 
     /// Events from memory were delivered. `kept` is the batch, where an earlier process may find it in a segment.
     pub(crate) fn deliver(&mut self, count: u64, kept: Option<Uuid>) {
         let mut changes = Changes::default();
         changes.set(DELIVERED, self.cells.load(DELIVERED) + count);
-        if let Some(slot) = kept.and_then(|batch| self.slot(batch)) {
-            changes.set(slot + STATE, self.cells.load(slot + STATE) | FINISHED);
+        if let Some(batch) = kept {
+            self.slots.finish(&mut self.cells, batch, &mut changes);
         }
-        self.make(&changes);
+        self.cells.change(&changes);
     }
 
     /// Events of a piece of a spill file were delivered; that brings the file to this step.
@@ -335,7 +271,7 @@ impl Ledger {
         let mut changes = self.book_in(count, step.foreign);
         changes.set(DELIVERED, self.cells.load(DELIVERED) + count);
         self.progress(&mut changes, step, count);
-        self.make(&changes);
+        self.cells.change(&changes);
     }
 
     /// Events of a piece of a spill file were set aside; that brings the file to this step.
@@ -343,7 +279,7 @@ impl Ledger {
         let mut changes = self.book_in(count, step.foreign);
         changes.set(QUARANTINED, self.cells.load(QUARANTINED) + count);
         self.progress(&mut changes, step, 0);
-        self.make(&changes);
+        self.cells.change(&changes);
     }
 
     /// Events were set aside that belong to no file.
@@ -353,34 +289,28 @@ impl Ledger {
 
     /// A spill file is only to be removed; `missing` events of it were damaged and are in the quarantine.
     pub(crate) fn finish(&mut self, file: Uuid, missing: u64, foreign: bool) {
-        let slot = self.slot(file);
         let mut changes = self.book_in(missing, foreign);
         if missing > 0 {
             changes.set(QUARANTINED, self.cells.load(QUARANTINED) + missing);
         }
-        if let Some(slot) = slot {
-            changes.set(slot + STATE, self.cells.load(slot + STATE) | FINISHED);
-        }
-        self.make(&changes);
+        self.slots.finish(&mut self.cells, file, &mut changes);
+        self.cells.change(&changes);
     }
 
     /// A spill file, or a segment, is gone.
     pub(crate) fn forget(&mut self, file: Uuid) {
-        if let Some(slot) = self.slots.remove(&file) {
-            self.cells.store(at_slot(slot) + STATE, 0);
-            self.free.push(slot);
-        }
+        self.slots.forget(&mut self.cells, file);
     }
 
     /// A spill file was found. `is_ours` says whether its seal carries our identity.
     pub(crate) fn found(&mut self, file: Uuid, events: u64, is_ours: bool) -> Known {
         let step = self.step(file, is_ours);
-        if let Some(slot) = self.slots.get(&file).copied().map(at_slot) {
+        if self.slots.knows(file) {
             self.survey.unseen.remove(&file);
-            if self.cells.load(slot + STATE) & FINISHED != 0 {
+            if self.slots.is_finished(&self.cells, file) {
                 return Known::Finished;
             }
-            self.take_back(slot, &step);
+            self.take_back(&step);
         }
         let left = events.saturating_sub(step.events);
         if is_ours {
@@ -393,13 +323,7 @@ impl Ledger {
 
     /// How far a spill file has been dealt with.
     pub(crate) fn step(&self, file: Uuid, is_ours: bool) -> Step {
-        let mut step = Step { foreign: !is_ours, ..Step::none(file) };
-        if let Some(slot) = self.slots.get(&file).copied().map(at_slot) {
-            step.pieces = self.cells.load(slot + PIECES) as u32;
-            step.events = self.cells.load(slot + EVENTS);
-            step.delivered = self.cells.load(slot + DELIVERED_BEFORE);
-        }
-        step
+        Step { foreign: !is_ours, ..self.slots.step(&self.cells, file) }
     }
 
     /// Events of this spool were found that are not in a file of others.
@@ -413,12 +337,13 @@ impl Ledger {
     }
 
     /// What was delivered of pieces that are not dealt with in full is sent again.
-    fn take_back(&mut self, slot: usize, step: &Step) {
+    fn take_back(&mut self, step: &Step) {
         let (accepted, delivered) = (self.cells.load(ACCEPTED), self.cells.load(DELIVERED));
         // After a loss of power the slot may be newer than the sums. No more than is in them can be taken out of them, or the
         // books would not balance.
         let most = if step.foreign { accepted.min(delivered) } else { delivered };
-        let again = self.cells.load(slot + DELIVERED_OF).saturating_sub(step.delivered).min(most);
+        let delivered_of = self.slots.delivered_of(&self.cells, step.file);
+        let again = delivered_of.saturating_sub(step.delivered).min(most);
         if again == 0 {
             return;
         }
@@ -429,12 +354,8 @@ impl Ledger {
         } else {
             self.survey.expected += again.cast_signed();
         }
-        self.record(
-            &mut changes,
-            slot,
-            [u64::from(step.pieces), step.events, step.delivered, step.delivered],
-        );
-        self.make(&changes);
+        self.slots.record(&mut self.cells, step, step.delivered, &mut changes);
+        self.cells.change(&changes);
     }
 
     /// Whether all that earlier processes left has been compared with what should be there.
@@ -546,44 +467,8 @@ impl Ledger {
     }
 
     fn progress(&mut self, changes: &mut Changes, step: &Step, delivered: u64) {
-        let Some(slot) = self.slot(step.file) else { return };
-        let delivered_of = self.cells.load(slot + DELIVERED_OF) + delivered;
-        self.record(changes, slot, [u64::from(step.pieces), step.events, step.delivered, delivered_of]);
-    }
-
-    /// Has these changes include what a slot says of its file: pieces, events, delivered before and in all.
-    ///
-    /// The list of changes says whose slot it is about. After a loss of power it may be older than the slot, and that another
-    /// file's by then, which is unknown after them, and sent again, rather than believed to be as far as this one.
-    fn record(&self, changes: &mut Changes, slot: usize, numbers: [u64; 4]) {
-        changes.set(slot + STATE, self.cells.load(slot + STATE));
-        for (at, number) in (slot + PIECES..).zip(numbers) {
-            changes.set(at, number);
-        }
-        changes.set(slot + CHECK, check_of(numbers));
-    }
-
-    /// The first cell of this file's slot. `None` when all are taken: then a kill repeats what is known by its ids.
-    fn slot(&mut self, file: Uuid) -> Option<usize> {
-        if let Some(&slot) = self.slots.get(&file) {
-            return Some(at_slot(slot));
-        }
-        let slot = self.free.pop()?;
-        self.slots.insert(file, slot);
-        let (at, id) = (at_slot(slot), file.as_u128());
-        for cell in [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF, CHECK] {
-            self.cells.store(at + cell, 0);
-        }
-        self.cells.store(at, (id >> 80) as u64);
-        self.cells.store(at + 1, (id >> 32) as u64 & 0xFFFF_FFFF_FFFF);
-        self.cells.store(at + STATE, id as u64 & 0xFFFF_FFFF | USED);
-        Some(at)
-    }
-
-    fn make(&mut self, changes: &Changes) {
-        if let Some(list @ [_, ..]) = changes.list.get(..changes.len) {
-            self.cells.change(list);
-        }
+        let delivered_of = self.slots.delivered_of(&self.cells, step.file) + delivered;
+        self.slots.record(&mut self.cells, step, delivered_of, changes);
     }
 }
 
@@ -602,30 +487,6 @@ fn set_aside(path: &Path, reason: &str) {
     );
     // Should that fail, making the new one does as well.
     let _ = fs::rename(path, path.with_file_name(DAMAGED));
-}
-
-fn at_slot(slot: usize) -> usize {
-    SLOTS_AT + slot * SLOT
-}
-
-/// What belongs to these numbers of a slot: zero to zeros.
-fn check_of(numbers: [u64; 4]) -> u64 {
-    let mixed = numbers
-        .into_iter()
-        .fold(0_u64, |sum, number| (sum ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23));
-    mixed >> 16
-}
-
-/// The file of a slot in use. None of one that power was lost on while it changed: its file is sent again.
-fn file_of(cells: &Cells, slot: usize) -> Option<Uuid> {
-    let at = at_slot(slot);
-    let state = cells.load(at + STATE);
-    let numbers = [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF].map(|cell| cells.load(at + cell));
-    let is_whole = cells.load(at + CHECK) == check_of(numbers);
-    let id = u128::from(cells.load(at)) << 80
-        | u128::from(cells.load(at + 1)) << 32
-        | u128::from(state & 0xFFFF_FFFF);
-    (state & USED != 0 && is_whole).then(|| Uuid::from_u128(id))
 }
 
 /// Where events are counted that were dropped. `None` for what is never accepted.
