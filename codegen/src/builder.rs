@@ -10,7 +10,9 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::{self, ScopedJoinHandle};
 
 use crate::baseline::{self, Contract};
 use crate::catalog::Catalog;
@@ -18,12 +20,12 @@ use crate::check::{NEED_EVERY_FILE, check};
 use crate::compile::{Compiled, compile};
 use crate::coverage::Coverage;
 use crate::descriptors;
-use crate::emit::{Paths, emit};
+use crate::emit::{Paths, emit, proto_module};
 use crate::error::Error;
 use crate::model::Schema;
 use crate::read::read;
 use crate::report::Report;
-use crate::wire_types;
+use crate::wire_types::{self, WireTypes};
 
 /// The file that holds the emitters.
 pub const EVENTS_FILE: &str = "events.rs";
@@ -169,10 +171,15 @@ impl Builder {
         })?;
         let (schema, warnings) = self.checked(compiled)?;
         let elsewhere = (!self.in_sdk).then_some(self.runtime.as_str());
-        let wire_types = wire_types::write(compiled, &schema, elsewhere)?;
-        let paths = Paths::new(&self.runtime, self.in_sdk, compiled.own.clone(), wire_types.modules);
-        let mut files = wire_types.files;
-        files.insert(EVENTS_FILE.to_owned(), emit(&schema, &paths));
+        let paths = Paths::new(&self.runtime, self.in_sdk, compiled.own.clone());
+        // Neither needs the other, and each takes about as long.
+        let (wire_types, mut code) =
+            beside(|| wire_types::write(compiled, &schema, elsewhere), || emit(&schema, &paths));
+        let WireTypes { modules, mut files } = wire_types?;
+        if !self.in_sdk {
+            proto_module(&modules, &mut code);
+        }
+        files.insert(EVENTS_FILE.to_owned(), code.finish());
         Ok(Generated { files, inputs: Vec::new(), warnings })
     }
 
@@ -273,6 +280,21 @@ fn tell_cargo(generated: &Generated) {
     for warning in generated.warnings.findings() {
         println!("cargo::warning={}", warning.line());
     }
+}
+
+/// Does both at once, or one after the other where there can be no second thread.
+fn beside<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> (A, B) {
+    thread::scope(|scope| {
+        // As much as the first thread of a program has: messages within messages take some.
+        let second = thread::Builder::new().stack_size(8 << 20).spawn_scoped(scope, &one);
+        let other = other();
+        let one = match second.map(ScopedJoinHandle::join) {
+            Ok(Ok(one)) => one,
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => one(),
+        };
+        (one, other)
+    })
 }
 
 fn write_if_changed(path: &Path, text: &str) -> Result<(), Error> {

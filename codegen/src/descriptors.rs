@@ -9,6 +9,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 use prost_reflect::DescriptorPool;
 use prost_reflect::prost::Message as _;
 use prost_reflect::prost::bytes::Bytes;
@@ -24,6 +25,9 @@ use crate::texts::Texts;
 
 /// The package of protobuf's own files, which have no types of ours.
 const GOOGLE: &str = "google.protobuf";
+
+/// The number of `FileDescriptorProto.source_code_info`.
+const SOURCE_CODE_INFO: u32 = 9;
 
 /// The syntax of files that say `edition`.
 const EDITIONS: &str = "editions";
@@ -77,7 +81,7 @@ fn pool(set: &[u8]) -> Result<DescriptorPool, Error> {
     let unreadable = |error: prost::DecodeError| refused(format!("this is no descriptor set: {error}"), ANEW);
     let mut waiting = Vec::new();
     for bytes in Set::decode(set).map_err(unreadable)?.file {
-        let file = FileDescriptorProto::decode(bytes.clone()).map_err(unreadable)?;
+        let file = outline(&bytes).map_err(unreadable)?;
         if file.syntax() == EDITIONS {
             return Err(refused(format!("{:?}: {EDITION}", file.name()), NO_EDITION));
         }
@@ -98,6 +102,20 @@ fn pool(set: &[u8]) -> Result<DescriptorPool, Error> {
         added.map_err(|error| refused(format!("{error:?}"), ANEW))?;
     }
     Ok(pool)
+}
+
+/// A file without positions and comments: they are most of its bytes, and the pool reads them once more.
+fn outline(file: &Bytes) -> Result<FileDescriptorProto, prost::DecodeError> {
+    let (mut kept, mut rest) = (Vec::new(), file.clone());
+    while !rest.is_empty() {
+        let begin = file.len() - rest.len();
+        let (tag, wire_type) = decode_key(&mut rest)?;
+        skip_field(wire_type, tag, &mut rest, DecodeContext::default())?;
+        if tag != SOURCE_CODE_INFO {
+            kept.extend_from_slice(file.get(begin..file.len() - rest.len()).unwrap_or_default());
+        }
+    }
+    FileDescriptorProto::decode(kept.as_slice())
 }
 
 /// Takes positions and comments from a file that does not have them for all of its parts: prost-build takes all for

@@ -15,10 +15,10 @@ mod wire;
 
 use crate::model::Schema;
 use crate::text::Code;
-pub(crate) use paths::{Paths, ProtoModule};
+pub(crate) use paths::{Paths, ProtoModule, proto_module};
 
 /// Everything that is generated from a schema, but for prost's part.
-pub(crate) fn emit(schema: &Schema, paths: &Paths) -> String {
+pub(crate) fn emit(schema: &Schema, paths: &Paths) -> Code {
     let mut code = Code::new(&schema.roots);
     code.line("/// A number that changes with the schema's meaning: names, numbers, types and annotations.");
     code.line(format_args!("pub const SCHEMA_FINGERPRINT: u64 = {};", schema.fingerprint));
@@ -28,6 +28,5 @@ pub(crate) fn emit(schema: &Schema, paths: &Paths) -> String {
     functions::emit(schema, paths, &mut code);
     payload::module(schema, paths, &mut code);
     kinds::module(schema, paths, &mut code);
-    paths.modules(&mut code);
-    code.finish()
+    code
 }

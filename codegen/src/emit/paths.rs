@@ -34,18 +34,11 @@ pub(crate) struct Paths {
     in_sdk: bool,
     /// The files whose wire types are the SDK's.
     sdk_files: BTreeSet<String>,
-    proto: Vec<ProtoModule>,
 }
 
 impl Paths {
-    pub(crate) fn new(
-        runtime: &str,
-        in_sdk: bool,
-        sdk_files: impl IntoIterator<Item = String>,
-        mut proto: Vec<ProtoModule>,
-    ) -> Self {
-        proto.sort();
-        Self { runtime: runtime.to_owned(), in_sdk, sdk_files: sdk_files.into_iter().collect(), proto }
+    pub(crate) fn new(runtime: &str, in_sdk: bool, sdk_files: impl IntoIterator<Item = String>) -> Self {
+        Self { runtime: runtime.to_owned(), in_sdk, sdk_files: sdk_files.into_iter().collect() }
     }
 
     /// The code becomes part of the SDK itself.
@@ -100,20 +93,20 @@ impl Paths {
         let modules = package.split('.').filter(|part| !part.is_empty()).chain(outer);
         modules.fold(base, |path, part| path + "::" + &names::ident(&names::snake(part)))
     }
+}
 
-    /// `pub mod proto` with the wire types, for a crate that is not the SDK.
-    pub(crate) fn modules(&self, code: &mut Code) {
-        if self.in_sdk || self.proto.is_empty() {
-            return;
-        }
-        code.line("/// The messages of the wire, for whoever reads events: tools, tests, servers.");
-        code.line("#[allow(");
-        code.line(format_args!("{INDENT}{}", ALLOWED.join(&format!(",\n{INDENT}"))));
-        code.line(")]");
-        code.open("pub mod proto");
-        tree(&self.proto, 0, code);
-        code.close();
+/// `pub mod proto` with the wire types (sorted), for a crate that is not the SDK.
+pub(crate) fn proto_module(proto: &[ProtoModule], code: &mut Code) {
+    if proto.is_empty() {
+        return;
     }
+    code.line("/// The messages of the wire, for whoever reads events: tools, tests, servers.");
+    code.line("#[allow(");
+    code.line(format_args!("{INDENT}{}", ALLOWED.join(&format!(",\n{INDENT}"))));
+    code.line(")]");
+    code.open("pub mod proto");
+    tree(proto, 0, code);
+    code.close();
 }
 
 /// The modules of `proto` (sorted), nested from `depth` on.

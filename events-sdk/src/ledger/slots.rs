@@ -1,0 +1,178 @@
+//! How far each file is that is being delivered: one slot of cells for each.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::cells::{Cells, Changes};
+
+/// Files that are being delivered or about to be removed: as many as are in flight, interrupted or parked, and some.
+pub(super) const SLOTS: usize = 256;
+pub(super) const SLOT: usize = 8;
+pub(super) const SLOTS_AT: usize = 32;
+/// The first cell behind them.
+pub(super) const END: usize = SLOTS_AT + SLOTS * SLOT;
+
+/// Within a slot: the identity of the file, in three parts, and with the third its state.
+pub(super) const STATE: usize = 2;
+pub(super) const PIECES: usize = 3;
+pub(super) const EVENTS: usize = 4;
+pub(super) const DELIVERED_BEFORE: usize = 5;
+pub(super) const DELIVERED_OF: usize = 6;
+/// Belongs to the four before it: after a loss of power some of them may be older than others.
+pub(super) const CHECK: usize = 7;
+
+/// States of a slot, above the 32 bits of the identity.
+pub(super) const USED: u64 = 1 << 32;
+pub(super) const FINISHED: u64 = 1 << 33;
+
+/// How far a spill file has been dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) file: Uuid,
+    /// Its events are not in the books yet.
+    pub(crate) foreign: bool,
+    /// So many pieces, from the first on, are delivered or set aside.
+    pub(crate) pieces: u32,
+    /// The events in them.
+    pub(crate) events: u64,
+    /// Those of them that were delivered.
+    pub(crate) delivered: u64,
+}
+
+impl Step {
+    /// Of a file that nothing is known of.
+    pub(crate) fn none(file: Uuid) -> Self {
+        Self { file, foreign: false, pieces: 0, events: 0, delivered: 0 }
+    }
+}
+
+/// What the ledger knows of a file that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// All of it has been dealt with: it is only to be removed.
+    Finished,
+    /// It is to be delivered behind these pieces.
+    From(Step),
+}
+
+/// Which slot is which file's. Of a file without one a kill repeats what is known by its ids.
+#[derive(Debug)]
+pub(super) struct Slots {
+    /// The first cell of each file's slot.
+    of: HashMap<Uuid, usize>,
+    free: Vec<usize>,
+}
+
+impl Slots {
+    /// The slots as they stand in the cells.
+    pub(super) fn read(cells: &Cells) -> Self {
+        let (mut of, mut free) = (HashMap::new(), Vec::new());
+        for at in (SLOTS_AT..END).step_by(SLOT).rev() {
+            match file_of(cells, at) {
+                Some(file) => drop(of.insert(file, at)),
+                None => free.push(at),
+            }
+        }
+        Self { of, free }
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = Uuid> {
+        self.of.keys().copied()
+    }
+
+    pub(super) fn knows(&self, file: Uuid) -> bool {
+        self.of.contains_key(&file)
+    }
+
+    /// Whether a file is only to be removed.
+    pub(super) fn is_finished(&self, cells: &Cells, file: Uuid) -> bool {
+        self.of.get(&file).is_some_and(|&at| cells.load(at + STATE) & FINISHED != 0)
+    }
+
+    /// How far a file has been dealt with.
+    pub(super) fn step(&self, cells: &Cells, file: Uuid) -> Step {
+        self.of.get(&file).map_or(Step::none(file), |&at| Step {
+            pieces: cells.load(at + PIECES) as u32,
+            events: cells.load(at + EVENTS),
+            delivered: cells.load(at + DELIVERED_BEFORE),
+            ..Step::none(file)
+        })
+    }
+
+    /// How many events of a file were delivered, those behind its step included.
+    pub(super) fn delivered_of(&self, cells: &Cells, file: Uuid) -> u64 {
+        self.of.get(&file).map_or(0, |&at| cells.load(at + DELIVERED_OF))
+    }
+
+    /// Has these changes include that the file has come to this step, and `delivered_of` in all.
+    ///
+    /// The list of changes says whose slot it is about. After a loss of power it may be older than the slot, and that another
+    /// file's by then, which is unknown after them, and sent again, rather than believed to be as far as this one.
+    pub(super) fn record(
+        &mut self,
+        cells: &mut Cells,
+        step: &Step,
+        delivered_of: u64,
+        changes: &mut Changes,
+    ) {
+        let Some(at) = self.take(cells, step.file) else { return };
+        let numbers = [u64::from(step.pieces), step.events, step.delivered, delivered_of];
+        changes.set(at + STATE, cells.load(at + STATE));
+        for (at, number) in (at + PIECES..).zip(numbers) {
+            changes.set(at, number);
+        }
+        changes.set(at + CHECK, check_of(numbers));
+    }
+
+    /// Has these changes include that the file is only to be removed.
+    pub(super) fn finish(&mut self, cells: &mut Cells, file: Uuid, changes: &mut Changes) {
+        if let Some(at) = self.take(cells, file) {
+            changes.set(at + STATE, cells.load(at + STATE) | FINISHED);
+        }
+    }
+
+    /// The file is gone.
+    pub(super) fn forget(&mut self, cells: &mut Cells, file: Uuid) {
+        if let Some(at) = self.of.remove(&file) {
+            cells.store(at + STATE, 0);
+            self.free.push(at);
+        }
+    }
+
+    /// The first cell of this file's slot. `None` when all are taken.
+    fn take(&mut self, cells: &mut Cells, file: Uuid) -> Option<usize> {
+        if let Some(&at) = self.of.get(&file) {
+            return Some(at);
+        }
+        let at = self.free.pop()?;
+        self.of.insert(file, at);
+        let id = file.as_u128();
+        for cell in [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF, CHECK] {
+            cells.store(at + cell, 0);
+        }
+        cells.store(at, (id >> 80) as u64);
+        cells.store(at + 1, (id >> 32) as u64 & 0xFFFF_FFFF_FFFF);
+        cells.store(at + STATE, id as u64 & 0xFFFF_FFFF | USED);
+        Some(at)
+    }
+}
+
+/// What belongs to these numbers of a slot: zero to zeros.
+fn check_of(numbers: [u64; 4]) -> u64 {
+    let mixed = numbers
+        .into_iter()
+        .fold(0_u64, |sum, number| (sum ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23));
+    mixed >> 16
+}
+
+/// The file of a slot in use. None of one that power was lost on while it changed: its file is sent again.
+fn file_of(cells: &Cells, at: usize) -> Option<Uuid> {
+    let state = cells.load(at + STATE);
+    let numbers = [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF].map(|cell| cells.load(at + cell));
+    let is_whole = cells.load(at + CHECK) == check_of(numbers);
+    let id = u128::from(cells.load(at)) << 80
+        | u128::from(cells.load(at + 1)) << 32
+        | u128::from(state & 0xFFFF_FFFF);
+    (state & USED != 0 && is_whole).then(|| Uuid::from_u128(id))
+}
