@@ -11,7 +11,7 @@ use std::{
 use clap::Args;
 use uuid::Uuid;
 
-use super::failure::Failure;
+use super::{failure::Failure, out::note};
 use crate::{
     Config, ConfigError,
     spool::{FileName, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
@@ -168,6 +168,10 @@ fn add_directory(view: &View, quarantine: bool, sources: &mut Vec<Source>) -> Re
     let files = all(view, false)?;
     // The segment of a batch that is in a file already is about to be free, or would be after the next start.
     let known: HashSet<FileName> = files.iter().map(|source| source.name.clone()).collect();
+    if files.is_empty() && segments.is_empty() && !view.was_used() {
+        let dir = view.dir().display();
+        note(&format!("{dir} holds no spill files, and no agent ever used it as its spool"));
+    }
     sources.extend(files);
     sources.extend(
         segments

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    FileName, SpoolError, SpoolFile,
+    FileName, LOCK, SpoolError, SpoolFile,
     disk::Disk,
     format::varint,
     inspect_file, list_files, quarantine,
@@ -21,6 +21,7 @@ use super::{
     segment_view::SegmentScan,
     storage::{EntryKind, ReadFile, Storage},
 };
+use crate::ledger;
 
 /// A directory of spill files, as an onlooker sees it.
 #[derive(Debug, Clone)]
@@ -79,6 +80,13 @@ impl View {
     /// Of the folder in which this spool's quarantine is.
     pub(crate) fn quarantine(&self) -> Self {
         Self { dir: self.dir.join(quarantine::FOLDER), storage: Arc::clone(&self.storage) }
+    }
+
+    /// Whether an agent has worked here, or set something aside.
+    pub(crate) fn was_used(&self) -> bool {
+        let signs = [LOCK, ledger::FILE, quarantine::FOLDER];
+        // The quarantine itself may be looked at.
+        self.dir.ends_with(quarantine::FOLDER) || signs.iter().any(|name| self.dir.join(name).exists())
     }
 
     /// The spill files, oldest first.

@@ -46,6 +46,19 @@ fn ls_says_what_is_in_each_file_oldest_first() {
 }
 
 #[test]
+fn a_directory_that_never_was_a_spool_is_told_from_an_empty_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = spool(dir.path(), &["ls"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.err.contains("no agent ever used it as its spool"), "{said:?}");
+
+    let dir = dead_spool(|_| ());
+    let said = spool(dir.path(), &["ls"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    assert!(said.out.contains("0 files"), "{said:?}");
+}
+
+#[test]
 fn cat_shows_the_events_that_all_conditions_mean() {
     let dir = dead_spool(mixture);
     let count = |args: &[&str]| {
