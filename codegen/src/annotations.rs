@@ -19,11 +19,11 @@ const PACKAGE: &str = "rodent.events";
 
 const ENVELOPE: &str = "rodent.events.envelope";
 const EVENT: &str = "rodent.events.event";
-const EMITTER: &str = "rodent.events.emitter";
-const FIELD: &str = "rodent.events.field";
-const SEVERITY: &str = "rodent.events.severity";
+pub(crate) const EMITTER: &str = "rodent.events.emitter";
+pub(crate) const FIELD: &str = "rodent.events.field";
+pub(crate) const SEVERITY: &str = "rodent.events.severity";
 
-const EVENT_LEVEL: &str = "rodent.events.event_level";
+pub(crate) const EVENT_LEVEL: &str = "rodent.events.event_level";
 
 /// The numbers of `rodent.events.Durability`.
 const BEST_EFFORT: i32 = 1;
@@ -145,6 +145,12 @@ pub(crate) fn deprecated(options: &DynamicMessage) -> bool {
     options.get_field_by_name("deprecated").and_then(|value| value.as_bool()) == Some(true)
 }
 
+/// Whether one of our options is said at all; and of one with keys, the first of those that are said.
+pub(crate) fn stands(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Option<Option<String>> {
+    let value = option(pool, options, name)?;
+    Some(value.as_message().and_then(|keys| Some(keys.fields().next()?.0.name().to_owned())))
+}
+
 fn option(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Option<Value> {
     let extension = pool.get_extension_by_name(name)?;
     // A schema may have an extension of this name on something else: it is not ours then.
@@ -185,7 +191,8 @@ pub(crate) fn severity_place(sources: &Sources<'_>, value: &EnumValueDescriptor)
     sources.value_of(place(value.parent_pool(), sources, Item::Value(value), SEVERITY, None))
 }
 
-fn place(
+/// Where an option, or one key of it, stands.
+pub(crate) fn place(
     pool: &DescriptorPool,
     sources: &Sources<'_>,
     item: Item<'_>,

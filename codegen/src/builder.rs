@@ -55,6 +55,18 @@ pub struct Generated {
     pub warnings: Report,
 }
 
+impl Generated {
+    /// Writes the files into a directory, which must be there. One that would not change is left untouched, so that nothing is
+    /// compiled again for it.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written.
+    pub fn write(&self, directory: &Path) -> Result<(), Error> {
+        self.files.iter().try_for_each(|(name, text)| write_if_changed(&directory.join(name), text))
+    }
+}
+
 impl Default for Builder {
     fn default() -> Self {
         Self::new()
@@ -125,10 +137,7 @@ impl Builder {
         if self.rerun_if_changed {
             tell_cargo(&generated);
         }
-        for (name, text) in &generated.files {
-            write_if_changed(&out_dir.join(name), text)?;
-        }
-        Ok(())
+        generated.write(&out_dir)
     }
 
     /// The same without writing anything.

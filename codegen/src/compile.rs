@@ -139,30 +139,47 @@ struct Reader {
     log: Log,
 }
 
+impl Reader {
+    fn on_disk(&self, name: &str) -> Option<PathBuf> {
+        self.includes.iter().map(|include| include.join(name)).find(|path| path.is_file())
+    }
+
+    /// The file without the byte order mark that some editors put before it, and that protoc accepts. `None` where it has none.
+    fn without_mark(&self, name: &str) -> Option<(PathBuf, Result<File, protox::Error>)> {
+        let path = self.on_disk(name)?;
+        let text = fs::read_to_string(&path).ok()?;
+        let file = File::from_source(name, text.strip_prefix('\u{feff}')?);
+        Some((path, file))
+    }
+}
+
 impl FileResolver for Reader {
     fn resolve_path(&self, path: &Path) -> Option<String> {
         self.chain.resolve_path(path)
     }
 
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        let file = self.chain.open_file(name);
+        let (mut file, mut marked) = (self.chain.open_file(name), None);
+        if file.is_err()
+            && let Some((path, unmarked)) = self.without_mark(name)
+        {
+            (file, marked) = (unmarked, Some(path));
+        }
         let read = match &file {
             Ok(file) => Read {
-                path: file.path().map(Path::to_owned),
+                path: file.path().map(Path::to_owned).or(marked),
                 text: file.source().map(Text::new),
                 imports: file.file_descriptor_proto().dependency.clone(),
             },
             // Broken, or not there at all.
-            Err(_) => {
-                match self.includes.iter().map(|include| include.join(name)).find(|path| path.is_file()) {
-                    Some(path) => Read {
-                        text: fs::read_to_string(&path).ok().as_deref().map(Text::new),
-                        path: Some(path),
-                        imports: Vec::new(),
-                    },
-                    None => return file,
-                }
-            }
+            Err(_) => match self.on_disk(name) {
+                Some(path) => Read {
+                    text: fs::read_to_string(&path).ok().as_deref().map(Text::new),
+                    path: Some(path),
+                    imports: Vec::new(),
+                },
+                None => return file,
+            },
         };
         self.log.borrow_mut().insert(name.to_owned(), read);
         file

@@ -61,6 +61,7 @@ mod fingerprint;
 mod imports;
 mod layout;
 mod mask;
+mod misplaced;
 mod model;
 mod names;
 mod opt_out;

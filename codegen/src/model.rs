@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::misplaced::Misplaced;
 use crate::origin::Origin;
 use crate::wire_names::Twin;
 
@@ -26,6 +27,8 @@ pub(crate) struct Schema {
     pub(crate) enum_places: HashMap<String, usize>,
     /// Messages of the asked-for files that look like payloads and that no envelope reaches.
     pub(crate) strays: Vec<(String, Origin)>,
+    /// Annotations that stand where they say nothing.
+    pub(crate) misplaced: Vec<Misplaced>,
     /// Imports of the asked-for files of which they use nothing: file, place.
     pub(crate) unused_imports: Vec<(String, Origin)>,
     /// What the asked-for files allow.

@@ -15,6 +15,7 @@ use crate::annotations;
 use crate::compile::Compiled;
 use crate::fingerprint::fingerprint;
 use crate::imports;
+use crate::misplaced::misplaced;
 use crate::model::{Category, Envelope, EnvelopeField, EventKind, Schema};
 use crate::names;
 use crate::opt_out;
@@ -45,6 +46,8 @@ pub(crate) fn read(compiled: &Compiled) -> Schema {
         .map(|message| (message.name().to_owned(), sources.message(message)))
         .collect();
     let (messages, enums) = types.finish();
+    let of_events: Vec<_> = all.iter().filter(|message| annotations::envelope(message)).collect();
+    let misplaced = misplaced(&of_events, &messages, &enums, pool, &sources);
     let twins = wire_names::twins(pool, paths, &sources, &messages, &enums);
     let mut schema = Schema {
         roots: roots.clone(),
@@ -53,6 +56,7 @@ pub(crate) fn read(compiled: &Compiled) -> Schema {
         messages,
         enums,
         strays,
+        misplaced,
         unused_imports: imports::unused(&files, &sources),
         allows: files.iter().flat_map(|file| opt_out::read(file, &sources)).collect(),
         files: files.iter().map(|file| sources.path(file)).collect(),

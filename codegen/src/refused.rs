@@ -6,7 +6,7 @@
 //! A cure that asks "did you mean `this`?" is an edit: `this` in the place of the finding. So is it everywhere; the tests apply
 //! each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use miette::Diagnostic;
@@ -62,6 +62,14 @@ pub(crate) fn findings(error: &protox::Error, asked: Option<&str>, seen: &Seen<'
         }
         findings.push(Case::new(one, &shown, text, seen).finding(error.is_parse()));
     }
+    // A name that is there twice is told once more as what it becomes in JSON.
+    let in_json = |finding: &Finding| finding.message.starts_with("camel-case name");
+    let told: BTreeSet<Origin> = findings
+        .iter()
+        .filter(|finding| finding.rule == DUPLICATE && !in_json(finding))
+        .map(|finding| finding.origin.clone())
+        .collect();
+    findings.retain(|finding| !in_json(finding) || !told.contains(&finding.origin));
     findings
 }
 

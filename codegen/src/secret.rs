@@ -7,10 +7,11 @@
 use std::iter;
 
 /// What secrets are called: one word, or two.
-pub(crate) const SECRETS: [&str; 15] = [
+pub(crate) const SECRETS: [&str; 24] = [
     "password",
     "passwd",
     "passphrase",
+    "passcode",
     "pwd",
     "secret",
     "token",
@@ -20,8 +21,16 @@ pub(crate) const SECRETS: [&str; 15] = [
     "apikey",
     "access_key",
     "encryption_key",
+    "signing_key",
+    "master_key",
+    "recovery_key",
+    "wrapping_key",
+    "privkey",
+    "psk",
+    "otp",
     "bearer",
     "cookie",
+    "authorization",
     "jwt",
 ];
 
@@ -30,7 +39,7 @@ pub(crate) fn secret(name: &str) -> Option<&'static str> {
     let mut before = "";
     for word in words(name) {
         let found = SECRETS.iter().find(|secret| match secret.split_once('_') {
-            None => is(word, secret),
+            None => holds(word, secret),
             Some((first, second)) => is(before, first) && is(word, second),
         });
         if found.is_some() {
@@ -41,10 +50,24 @@ pub(crate) fn secret(name: &str) -> Option<&'static str> {
     None
 }
 
-/// Whether the word is this one, or many of it.
+/// Whether the word is this one, many of it, or a number of it.
 fn is(word: &str, one: &str) -> bool {
+    let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
     word.eq_ignore_ascii_case(one)
         || word.strip_suffix(['s', 'S']).is_some_and(|word| word.eq_ignore_ascii_case(one))
+}
+
+/// The same, or something that is written in one word with it: `authtoken`, `passwordhash`.
+fn holds(word: &str, one: &str) -> bool {
+    /// Shorter ones end words that are harmless.
+    const LONG: usize = 5;
+    let part = |begin: usize, end: usize| {
+        word.as_bytes().get(begin..end).is_some_and(|part| part.eq_ignore_ascii_case(one.as_bytes()))
+    };
+    let word_end = word.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    is(word, one)
+        || (one.len() >= LONG && word_end.checked_sub(one.len()).is_some_and(|begin| part(begin, word_end)))
+        || (one.starts_with("pass") && part(0, one.len()))
 }
 
 /// The words of a name: `ssh_privateKey` has three, and so has `SSHPrivateKey`.
@@ -96,7 +119,15 @@ mod tests {
             ("API_KEYS", Some("api_key")),
             ("SSHPrivateKeys", Some("private_key")),
             ("x-api-key", Some("api_key")),
-            ("HTTPBearer2", None),
+            ("HTTPBearer2", Some("bearer")),
+            ("password1", Some("password")),
+            ("api_key2", Some("api_key")),
+            ("authtoken", Some("token")),
+            ("passwordhash", Some("password")),
+            ("clientsecret", Some("secret")),
+            ("otp", Some("otp")),
+            ("passed", None),
+            ("bypass", None),
             ("credentials", Some("credential")),
             ("pass", None),
             ("tokenizer", None),

@@ -64,7 +64,12 @@ fn cell(text: &str) -> String {
     escape(&text.split_whitespace().collect::<Vec<_>>().join(" ")).replace('|', "\\|")
 }
 
-/// A comment may speak of `<T>`, which is no tag.
+/// A comment may speak of <T>, which is no tag. Between backticks Markdown leaves it as it is.
 fn escape(text: &str) -> String {
-    text.replace('<', "&lt;")
+    let parts = text.split('`').enumerate();
+    let escaped = parts.map(|(index, part)| match index % 2 {
+        0 => part.replace('<', "&lt;"),
+        _ => part.to_owned(),
+    });
+    escaped.collect::<Vec<_>>().join("`")
 }

@@ -165,7 +165,7 @@ impl Entry {
             },
             payload: kind.payload.clone(),
             docs: words(&comment(&payload.parent_file(), payload.path())),
-            deprecated: kind.deprecated,
+            deprecated: kind.deprecated || annotations::deprecated(&payload.options()),
             fields,
             rust: sample::rust(kind, payload, schema),
             json: sample::json(kind, payload, schema).to_string(),
@@ -234,7 +234,7 @@ fn collect(message: &MessageDescriptor, prefix: &str, within: &mut Vec<String>, 
         fields.push(Field {
             name: name.clone(),
             ty: type_name(&field),
-            values: match field.kind() {
+            values: match held(&field) {
                 Kind::Enum(one) => variants(&one),
                 _ => Vec::new(),
             },
@@ -245,14 +245,21 @@ fn collect(message: &MessageDescriptor, prefix: &str, within: &mut Vec<String>, 
             docs: words(&comment(&message.parent_file(), field.path())),
             deprecated: deprecated(&field),
         });
-        if let Kind::Message(inner) = field.kind()
-            && !field.is_map()
+        if let Kind::Message(inner) = held(&field)
             && inner.package_name() != "google.protobuf"
         {
             collect(&inner, &format!("{name}."), within, fields);
         }
     }
     within.pop();
+}
+
+/// What a field holds: of a map its values.
+fn held(field: &FieldDescriptor) -> Kind {
+    match field.kind() {
+        Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
+        kind => kind,
+    }
 }
 
 /// The field is marked with protobuf's own option.

@@ -99,6 +99,14 @@ fn files(schema: &Schema, findings: &mut Findings) {
             "give it a name with letters",
         );
     }
+    for one in &schema.misplaced {
+        findings.add(
+            "misplaced-annotation",
+            &one.origin,
+            format!("`({})` says nothing on {}", one.option, one.on),
+            format!("remove it; it belongs {}", one.belongs),
+        );
+    }
     for (name, origin) in schema.strays.iter().filter(|_| !schema.envelopes.is_empty()) {
         findings.add(
             "stray-payload",
@@ -133,6 +141,13 @@ fn event(kind: &EventKind, schema: &Schema, findings: &mut Findings) {
             &kind.name_origin,
             format!("the emitter `{}` of {name} does not begin with its category `{category}`", kind.emitter),
             format!("rename the message, or add `name: \"{category}_...\"` to its `event` option"),
+        );
+    } else if !kind.emitter.is_ascii() {
+        findings.add(
+            "emitter-name",
+            &kind.name_origin,
+            format!("the emitter `{}` of {name} has letters other than those from a to z", kind.emitter),
+            "write it with a to z, digits and `_`: callers have to type it",
         );
     } else if names::snake(&kind.emitter) != kind.emitter {
         findings.add(

@@ -75,11 +75,12 @@ pub(super) fn fields(message: &Message, findings: &mut Findings) {
     }
 }
 
-/// Whether the type holds text or bytes: a number or a choice is no secret, whatever it is called.
+/// Whether the type holds text or bytes, or may within: a number or a choice is no secret, whatever it is called.
 fn holds_text(ty: &Type) -> bool {
     matches!(
         ty,
         Type::Scalar(Scalar::String | Scalar::Bytes)
+            | Type::Message { .. }
             | Type::WellKnown(
                 WellKnown::Wrapper(Scalar::String | Scalar::Bytes)
                     | WellKnown::Struct

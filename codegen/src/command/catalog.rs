@@ -19,6 +19,6 @@ pub(super) fn catalog(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     match &arguments.out {
         Some(path) => write(path, &text).map(|()| ExitCode::SUCCESS),
-        None => Ok(say(text.trim_end())),
+        None => say(text.trim_end()),
     }
 }

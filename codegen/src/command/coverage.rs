@@ -34,18 +34,18 @@ pub(super) fn coverage(arguments: &Arguments) -> Result<ExitCode, Failure> {
         say(format!(
             "emit_{emitter}: {}",
             if places.len() == 1 { "1 call".into() } else { format!("{} calls", places.len()) }
-        ));
+        ))?;
         for place in places {
-            say(format!("  {place}"));
+            say(format!("  {place}"))?;
         }
     }
     let unused: Vec<&str> = coverage.unused().collect();
     for emitter in &unused {
         let declared = coverage.declared.get(*emitter).cloned().unwrap_or_default();
-        say(format!("emit_{emitter}: never called, declared at {declared}"));
+        say(format!("emit_{emitter}: never called, declared at {declared}"))?;
     }
     let all = coverage.declared.len();
-    say(format!("{} of {all} events are emitted", all - unused.len()));
+    say(format!("{} of {all} events are emitted", all - unused.len()))?;
     Ok(ExitCode::from(u8::from(arguments.deny_unused && !unused.is_empty())))
 }
 

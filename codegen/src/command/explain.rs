@@ -10,10 +10,10 @@ use super::{Failure, say};
 /// Explains the rules that are named, or lists all.
 pub(super) fn explain(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if arguments.rest.is_empty() {
-        Rule::all().for_each(|rule| {
+        for rule in Rule::all() {
             let mark = if rule.severity() == Severity::Warning { " (a warning)" } else { "" };
-            say(format!("{:<20} {}{mark}", rule.name, rule.what));
-        });
+            say(format!("{:<20} {}{mark}", rule.name, rule.what))?;
+        }
     }
     for name in &arguments.rest {
         let name = name.to_string_lossy();
@@ -24,7 +24,7 @@ pub(super) fn explain(arguments: &Arguments) -> Result<ExitCode, Failure> {
             };
             Failure::Error(format!("`{name}` is not a rule\n  cure: {hint}"))
         })?;
-        say(rule);
+        say(rule)?;
     }
     Ok(ExitCode::SUCCESS)
 }

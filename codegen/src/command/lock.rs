@@ -28,7 +28,7 @@ pub(super) fn check(arguments: &Arguments) -> Result<ExitCode, Failure> {
         ))
     })?;
     let changes = Contract::parse(&lock.display().to_string(), &text)?.changes(&now);
-    let breaking = tell(&changes);
+    let breaking = tell(&changes)?;
     if breaking > 0 {
         return Err(Failure::Error(format!(
             "{breaking} of {} changes break what {} promises\n  cure: undo them, or accept them knowingly with \
@@ -48,7 +48,7 @@ pub(super) fn check(arguments: &Arguments) -> Result<ExitCode, Failure> {
     );
     match arguments.locked {
         true => Err(Failure::Error(format!("error{stale}"))),
-        false => Ok(say(format!("note{stale}"))),
+        false => say(format!("note{stale}")),
     }
 }
 
@@ -64,12 +64,18 @@ pub(super) fn accept(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Some(text) => match Contract::parse(&lock.display().to_string(), text) {
             Ok(accepted) => Some(accepted),
             Err(_) if arguments.breaking => None,
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                let (Failure::Error(text) | Failure::Usage(text)) = error.into();
+                return Err(Failure::Error(format!(
+                    "{}\n  or add `--breaking`: what it promised is given up, and what the schema promises now is written",
+                    text.trim_end()
+                )));
+            }
         },
     };
     let changes = accepted.as_ref().map(|accepted| accepted.changes(&now)).unwrap_or_default();
     if !arguments.breaking && changes.iter().any(|change| change.breaks.any()) {
-        let breaking = tell(&changes);
+        let breaking = tell(&changes)?;
         return Err(Failure::Error(format!(
             "{breaking} changes break what {} promises, so it was left as it is\n  cure: undo them, or add `--breaking`",
             lock.display()
@@ -77,25 +83,25 @@ pub(super) fn accept(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let text = now.to_string();
     if old.as_deref() == Some(text.as_str()) {
-        return Ok(say(format!("{} is current", lock.display())));
+        return say(format!("{} is current", lock.display()));
     }
     write(lock, &text)?;
     match accepted {
-        None => say("* Schema: accepted as it is."),
-        Some(_) => say(changes.iter().map(Change::changelog).collect::<Vec<_>>().join("\n")),
+        None => say("* Schema: accepted as it is.")?,
+        Some(_) => say(changes.iter().map(Change::changelog).collect::<Vec<_>>().join("\n"))?,
     };
     Ok(ExitCode::SUCCESS)
 }
 
 /// Breaks go to standard error and notes to standard output; says how many breaks there are.
-fn tell(changes: &[Change]) -> usize {
+fn tell(changes: &[Change]) -> Result<usize, Failure> {
     let (breaks, notes): (Vec<&Change>, Vec<&Change>) =
         changes.iter().partition(|change| change.breaks.any());
     breaks.iter().for_each(|change| complain(format_args!("{change}\n")));
-    notes.iter().for_each(|change| {
-        say(change);
-    });
-    breaks.len()
+    for change in notes {
+        say(change)?;
+    }
+    Ok(breaks.len())
 }
 
 fn read(lock: &Path) -> Result<Option<String>, Failure> {

@@ -10,7 +10,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode,
     });
     let arguments = texts.collect::<Result<Vec<String>, Failure>>()?;
     if arguments.is_empty() || arguments.iter().any(|one| one == "--help" || one == "-h") {
-        return Ok(say(USAGE));
+        return say(USAGE);
     }
     let (command, rest) =
         arguments.split_first().map(|(first, rest)| (first.as_str(), rest)).unwrap_or_default();
@@ -85,10 +85,10 @@ fn generate(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let out = arguments.out.as_ref().ok_or_else(|| Failure::Usage("`generate` needs --out".to_owned()))?;
     // If it cannot be made, writing into it says why.
     let _ = fs::create_dir_all(out);
-    let builder = builder().deny_warnings(arguments.deny_warnings).out_dir(out);
-    let files = arguments.files()?;
-    warn(&builder.check(files, &arguments.includes)?);
-    builder.compile(files, &arguments.includes)?;
+    let builder = builder().deny_warnings(arguments.deny_warnings);
+    let generated = builder.generate(arguments.files()?, &arguments.includes)?;
+    warn(&generated.warnings);
+    generated.write(out)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -115,9 +115,13 @@ fn look() -> Look {
 }
 
 /// Prints, and puts up with a reader that has seen enough.
-fn say(text: impl Display) -> ExitCode {
-    let _ = writeln!(io::stdout(), "{text}");
-    ExitCode::SUCCESS
+fn say(text: impl Display) -> Result<ExitCode, Failure> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Error(format!(
+            "error[io]: standard output: {error}\n  cure: make room where it goes"
+        ))),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// The same on standard error.

@@ -107,6 +107,24 @@ message Tone {}"#,
         },
     },
     Rule {
+        name: "misplaced-annotation",
+        what: "Our options stand where they mean something: `field` on fields of payloads, `emitter` on fields of a category's \
+               message, `event_level` on values of an operation, `severity` on levels.",
+        why: "Elsewhere nobody looks at them: a field that is called a secret would be sent all the same.",
+        example: Example::Schema {
+            bad: r"message DemoEvent {
+  oneof event_type {
+    DemoPayload demo = 1 [(rodent.events.field).sensitivity = SENSITIVITY_SECRET];
+  }
+}",
+            good: r"message DemoEvent {
+  oneof event_type {
+    DemoPayload demo = 1;
+  }
+}",
+        },
+    },
+    Rule {
         name: "no-source",
         what: "A payload says which component reports it.",
         why: "Readers tell components apart by the event's source, and callers must not have to know it.",
