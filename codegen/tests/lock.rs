@@ -132,6 +132,9 @@ fn every_break_is_told_once_with_its_line_and_what_it_breaks() {
         ("KIND_DELTA = 2;", "KIND_DELTA = 3;", "value-renumbered", "wire, meaning"),
         ("KIND_DELTA = 2;", "", "value-removed", "wire, source"),
         ("KIND_DELTA = 2;", "KIND_DIFF = 2;", "number-reused", "source, meaning"),
+        ("string name = 1;", "reserved 1;", "field-removed", "source, meaning"),
+        ("string name = 1;", "reserved \"name\";", "field-removed", "wire, source"),
+        ("KIND_DELTA = 2;", "reserved 2;", "value-removed", "source, meaning"),
         ("BackupDonePayload done = 2;", "BackupDonePayload done = 3;", "event-moved", "wire, meaning"),
         ("source: \"acme\" }", "name: \"backup_begun\", source: \"acme\" }", "emitter-renamed", "source"),
         ("source: \"acme\" }", "source: \"agent\" }", "source-changed", "meaning"),
@@ -181,6 +184,77 @@ fn categories_severities_and_oneofs_are_watched() {
     });
     let changes = contract(&own).changes(&contract(&swapped));
     assert_eq!(changes.iter().map(|change| change.rule).collect::<Vec<_>>(), ["annotation-changed"; 2]);
+}
+
+/// The schema, which imports this one of proto2.
+fn with_old(old: &str) -> Contract {
+    let folder = tempfile::tempdir().unwrap();
+    let import = "import \"old.proto\";\nimport \"events/annotations.proto\";";
+    fs::write(
+        folder.path().join("acme.proto"),
+        SCHEMA.replacen("import \"events/annotations.proto\";", import, 1),
+    )
+    .unwrap();
+    fs::write(folder.path().join("old.proto"), format!("syntax = \"proto2\";\npackage old;\n{old}")).unwrap();
+    Builder::new().contract(&["acme.proto"], &[folder.path()]).unwrap()
+}
+
+#[test]
+fn what_proto2_says_beside_the_type_is_watched() {
+    const OLD: &str = "message Old { optional group Part = 5 { optional int32 q = 1; } optional string a = 1; \
+                       required string b = 2; optional int32 c = 3 [default = 5]; }";
+    let accepted = Contract::parse("acme.lock", &with_old(OLD).to_string()).unwrap();
+    assert!(accepted.changes(&with_old(OLD)).is_empty());
+    for (from, to, rule, breaks) in [
+        ("optional string a", "required string a", "required-changed", "wire, source"),
+        ("required string b", "optional string b", "required-changed", "wire, source"),
+        ("[default = 5]", "[default = 6]", "annotation-changed", "meaning"),
+        ("[default = 5]", "", "annotation-changed", "meaning"),
+        ("required string b", "required int64 d = 9; required string b", "required-changed", "wire, source"),
+        (
+            "optional group Part = 5 { optional int32 q = 1; }",
+            "message Part { optional int32 q = 1; } optional Part part = 5;",
+            "field-type",
+            "wire, source",
+        ),
+    ] {
+        assert!(OLD.contains(from), "{from}");
+        let changes = accepted.changes(&with_old(&OLD.replacen(from, to, 1)));
+        let told: Vec<_> = changes.iter().map(|change| (change.rule, change.breaks.to_string())).collect();
+        assert_eq!(told, [(rule, breaks.to_owned())], "{from} -> {to}: {changes:#?}");
+    }
+}
+
+#[test]
+fn a_oneof_of_another_name_breaks_no_byte() {
+    let oneof = |text: &str| contract(&SCHEMA.replacen("int64 bytes = 2;", text, 1));
+    let accepted = oneof("oneof much { int64 bytes = 2; int64 blocks = 6; }");
+    let renamed = accepted.changes(&oneof("oneof size { int64 bytes = 2; int64 blocks = 6; }"));
+    assert!(renamed.len() == 2, "{renamed:#?}");
+    assert!(
+        renamed.iter().all(|one| (one.rule, one.breaks.to_string().as_str()) == ("oneof-moved", "source"))
+    );
+    let split = accepted.changes(&oneof("oneof size { int64 bytes = 2; } oneof much { int64 blocks = 6; }"));
+    assert!(split.iter().any(|one| one.breaks.to_string() == "wire, source"), "{split:#?}");
+}
+
+#[test]
+fn what_is_said_in_other_words_is_no_change() {
+    let spill = "source: \"acme\", durability: DURABILITY_SPILL }";
+    assert!(changes("source: \"acme\" }", spill).is_empty());
+    let level = |text: &str| {
+        contract(
+            &SCHEMA
+                .replacen(
+                    "KIND_DELTA = 2;",
+                    &format!("KIND_DELTA = 2 [(rodent.events.event_level) = \"{text}\"];"),
+                    1,
+                )
+                .replacen("KIND_FULL = 1;", "KIND_FULL = 1 [(rodent.events.event_level) = \"INFO\"];", 1),
+        )
+    };
+    assert!(level("WARN").changes(&level("warn")).is_empty());
+    assert!(!level("WARN").changes(&level("ERROR")).is_empty());
 }
 
 #[test]

@@ -32,6 +32,17 @@ impl Contract {
     }
 }
 
+/// What of something that was removed is not reserved, and what that breaks.
+fn missing(reserved: &Reserved, number: i64, name: &str) -> Option<(String, Breaks)> {
+    match (reserved.has_number(number), reserved.names.contains(name)) {
+        (true, true) => None,
+        // Under another number the name would mean something else, in JSON and to people.
+        (true, false) => Some((format!("its name `{name}`"), Breaks::SOURCE.and(Breaks::MEANING))),
+        (false, true) => Some((format!("its number {number}"), Breaks::WIRE.and(Breaks::SOURCE))),
+        (false, false) => Some(("its number and its name".to_owned(), Breaks::WIRE.and(Breaks::SOURCE))),
+    }
+}
+
 struct Comparison<'a> {
     accepted: &'a Contract,
     now: &'a Contract,
@@ -132,18 +143,18 @@ impl<'a> Comparison<'a> {
                 format!("give `{other}` a number that was never used, and keep `{name}` or reserve {number}"),
             );
         }
-        match now.reserved.has_number(i64::from(number)) {
-            true => self.note(
+        match missing(&now.reserved, i64::from(number), name) {
+            None => self.note(
                 RETIRED,
                 &now.at,
                 Some(&was.at),
-                format!("`{name} = {number}` of {owner} was removed, and its number is reserved"),
+                format!("`{name} = {number}` of {owner} was removed and is reserved; what says it no longer compiles"),
             ),
-            false => self.breaking(
+            Some((missing, breaks)) => self.breaking(
                 "value-removed",
-                Breaks::WIRE.and(Breaks::SOURCE),
+                breaks,
                 (&now.at, &was.at),
-                format!("`{name} = {number}` of {owner} was removed without being reserved"),
+                format!("`{name} = {number}` of {owner} was removed without reserving {missing}"),
                 format!(
                     "put it back, or write `reserved {number};` and `reserved \"{name}\";` into the enum"
                 ),

@@ -23,6 +23,13 @@ const NO_FACTS: &[&str] = &["name", "source", "level", "owner", "since"];
 /// What a field is that no one said anything of.
 const PUBLIC: &str = "SENSITIVITY_PUBLIC";
 
+/// How carefully an event is kept of which no one said anything.
+const SPILL: &str = "DURABILITY_SPILL";
+
+/// What proto2 says of a field beside its label.
+pub(super) const PRESENCE: &str = "presence";
+pub(super) const ENCODING: &str = "encoding";
+
 /// What the compiled files promise; `schema` is what was read from them.
 pub(crate) fn read(compiled: &Compiled, schema: &Schema) -> Contract {
     let sources = Sources::new(compiled);
@@ -66,7 +73,7 @@ fn events(compiled: &Compiled, schema: &Schema, contract: &mut Contract) {
                 branch.as_message()?.get_field(kind.tag)
             });
             let mut facts = leaf.map(|leaf| annotations::said_of_event(&leaf)).unwrap_or_default();
-            facts.retain(|key, _| !NO_FACTS.contains(&key.as_str()));
+            facts.retain(|key, value| !NO_FACTS.contains(&key.as_str()) && value != SPILL);
             let number = kind.category.number.unwrap_or_default();
             let path =
                 Path { envelope: envelope.full_name.clone(), category: kind.category.tag, leaf: kind.tag };
@@ -118,6 +125,12 @@ fn field(one: &FieldDescriptor, sources: &Sources<'_>) -> Field {
     let mut facts = annotations::said_of_field(one);
     // To say that a field is ordinary data is to say nothing new.
     facts.retain(|_, value| value != PUBLIC);
+    let proto2 = [
+        (PRESENCE, one.is_required().then(|| "required".to_owned())),
+        (ENCODING, one.is_group().then(|| "group".to_owned())),
+        ("default", one.field_descriptor_proto().default_value.clone()),
+    ];
+    facts.extend(proto2.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     Field {
         at: sources.field(one),
         name: one.name().to_owned(),
@@ -141,7 +154,9 @@ fn enumeration(one: &EnumDescriptor, sources: &Sources<'_>) -> Enum {
     let numbers: BTreeSet<_> =
         one.reserved_ranges().map(|range| (i64::from(*range.start()), i64::from(*range.end()))).collect();
     let values = one.values().map(|value| {
-        let facts = annotations::said_of_value(&value);
+        let mut facts = annotations::said_of_value(&value);
+        // Levels are read in any case.
+        facts.get_mut("event_level").into_iter().for_each(|level| *level = level.to_uppercase());
         let entry = Value { at: sources.value(&value), number: value.number(), facts };
         (value.name().to_owned(), entry)
     });

@@ -1,6 +1,9 @@
 //! Changes of messages and their fields.
 
-use super::{ADDED, Comparison, RETIRED};
+use super::{ADDED, Comparison, RETIRED, missing};
+use std::collections::BTreeSet;
+
+use crate::baseline::read::{ENCODING, PRESENCE};
 use crate::baseline::{Breaks, Contract, Field, Label, Message, changed, said};
 
 /// The annotations that have rules of their own.
@@ -68,10 +71,14 @@ impl<'a> Comparison<'a> {
             }
             if accepted.reserved.has_number(i64::from(number)) || accepted.reserved.names.contains(&is.name) {
                 self.reused(owner, &is.name, i64::from(number), &is.at, &accepted.at);
-            } else if is.facts.contains_key(REQUIRED) {
+            } else if is.facts.contains_key(REQUIRED) || is.facts.contains_key(PRESENCE) {
+                let breaks = match is.facts.contains_key(PRESENCE) {
+                    true => Breaks::WIRE.and(Breaks::SOURCE),
+                    false => Breaks::SOURCE,
+                };
                 self.breaking(
                     "required-changed",
-                    Breaks::SOURCE,
+                    breaks,
                     (&is.at, &accepted.at),
                     format!("the new field `{}` of {owner} is required", is.name),
                     "remove `required`: a payload's `new` would get another argument, and what was sent before lacks it",
@@ -89,18 +96,18 @@ impl<'a> Comparison<'a> {
 
     fn removed(&mut self, owner: &str, number: u32, was: &Field, now: &Message) {
         let name = &was.name;
-        match now.reserved.has_number(i64::from(number)) {
-            true => self.note(
+        match missing(&now.reserved, i64::from(number), name) {
+            None => self.note(
                 RETIRED,
                 &now.at,
                 Some(&was.at),
-                format!("`{name} = {number}` of {owner} was removed, and its number is reserved"),
+                format!("`{name} = {number}` of {owner} was removed and is reserved; what sets it no longer compiles"),
             ),
-            false => self.breaking(
+            Some((missing, breaks)) => self.breaking(
                 "field-removed",
-                Breaks::WIRE.and(Breaks::SOURCE),
+                breaks,
                 (&now.at, &was.at),
-                format!("`{name} = {number}` of {owner} was removed without being reserved"),
+                format!("`{name} = {number}` of {owner} was removed without reserving {missing}"),
                 format!(
                     "mark it `[deprecated = true]` instead, or write `reserved {number};` and `reserved \"{name}\";` \
                      into the message"
@@ -139,12 +146,23 @@ impl<'a> Comparison<'a> {
             let place = |oneof: &Option<String>| {
                 oneof.as_ref().map_or("in no oneof".to_owned(), |oneof| format!("in the oneof `{oneof}`"))
             };
+            // One that has the same fields still has another name, of which the wire knows nothing.
+            let is_renamed = was.oneof.is_some()
+                && is.oneof.is_some()
+                && beside(self.accepted, owner, was) == beside(self.now, owner, is);
+            let (breaks, cure) = match is_renamed {
+                true => (Breaks::SOURCE, "call the oneof what it was called: its name is that of a type"),
+                false => (
+                    Breaks::WIRE.and(Breaks::SOURCE),
+                    "put it back: a oneof holds one field at a time, and readers drop what was there beside it",
+                ),
+            };
             self.breaking(
                 "oneof-moved",
-                Breaks::WIRE.and(Breaks::SOURCE),
+                breaks,
                 at,
                 format!("`{name}` of {owner} was {} and is {}", place(&was.oneof), place(&is.oneof)),
-                "put it back: a oneof holds one field at a time, and readers drop what was there beside it",
+                cure,
             );
         }
         if was.label != is.label {
@@ -184,6 +202,16 @@ impl<'a> Comparison<'a> {
                     Breaks::SOURCE,
                     "leave `required` as it was: every call of the payload's `new` has it as an argument, or lacks it",
                 ),
+                PRESENCE => (
+                    "required-changed",
+                    Breaks::WIRE.and(Breaks::SOURCE),
+                    "leave it as it was: readers refuse a message without a field that they know as required",
+                ),
+                ENCODING => (
+                    "field-type",
+                    Breaks::WIRE.and(Breaks::SOURCE),
+                    "leave it as it was, and add a field under a new number: a group has another encoding than a message",
+                ),
                 SENSITIVITY => (
                     "sensitivity-changed",
                     Breaks::MEANING,
@@ -199,6 +227,12 @@ impl<'a> Comparison<'a> {
             self.breaking(rule, breaks, (&is.at, &was.at), message, cure);
         }
     }
+}
+
+/// The numbers of the fields in the same oneof.
+fn beside(contract: &Contract, owner: &str, field: &Field) -> BTreeSet<u32> {
+    let fields = contract.messages.get(owner).into_iter().flat_map(|message| &message.fields);
+    fields.filter(|(_, other)| other.oneof == field.oneof).map(|(number, _)| *number).collect()
 }
 
 /// Whether two types of different names look the same on the wire.
