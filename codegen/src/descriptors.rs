@@ -27,7 +27,7 @@ use crate::texts::Texts;
 const GOOGLE: &str = "google.protobuf";
 
 /// The number of `FileDescriptorProto.source_code_info`.
-const SOURCE_CODE_INFO: u32 = 9;
+pub(crate) const SOURCE_CODE_INFO: u32 = 9;
 
 /// The syntax of files that say `edition`.
 const EDITIONS: &str = "editions";

@@ -66,6 +66,7 @@ mod model;
 mod names;
 mod opt_out;
 mod origin;
+mod positions;
 mod read;
 mod read_types;
 mod refused;
