@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use prost_reflect::prost_types::FileDescriptorProto;
 use prost_reflect::prost_types::source_code_info::Location;
 use prost_reflect::{
     EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor,
@@ -87,22 +88,27 @@ type Span = [i32; 4];
 pub(crate) struct Sources<'a> {
     compiled: &'a Compiled,
     /// By the import names of the files.
-    places: HashMap<&'a str, Places<'a>>,
+    files: HashMap<&'a str, Places<'a>>,
 }
 
-/// Where things are in one file, sorted by their paths: there may be a hundred thousand, too many to look through for each.
-/// A thing may be in several places, which stay in their order.
-type Places<'a> = Vec<&'a Location>;
+/// Where things are in one file.
+#[derive(Debug, Default)]
+struct Places<'a> {
+    /// How people know the file.
+    shown: String,
+    /// Sorted by their paths: there may be a hundred thousand, too many to look through for each. A thing may be in several
+    /// places, which stay in their order.
+    sorted: Vec<&'a Location>,
+}
 
 impl<'a> Sources<'a> {
     pub(crate) fn new(compiled: &'a Compiled) -> Self {
-        let mut places: HashMap<&str, Places<'_>> = HashMap::new();
-        for file in compiled.pool.file_descriptor_protos() {
-            let places = places.entry(file.name()).or_default();
-            places.extend(file.source_code_info.iter().flat_map(|info| &info.location));
-            places.sort_by(|a, b| a.path.cmp(&b.path));
-        }
-        Self { compiled, places }
+        let places = |file: &'a FileDescriptorProto| {
+            let mut sorted: Vec<_> = file.source_code_info.iter().flat_map(|info| &info.location).collect();
+            sorted.sort_by(|a, b| a.path.cmp(&b.path));
+            (file.name(), Places { shown: compiled.shown(file.name()), sorted })
+        };
+        Self { compiled, files: compiled.pool.file_descriptor_protos().map(places).collect() }
     }
 
     /// The name of a message.
@@ -180,10 +186,7 @@ impl<'a> Sources<'a> {
 
     /// The comment above an item, or else the one behind it on its line.
     pub(crate) fn comment(&self, item: Item<'_>) -> String {
-        self.locations(&item.file(), item.path())
-            .iter()
-            .find_map(|location| said(location))
-            .unwrap_or_default()
+        self.locations(item, &[]).iter().find_map(|location| said(location)).unwrap_or_default()
     }
 
     /// The value alone of a place that holds `key: value` or `(option) = value`; any other place as it is.
@@ -199,7 +202,9 @@ impl<'a> Sources<'a> {
 
     /// How a file is called in messages to people.
     pub(crate) fn path(&self, file: &FileDescriptor) -> String {
-        self.compiled.shown(file.name())
+        self.files
+            .get(file.name())
+            .map_or_else(|| self.compiled.shown(file.name()), |file| file.shown.clone())
     }
 
     fn name(&self, item: Item<'_>) -> Origin {
@@ -226,19 +231,20 @@ impl<'a> Sources<'a> {
     }
 
     fn span(&self, item: Item<'_>, part: &[i32]) -> Option<Span> {
-        let path = [item.path(), part].concat();
-        self.locations(&item.file(), &path).iter().find_map(|location| match *location.span {
+        self.locations(item, part).iter().find_map(|location| match *location.span {
             [line, column, end] => Some([line, column, line, end]),
             [line, column, end_line, end] => Some([line, column, end_line, end]),
             _ => None,
         })
     }
 
-    fn locations(&self, file: &FileDescriptor, path: &[i32]) -> &[&'a Location] {
-        let places = self.places.get(file.name()).map_or(&[][..], Vec::as_slice);
-        let begin = places.partition_point(|location| location.path.as_slice() < path);
+    /// Where a part of an item stands.
+    fn locations(&self, item: Item<'_>, part: &[i32]) -> &[&'a Location] {
+        let places = self.files.get(item.file().name()).map_or(&[][..], |file| file.sorted.as_slice());
+        let compared = |location: &Location| location.path.iter().cmp(item.path().iter().chain(part));
+        let begin = places.partition_point(|location| compared(location).is_lt());
         let places = places.get(begin..).unwrap_or_default();
-        let end = places.iter().take_while(|location| location.path == path).count();
+        let end = places.iter().take_while(|location| compared(location).is_eq()).count();
         places.get(..end).unwrap_or_default()
     }
 }
