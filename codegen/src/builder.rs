@@ -10,11 +10,10 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread::{self, ScopedJoinHandle};
 
 use crate::baseline::{self, Contract};
+use crate::beside::beside;
 use crate::catalog::Catalog;
 use crate::check::{NEED_EVERY_FILE, check};
 use crate::compile::{Compiled, compile};
@@ -289,21 +288,6 @@ fn tell_cargo(generated: &Generated) {
     for warning in generated.warnings.findings() {
         println!("cargo::warning={}", warning.line());
     }
-}
-
-/// Does both at once, or one after the other where there can be no second thread.
-fn beside<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> (A, B) {
-    thread::scope(|scope| {
-        // As much as the first thread of a program has: messages within messages take some.
-        let second = thread::Builder::new().stack_size(8 << 20).spawn_scoped(scope, &one);
-        let other = other();
-        let one = match second.map(ScopedJoinHandle::join) {
-            Ok(Ok(one)) => one,
-            Ok(Err(panic)) => resume_unwind(panic),
-            Err(_) => one(),
-        };
-        (one, other)
-    })
 }
 
 fn write_if_changed(path: &Path, text: &str) -> Result<(), Error> {

@@ -46,6 +46,7 @@
 
 mod annotations;
 mod baseline;
+mod beside;
 mod builder;
 mod catalog;
 mod check;

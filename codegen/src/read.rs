@@ -12,6 +12,7 @@ use prost_reflect::{
 };
 
 use crate::annotations;
+use crate::beside::beside;
 use crate::compile::Compiled;
 use crate::fingerprint::fingerprint;
 use crate::imports;
@@ -30,14 +31,36 @@ pub(crate) fn read(compiled: &Compiled) -> Schema {
     let sources = Sources::new(compiled);
     let files: Vec<FileDescriptor> = roots.iter().filter_map(|name| pool.get_file_by_name(name)).collect();
     let all: Vec<MessageDescriptor> = files.iter().flat_map(messages).collect();
-    let mut types = Types::new(&sources);
+    // What events are made of, and beside it all that does not need to know it.
+    let (around, Schema { envelopes, strays, messages, enums, .. }) = beside(
+        || Schema {
+            roots: roots.clone(),
+            fingerprint: fingerprint(all.iter().filter(|message| annotations::envelope(message)).cloned()),
+            unused_imports: imports::unused(&files, &sources),
+            allows: files.iter().flat_map(|file| opt_out::read(file, &sources)).collect(),
+            files: files.iter().map(|file| sources.path(file)).collect(),
+            same_modules: same_modules(pool, paths, &sources),
+            nameless: nameless(pool, paths, &sources),
+            ..Schema::default()
+        },
+        || events(&all, &sources),
+    );
+    let twins = wire_names::twins(pool, paths, &sources, &messages, &enums);
+    let of_events: Vec<_> = all.iter().filter(|message| annotations::envelope(message)).collect();
+    let misplaced = misplaced(&of_events, &messages, &enums, pool, &sources);
+    let mut schema = Schema { envelopes, messages, enums, strays, misplaced, twins, ..around };
+    schema.index();
+    schema
+}
 
+/// The envelopes among these messages, the payloads that none of them reaches, and what the others are made of.
+fn events(all: &[MessageDescriptor], sources: &Sources<'_>) -> Schema {
+    let mut types = Types::new(sources);
     let envelopes: Vec<Envelope> = all
         .iter()
         .filter(|message| annotations::envelope(message))
-        .map(|m| envelope(m, &mut types, &sources))
+        .map(|m| envelope(m, &mut types, sources))
         .collect();
-
     let reached: BTreeSet<&str> =
         envelopes.iter().flat_map(|envelope| &envelope.kinds).map(|kind| kind.payload.as_str()).collect();
     let strays = all
@@ -46,27 +69,7 @@ pub(crate) fn read(compiled: &Compiled) -> Schema {
         .map(|message| (message.name().to_owned(), sources.message(message)))
         .collect();
     let (messages, enums) = types.finish();
-    let of_events: Vec<_> = all.iter().filter(|message| annotations::envelope(message)).collect();
-    let misplaced = misplaced(&of_events, &messages, &enums, pool, &sources);
-    let twins = wire_names::twins(pool, paths, &sources, &messages, &enums);
-    let mut schema = Schema {
-        roots: roots.clone(),
-        fingerprint: fingerprint(all.into_iter().filter(annotations::envelope)),
-        envelopes,
-        messages,
-        enums,
-        strays,
-        misplaced,
-        unused_imports: imports::unused(&files, &sources),
-        allows: files.iter().flat_map(|file| opt_out::read(file, &sources)).collect(),
-        files: files.iter().map(|file| sources.path(file)).collect(),
-        same_modules: same_modules(pool, paths, &sources),
-        twins,
-        nameless: nameless(pool, paths, &sources),
-        ..Schema::default()
-    };
-    schema.index();
-    schema
+    Schema { envelopes, strays, messages, enums, ..Schema::default() }
 }
 
 /// All messages of a file, each before those inside it.
