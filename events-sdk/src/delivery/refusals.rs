@@ -44,8 +44,8 @@ pub(crate) struct Refusals {
     batches: HashMap<Uuid, Refused>,
     in_a_row: u32,
     delivered: u64,
-    /// The last probe was halved: its halves are next.
-    narrowing: bool,
+    /// The next probe is of what was refused before: the last one was halved, or was of what was not.
+    suspects_turn: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +74,7 @@ impl Refusals {
     /// Toggle took a batch.
     pub(crate) fn delivered(&mut self, batch: Uuid) {
         self.in_a_row = 0;
-        self.narrowing = false;
+        self.suspects_turn = false;
         self.delivered += 1;
         self.batches.remove(&batch);
     }
@@ -103,8 +103,11 @@ impl Refusals {
             _ => times > 1 && delivered > delivered_first,
         };
         let named = probe && times >= PROBES && kind != SendErrorKind::Failed;
-        self.narrowing = probe && events > 1 && (to_blame || named);
-        if events > 1 && (to_blame || named) {
+        let halve = events > 1 && (to_blame || named);
+        if probe {
+            self.suspects_turn = halve || !self.suspects_turn;
+        }
+        if halve {
             return Verdict::Halve;
         }
         if events == 1 && evidence >= enough {
@@ -118,7 +121,12 @@ impl Refusals {
 
     /// Whether the next probe is to be of what was refused before, or of what was not.
     pub(crate) fn is_suspects_turn(&self) -> bool {
-        self.narrowing || self.in_a_row % 2 == 1
+        self.suspects_turn
+    }
+
+    /// Toggle does not answer at all. What shows best that it does again is what it has not refused.
+    pub(crate) fn unanswered(&mut self) {
+        self.suspects_turn = false;
     }
 
     /// A batch was halved: what was known of it is known of its halves.
@@ -210,6 +218,10 @@ mod tests {
         assert_eq!(refusals.refused(halves[0], 2, REFUSED, true), Verdict::Halve);
         assert!(refusals.is_suspects_turn());
         refusals.delivered(GOOD);
+        assert!(!refusals.is_suspects_turn());
+        refusals.refused(BAD, 4, REFUSED, true);
+        assert!(refusals.is_suspects_turn());
+        refusals.unanswered();
         assert!(!refusals.is_suspects_turn());
     }
 

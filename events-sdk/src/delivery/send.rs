@@ -307,7 +307,10 @@ impl Delivery {
             | SendErrorKind::TooLarge => {
                 Some(self.refusals.refused(parcel.batch.id(), parcel.batch.len(), error.kind(), parcel.probe))
             }
-            _ => None,
+            _ => {
+                self.refusals.unanswered();
+                None
+            }
         }
     }
 
