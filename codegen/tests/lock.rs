@@ -237,13 +237,14 @@ fn told_of_old(old: &str, from: &str, to: &str) -> Vec<(&'static str, String)> {
 fn extensions_are_fields_of_what_they_extend() {
     const OLD: &str = "message Old { extensions 100 to 200; extend Old { optional int32 inner = 101; } } \
                        extend Old { optional int32 outer = 102; optional int32 with = 104 [default = 5]; \
-                       repeated Old more = 103; }";
+                       repeated Old more = 103; optional group Part = 106 {} }";
     let lock = with_old(OLD).to_string();
     for line in [
         "  101 [old.Old.inner]: optional int32",
         "  102 [old.outer]: optional int32",
         "  104 [old.with]: optional int32; default = 5",
         "  103 [old.more]: repeated old.Old",
+        "  106 [old.part]: old.Part; encoding = group",
     ] {
         assert!(lock.lines().any(|one| one == line), "{line}\n{lock}");
     }
@@ -253,6 +254,12 @@ fn extensions_are_fields_of_what_they_extend() {
         ("int32 outer", "string outer", "field-type", "wire, source"),
         ("optional int32 inner", "repeated int32 inner", "field-label", "wire, source"),
         ("inner = 101", "inner = 105", "field-renumbered", "wire"),
+        (
+            "optional group Part = 106 {}",
+            "optional Part part = 106; } message Part {",
+            "field-type",
+            "wire, source",
+        ),
         ("int32 outer", "int32 other", "field-renamed", "source, meaning"),
         ("[default = 5]", "", "annotation-changed", "meaning"),
         ("repeated Old more = 103;", "", "field-removed", "wire, source"),

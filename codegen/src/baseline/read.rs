@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use prost_reflect::prost_types::FieldDescriptorProto;
 use prost_reflect::{
     Cardinality, EnumDescriptor, ExtensionDescriptor, FieldDescriptor, FileDescriptor, Kind,
-    MessageDescriptor, MethodDescriptor, Value as Default,
+    MessageDescriptor, MethodDescriptor, Value as FieldValue,
 };
 
 use super::{Contract, Enum, Event, Facts, Field, Label, Message, Method, Path, Reserved, Value};
@@ -182,10 +182,10 @@ fn proto2(is_required: bool, is_group: bool, default: Option<String>) -> Facts {
 
 /// What a reader takes for the value of a field that is not there, unless it is the zero that every type has: to write
 /// that down says nothing new. An enum of proto2 may begin with another value, which counts although nobody wrote it.
-fn default(proto: &FieldDescriptorProto, kind: &Kind, value: &Default) -> Option<String> {
+fn default(proto: &FieldDescriptorProto, kind: &Kind, value: &FieldValue) -> Option<String> {
     match (value, kind) {
-        (Default::EnumNumber(0), _) => None,
-        (Default::EnumNumber(_), Kind::Enum(one)) => {
+        (FieldValue::EnumNumber(0), _) => None,
+        (FieldValue::EnumNumber(_), Kind::Enum(one)) => {
             Some(proto.default_value.clone().unwrap_or_else(|| one.default_value().name().to_owned()))
         }
         (value, kind) if value.is_default(kind) => None,
