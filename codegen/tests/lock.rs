@@ -225,6 +225,202 @@ fn what_proto2_says_beside_the_type_is_watched() {
     }
 }
 
+/// What is told when a text of a schema of proto2 becomes another one.
+fn told_of_old(old: &str, from: &str, to: &str) -> Vec<(&'static str, String)> {
+    assert!(old.contains(from), "{from}");
+    let accepted = Contract::parse("acme.lock", &with_old(old).to_string()).unwrap();
+    let changes = accepted.changes(&with_old(&old.replacen(from, to, 1)));
+    changes.iter().map(|change| (change.rule, change.breaks.to_string())).collect()
+}
+
+#[test]
+fn extensions_are_fields_of_what_they_extend() {
+    const OLD: &str = "message Old { extensions 100 to 200; extend Old { optional int32 inner = 101; } } \
+                       extend Old { optional int32 outer = 102; optional int32 with = 104 [default = 5]; \
+                       repeated Old more = 103; optional group Part = 106 {} }";
+    let lock = with_old(OLD).to_string();
+    for line in [
+        "  101 [old.Old.inner]: optional int32",
+        "  102 [old.outer]: optional int32",
+        "  104 [old.with]: optional int32; default = 5",
+        "  103 [old.more]: repeated old.Old",
+        "  106 [old.part]: old.Part; encoding = group",
+    ] {
+        assert!(lock.lines().any(|one| one == line), "{line}\n{lock}");
+    }
+    let accepted = Contract::parse("acme.lock", &lock).unwrap();
+    assert!(accepted.to_string() == lock && accepted.changes(&with_old(OLD)).is_empty());
+    for (from, to, rule, breaks) in [
+        ("int32 outer", "string outer", "field-type", "wire, source"),
+        ("optional int32 inner", "repeated int32 inner", "field-label", "wire, source"),
+        ("inner = 101", "inner = 105", "field-renumbered", "wire"),
+        (
+            "optional group Part = 106 {}",
+            "optional Part part = 106; } message Part {",
+            "field-type",
+            "wire, source",
+        ),
+        ("int32 outer", "int32 other", "field-renamed", "source, meaning"),
+        ("[default = 5]", "", "annotation-changed", "meaning"),
+        ("repeated Old more = 103;", "", "field-removed", "wire, source"),
+        ("repeated Old more = 103;", "repeated Old more = 103; optional int32 x = 105;", "added", "nothing"),
+    ] {
+        assert_eq!(told_of_old(OLD, from, to), [(rule, breaks.to_owned())], "{from} -> {to}");
+    }
+    // What is reserved is no extension's number any longer; the name was never the message's.
+    let retired = OLD.replace("repeated Old more = 103;", "").replace("extensions 100 to 200;", "");
+    let reserved = "extensions 100 to 102; extensions 104 to 200; reserved 103;";
+    let retired = retired.replace("message Old {", &format!("message Old {{ {reserved}"));
+    let changes = accepted.changes(&with_old(&retired));
+    assert!(changes.iter().all(|change| !change.breaks.any()), "{changes:#?}");
+    assert!(changes.iter().any(|change| change.rule == "retired"), "{changes:#?}");
+    // Options are a vocabulary, which does not travel.
+    let option = "import \"google/protobuf/descriptor.proto\"; \
+                  extend google.protobuf.FieldOptions { optional string note = 50000; }";
+    assert!(!with_old(option).to_string().contains("note"));
+}
+
+#[test]
+fn what_proto2_leaves_unsaid_is_watched_too() {
+    const OLD: &str = "enum E { X = 3; Y = 4; } message Old { optional E e = 1; required string b = 2; \
+                       optional int32 c = 3 [default = 16]; optional bool d = 4; repeated E many = 5; }";
+    for (from, to, told) in [
+        ("X = 3; Y = 4;", "Y = 4; X = 3;", &[("annotation-changed", "meaning")][..]),
+        ("E e = 1;", "E e = 1 [default = X];", &[]),
+        ("default = 16", "default = 0x10", &[]),
+        ("bool d = 4;", "bool d = 4 [default = false];", &[]),
+        ("required string b = 2;", "", &[("field-removed", "wire, source")]),
+        ("required string b = 2;", "reserved \"b\"; reserved 3000;", &[("field-removed", "wire, source")]),
+        (
+            "required string b = 2;",
+            "repeated string b = 2;",
+            &[("field-label", "wire, source"), ("required-changed", "wire, source")],
+        ),
+    ] {
+        let mut all = told_of_old(OLD, from, to);
+        all.retain(|(rule, _)| *rule != "added");
+        let told: Vec<_> = told.iter().map(|(rule, breaks)| (*rule, (*breaks).to_owned())).collect();
+        assert_eq!(all, told, "{from} -> {to}");
+    }
+    // Whoever knows it as required refuses what lacks it, whatever is reserved.
+    for (reserved, breaks) in
+        [("reserved 2; reserved \"b\";", "wire, source"), ("reserved 2;", "wire, source, meaning")]
+    {
+        let told = told_of_old(OLD, "required string b = 2;", reserved);
+        assert!(told.contains(&("field-removed", breaks.to_owned())), "{reserved}: {told:?}");
+    }
+}
+
+#[test]
+fn a_field_that_may_be_unset_is_so_in_both_syntaxes() {
+    let file = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let import = "import \"old.proto\";\nimport \"events/annotations.proto\";";
+        let schema = SCHEMA.replacen("import \"events/annotations.proto\";", import, 1);
+        fs::write(folder.path().join("acme.proto"), schema).unwrap();
+        fs::write(folder.path().join("old.proto"), text).unwrap();
+        Builder::new().contract(&["acme.proto"], &[folder.path()]).unwrap()
+    };
+    let old = file("syntax = \"proto2\"; message Old { optional string a = 1; oneof o { string b = 2; } }");
+    let new = "syntax = \"proto3\"; message Old { optional string a = 1; oneof o { string b = 2; } }";
+    assert!(old.changes(&file(new)).is_empty());
+    let told = old.changes(&file(&new.replace("optional ", "")));
+    let told: Vec<_> = told.iter().map(|change| (change.rule, change.breaks.to_string())).collect();
+    assert_eq!(told, [("field-label", "source, meaning".to_owned())]);
+}
+
+#[test]
+fn what_is_not_reserved_is_named() {
+    for (from, to, missing, cure) in [
+        ("string name = 1;", "reserved 1;", "reserving its name `name`", "write `reserved \"name\";` into"),
+        ("string name = 1;", "reserved \"name\";", "reserving its number 1", "write `reserved 1;` into"),
+        (
+            "string name = 1;",
+            "",
+            "reserving its number and its name",
+            "write `reserved 1;` and `reserved \"name\";` into",
+        ),
+        (
+            "KIND_DELTA = 2;",
+            "reserved 2;",
+            "reserving its name `KIND_DELTA`",
+            "write `reserved \"KIND_DELTA\";` into",
+        ),
+        ("KIND_DELTA = 2;", "reserved \"KIND_DELTA\";", "reserving its number 2", "write `reserved 2;` into"),
+    ] {
+        let changes = changes(from, to);
+        let change = changes.iter().find(|change| change.breaks.any()).unwrap();
+        assert!(change.message.ends_with(missing) && change.cure.contains(cure), "{from} -> {to}: {change}");
+    }
+}
+
+#[test]
+fn a_second_name_of_a_value_keeps_the_number() {
+    const TWO: &str = "option allow_alias = true; KIND_DELTA = 2; KIND_DIFF = 2;";
+    let kind = |text: &str| contract(&SCHEMA.replacen("KIND_DELTA = 2;", text, 1));
+    let told = |text: &str| -> Vec<_> {
+        let changes = kind(TWO).changes(&kind(text));
+        changes.iter().map(|change| (change.rule, change.breaks.to_string())).collect()
+    };
+    assert_eq!(told("KIND_DELTA = 2;"), [("value-removed", "source, meaning".to_owned())]);
+    let reserved = told("KIND_DELTA = 2; reserved \"KIND_DIFF\";");
+    assert!(reserved.iter().all(|(_, breaks)| breaks == "nothing"), "{reserved:?}");
+    assert!(reserved.iter().any(|(rule, _)| *rule == "retired"), "{reserved:?}");
+}
+
+#[test]
+fn what_is_retired_says_what_no_longer_compiles() {
+    let notes = |edits: &[(&str, &str)]| {
+        let schema = edits.iter().fold(SCHEMA.to_owned(), |schema, (from, to)| {
+            assert!(schema.contains(from), "{from}");
+            schema.replacen(from, to, 1)
+        });
+        let changes = contract(SCHEMA).changes(&contract(&schema));
+        assert!(changes.iter().all(|change| !change.breaks.any()), "{edits:?}: {changes:#?}");
+        let retired = changes.into_iter().filter(|change| change.rule == "retired");
+        retired.map(|change| change.message).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        notes(&[("string name = 1;", "reserved 1; reserved \"name\";")]),
+        ["`name = 1` of acme.BackupPayload was removed and is reserved; what sets it no longer compiles"]
+    );
+    assert_eq!(
+        notes(&[("KIND_DELTA = 2;", "reserved 2; reserved \"KIND_DELTA\";")]),
+        [
+            "`KIND_DELTA = 2` of acme.BackupPayload.Kind was removed and is reserved; what says it no longer compiles"
+        ]
+    );
+    let done = "message BackupDonePayload {
+  option (rodent.events.event) = { source: \"acme\", level: \"INFO\" };
+  string name = 1 [(rodent.events.field).required = true];
+}
+";
+    let event = notes(&[
+        (" BackupDonePayload done = 2;", ""),
+        ("message BackupEvent {", "message BackupEvent { reserved 2; reserved \"done\";"),
+        (done, ""),
+    ]);
+    let type_gone =
+        "message `acme.BackupDonePayload` was removed or renamed; what names it no longer compiles";
+    let mut told = [
+        "`done = 2` of acme.BackupEvent was removed and is reserved; what calls `emit_backup_done` no longer compiles",
+        type_gone,
+    ];
+    told.sort_unstable();
+    let mut event: Vec<&str> = event.iter().map(String::as_str).collect();
+    event.sort_unstable();
+    assert_eq!(event, told);
+    let category = notes(&[
+        (" OtherEvent other_event = 11;", ""),
+        ("message Event {", "message Event { reserved 11; reserved \"other_event\";"),
+        ("CATEGORY_OTHER = 2;", "reserved 2; reserved \"CATEGORY_OTHER\";"),
+        ("message OtherEvent { oneof event_type { OtherPayload other = 1; } }\n", ""),
+        ("message OtherPayload { option (rodent.events.event) = { source: \"other; \\\\ one\" }; }\n", ""),
+    ]);
+    let told = "`other_event = 11` of acme.Event was removed and is reserved; what emits its events no longer compiles";
+    assert!(category.iter().any(|one| one == told), "{category:#?}");
+}
+
 #[test]
 fn a_oneof_of_another_name_breaks_no_byte() {
     let oneof = |text: &str| contract(&SCHEMA.replacen("int64 bytes = 2;", text, 1));
@@ -234,6 +430,16 @@ fn a_oneof_of_another_name_breaks_no_byte() {
     assert!(
         renamed.iter().all(|one| (one.rule, one.breaks.to_string().as_str()) == ("oneof-moved", "source"))
     );
+    // What is new in it, or gone from it, moved nowhere.
+    for other in [
+        "oneof size { int64 bytes = 2; int64 blocks = 6; int64 files = 7; }",
+        "oneof size { int64 bytes = 2; } reserved 6; reserved \"blocks\";",
+    ] {
+        let mut grown = accepted.changes(&oneof(other));
+        grown.retain(|one| one.rule == "oneof-moved");
+        assert!(!grown.is_empty(), "{other}");
+        assert!(grown.iter().all(|one| one.breaks.to_string() == "source"), "{other}: {grown:#?}");
+    }
     let split = accepted.changes(&oneof("oneof size { int64 bytes = 2; } oneof much { int64 blocks = 6; }"));
     assert!(split.iter().any(|one| one.breaks.to_string() == "wire, source"), "{split:#?}");
 }

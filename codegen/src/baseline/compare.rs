@@ -14,7 +14,7 @@ use crate::origin::Origin;
 /// What is new and breaks nothing.
 const ADDED: &str = "added";
 
-/// What is gone, with its number kept from being used again.
+/// What is gone, with its number and its name kept from being used again.
 const RETIRED: &str = "retired";
 
 impl Contract {
@@ -32,15 +32,29 @@ impl Contract {
     }
 }
 
-/// What of something that was removed is not reserved, and what that breaks.
-fn missing(reserved: &Reserved, number: i64, name: &str) -> Option<(String, Breaks)> {
-    match (reserved.has_number(number), reserved.names.contains(name)) {
-        (true, true) => None,
+/// What of something that was removed could be used again.
+struct Missing {
+    what: String,
+    /// The lines that reserve it.
+    lines: String,
+    breaks: Breaks,
+}
+
+/// `is_kept` says of the number and of the name whether nothing else can get it.
+fn missing(is_kept: (bool, bool), number: i64, name: &str) -> Option<Missing> {
+    let lines = (format!("`reserved {number};`"), format!("`reserved \"{name}\";`"));
+    let (what, lines, breaks) = match is_kept {
+        (true, true) => return None,
         // Under another number the name would mean something else, in JSON and to people.
-        (true, false) => Some((format!("its name `{name}`"), Breaks::SOURCE.and(Breaks::MEANING))),
-        (false, true) => Some((format!("its number {number}"), Breaks::WIRE.and(Breaks::SOURCE))),
-        (false, false) => Some(("its number and its name".to_owned(), Breaks::WIRE.and(Breaks::SOURCE))),
-    }
+        (true, false) => (format!("its name `{name}`"), lines.1, Breaks::SOURCE.and(Breaks::MEANING)),
+        (false, true) => (format!("its number {number}"), lines.0, Breaks::WIRE.and(Breaks::SOURCE)),
+        (false, false) => (
+            "its number and its name".to_owned(),
+            format!("{} and {}", lines.0, lines.1),
+            Breaks::WIRE.and(Breaks::SOURCE),
+        ),
+    };
+    Some(Missing { what, lines, breaks })
 }
 
 struct Comparison<'a> {
@@ -110,7 +124,7 @@ impl<'a> Comparison<'a> {
                 ),
                 Some(is) if is.facts != was.facts => self.facts_of_value(name, was, is),
                 Some(_) => {}
-                None => self.value_removed(owner, name, was, now),
+                None => self.value_removed(owner, name, (accepted, was), now),
             }
         }
         for (name, is) in &now.values {
@@ -132,9 +146,13 @@ impl<'a> Comparison<'a> {
         accepted.values.iter().any(|(name, was)| was.number == number && !now.values.contains_key(name))
     }
 
-    fn value_removed(&mut self, owner: &str, name: &str, was: &Value, now: &Enum) {
+    fn value_removed(&mut self, owner: &str, name: &str, (accepted, was): (&Enum, &Value), now: &Enum) {
         let number = was.number;
-        if let Some((other, is)) = now.values.iter().find(|(_, is)| is.number == number) {
+        let (others, new): (Vec<_>, Vec<_>) =
+            now.values.iter().filter(|(_, is)| is.number == number).partition(|(other, is)| {
+                accepted.values.get(*other).is_some_and(|other| other.number == is.number)
+            });
+        if let [(other, is), ..] = new[..] {
             return self.breaking(
                 "number-reused",
                 Breaks::SOURCE.and(Breaks::MEANING),
@@ -143,21 +161,21 @@ impl<'a> Comparison<'a> {
                 format!("give `{other}` a number that was never used, and keep `{name}` or reserve {number}"),
             );
         }
-        match missing(&now.reserved, i64::from(number), name) {
+        // A second name that stays keeps the number, which cannot be reserved then.
+        let is_number_kept = !others.is_empty() || now.reserved.has_number(i64::from(number));
+        match missing((is_number_kept, now.reserved.names.contains(name)), i64::from(number), name) {
             None => self.note(
                 RETIRED,
                 &now.at,
                 Some(&was.at),
                 format!("`{name} = {number}` of {owner} was removed and is reserved; what says it no longer compiles"),
             ),
-            Some((missing, breaks)) => self.breaking(
+            Some(Missing { what, lines, breaks }) => self.breaking(
                 "value-removed",
                 breaks,
                 (&now.at, &was.at),
-                format!("`{name} = {number}` of {owner} was removed without reserving {missing}"),
-                format!(
-                    "put it back, or write `reserved {number};` and `reserved \"{name}\";` into the enum"
-                ),
+                format!("`{name} = {number}` of {owner} was removed without reserving {what}"),
+                format!("put it back, or write {lines} into the enum"),
             ),
         }
     }
@@ -211,7 +229,9 @@ impl<'a> Comparison<'a> {
         let by_method = self.accepted.methods.values().any(|one| one.signature.contains(&format!("{name})")));
         let message = format!("{sort} `{name}` was removed or renamed");
         match by_field || by_method {
-            true => self.note(RETIRED, was, Some(was), message),
+            true => {
+                self.note(RETIRED, was, Some(was), format!("{message}; what names it no longer compiles"));
+            }
             false => self.breaking(
                 "type-removed",
                 Breaks::SOURCE,

@@ -57,6 +57,7 @@ struct Message {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Field {
     at: Origin,
+    /// The full name in brackets, if it is an extension.
     name: String,
     /// As a .proto file would say it, with full names and without a label.
     ty: String,

@@ -5,11 +5,13 @@
 
 use std::collections::BTreeSet;
 
+use prost_reflect::prost_types::FieldDescriptorProto;
 use prost_reflect::{
-    EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, MethodDescriptor,
+    Cardinality, EnumDescriptor, ExtensionDescriptor, FieldDescriptor, FileDescriptor, Kind,
+    MessageDescriptor, MethodDescriptor, Value as FieldValue,
 };
 
-use super::{Contract, Enum, Event, Field, Label, Message, Method, Path, Reserved, Value};
+use super::{Contract, Enum, Event, Facts, Field, Label, Message, Method, Path, Reserved, Value};
 use crate::annotations;
 use crate::compile::{ANNOTATIONS, Compiled};
 use crate::model::Schema;
@@ -29,6 +31,7 @@ const SPILL: &str = "DURABILITY_SPILL";
 /// What proto2 says of a field beside its label.
 pub(super) const PRESENCE: &str = "presence";
 pub(super) const ENCODING: &str = "encoding";
+pub(super) const DEFAULT: &str = "default";
 
 /// What the compiled files promise; `schema` is what was read from them.
 pub(crate) fn read(compiled: &Compiled, schema: &Schema) -> Contract {
@@ -58,6 +61,13 @@ pub(crate) fn read(compiled: &Compiled, schema: &Schema) -> Contract {
                     .methods
                     .insert(name, Method { at: sources.method(&one), signature: signature(&one) });
             }
+        }
+    }
+    // After all messages, for an extension may stand in another file than what it extends. The vocabulary of options is
+    // nobody's field: what it extends does not count.
+    for one in compiled.pool.all_extensions().filter(|one| counted(&one.parent_file())) {
+        if let Some(message) = contract.messages.get_mut(one.containing_message().full_name()) {
+            message.fields.insert(one.number(), extension(&one, &sources));
         }
     }
     events(compiled, schema, &mut contract);
@@ -104,16 +114,11 @@ fn message(one: &MessageDescriptor, sources: &Sources<'_>) -> Message {
 }
 
 fn field(one: &FieldDescriptor, sources: &Sources<'_>) -> Field {
-    let unpacked = || {
-        let said = one.field_descriptor_proto().options.as_ref().and_then(|options| options.packed);
-        said == Some(false)
-    };
-    let label = match () {
-        () if one.is_map() => Label::Single,
-        () if one.is_list() && unpacked() => Label::Unpacked,
-        () if one.is_list() => Label::Repeated,
-        () if one.field_descriptor_proto().proto3_optional() => Label::Optional,
-        () => Label::Single,
+    let proto = one.field_descriptor_proto();
+    let kept_apart = one.supports_presence() && one.containing_oneof().is_none();
+    let label = match one.is_map() {
+        true => Label::Single,
+        false => label(proto, &one.kind(), one.cardinality(), kept_apart),
     };
     let ty = match one.kind() {
         Kind::Message(entry) if one.is_map() => {
@@ -125,12 +130,8 @@ fn field(one: &FieldDescriptor, sources: &Sources<'_>) -> Field {
     let mut facts = annotations::said_of_field(one);
     // To say that a field is ordinary data is to say nothing new.
     facts.retain(|_, value| value != PUBLIC);
-    let proto2 = [
-        (PRESENCE, one.is_required().then(|| "required".to_owned())),
-        (ENCODING, one.is_group().then(|| "group".to_owned())),
-        ("default", one.field_descriptor_proto().default_value.clone()),
-    ];
-    facts.extend(proto2.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    let default = default(proto, &one.kind(), &one.default_value());
+    facts.extend(proto2(one.is_required(), one.is_group(), default));
     Field {
         at: sources.field(one),
         name: one.name().to_owned(),
@@ -138,6 +139,57 @@ fn field(one: &FieldDescriptor, sources: &Sources<'_>) -> Field {
         label,
         oneof: real_oneof(one).map(|oneof| oneof.name().to_owned()),
         facts,
+    }
+}
+
+/// An extension is a field of what it extends, under the name that it has in JSON: no field has brackets in its name.
+fn extension(one: &ExtensionDescriptor, sources: &Sources<'_>) -> Field {
+    let proto = one.field_descriptor_proto();
+    let default = default(proto, &one.kind(), &one.default_value());
+    Field {
+        at: sources.origin(&one.parent_file(), one.path()),
+        name: one.json_name().to_owned(),
+        ty: type_name(&one.kind()),
+        label: label(proto, &one.kind(), one.cardinality(), one.supports_presence()),
+        oneof: None,
+        // Annotations are of payloads' own fields.
+        facts: proto2(one.cardinality() == Cardinality::Required, one.is_group(), default),
+    }
+}
+
+/// `kept_apart` is whether a field that is not set differs from one that has its default.
+fn label(proto: &FieldDescriptorProto, kind: &Kind, cardinality: Cardinality, kept_apart: bool) -> Label {
+    let unpacked = || proto.options.as_ref().and_then(|options| options.packed) == Some(false);
+    match cardinality {
+        Cardinality::Repeated if unpacked() => Label::Unpacked,
+        Cardinality::Repeated => Label::Repeated,
+        Cardinality::Required => Label::Single,
+        Cardinality::Optional if proto.proto3_optional() => Label::Optional,
+        // In proto2 that is what `optional` means; a message is kept apart in any case.
+        Cardinality::Optional if kept_apart && kind.as_message().is_none() => Label::Optional,
+        Cardinality::Optional => Label::Single,
+    }
+}
+
+fn proto2(is_required: bool, is_group: bool, default: Option<String>) -> Facts {
+    let all = [
+        (PRESENCE, is_required.then(|| "required".to_owned())),
+        (ENCODING, is_group.then(|| "group".to_owned())),
+        (DEFAULT, default),
+    ];
+    all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+/// What a reader takes for the value of a field that is not there, unless it is the zero that every type has: to write
+/// that down says nothing new. An enum of proto2 may begin with another value, which counts although nobody wrote it.
+fn default(proto: &FieldDescriptorProto, kind: &Kind, value: &FieldValue) -> Option<String> {
+    match (value, kind) {
+        (FieldValue::EnumNumber(0), _) => None,
+        (FieldValue::EnumNumber(_), Kind::Enum(one)) => {
+            Some(proto.default_value.clone().unwrap_or_else(|| one.default_value().name().to_owned()))
+        }
+        (value, kind) if value.is_default(kind) => None,
+        _ => proto.default_value.clone(),
     }
 }
 

@@ -141,8 +141,9 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "oneof-moved",
-        what: "A field of a oneof stays in it, and one outside stays outside.",
-        why: "A oneof holds one field at a time: a reader drops what was set beside it.",
+        what: "A field of a oneof stays in it, one outside stays outside, and a oneof keeps its name.",
+        why: "A oneof holds one field at a time: a reader drops what was set beside it. Its name travels nowhere, but code \
+              writes it.",
         example: Example::Change {
             before: r"message Plain {
   string a = 1;
@@ -188,7 +189,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "required-changed",
         what: "A field stays required or not, and a new field of an old message is not.",
-        why: "Required fields are the arguments of the payload's `new`: every call would have to change.",
+        why: "Required fields are the arguments of the payload's `new`: every call would have to change. What proto2 calls \
+              `required`, readers of another version refuse to be without.",
         example: Example::Change {
             before: r#"message DemoPayload {
   option (rodent.events.event) = { source: "demo" };
@@ -231,8 +233,8 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "annotation-changed",
-        what: "An annotation stays as it was.",
-        why: "It travels nowhere, but events are treated by it.",
+        what: "An annotation stays as it was, and so does what proto2 takes for the default of a field.",
+        why: "It travels nowhere, but events are treated and read by it.",
         example: Example::Change {
             before: r"enum EventLevel {
   EVENT_LEVEL_UNSPECIFIED = 0;
@@ -470,8 +472,9 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "retired",
-        what: "Something is gone and its number is reserved: a note.",
-        why: "What was sent is still read; who sets it must stop.",
+        what: "Something is gone and its number and its name are reserved: a note.",
+        why: "What was sent is still read, and nothing else will be taken for it. What sets it no longer compiles, which is \
+              told, but is not held against a removal that was prepared.",
         example: Example::Change {
             before: r#"message DemoPayload {
   option (rodent.events.event) = { source: "demo" };

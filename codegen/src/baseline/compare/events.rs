@@ -106,6 +106,19 @@ impl<'a> Comparison<'a> {
     }
 }
 
+/// What no longer compiles without a field: calls of an emitter, if events travelled through it.
+pub(super) fn callers(contract: &Contract, owner: &str, number: u32) -> String {
+    let of_event = |path: &Path| leaf(contract, path) == Some((owner, number));
+    let of_category = |path: &Path| path.envelope == owner && path.category == number;
+    if let Some((_, event)) = contract.events.iter().find(|(path, _)| of_event(path)) {
+        return format!("what calls `emit_{}`", event.emitter);
+    }
+    match contract.events.keys().any(of_category) {
+        true => "what emits its events".to_owned(),
+        false => "what sets it".to_owned(),
+    }
+}
+
 /// The field that lists the event: its category message and its number there.
 fn leaf<'a>(contract: &'a Contract, path: &Path) -> Option<(&'a str, u32)> {
     let branch = contract.messages.get(&path.envelope)?.fields.get(&path.category)?;

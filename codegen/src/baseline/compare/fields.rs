@@ -1,9 +1,10 @@
 //! Changes of messages and their fields.
 
-use super::{ADDED, Comparison, RETIRED, missing};
 use std::collections::BTreeSet;
 
-use crate::baseline::read::{ENCODING, PRESENCE};
+use super::events::callers;
+use super::{ADDED, Comparison, Missing, RETIRED, missing};
+use crate::baseline::read::{DEFAULT, ENCODING, PRESENCE};
 use crate::baseline::{Breaks, Contract, Field, Label, Message, changed, said};
 
 /// The annotations that have rules of their own.
@@ -96,22 +97,33 @@ impl<'a> Comparison<'a> {
 
     fn removed(&mut self, owner: &str, number: u32, was: &Field, now: &Message) {
         let name = &was.name;
-        match missing(&now.reserved, i64::from(number), name) {
-            None => self.note(
-                RETIRED,
-                &now.at,
-                Some(&was.at),
-                format!("`{name} = {number}` of {owner} was removed and is reserved; what sets it no longer compiles"),
-            ),
-            Some((missing, breaks)) => self.breaking(
+        let is_required = was.facts.contains_key(PRESENCE);
+        // The name of an extension is none of the message's, which could not reserve it.
+        let is_name_kept = was.is_extension() || now.reserved.names.contains(name);
+        let is_kept = (now.reserved.has_number(i64::from(number)), is_name_kept);
+        match missing(is_kept, i64::from(number), name) {
+            None if is_required => self.breaking(
                 "field-removed",
-                breaks,
+                Breaks::WIRE.and(Breaks::SOURCE),
                 (&now.at, &was.at),
-                format!("`{name} = {number}` of {owner} was removed without reserving {missing}"),
-                format!(
-                    "mark it `[deprecated = true]` instead, or write `reserved {number};` and `reserved \"{name}\";` \
-                     into the message"
-                ),
+                format!("`{name} = {number}` of {owner} was required and was removed"),
+                "put it back: readers refuse a message without a field that they know as required",
+            ),
+            None => {
+                let callers = callers(self.accepted, owner, number);
+                self.note(
+                    RETIRED,
+                    &now.at,
+                    Some(&was.at),
+                    format!("`{name} = {number}` of {owner} was removed and is reserved; {callers} no longer compiles"),
+                );
+            }
+            Some(Missing { what, lines, breaks }) => self.breaking(
+                "field-removed",
+                if is_required { breaks.and(Breaks::WIRE) } else { breaks },
+                (&now.at, &was.at),
+                format!("`{name} = {number}` of {owner} was removed without reserving {what}"),
+                format!("mark it `[deprecated = true]` instead, or write {lines} into the message"),
             ),
         }
     }
@@ -146,10 +158,15 @@ impl<'a> Comparison<'a> {
             let place = |oneof: &Option<String>| {
                 oneof.as_ref().map_or("in no oneof".to_owned(), |oneof| format!("in the oneof `{oneof}`"))
             };
-            // One that has the same fields still has another name, of which the wire knows nothing.
+            // One that has the same fields still has another name, of which the wire knows nothing. Fields that came or
+            // went meanwhile moved nowhere.
+            let beside = |contract: &Contract, other: &Contract, field: &Field| -> BTreeSet<u32> {
+                let numbers = in_oneof(contract, owner, field);
+                numbers.filter(|number| has_field(other, owner, *number)).collect()
+            };
             let is_renamed = was.oneof.is_some()
                 && is.oneof.is_some()
-                && beside(self.accepted, owner, was) == beside(self.now, owner, is);
+                && beside(self.accepted, self.now, was) == beside(self.now, self.accepted, is);
             let (breaks, cure) = match is_renamed {
                 true => (Breaks::SOURCE, "call the oneof what it was called: its name is that of a type"),
                 false => (
@@ -165,7 +182,9 @@ impl<'a> Comparison<'a> {
                 cure,
             );
         }
-        if was.label != is.label {
+        // What was required and is optional, or the other way round, is told as that.
+        let is_told = was.facts.get(PRESENCE) != is.facts.get(PRESENCE) && was.is_one() && is.is_one();
+        if was.label != is.label && !is_told {
             self.label(owner, was, is);
         }
         self.facts(owner, was, is);
@@ -212,6 +231,11 @@ impl<'a> Comparison<'a> {
                     Breaks::WIRE.and(Breaks::SOURCE),
                     "leave it as it was, and add a field under a new number: a group has another encoding than a message",
                 ),
+                DEFAULT => (
+                    "annotation-changed",
+                    Breaks::MEANING,
+                    "leave it as it was: readers take it for what a message says that lacks the field",
+                ),
                 SENSITIVITY => (
                     "sensitivity-changed",
                     Breaks::MEANING,
@@ -229,10 +253,24 @@ impl<'a> Comparison<'a> {
     }
 }
 
+impl Field {
+    fn is_one(&self) -> bool {
+        matches!(self.label, Label::Single | Label::Optional)
+    }
+
+    fn is_extension(&self) -> bool {
+        self.name.starts_with('[')
+    }
+}
+
 /// The numbers of the fields in the same oneof.
-fn beside(contract: &Contract, owner: &str, field: &Field) -> BTreeSet<u32> {
+fn in_oneof<'a>(contract: &'a Contract, owner: &str, field: &'a Field) -> impl Iterator<Item = u32> + 'a {
     let fields = contract.messages.get(owner).into_iter().flat_map(|message| &message.fields);
-    fields.filter(|(_, other)| other.oneof == field.oneof).map(|(number, _)| *number).collect()
+    fields.filter(|(_, other)| other.oneof == field.oneof).map(|(number, _)| *number)
+}
+
+fn has_field(contract: &Contract, owner: &str, number: u32) -> bool {
+    contract.messages.get(owner).is_some_and(|message| message.fields.contains_key(&number))
 }
 
 /// Whether two types of different names look the same on the wire.
