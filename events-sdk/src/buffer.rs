@@ -43,8 +43,8 @@ const SPARE_BYTES: usize = 2 << 20;
 /// Events of this level and graver are sent at once.
 pub(crate) const URGENT: Level = Level::Error;
 
-/// One part in so many comes on top of the bound on events for those of [`URGENT`] and graver, so that they find a place
-/// while all others are on their way to Toggle or to disk and none can make room.
+/// One part in so many comes on top of the bounds on events and bytes for those of [`URGENT`] and graver, so that they find
+/// a place while all others are on their way to Toggle or to disk and none can make room.
 const RESERVE: usize = 20;
 
 /// What the buffer may hold.
@@ -53,7 +53,7 @@ pub(crate) struct Limits {
     /// Events in memory, those on their way to disk included, and those of [`URGENT`] and graver not counted that come on
     /// top: see [`RESERVE`].
     pub(crate) events: usize,
-    /// Bytes of events waiting.
+    /// Bytes of events that wait, are being written to disk, or failed and are in memory; with the same reserve.
     pub(crate) bytes: usize,
     /// So many waiting events are written to disk.
     pub(crate) threshold: usize,
@@ -68,6 +68,12 @@ impl Limits {
     fn events_for(&self, severity: u8) -> u64 {
         let reserve = if severity >= URGENT.severity() { self.events / RESERVE } else { 0 };
         (self.events + reserve) as u64
+    }
+
+    /// How many bytes may be in memory with an event of this severity.
+    fn bytes_for(&self, severity: u8) -> usize {
+        let reserve = if severity >= URGENT.severity() { self.bytes / RESERVE } else { 0 };
+        self.bytes.saturating_add(reserve)
     }
 }
 
@@ -125,6 +131,8 @@ pub(crate) struct State {
     waiting_bytes_by_severity: [usize; SEVERITIES],
     /// Bytes of chunks that were taken out to be written to disk.
     writing_bytes: usize,
+    /// Bytes of batches that failed and are not on disk yet, as the delivery task last said.
+    held_bytes: usize,
     next_sequence: u64,
     /// Chunks below this place in the order have segments that could not be synced.
     unsafe_before: u64,
@@ -157,6 +165,7 @@ impl Buffer {
             waiting_by_severity: [0; SEVERITIES],
             waiting_bytes_by_severity: [0; SEVERITIES],
             writing_bytes: 0,
+            held_bytes: 0,
             next_sequence: 1,
             unsafe_before: 0,
             ids: IdGenerator::new(),
@@ -327,7 +336,12 @@ impl State {
     /// Whether an event of `length` bytes exceeds a bound.
     fn is_full_for(&self, length: usize, severity: u8) -> bool {
         self.accounts.in_memory >= self.limits.events_for(severity)
-            || self.waiting_bytes + length > self.limits.bytes
+            || self.bytes_in_memory() + length > self.limits.bytes_for(severity)
+    }
+
+    /// Bytes of all that is counted as in memory.
+    fn bytes_in_memory(&self) -> usize {
+        self.waiting_bytes + self.writing_bytes + self.held_bytes
     }
 
     #[inline]
@@ -454,7 +468,7 @@ impl State {
         let events: u64 = self.waiting_by_severity[lower].iter().map(|&count| u64::from(count)).sum();
         let bytes: usize = self.waiting_bytes_by_severity[lower].iter().sum();
         let would_fit = self.accounts.in_memory - events < self.limits.events_for(severity)
-            && self.waiting_bytes + self.writing_bytes - bytes + length <= self.limits.bytes;
+            && self.bytes_in_memory() - bytes + length <= self.limits.bytes_for(severity);
         if !would_fit {
             // Nothing is dropped in vain.
             return false;
@@ -591,9 +605,16 @@ impl State {
         self.waiting_bytes
     }
 
-    /// Whether so much waits that it should go to disk: the flush threshold, or nine tenths of the bytes.
+    /// Whether so much waits that it should go to disk: the flush threshold, or nine tenths of the bytes, what failed
+    /// included.
     pub(crate) fn is_over_threshold(&self) -> bool {
-        self.waiting_events >= self.limits.threshold || self.waiting_bytes >= self.limits.bytes / 10 * 9
+        self.waiting_events >= self.limits.threshold
+            || self.waiting_bytes + self.held_bytes >= self.limits.bytes / 10 * 9
+    }
+
+    /// The delivery task has so many bytes in memory of batches that failed and are not on disk yet.
+    pub(crate) fn hold(&mut self, bytes: usize) {
+        self.held_bytes = bytes;
     }
 
     /// Whether something waits whose segment could not be synced.

@@ -206,6 +206,11 @@ impl Chunk {
         self.entries.iter().any(|entry| entry.severity >= severity)
     }
 
+    /// The severity of its least grave event; zero when it has none.
+    pub(crate) fn least_severity(&self) -> u8 {
+        self.entries.iter().map(|entry| entry.severity).min().unwrap_or_default()
+    }
+
     /// Takes out the events of `severity` and graver, in their order. `None` when there are none, or no others. Not for
     /// chunks with a segment, whose events stay together.
     pub(crate) fn split_grave(&mut self, severity: u8) -> Option<Self> {

@@ -28,6 +28,9 @@ use crate::{
 /// When the last handle is dropped without a shutdown, what is left is given this long to reach the disk.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
 
+/// A century: no longer time can be waited for, `Duration::MAX` for one, which no clock could show the end of.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// A running event system.
 ///
 /// Handles are cheap to clone and may be used from any thread, inside or outside of an async runtime. When the last one
@@ -298,7 +301,7 @@ impl Events {
     /// Sees that everything accepted so far is delivered or, while Toggle is away, on disk. Blocks the calling thread
     /// for at most `deadline`.
     pub fn flush(&self, deadline: Duration) -> FlushOutcome {
-        if self.ask(Instant::now() + deadline, Control::Flush) {
+        if self.ask(in_time(deadline), Control::Flush) {
             FlushOutcome::Complete
         } else {
             FlushOutcome::TimedOut
@@ -318,7 +321,7 @@ impl Events {
         if ticket.is_durable() {
             return WaitOutcome::Settled;
         }
-        let until = Instant::now() + timeout;
+        let until = in_time(timeout);
         let place = ticket.place();
         if let Some(syncs) =
             self.shared.intake.syncs.as_ref().filter(|_| place.is_kept() && !self.is_foreign())
@@ -373,6 +376,11 @@ impl Events {
     }
 }
 
+/// The end of a time that begins now.
+fn in_time(time: Duration) -> Instant {
+    Instant::now() + time.min(FOR_EVER)
+}
+
 impl Shared {
     #[inline]
     fn is_foreign(&self) -> bool {
@@ -383,7 +391,7 @@ impl Shared {
         let Some(Runs { control, worker }) = self.runs.as_ref().filter(|_| !self.is_foreign()) else {
             return;
         };
-        let until = Instant::now() + deadline;
+        let until = in_time(deadline);
         self.intake.buffer.lock().close();
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if *stage == Stage::Running {

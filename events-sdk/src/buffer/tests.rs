@@ -141,3 +141,50 @@ fn a_giant_event_is_counted_and_dropped() {
     assert_eq!(ticket.outcome(), crate::Outcome::Dropped(DropReason::TooLarge));
     assert_eq!(buffer.lock().accounts.accepted, 1);
 }
+
+/// Room for 10,000 bytes, of which events that have only an id and some more take 100 each.
+fn in_bytes() -> (Buffer, Vec<u8>) {
+    (Buffer::new(Limits { events: 1_000, threshold: 900, batch: 10, ..limits() }), vec![0; 100])
+}
+
+#[test]
+fn what_is_being_written_counts_towards_the_bytes_however_often_that_fails() {
+    let (buffer, event) = in_bytes();
+    for _ in 0..12 {
+        let chunks = buffer.lock().take_all();
+        while buffer.accept(&event, 2, 1, Level::Info, 2).is_queued() {}
+        buffer.lock().put_back(chunks);
+        assert_eq!(buffer.lock().waiting_bytes(), 10_000);
+    }
+}
+
+#[test]
+fn a_grave_event_takes_the_place_of_lighter_ones_while_others_are_being_written() {
+    let (buffer, event) = in_bytes();
+    for _ in 0..90 {
+        assert!(buffer.accept(&event, 2, 1, Level::Info, 2).is_queued());
+    }
+    let chunks = buffer.lock().take_all();
+    for _ in 0..10 {
+        assert!(buffer.accept(&event, 2, 1, Level::Info, 2).is_queued());
+    }
+    assert!(!buffer.accept(&event, 2, 1, Level::Info, 2).is_queued());
+    assert!(buffer.accept(&[0; 1_000], 2, 1, Level::Error, 2).is_queued(), "while lighter ones wait");
+    let state = buffer.lock();
+    assert_eq!(state.accounts.dropped().iter().map(|drop| drop.count).sum::<u64>(), 11);
+    drop(state);
+    assert!(buffer.accept(&[0; 500], 2, 1, Level::Error, 2).is_queued(), "the reserve is of bytes too");
+    assert!(!buffer.accept(&event, 2, 1, Level::Error, 2).is_queued(), "and bounded");
+    buffer.lock().written(chunks);
+}
+
+#[test]
+fn what_failed_and_is_held_counts_towards_the_bytes_and_the_threshold() {
+    let (buffer, event) = in_bytes();
+    buffer.lock().hold(9_900);
+    assert!(buffer.accept(&event, 2, 1, Level::Info, 2).is_queued());
+    assert!(buffer.lock().is_over_threshold());
+    assert!(!buffer.accept(&event, 2, 1, Level::Info, 2).is_queued());
+    buffer.lock().hold(0);
+    assert!(buffer.accept(&event, 2, 1, Level::Info, 2).is_queued());
+}

@@ -56,6 +56,8 @@ struct Open {
     under_way: VecDeque<UnderWay>,
     /// All of it has been read.
     exhausted: bool,
+    /// Somebody removed it before that.
+    vanished: bool,
     /// Reads in a row that failed.
     failures: u32,
 }
@@ -74,6 +76,8 @@ pub(crate) struct Finished {
     pub(crate) file: SpoolFile,
     /// Events that the file was believed to hold and that could not be read.
     pub(crate) missing: u64,
+    /// Because somebody removed it.
+    pub(crate) vanished: bool,
 }
 
 #[derive(Debug, Default)]
@@ -148,6 +152,7 @@ impl Backlog {
             step,
             under_way: VecDeque::new(),
             exhausted: false,
+            vanished: false,
             failures: 0,
         };
         self.open.insert(id, open);
@@ -258,6 +263,12 @@ impl Backlog {
         self.finish(file)
     }
 
+    /// The file being read is gone: somebody removed it.
+    pub(crate) fn vanished(&mut self, file: Uuid) -> Option<Finished> {
+        self.open.get_mut(&file)?.vanished = true;
+        self.exhausted(file)
+    }
+
     /// The file could not be read; the pieces of it that were are not affected. It is tried again after a pause, which
     /// depends on how often it has failed; the others go on.
     pub(crate) fn unreadable(
@@ -345,7 +356,7 @@ impl Backlog {
         let open = self.open.remove(&file)?;
         self.leaving.insert(file);
         let missing = u64::from(open.file.events).saturating_sub(open.read);
-        Some(Finished { file: open.file, missing })
+        Some(Finished { file: open.file, missing, vanished: open.vanished })
     }
 
     /// When the next piece may be sent: now, or when the first of those that were refused has waited long enough.

@@ -165,6 +165,8 @@ struct Writing {
     sequence: u64,
     /// The size of its events.
     bytes: u64,
+    /// It is a batch that failed, and not what waited.
+    failed: bool,
 }
 
 /// Somebody waits for what was accepted before.
@@ -317,6 +319,7 @@ impl Delivery {
         self.take_up();
         fault::point("round");
         self.tend_segments();
+        self.count_held();
         self.tell_losses(Instant::now());
         self.spill();
         self.send();

@@ -56,11 +56,9 @@ impl Delivery {
             }
             Reply::Read(file, Err(error)) if error.kind() == SpoolErrorKind::Missing => {
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
-                if let Some(Finished { file, missing }) = self.backlog.exhausted(file.id) {
-                    self.vanished(&file, missing);
-                } else {
-                    tracing::error!(%error, file = %file.id, "a spill file was removed while it was being delivered");
-                }
+                // What was read of it is still being delivered.
+                let finished = self.backlog.vanished(file.id);
+                self.finish(finished);
             }
             Reply::Read(file, Err(error)) => {
                 let backoff = &mut self.spool_backoff;
@@ -110,9 +108,12 @@ impl Delivery {
         }
     }
 
-    /// Every piece of a file has been acknowledged: it may go.
+    /// Every piece of a file has been acknowledged: it may go, if it is not gone already.
     pub(super) fn finish(&mut self, finished: Option<Finished>) {
-        let Some(Finished { file, missing }) = finished else { return };
+        let Some(Finished { file, missing, vanished }) = finished else { return };
+        if vanished {
+            return self.vanished(&file, missing);
+        }
         if missing > 0 {
             tracing::error!(file = %file.id, missing, "events of a spill file were damaged; what is left of them is in the quarantine folder");
         }
@@ -179,14 +180,13 @@ impl Delivery {
     }
 
     pub(super) fn spool_fails(&mut self, error: &SpoolError) {
-        if self.spool_retry_at.is_none() {
-            tracing::error!(%error, "the spool takes no events; they stay in memory");
-        }
         self.spool_failures = self.spool_failures.saturating_add(1);
         let pause = self.spool_backoff.pause(self.spool_failures).min(SPOOL_RETRY);
         self.spool_retry_at = Some(Instant::now() + pause);
         let mut state = self.intake.buffer.lock();
-        state.status.spool.broken = Some(error.to_string());
+        if state.status.spool.broken.replace(error.to_string()).is_none() {
+            tracing::error!(%error, "the spool takes no events; they stay in memory");
+        }
         state.status.last_error = Some(error.to_string());
     }
 }

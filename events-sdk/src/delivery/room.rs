@@ -2,23 +2,30 @@
 //!
 //! What goes first is the lowest level, and of that the oldest, event by event; but nothing goes while memory can still
 //! hold what comes in, and nothing graver than what it makes room for. The last tenth of the quota is for files of
-//! [`URGENT`](crate::buffer::URGENT) and graver alone. Segments are a part of what is there.
+//! [`URGENT`] and graver alone. Segments are a part of what is there.
+//!
+//! Where the disk itself is full something goes only right after a write has failed. A moment later there may be room
+//! again, for all that is known: then the write is simply repeated.
 
 use std::time::{Duration, Instant};
 
-use super::Delivery;
+use super::{Delivery, Held};
 use crate::{
-    DropReason,
+    Batch, DropReason,
     accounts::Place,
-    buffer::State,
+    buffer::{State, URGENT},
+    chunk::Chunk,
     spool::{SpoolError, SpoolErrorKind, SpoolFile, Thinned},
 };
 
 /// The share of the quota that only grave events may use: one part in so many.
 const RESERVE: u64 = 10;
 
-/// At least this part of the quota is freed at once, so that not every batch rewrites a file.
+/// At least this part of the quota is freed at once, so that not every batch rewrites a file,
 const AT_ONCE: u64 = 64;
+
+/// and this part of the file that is rewritten, so that a large one of somebody else's is not rewritten for ever.
+const OF_A_FILE: u64 = 16;
 
 /// When there is no room and nothing that may go, it is looked for again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -27,7 +34,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Room {
     max_bytes: u64,
-    /// The disk itself had no room for so many bytes.
+    /// The disk itself had no room for so many bytes, just now.
     wanted: Option<u64>,
     /// A file is being thinned.
     pub(super) thinning: bool,
@@ -52,7 +59,7 @@ impl Room {
         self.wanted = Some(self.wanted.unwrap_or_default().max(bytes));
     }
 
-    /// The disk had room.
+    /// The disk had room, or it is time to see whether it has.
     pub(super) fn is_enough(&mut self) {
         (self.wanted, self.whole_files_only, self.look_again_at) = (None, false, None);
     }
@@ -73,8 +80,38 @@ impl Delivery {
     pub(super) fn missing(&self, state: &State, bytes: u64, grave: bool) -> u64 {
         let segments = self.intake.buffer.segments().map_or(0, |segments| segments.quota.segments());
         let there = self.file_bytes(state) + segments;
-        let over = (there + bytes).saturating_sub(self.room.limit(grave));
-        over.max(self.room.wanted.unwrap_or_default())
+        (there + bytes).saturating_sub(self.room.limit(grave))
+    }
+
+    /// The same for a batch that failed. It is not cut: what shares it with a grave event goes along.
+    pub(super) fn missing_for(&self, batch: &Batch, chunk: &Chunk) -> u64 {
+        let grave = chunk.has_any(URGENT.severity());
+        self.missing(&self.intake.buffer.lock(), batch.events().len() as u64, grave)
+    }
+
+    /// Whether events may be dropped for the sake of what is in memory, because memory is about to overflow or will not
+    /// be there any more.
+    pub(super) fn must_spill(&self, state: &State) -> bool {
+        state.is_over_threshold() || self.closing.is_some()
+    }
+
+    /// The severity of the least grave event that waits in memory or failed; zero when there is none.
+    fn least_in_memory(&self, state: &State) -> u8 {
+        let waiting = (state.waiting_events() > 0).then(|| state.least_severity());
+        let failed = self.held.iter().map(|Held { chunk, .. }| chunk.least_severity());
+        waiting.into_iter().chain(failed).min().unwrap_or_default()
+    }
+
+    /// The disk was full just now: has the least grave events on it dropped if that must be. Otherwise, and if none may
+    /// go, the write is repeated after a pause.
+    pub(super) fn free_disk(&mut self) {
+        let Some(wanted) = self.room.wanted.take() else { return };
+        let state = self.intake.buffer.lock();
+        let (must, least) = (self.must_spill(&state), self.least_in_memory(&state));
+        drop(state);
+        if must {
+            self.make_room(wanted, least, must);
+        }
     }
 
     /// Whether the disk takes more than what just waits, without anything having to go: a part of the quota is free.
@@ -93,8 +130,11 @@ impl Delivery {
             self.room.look_again_at = Some(Instant::now() + LOOK_AGAIN);
             return;
         };
-        let bytes =
-            if self.room.whole_files_only { u64::MAX } else { missing.max(self.room.max_bytes / AT_ONCE) };
+        let bytes = if self.room.whole_files_only {
+            u64::MAX
+        } else {
+            missing.max(self.room.max_bytes / AT_ONCE).max(file.bytes / OF_A_FILE)
+        };
         self.room.thinning = true;
         let mut state = self.intake.buffer.lock();
         let id = state.next_id(crate::emit::now_ms());
@@ -141,7 +181,11 @@ impl Delivery {
                 "the spool is full: the least grave of the oldest events are dropped to make room"
             );
         }
+        // There is room now, whatever there was before.
         self.room.wanted = None;
+        if !self.spool_is_closed {
+            self.spool_retry_at = None;
+        }
         if let Some(file) = thinned.file {
             self.spool_grows(&file);
             self.backlog.add(file);

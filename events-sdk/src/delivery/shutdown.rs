@@ -5,8 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::task;
+
 use super::{
-    Delivery, DiskCopy, Held, Origin, recycle,
+    Delivery, DiskCopy, Held, Origin, Parcel, recycle,
     spooler::{Content, Reply, Write},
 };
 use crate::{Batch, DropReason, accounts::Place, chunk::Chunk, spool::SpoolFile};
@@ -37,25 +39,36 @@ impl Delivery {
         self.closing = Some(Closing { deadline, gave_up: false, done });
         // Whatever failed before gets one more try.
         self.spool_retry_at = None;
+        self.room.is_enough();
         self.link.hurry();
+        self.copy_to_disk();
+    }
 
-        let mut copies = Vec::new();
-        for parcel in self.in_flight.values_mut() {
-            if let Origin::Memory { chunk, file: file @ DiskCopy::None } = &mut parcel.origin {
+    /// Has what is in flight from memory written too, as far as there is room: Toggle may not answer in time.
+    fn copy_to_disk(&mut self) {
+        let attempts: Vec<task::Id> = self.in_flight.keys().copied().collect();
+        for attempt in attempts {
+            let Some(Parcel { batch, origin, .. }) = self.in_flight.get(&attempt) else { continue };
+            let Origin::Memory { chunk, file: DiskCopy::None } = origin else { continue };
+            if self.missing_for(batch, chunk) > 0 {
+                continue;
+            }
+            let copy = Write {
+                id: batch.id(),
+                timestamp_ms: batch.timestamp_ms(),
+                sequence: chunk.sequence,
+                content: Content::Whole {
+                    batch: Arc::clone(batch),
+                    by_severity: *chunk.by_severity(),
+                    chunk: None,
+                },
+            };
+            if let Some(Parcel { origin: Origin::Memory { file, .. }, .. }) = self.in_flight.get_mut(&attempt)
+            {
                 *file = DiskCopy::Writing;
-                copies.push(Write {
-                    id: parcel.batch.id(),
-                    timestamp_ms: parcel.batch.timestamp_ms(),
-                    sequence: chunk.sequence,
-                    content: Content::Whole {
-                        batch: Arc::clone(&parcel.batch),
-                        by_severity: *chunk.by_severity(),
-                        chunk: None,
-                    },
-                });
+                self.write(copy);
             }
         }
-        copies.into_iter().for_each(|copy| self.write(copy));
     }
 
     /// A batch that was in flight when the shutdown began is on disk as well.

@@ -19,7 +19,11 @@ impl Delivery {
     /// Writes to disk what should not stay in memory.
     pub(super) fn spill(&mut self) {
         let now = Instant::now();
-        if self.spool_retry_at.is_some_and(|at| now < at) || self.room.is_waited_for(now) {
+        if self.room.is_waited_for(now) {
+            return;
+        }
+        self.free_disk();
+        if self.spool_retry_at.is_some_and(|at| now < at) || self.room.thinning {
             return;
         }
         if self.spool_is_closed {
@@ -34,8 +38,9 @@ impl Delivery {
             return;
         }
         if !self.link.is_open() || self.closing.is_some() {
-            while let Some(held) = self.held.pop_front() {
-                self.write_whole(held.batch, held.chunk);
+            self.write_held();
+            if self.room.thinning {
+                return;
             }
         }
         if !self.writing.is_empty() && self.closing.is_none() {
@@ -48,8 +53,7 @@ impl Delivery {
         }
         let missing = self.missing(&state, state.waiting_bytes() as u64, false);
         if missing > 0 {
-            let must = state.is_over_threshold() || self.closing.is_some();
-            let least = state.least_severity();
+            let (must, least) = (self.must_spill(&state), state.least_severity());
             drop(state);
             return self.spill_into_little(missing, least, must);
         }
@@ -95,18 +99,18 @@ impl Delivery {
         writes.into_iter().filter_map(Kept::release).for_each(|write| self.write(write));
     }
 
-    /// There is no room on disk for all that waits: less grave events go, or else only grave ones are written. `least` is
-    /// the lowest severity that waits; unless it `must` be, nothing is dropped.
+    /// The quota has no room for all that waits: less grave events go, or else only grave ones are written. `least` is the
+    /// lowest severity that waits; unless it `must` be, nothing is dropped.
     fn spill_into_little(&mut self, missing: u64, least: u8, must: bool) {
         self.make_room(missing, least, must);
-        if self.room.thinning || !must {
+        let mut state = self.intake.buffer.lock();
+        let is_kept = state.pool.is_some();
+        if self.room.thinning || (is_kept && !must) {
             return;
         }
-        // Nothing lighter is on disk. What is grave may use what is kept for it; the rest stays in memory.
-        let mut state = self.intake.buffer.lock();
+        // Nothing lighter may go. What is grave may use what is kept for it; the rest stays in memory.
         let mut chunks = state.take_all();
         let id = state.next_id(now_ms());
-        let is_kept = state.pool.is_some();
         // A batch in a segment is not cut: what shares it with a grave event goes along.
         let goes = |chunk: &mut Chunk| {
             chunk.has_only(URGENT.severity()) || (is_kept && chunk.has_any(URGENT.severity()))
@@ -147,6 +151,34 @@ impl Delivery {
         if state.has_urgent() { timeout.min(URGENT_PATIENCE) } else { timeout }
     }
 
+    /// Writes batches that failed, each for which there is room. For the others room is made, or looked for again later.
+    fn write_held(&mut self) {
+        let (mut most, mut least) = (0, u8::MAX);
+        for _ in 0..self.held.len() {
+            let Some(held) = self.held.pop_front() else { break };
+            let missing = self.missing_for(&held.batch, &held.chunk);
+            if missing == 0 {
+                self.write_whole(held.batch, held.chunk);
+            } else {
+                most = missing.max(most);
+                least = held.chunk.least_severity().min(least);
+                self.held.push_back(held);
+            }
+        }
+        if most > 0 {
+            let must = self.must_spill(&self.intake.buffer.lock());
+            self.make_room(most, least, must);
+        }
+    }
+
+    /// Says how much is in memory of what failed, so that it counts towards the bound.
+    pub(super) fn count_held(&self) {
+        let held = self.held.iter().chain(&self.copying).map(|held| held.batch.events().len());
+        let writing = self.writing.iter().filter(|file| file.failed).map(|file| file.bytes as usize);
+        let bytes = held.chain(writing).sum();
+        self.intake.buffer.lock().hold(bytes);
+    }
+
     pub(super) fn write_whole(&mut self, batch: Arc<Batch>, chunk: Chunk) {
         let (id, timestamp_ms, sequence) = (batch.id(), batch.timestamp_ms(), chunk.sequence);
         let by_severity = *chunk.by_severity();
@@ -156,7 +188,8 @@ impl Delivery {
 
     pub(super) fn write(&mut self, write: Write) {
         let bytes = write.bytes();
-        self.writing.push(Writing { sequence: write.sequence, bytes });
+        let failed = matches!(&write.content, Content::Whole { chunk: Some(_), .. });
+        self.writing.push(Writing { sequence: write.sequence, bytes, failed });
         if let Some(segments) = self.intake.buffer.segments() {
             segments.quota.add_file(bytes);
         }
