@@ -3,26 +3,28 @@
 //! The same bytes as [`Spool::write`](super::Spool::write) leaves, and the same promises: the name appears when all
 //! bytes are on stable storage. What is not finished is removed.
 
+#[cfg(feature = "cli")]
+mod leave;
+
 use std::{
     collections::BTreeMap,
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
 use uuid::Uuid;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::leave::leave;
 use super::{
-    FileName, SpoolError,
+    SpoolError,
     checks::Checks,
-    disk::Disk,
     format::{self, CHUNK, Crc},
+    severities,
     storage::{Storage, WriteFile},
 };
 use crate::proto::BatchSeal;
-
-/// How often a batch is written that somebody takes away while it is: an agent starts once, not thrice in a row.
-const ATTEMPTS: u32 = 3;
 
 /// What a file says of itself beside its events.
 #[derive(Debug, Clone, Copy)]
@@ -52,13 +54,9 @@ pub(crate) struct Composer {
 }
 
 impl Composer {
-    /// Begins a file that will lie in this directory. `id` names the temporary file.
-    pub(crate) fn begin(dir: &Path, id: Uuid) -> Result<Self, SpoolError> {
-        let storage: Arc<dyn Storage> = Arc::new(Disk);
-        let temp = dir.join(format!(".{id}.tmp"));
-        let file =
-            storage.create(&temp).map_err(|error| SpoolError::new("write the spill file", &temp, error))?;
-        Ok(Self {
+    /// Begins a file, in a temporary file that is there and empty.
+    pub(super) fn begin_on(storage: Arc<dyn Storage>, temp: PathBuf, file: Box<dyn WriteFile>) -> Self {
+        Self {
             storage,
             temp,
             out: BufWriter::with_capacity(CHUNK, file),
@@ -67,7 +65,7 @@ impl Composer {
             checks: Vec::new(),
             levels: BTreeMap::new(),
             finished: false,
-        })
+        }
     }
 
     /// Adds an event: its entry, with tag and length, and the number of its level on the wire.
@@ -83,28 +81,20 @@ impl Composer {
         u32::try_from(self.checks.len()).unwrap_or(u32::MAX)
     }
 
-    /// Seals the file and gives it its name, in place of a file of that name only if `replace` says so. `prepare` may
-    /// do something to the file before it gets its name. Returns its length.
-    pub(crate) fn finish(
-        mut self,
-        target: &Path,
-        sealing: Sealing,
-        replace: bool,
-        prepare: impl FnOnce(&Path) -> io::Result<()>,
-    ) -> Result<u64, SpoolError> {
-        let finished = self
-            .seal(sealing)
-            .and_then(|()| prepare(&self.temp))
-            .and_then(|()| if replace { Ok(()) } else { self.must_be_free(target) })
-            .and_then(|()| self.storage.rename(&self.temp, target));
-        finished.map_err(|error| SpoolError::new("write the spill file", target, error))?;
-        self.finished = true;
-        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        self.storage.sync_dir(dir).map_err(|error| SpoolError::new("sync the directory", dir, error))?;
-        Ok(self.bytes)
+    /// The severities of the events that were added, a bit for each.
+    pub(super) fn severities(&self) -> u8 {
+        severities(self.levels.iter().map(|(&level, &events)| (level, events)))
     }
 
-    fn seal(&mut self, sealing: Sealing) -> io::Result<()> {
+    /// Seals the file and leaves it where it is, to whoever gives it a name: says where, and how long it is with which
+    /// seal.
+    pub(super) fn close(mut self, sealing: Sealing) -> (PathBuf, io::Result<(u64, BatchSeal)>) {
+        let sealed = self.seal(sealing);
+        self.finished = true;
+        (self.temp.clone(), sealed.map(|seal| (self.bytes, seal)))
+    }
+
+    fn seal(&mut self, sealing: Sealing) -> io::Result<BatchSeal> {
         let events = self.events();
         let (checks, checks_crc) = Checks::field(std::mem::take(&mut self.checks));
         self.write(&checks)?;
@@ -120,9 +110,10 @@ impl Composer {
             event_crc32c_crc32c: checks_crc,
             ledger: sealing.ledger,
         };
-        self.write(&format::encode_seal(seal))?;
+        self.write(&format::encode_seal(seal.clone()))?;
         self.out.flush()?;
-        self.out.get_mut().sync()
+        self.out.get_mut().sync()?;
+        Ok(seal)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -131,43 +122,8 @@ impl Composer {
         self.out.write_all(bytes)
     }
 
-    fn must_be_free(&self, target: &Path) -> io::Result<()> {
-        match self.storage.metadata(target) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-            Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file of this name is there")),
-        }
-    }
-
     fn failed(&self, error: io::Error) -> SpoolError {
         SpoolError::new("write the spill file", &self.temp, error)
-    }
-}
-
-/// Leaves one batch of one event in a spool, for whichever agent works there: needs no lock, because the name is new and
-/// appears with the whole file. Makes the directory if need be. Returns where the file lies.
-pub(crate) fn leave(
-    dir: &Path,
-    sealing: Sealing,
-    entry: &[u8],
-    level: i32,
-    prepare: impl Fn(&Path) -> io::Result<()>,
-) -> Result<PathBuf, SpoolError> {
-    let target = dir.join(FileName::of(sealing.id).to_os_string());
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        Disk.create_dir(dir).map_err(|error| SpoolError::new("make the spool directory", dir, error))?;
-        let written = Composer::begin(dir, sealing.id).and_then(|mut composer| {
-            composer.push(entry, level)?;
-            composer.finish(&target, sealing, false, &prepare)
-        });
-        match written {
-            Ok(_) => return Ok(target),
-            // An agent that starts at this moment takes the temporary file for one that a crash left.
-            Err(error) if error.is_not_found() && attempt < ATTEMPTS => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 

@@ -73,7 +73,6 @@
 //! | anything in a file without a seal | the events that do not decode, and in rare cases a neighbour |
 
 mod checks;
-#[cfg(feature = "cli")]
 mod compose;
 mod disk;
 mod error;
@@ -106,7 +105,8 @@ use uuid::Uuid;
 use crate::Level;
 
 #[cfg(feature = "cli")]
-pub(crate) use compose::{Composer, Sealing, leave};
+pub(crate) use compose::leave;
+pub(crate) use compose::{Composer, Sealing};
 pub(crate) use disk::free_bytes;
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
@@ -337,6 +337,11 @@ impl Spool {
 
     fn path_of(&self, name: &FileName) -> PathBuf {
         self.dir.join(name.to_os_string())
+    }
+
+    /// Where a file of this identity is written before it gets its name.
+    fn temp_of(&self, id: Uuid) -> PathBuf {
+        self.dir.join(format!(".{id}.tmp"))
     }
 
     /// Makes sure that the directory is there and the lock still keeps others out; takes it again if the directory or

@@ -1,10 +1,12 @@
 //! Makes room: drops the least grave events of a spill file, oldest first, and keeps the others.
 
-use std::{ffi::OsString, io, path::Path};
+use std::{ffi::OsString, io, path::Path, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{FileName, NewFile, Spool, SpoolError, SpoolFile, format, name, severity_of, storage::EntryKind};
+use super::{
+    Composer, FileName, Sealing, Spool, SpoolError, SpoolFile, format, name, severity_of, storage::EntryKind,
+};
 use crate::Category;
 
 /// What became of a file that was thinned.
@@ -35,14 +37,17 @@ pub(crate) struct Thinning {
 }
 
 impl Spool {
-    /// Drops events of one level out of a file.
+    /// Drops events of one level out of a file, with the memory of one event.
     ///
-    /// What is kept is on stable storage before the old file goes. When this fails, the file is as it was.
+    /// What is kept is on stable storage before the old file goes, though that leaves less free than there should be: more
+    /// is freed right after. When this fails, the file is as it was.
     pub(crate) fn thin(&self, file: &SpoolFile, thinning: Thinning) -> Result<Thinned, SpoolError> {
+        self.keep_lock()?;
+        self.settle_misplaced()?;
         let mut reader = self.read(file)?;
-        let (mut kept, mut dropped) = (Kept::default(), Vec::new());
-        let mut freed = 0;
         reader.skip_to(thinning.pieces)?;
+        let mut kept = self.compose(thinning.id)?;
+        let (mut dropped, mut freed) = (Vec::new(), 0);
         while let Some(piece) = reader.next_piece()? {
             for entry in format::entries(&piece.events) {
                 let (level, category) = format::brief(entry);
@@ -50,7 +55,7 @@ impl Spool {
                     freed += entry.len() as u64;
                     count(&mut dropped, level, category);
                 } else {
-                    kept.add(entry, level);
+                    kept.push(entry, level)?;
                 }
             }
         }
@@ -64,27 +69,31 @@ impl Spool {
         // Should the segment come back of which the file was made, so would what is dropped, and nobody would know the rest
         // for repeats.
         self.sync_segment_removals()?;
-        let file_left = if kept.count == 0 {
+        let file_left = if kept.events() == 0 {
+            drop(kept);
             self.remove(file)?;
             // What was dropped does not come back.
             self.sync_removals();
             None
         } else {
-            Some(self.replace(
-                file,
-                NewFile {
-                    id: thinning.id,
-                    timestamp_ms: file.timestamp_ms,
-                    runs: &[&kept.bytes],
-                    count: kept.count,
-                    levels: &kept.levels,
-                    whole: file.whole,
-                    fingerprint: thinning.fingerprint,
-                    ledger: file.ledger,
-                },
-            )?)
+            let sealing = Sealing {
+                id: thinning.id,
+                timestamp_ms: file.timestamp_ms,
+                whole: file.whole,
+                fingerprint: thinning.fingerprint,
+                ledger: file.ledger,
+            };
+            Some(self.replace(file, kept, sealing)?)
         };
         Ok(Thinned { file: file_left, dropped, damaged })
+    }
+
+    /// Begins a file that is written event by event.
+    fn compose(&self, id: Uuid) -> Result<Composer, SpoolError> {
+        let temp = self.temp_of(id);
+        let file =
+            self.create_temp(&temp).map_err(|error| SpoolError::new("write the spill file", &temp, error))?;
+        Ok(Composer::begin_on(Arc::clone(&self.storage), temp, file))
     }
 
     /// Puts one file in the place of another, under its own identity. At no time are both there for a next start to find,
@@ -96,20 +105,30 @@ impl Spool {
     ///
     /// and each of these is on stable storage before the next. What is between 1 and 3 at a start is finished or undone by
     /// [`settle_replacements`](Self::settle_replacements).
-    fn replace(&self, old: &SpoolFile, new: NewFile<'_>) -> Result<SpoolFile, SpoolError> {
-        let Some(waiting) = name::replacement(new.id, &old.name) else {
-            // Not ours: no name of ours is that long. It is safe from everything but a crash at this moment, which repeats
-            // events under another id.
-            let file = self.write_past_the_floor(new)?;
+    fn replace(&self, old: &SpoolFile, new: Composer, sealing: Sealing) -> Result<SpoolFile, SpoolError> {
+        let name = FileName::of(sealing.id);
+        // Not ours where there is none: no name of ours is so long. Then it is safe from everything but a crash at this
+        // moment, which repeats events under another id.
+        let waiting = name::replacement(sealing.id, &old.name).map(|waiting| self.dir.join(waiting));
+        let target = waiting.clone().unwrap_or_else(|| self.path_of(&name));
+        let (events, severities) = (new.events(), new.severities());
+        let (temp, written) = new.close(sealing);
+        let file = SpoolFile {
+            name,
+            id: sealing.id,
+            bytes: self.place(&temp, &target, written)?,
+            events,
+            whole: sealing.whole,
+            sealed: true,
+            timestamp_ms: sealing.timestamp_ms,
+            severities,
+            ledger: sealing.ledger,
+        };
+        let Some(waiting) = waiting else {
             self.remove(old)?;
             self.sync_removals();
             return Ok(file);
         };
-        let waiting = self.dir.join(waiting);
-        self.keep_lock()?;
-        self.settle_misplaced()?;
-        let bytes = self.write_as(&new, &waiting)?;
-        let file = new.written(bytes);
         let removed = self.storage.metadata(&self.path_of(&old.name)).and_then(|_| {
             // Not gone before: somebody who removed it does not want its events.
             self.storage.remove(&self.path_of(&old.name))
@@ -168,25 +187,6 @@ impl Spool {
             }
         }
         Ok(())
-    }
-}
-
-/// The events that stay.
-#[derive(Debug, Default)]
-struct Kept {
-    bytes: Vec<u8>,
-    count: u32,
-    levels: Vec<(i32, u32)>,
-}
-
-impl Kept {
-    fn add(&mut self, entry: &[u8], level: i32) {
-        self.bytes.extend_from_slice(entry);
-        self.count = self.count.saturating_add(1);
-        match self.levels.iter_mut().find(|(known, _)| *known == level) {
-            Some((_, count)) => *count += 1,
-            None => self.levels.push((level, 1)),
-        }
     }
 }
 

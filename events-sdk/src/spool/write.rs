@@ -83,8 +83,7 @@ impl Spool {
         }
     }
 
-    /// Writes a spill file though it leaves less free than there should be, because more is freed right after.
-    pub(super) fn write_past_the_floor(&self, file: NewFile<'_>) -> Result<SpoolFile, SpoolError> {
+    fn write_past_the_floor(&self, file: NewFile<'_>) -> Result<SpoolFile, SpoolError> {
         self.keep_lock()?;
         self.settle_misplaced()?;
         match self.write_once(&file) {
@@ -105,18 +104,31 @@ impl Spool {
 
     /// Writes the file under another name than its own. Returns its length.
     pub(super) fn write_as(&self, file: &NewFile<'_>, target: &Path) -> Result<u64, SpoolError> {
-        let temp = self.dir.join(format!(".{}.tmp", file.id));
-        let failed = |error| SpoolError::new("write the spill file", target, error);
+        let temp = self.temp_of(file.id);
+        let mut out = self
+            .create_temp(&temp)
+            .map_err(|error| SpoolError::new("write the spill file", target, error))?;
+        let written = write_to(out.as_mut(), file);
+        drop(out);
+        self.place(&temp, target, written)
+    }
 
-        let mut out = self.create_temp(&temp).map_err(failed)?;
-        let placed = write_to(out.as_mut(), file).and_then(|(bytes, seal)| {
-            drop(out);
+    /// Gives a file that was written, of this length and with this seal, its name; removes it if it was not. Returns its
+    /// length.
+    pub(super) fn place(
+        &self,
+        temp: &Path,
+        target: &Path,
+        written: io::Result<(u64, BatchSeal)>,
+    ) -> Result<u64, SpoolError> {
+        let failed = |error| SpoolError::new("write the spill file", target, error);
+        let placed = written.and_then(|(bytes, seal)| {
             self.must_be_free(target, bytes, &seal)?;
-            self.storage.rename(&temp, target)?;
+            self.storage.rename(temp, target)?;
             Ok(bytes)
         });
         let bytes = placed.map_err(|error| {
-            self.give_up(&temp);
+            self.give_up(temp);
             failed(error)
         })?;
         self.storage.sync_dir(&self.dir).map_err(|error| {
