@@ -2,7 +2,9 @@
 //! feature `testing` there is nothing here.
 
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use armed::{Fault, POINTS, SPECIAL_POINTS, SYNCS, arm, fallible, left, point};
+pub(crate) use armed::{
+    Fault, MOST_FREE, POINTS, SPECIAL_POINTS, SYNCS, arm, at_most_free, fallible, left, point,
+};
 
 /// A place where a test may have the code panic or hang.
 #[cfg(not(any(test, feature = "testing")))]
@@ -20,13 +22,20 @@ pub(crate) fn fallible(_: &'static str) -> std::io::Result<()> {
     Ok(())
 }
 
+/// How many bytes seem to be free of these: a test may want a disk to be full.
+#[cfg(not(any(test, feature = "testing")))]
+#[inline(always)]
+pub(crate) fn at_most_free(free: u64) -> u64 {
+    free
+}
+
 #[cfg(any(test, feature = "testing"))]
 mod armed {
     use std::{
         io,
         sync::{
             Condvar, Mutex, PoisonError,
-            atomic::{AtomicBool, Ordering},
+            atomic::{AtomicBool, AtomicU64, Ordering},
         },
     };
 
@@ -82,6 +91,13 @@ mod armed {
         Hang,
         /// The call fails with EIO.
         Fail,
+    }
+
+    /// No file system seems to have more free than that.
+    pub(crate) static MOST_FREE: AtomicU64 = AtomicU64::new(u64::MAX);
+
+    pub(crate) fn at_most_free(free: u64) -> u64 {
+        free.min(MOST_FREE.load(Ordering::Relaxed))
     }
 
     /// Saves the lock while nothing is armed.

@@ -161,6 +161,9 @@ pub struct SpoolStats {
     pub thinned: u64,
     /// What an operator should know of the place: it is on a tmpfs, others may write to it, and so on.
     pub concerns: Vec<String>,
+    /// Files and segments of earlier processes that cannot be read or taken over at present, because the disk is full for instance. Their
+    /// events count as on disk; they are tried again every minute.
+    pub stuck: u64,
     /// Why the spool cannot be written to at present; `None` when it can.
     pub broken: Option<String>,
     /// How many events of the backlog are delivered in a second, of late; zero when there is no backlog, or nothing is

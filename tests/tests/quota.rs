@@ -4,8 +4,8 @@
 
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
-use events_sdk::{Config, DropReason, DurabilityMode, Level, Stats, payload::*};
-use events_tests::{NUMBER, Rig, emit_number, losses_in, wait_until};
+use events_sdk::{Config, DropReason, DurabilityMode, Level, Stats, payload::*, testing::Mode};
+use events_tests::{NUMBER, Rig, emit_number, losses_in, storm, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const QUOTA: usize = 1 << 20;
@@ -207,4 +207,20 @@ fn no_segment_is_made_where_more_must_stay_free_than_there_is() {
     assert_eq!((stats.durability.unprotected, stats.durability.segment_bytes), (100, 0), "{stats:#?}");
     assert_eq!(bytes_on_disk(&rig), 0);
     rig.assert_all_delivered(100, PATIENCE);
+}
+
+#[test]
+fn batches_that_toggle_refuses_stay_within_the_quota_too() {
+    let rig = Rig::with(small);
+    let poisoned = |number: &String| number.parse::<usize>().is_ok_and(|number| number.is_multiple_of(100));
+    rig.toggle.refuse_when(move |event| event.metadata.get(NUMBER).is_some_and(poisoned));
+    rig.toggle.set_mode(Mode::Slow(Duration::from_millis(5)));
+    let mut most = 0;
+    for second in 0..12 {
+        storm(&rig.events, second * 5_000..(second + 1) * 5_000, 5_000);
+        most = most.max(rig.events.stats().spool.bytes);
+    }
+    assert!(most <= QUOTA as u64, "{most} bytes of {QUOTA}");
+    let stats = rig.events.stats();
+    assert!(stats.balances() && stats.delivered > 0, "{stats:#?}");
 }

@@ -37,6 +37,7 @@ impl Delivery {
                 }
             }
             Reply::Surveyed(quarantined) => self.surveyed(quarantined),
+            Reply::Stuck(count) => self.intake.buffer.lock().status.spool.stuck = count,
             Reply::Damaged(events) => self.damaged(events),
             Reply::Segments(segments, error) => self.segments_made(segments, error),
             Reply::Wrote(write, result) => self.wrote(write, result),

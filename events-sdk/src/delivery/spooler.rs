@@ -108,6 +108,8 @@ pub(crate) enum Reply {
     Opened(Result<Option<Box<Ledger>>, SpoolError>),
     /// All files of earlier processes were found, and at the start so many events were in the quarantine.
     Surveyed(u64),
+    /// So many files and segments of earlier processes cannot be read or taken over at present.
+    Stuck(u64),
     /// A spill file was written, or not: then its content comes back.
     Wrote(Write, Result<SpoolFile, SpoolError>),
     /// The next piece of a file; `None` at its end.

@@ -181,7 +181,7 @@ impl Storage for Disk {
 /// How many bytes of the file system around this directory this process may still use.
 pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
     let about = rustix::fs::statvfs(dir)?;
-    Ok(about.f_bavail.saturating_mul(about.f_frsize))
+    Ok(fault::at_most_free(about.f_bavail.saturating_mul(about.f_frsize)))
 }
 
 impl ReadFile for File {

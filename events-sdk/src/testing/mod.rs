@@ -108,6 +108,12 @@ pub fn fail_at(sync: &'static str, skip: u32, times: u32) {
     fault::arm(sync, Fault::Fail, skip, times);
 }
 
+/// From now on file systems seem to this process to have so many bytes free at most, as when something else fills them;
+/// `None` takes it back. What is to stay free, `spool_min_free_bytes`, is compared with that.
+pub fn limit_free_bytes(most: Option<u64>) {
+    fault::MOST_FREE.store(most.unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
 /// How many of those faults are still to come.
 pub fn faults_left() -> u32 {
     fault::left()

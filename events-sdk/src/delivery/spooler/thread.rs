@@ -43,6 +43,9 @@ const LEAVE: Duration = Duration::from_millis(200);
 /// or when there are so many.
 const LEAVE_TOGETHER: usize = 64;
 
+/// What earlier processes left and could not be read or taken over is tried again after this, doubling up to the second.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
 /// Small files are examined for so long before the delivery task is told of them: it has other things to do than to
 /// hear of each.
 const EXAMINE: Duration = Duration::from_millis(2);
@@ -85,8 +88,14 @@ pub(super) struct Thread {
     leaving: Vec<SpoolFile>,
     /// When to do that.
     leave_at: Option<Instant>,
-    /// Segments of earlier processes that could not be taken over.
-    stuck: bool,
+    /// How many segments of earlier processes could not be taken over, since they were looked for last.
+    stuck: usize,
+    /// When these, and files that could not be read, are looked for again, and the pause after that.
+    again: (Instant, Duration),
+    /// How many of both there are, as the delivery task was told.
+    told_stuck: usize,
+    /// Those that the log has a line of.
+    complained: HashSet<PathBuf>,
     /// Files and segments over which it has panicked once: they are looked at once more, behind the others.
     panicked: HashSet<PathBuf>,
     /// Something was put into the quarantine, which may be too large now.
@@ -124,7 +133,10 @@ impl Thread {
             survey_begun: false,
             leaving: Vec::new(),
             leave_at: None,
-            stuck: false,
+            stuck: 0,
+            again: (Instant::now() + AGAIN.0, AGAIN.0),
+            told_stuck: 0,
+            complained: HashSet::new(),
             panicked: HashSet::new(),
             quarantine_grew: false,
         }
@@ -187,6 +199,7 @@ impl Thread {
             }
             let is_idle = self.found.is_empty() && self.left.is_empty();
             if is_idle {
+                self.tell_stuck();
                 self.end_survey();
             }
             let command = match commands.try_recv() {
@@ -210,7 +223,7 @@ impl Thread {
                         if adopted.is_err() && self.panicked.insert(segment.clone()) {
                             self.left.push_back(segment);
                         } else {
-                            self.stuck |= adopted.is_err();
+                            self.stuck += usize::from(adopted.is_err());
                         }
                     } else {
                         self.examine_some();
@@ -227,9 +240,7 @@ impl Thread {
                 Some(Command::Open) => Reply::Opened(self.guarded("open", Self::open)),
                 Some(Command::List) => {
                     let names = self.guarded("list", |thread| {
-                        for file in thread.unreadable.drain(..) {
-                            thread.known.remove(&file);
-                        }
+                        thread.forget_unreadable();
                         thread.spool()?;
                         thread.unknown()
                     });
@@ -374,6 +385,7 @@ impl Thread {
     fn opened(&mut self, spool: &Spool) {
         let own = self.segments.as_ref().map(|segments| segments.prefix);
         self.left = spool.segments_left(own).into();
+        self.stuck = 0;
         if let Some(segments) = &self.segments
             && let Err(error) = segments.open(&self.directory)
         {

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, path::Path, time::Instant};
 
-use super::{EXAMINE, Reply, SETTLED_MS, Thread};
+use super::{AGAIN, EXAMINE, Reply, SETTLED_MS, Thread};
 use crate::{
     fault,
     spool::{Adopted, FileName, Spool, SpoolError, SpoolErrorKind},
@@ -11,7 +11,7 @@ use crate::{
 impl Thread {
     /// Looks again for segments that could not be adopted before.
     pub(super) fn look_for_segments(&mut self) {
-        self.stuck = false;
+        self.stuck = 0;
         let own = self.segments.as_ref().map(|segments| segments.prefix);
         if let Some(spool) = &self.spool {
             self.left = spool.segments_left(own).into();
@@ -34,8 +34,10 @@ impl Thread {
                 }
             }
             Err(error) => {
-                self.stuck = true;
-                tracing::warn!(%error, "what an earlier process left in a segment cannot be taken over yet; it is tried again after the next outage or start");
+                self.stuck += 1;
+                if self.complained.insert(segment.to_owned()) {
+                    tracing::warn!(%error, "what an earlier process left in a segment cannot be taken over yet; it is tried again within a minute");
+                }
             }
         }
     }
@@ -44,6 +46,7 @@ impl Thread {
     pub(super) fn look_around(&mut self) {
         fault::point("spool look around");
         self.sync_ledger();
+        self.try_again();
         let Some(spool) = self.spool.as_ref().filter(|_| self.found.is_empty()) else { return };
         // Asked for before the list, so that what changes meanwhile is seen the next time.
         let Ok(changed_ms) = spool.changed_ms() else { return };
@@ -57,6 +60,38 @@ impl Thread {
                 self.settled = (now_ms.saturating_sub(changed_ms) > SETTLED_MS).then_some(changed_ms);
             }
             Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
+        }
+    }
+
+    /// Looks once more at what could not be read or taken over, when it is time.
+    fn try_again(&mut self) {
+        let now = Instant::now();
+        let (at, pause) = self.again;
+        if self.stuck + self.unreadable.len() == 0 {
+            self.again = (now + AGAIN.0, AGAIN.0);
+        } else if now >= at && self.found.is_empty() && self.left.is_empty() {
+            let pause = (pause * 2).min(AGAIN.1);
+            self.again = (now + pause, pause);
+            self.forget_unreadable();
+            // So that the directory is listed though nothing may have changed in it.
+            self.settled = None;
+            self.look_for_segments();
+        }
+    }
+
+    /// Files that could not be read are new the next time that the directory is listed.
+    pub(super) fn forget_unreadable(&mut self) {
+        for file in self.unreadable.drain(..) {
+            self.known.remove(&file);
+        }
+    }
+
+    /// Says how much of what earlier processes left cannot be read or taken over at present.
+    pub(super) fn tell_stuck(&mut self) {
+        let stuck = self.stuck + self.unreadable.len();
+        if stuck != self.told_stuck {
+            self.told_stuck = stuck;
+            self.reply(Reply::Stuck(stuck as u64));
         }
     }
 
@@ -104,7 +139,9 @@ impl Thread {
                 // Said once, not at every look around.
                 self.known.insert(name.id());
                 self.unreadable.push(name.id());
-                tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again after the next outage or start");
+                if self.complained.insert(name.to_os_string().into()) {
+                    tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again within a minute");
+                }
             }
         }
     }
@@ -126,7 +163,7 @@ impl Thread {
 
     /// Says so when all that earlier processes left is found.
     pub(super) fn end_survey(&mut self) {
-        if self.stuck || !self.unreadable.is_empty() {
+        if self.told_stuck > 0 {
             return;
         }
         if let Some(quarantined) = self.surveying.take() {

@@ -1,0 +1,133 @@
+//! A disk that is full for a while: what waits goes to it as soon as it has room again, and nothing is dropped for room
+//! that there is.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::{
+    fs,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use events_sdk::{Config, DurabilityMode, Events, Level, Stats, payload::*, testing::Toggle};
+use events_tests::{Rig, config, emit_number, storm, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// All disks of this process are full at once: one test at a time.
+static DISKS: Mutex<()> = Mutex::new(());
+
+struct Disk {
+    _mine: MutexGuard<'static, ()>,
+}
+
+impl Disk {
+    fn mine() -> Self {
+        Self { _mine: DISKS.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    fn fill(&self) {
+        events_sdk::testing::limit_free_bytes(Some(0));
+    }
+
+    fn clear(&self) {
+        events_sdk::testing::limit_free_bytes(None);
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn keeps_some_free(config: &mut Config) {
+    config.spool_min_free_bytes = 1 << 20;
+    config.spool_max_bytes = 100 << 20;
+    (config.buffer_size, config.flush_threshold) = (5_000, 4_000);
+}
+
+fn is_on_disk(stats: &Stats) -> bool {
+    stats.in_memory == 0 && stats.in_flight == 0
+}
+
+/// Emits events while the disk is full, until that has been noticed.
+fn notice(events: &Events, disk: &Disk) {
+    disk.fill();
+    for number in 0..100 {
+        emit_number(events, number);
+    }
+    let stats = wait_until(events, PATIENCE, |stats| stats.spool.broken.is_some());
+    let why = stats.spool.broken.unwrap_or_default();
+    assert!(why.contains("spool_min_free_bytes"), "{why}");
+    disk.clear();
+}
+
+#[test]
+fn a_disk_that_was_full_for_a_moment_is_used_again_and_nothing_is_dropped() {
+    let disk = Disk::mine();
+    let rig = Rig::with(keeps_some_free);
+    rig.toggle.stop();
+    storm(&rig.events, 0..20_000, 20_000);
+    let stats = wait_until(&rig.events, PATIENCE, is_on_disk);
+    assert_eq!(stats.on_disk, 20_000, "{stats:#?}");
+    notice(&rig.events, &disk);
+    let stats = wait_until(&rig.events, PATIENCE, is_on_disk);
+    assert_eq!((stats.on_disk, stats.spool.broken), (20_100, None));
+    notice(&rig.events, &disk);
+    // Memory fills up before it has been tried again.
+    storm(&rig.events, 0..4_800, 20_000);
+    let stats = wait_until(&rig.events, PATIENCE, is_on_disk);
+    assert_eq!((stats.on_disk, stats.dropped_total()), (25_000, 0), "{stats:#?}");
+}
+
+#[test]
+fn a_shutdown_right_after_the_disk_was_full_puts_all_of_it_there() {
+    let disk = Disk::mine();
+    let rig = Rig::with(keeps_some_free);
+    rig.toggle.stop();
+    for _ in 0..200 {
+        let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+        rig.events.emit_storage_pool(Level::Error, payload, ());
+    }
+    wait_until(&rig.events, PATIENCE, is_on_disk);
+    notice(&rig.events, &disk);
+    let report = rig.events.shutdown(Duration::from_secs(5));
+    assert_eq!((report.on_disk, report.dropped, report.complete), (300, 0, true), "{report:#?}");
+}
+
+#[test]
+fn segments_of_a_killed_process_are_taken_over_when_the_disk_has_room_again() {
+    const LEFT: usize = 90;
+    let disk = Disk::mine();
+    let toggle = Toggle::start().expect("a port on loopback");
+    toggle.stop();
+    let (killed, spool) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let process = |dir| {
+        let mut config = config(&toggle, dir);
+        keeps_some_free(&mut config);
+        config.durability = DurabilityMode::Process;
+        config
+    };
+    // As one that was killed leaves them: a copy of what one has that still lives.
+    let first =
+        Events::start(Config { batch_timeout: Duration::from_secs(600), ..process(killed.path()) }).unwrap();
+    (0..LEFT).for_each(|number| emit_number(&first, number));
+    let segments = spool.path().join("segments");
+    fs::create_dir(&segments).unwrap();
+    for segment in fs::read_dir(killed.path().join("segments")).unwrap().map(Result::unwrap) {
+        fs::copy(segment.path(), segments.join(segment.file_name())).unwrap();
+    }
+
+    disk.fill();
+    toggle.restart().expect("the same port");
+    let second = Events::start(process(spool.path())).unwrap();
+    let stats = wait_until(&second, PATIENCE, |stats| stats.spool.stuck > 0);
+    assert!(stats.spool.stuck > 0 && !stats.lifetime.is_surveyed, "{stats:#?}");
+    disk.clear();
+    // Toggle was never away for it.
+    let stats =
+        wait_until(&second, PATIENCE, |stats| stats.delivered == LEFT as u64 && stats.lifetime.is_surveyed);
+    assert_eq!((stats.delivered, stats.spool.stuck), (LEFT as u64, 0), "{stats:#?}");
+    assert!(stats.lifetime.is_surveyed && stats.lifetime.balances(), "{stats:#?}");
+}
