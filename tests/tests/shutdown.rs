@@ -21,7 +21,7 @@ use events_sdk::{
     testing::{Mode, Toggle, faults_left, hang_at, let_go, panic_points, syncs},
     uplink::SendFuture,
 };
-use events_tests::{Rig, assert_numbers, config, queue_number, storm, wait_until};
+use events_tests::{Rig, assert_numbers, config, emit_number, queue_number, storm, wait_until};
 
 const EVENTS: usize = 300;
 /// The time that a shutdown is given.
@@ -269,6 +269,19 @@ fn a_token_that_cannot_be_read_in_time_keeps_nothing_from_the_disk() {
     let_go();
     dropped("a token that hangs", rig.events);
     assert_all_come_with_the_next("a token that hangs", &rig.toggle, rig.spool.path(), EVENTS);
+    drop(faults);
+}
+
+#[test]
+fn whoever_waits_for_ever_waits_until_it_is_done() {
+    let faults = Faults::mine();
+    let rig = Rig::start();
+    let ticket = queue_number(&rig.events, 0);
+    assert_eq!(rig.events.wait(&ticket, Duration::MAX), WaitOutcome::Settled);
+    emit_number(&rig.events, 1);
+    assert_eq!(rig.events.flush(Duration::MAX), FlushOutcome::Complete);
+    let report = rig.events.shutdown(Duration::MAX);
+    assert!(report.complete && report.delivered == 2, "{report:#?}");
     drop(faults);
 }
 

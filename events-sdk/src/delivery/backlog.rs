@@ -496,6 +496,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_vanishes_while_pieces_of_it_are_under_way_is_not_taken_for_a_damaged_one() {
+        let (now, mut backlog) = (Instant::now(), Backlog::default());
+        backlog.add(SpoolFile { events: 3, ..file(1, Level::Info) });
+        let (file, _) = backlog.next_read(9, now, unknown).unwrap();
+        backlog.piece(file.id, piece(file.id), 0);
+        assert!(backlog.next_read(9, now, unknown).is_some());
+        assert!(backlog.vanished(file.id).is_none(), "a piece of it is under way");
+        let finished = backlog.done(file.id).unwrap();
+        assert!(finished.vanished && finished.missing == 2);
+    }
+
+    #[test]
     fn a_grave_file_interrupts_another_which_goes_on_where_it_was() {
         let (now, mut backlog) = (Instant::now(), Backlog::default());
         backlog.add(file(1, Level::Info));

@@ -1,12 +1,23 @@
 //! `repair`, `requeue` and `prune`, and that an agent delivers what they leave.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
+    path::Path,
+};
 
-use events_sdk::{DropReason, Events, testing::Toggle};
+use events_sdk::{
+    DropReason, Events, Stats,
+    testing::{Mode, Toggle},
+};
 use events_tests::{NUMBER, Rig, config, emit_number, spill_files, storm, wait_until};
 use tempfile::TempDir;
 
-use super::{PATIENCE, add_file, damage, dead_spool, mixture, only_file, spool};
+use super::{PATIENCE, add_file, command, damage, dead_spool, mixture, only_file, spool};
 
 /// Has an agent deliver all that is in the spool, and tell Toggle of so many events that were lost.
 fn deliver(dir: &Path, count: usize, pruned: u64) -> Toggle {
@@ -95,7 +106,10 @@ fn refused_events_are_listed_with_the_reason_and_offered_again() {
     assert_eq!((shown.len(), &shown[0]["metadata"]["n"]), (1, &"77".into()));
     assert_eq!(spool(dir, &["cat"]).out, "", "the quarantine is shown on demand");
 
-    assert_eq!(spool(dir, &["requeue", "nothing.pb"]).code, 2);
+    let name = refused["file"].as_str().unwrap();
+    let said = spool(dir, &["requeue", name, "nothing.pb"]);
+    assert!(said.code == 2 && said.err.contains("nothing was moved"), "{said:?}");
+    assert_eq!(spill_files(dir), [""; 0], "not one of them where one does not exist");
     assert_eq!(spool(dir, &["requeue", "--dry-run"]).code, 0);
     assert_eq!(spill_files(dir), [""; 0]);
     let said = spool(dir, &["requeue"]);
@@ -189,6 +203,74 @@ fn the_accounts_add_up_and_say_when_they_do_not() {
     fs::remove_file(&path).unwrap();
     let none = spool(dir.path(), &["accounts"]);
     assert!(none.code == 3 && none.err.contains("first uses the spool"), "{none:?}");
+}
+
+#[test]
+fn accounts_of_what_cannot_be_read_are_no_verdict() {
+    let dir = dead_spool(mixture);
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let look = |args: &[&str]| {
+        let mut command = command(args);
+        if fs::metadata("/proc/self").unwrap().uid() == 0 {
+            // Root reads everything.
+            command.uid(65_534).gid(65_534);
+        }
+        command.output().map(|output| (output.status.code(), String::from_utf8(output.stdout).unwrap()))
+    };
+    mode(dir.path(), 0o755);
+    mode(&dir.path().join(".accounts"), 0o644);
+    mode(&only_file(dir.path()), 0o000);
+    let dir = dir.path().to_str().unwrap();
+    let Ok((code, text)) = look(&["spool", "accounts", dir]) else {
+        // Nobody may start the command where it lies.
+        return;
+    };
+    assert!(code == Some(3) && text.contains("1 files or segments cannot be read"), "{code:?} {text}");
+    let (_, text) = look(&["spool", "accounts", "--json", dir]).unwrap();
+    let said: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&said["balances"], &said["unreadable"]), (&false.into(), &1.into()));
+}
+
+#[test]
+fn prune_books_what_was_delivered_out_of_order_before_a_kill_once() {
+    const COUNT: usize = 1_000;
+    let rig = Rig::with(|config| {
+        (config.flush_threshold, config.batch_size) = (COUNT, COUNT);
+        config.retry_initial = std::time::Duration::from_secs(60);
+        config.retry_max = std::time::Duration::from_secs(60);
+    });
+    rig.toggle.set_mode(Mode::Unavailable);
+    storm(&rig.events, 0..COUNT, 100_000);
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == COUNT as u64);
+    assert_eq!(stats.on_disk, COUNT as u64, "{stats:#?}");
+    drop(rig.events);
+
+    // The first piece is refused and waits, those behind it are delivered.
+    rig.toggle.set_mode(Mode::Ok);
+    rig.toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|number| number == "0"));
+    let mut config = config(&rig.toggle, rig.spool.path());
+    config.retry_initial = std::time::Duration::from_secs(60);
+    config.retry_max = std::time::Duration::from_secs(60);
+    let events = Events::start(config).unwrap();
+    let behind = |stats: &Stats| stats.delivered >= COUNT as u64 / 2 && stats.in_flight == 0;
+    let stats = wait_until(&events, PATIENCE, behind);
+    assert!(behind(&stats) && stats.on_disk > 0, "{stats:#?}");
+    // As a kill leaves it.
+    let dead = TempDir::new().unwrap();
+    for entry in fs::read_dir(rig.spool.path()).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), dead.path().join(entry.file_name())).unwrap();
+        }
+    }
+    let said = &spool(dead.path(), &["prune", "--below", "warn", "--yes", "--json"]).json()[0];
+    assert_eq!(said["dropped"], COUNT, "what is not dealt with up to there waits, all of it");
+    let said = spool(dead.path(), &["accounts", "--json"]);
+    let accounts = &said.json()[0];
+    assert_eq!(
+        (said.code, &accounts["delivered"], &accounts["in_memory_or_lost"]),
+        (0, &0.into(), &0.into())
+    );
+    assert_eq!((&accounts["accepted"], &accounts["dropped"]), (&COUNT.into(), &COUNT.into()));
 }
 
 #[test]

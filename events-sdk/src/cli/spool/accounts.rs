@@ -11,7 +11,7 @@ use clap::Args;
 use crate::{
     accounts,
     cli::{
-        failure::{DONE, FOUND, Failure},
+        failure::{BROKEN, DONE, FOUND, Failure},
         json::Object,
         out::{Out, Table, note},
         place::{self, Source, Where},
@@ -45,6 +45,8 @@ struct Found {
     others: u64,
     /// Events in the quarantine.
     quarantined: u64,
+    /// Files and segments that could not be read.
+    unreadable: u64,
     /// An agent changed the books meanwhile.
     moving: bool,
 }
@@ -57,7 +59,7 @@ impl AccountsArgs {
         };
         let mut found = Found::look(&View::of(&dir))?;
         for _ in 1..ATTEMPTS {
-            if !found.moving {
+            if !found.moving || found.unreadable > 0 {
                 break;
             }
             found = Found::look(&View::of(&dir))?;
@@ -68,7 +70,11 @@ impl AccountsArgs {
             out.table(&found.table())?;
             writeln!(out, "\n{}", found.verdict())?;
         }
-        Ok(if found.balances() { DONE } else { FOUND })
+        Ok(match (found.unreadable, found.balances()) {
+            (1.., _) => BROKEN,
+            (0, true) => DONE,
+            (0, false) => FOUND,
+        })
     }
 }
 
@@ -90,13 +96,14 @@ impl Found {
     fn look(view: &View) -> Result<Self, Failure> {
         let mut ledger = read(view)?;
         let before = ledger.totals();
-        let (mut on_disk, mut others) = (0, 0);
+        let (mut on_disk, mut others, mut unreadable) = (0, 0, 0);
         for source in place::everything(view)? {
             let (file, _) = match source.inspect() {
                 Ok(seen) => seen,
                 Err(error) if place::is_gone(&error) => continue,
                 Err(error) => {
                     note(&error.to_string());
+                    unreadable += 1;
                     continue;
                 }
             };
@@ -108,7 +115,7 @@ impl Found {
         let quarantined = view.quarantined_events()?;
         let totals = ledger.totals();
         let moving = read(view)?.totals() != before;
-        Ok(Self { ledger, totals, on_disk, others, quarantined, moving })
+        Ok(Self { ledger, totals, on_disk, others, quarantined, unreadable, moving })
     }
 
     /// What the books say is neither delivered, dropped, set aside nor on disk.
@@ -118,13 +125,21 @@ impl Found {
         accepted.cast_signed() - elsewhere.cast_signed()
     }
 
-    /// Where nothing is in memory the rest must be zero.
+    /// Where nothing is in memory the rest must be zero. Nobody can tell while a file cannot be read.
     fn balances(&self) -> bool {
+        if self.unreadable > 0 {
+            return false;
+        }
         self.moving || self.rest() == 0 || (self.rest() > 0 && !self.ledger.was_closed())
     }
 
     fn verdict(&self) -> String {
         match self.rest() {
+            _ if self.unreadable > 0 => format!(
+                "{} files or segments cannot be read, so nobody can say whether the accounts balance; mend their \
+                 permissions or the disk, or look as the user whose spool it is",
+                self.unreadable
+            ),
             _ if self.moving => {
                 "an agent is at work, and the numbers changed while they were read".to_owned()
             }
@@ -152,7 +167,11 @@ impl Found {
         row("  delivered".to_owned(), self.totals.delivered);
         row("  on disk".to_owned(), self.on_disk + self.others);
         row("  quarantined".to_owned(), self.quarantined);
-        row("  in memory, or lost with it".to_owned(), self.rest().max(0).unsigned_abs());
+        let elsewhere = match self.unreadable {
+            0 => "  in memory, or lost with it",
+            _ => "  in what cannot be read, in memory, or lost with it",
+        };
+        row(elsewhere.to_owned(), self.rest().max(0).unsigned_abs());
         row("  dropped".to_owned(), self.totals.dropped);
         for drop in accounts::list(&self.ledger.drops()) {
             let category = drop.category.map_or("-", |category| category.name());
@@ -186,6 +205,7 @@ impl Found {
             .number("dropped", self.totals.dropped)
             .raw("drops", &format!("[{}]", drops.join(",")))
             .flag("closed", self.ledger.was_closed())
+            .number("unreadable", self.unreadable)
             .flag("moving", self.moving)
             .flag("balances", self.balances())
             .text("verdict", &self.verdict())

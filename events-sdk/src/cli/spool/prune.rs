@@ -24,8 +24,8 @@ use crate::{
         shown, time,
     },
     id::IdGenerator,
-    ledger::{self, Ledger},
-    spool::{FileName, Item, Sealing, Spool},
+    ledger::{self, Known, Ledger},
+    spool::{FileName, Item, Sealing, Spool, SpoolFile},
 };
 
 /// Deletes events that meet all of the conditions.
@@ -71,9 +71,37 @@ impl Hold {
         Ok(Self { spool, ledger })
     }
 
-    /// How many events at the beginning of a file do not wait any more.
-    fn dealt_with(&self, source: &Source) -> u64 {
-        self.ledger.as_ref().map_or(0, |ledger| ledger.step(source.name.id(), true).events)
+    /// Takes a file up as an agent does at its start: what was delivered of pieces that are not dealt with in full waits
+    /// again. Gives how many events at its beginning do not wait any more; all of them where it was only to be removed.
+    fn take_up(&mut self, source: &Source) -> Result<u64, Failure> {
+        let Some(ledger) = &mut self.ledger else { return Ok(0) };
+        let file = self.spool.inspect(&source.name)?;
+        let is_ours = file.is_of(ledger.id());
+        Ok(match ledger.found(file.id, u64::from(file.events), is_ours) {
+            Known::Finished => u64::MAX,
+            Known::From(step) => step.events,
+        })
+    }
+
+    /// Books what was dropped of a file, which then is only to be removed, and removes it.
+    fn remove(&mut self, file: &SpoolFile, dropped: &BTreeMap<(i32, i32), u64>) -> Result<(), Failure> {
+        if let Some(ledger) = &mut self.ledger {
+            let foreign = !file.is_of(ledger.id());
+            for (&(level, category), &count) in dropped {
+                let severity = Level::from_number(level).map_or(0, Level::severity);
+                let category = Category::from_number(category).map_or(0, |category| category as u8);
+                ledger.drop_events(DropReason::Pruned, category, severity, count, foreign);
+            }
+            ledger.finish(file.id, 0, foreign);
+            ledger.file().map_or(Ok(()), |books| books.sync_data()).map_err(|error| {
+                Failure::Broken(format!("cannot bring the accounts to stable storage: {error}"))
+            })?;
+        }
+        self.spool.remove(file)?;
+        if let Some(ledger) = &mut self.ledger {
+            ledger.forget(file.id);
+        }
+        Ok(())
     }
 
     fn close(self) {
@@ -148,7 +176,7 @@ impl PruneArgs {
     fn prune(
         &self,
         source: &Source,
-        hold: Option<&mut Hold>,
+        mut hold: Option<&mut Hold>,
         doomed: &impl Fn(&Facts<'_>) -> bool,
         tally: &mut Tally,
         progress: &Progress,
@@ -157,7 +185,7 @@ impl PruneArgs {
         let (mut dropped, mut kept, mut damaged) = (BTreeMap::<_, u64>::new(), 0_u64, false);
         progress.add(scan.seen().bytes);
         let fingerprint = scan.seen().fingerprint.unwrap_or_default();
-        let mut delivered = hold.as_ref().map_or(0, |hold| hold.dealt_with(source));
+        let mut delivered = hold.as_mut().map_or(Ok(0), |hold| hold.take_up(source))?;
         let skip = delivered;
         while let Some(item) = scan.next()? {
             match item {
@@ -183,8 +211,8 @@ impl PruneArgs {
         if dropped.is_empty() {
             return Ok(());
         }
-        if let Some(Hold { spool, ledger }) = hold {
-            let file = spool.inspect(&source.name)?;
+        if let Some(hold) = hold {
+            let file = hold.spool.inspect(&source.name)?;
             if kept > 0 {
                 let id = IdGenerator::new().next(u64::try_from(file.timestamp_ms).unwrap_or(0));
                 let timestamp_ms = file.timestamp_ms;
@@ -199,16 +227,7 @@ impl PruneArgs {
                     |facts| !doomed(facts),
                 )?;
             }
-            if let Some(ledger) = ledger {
-                let foreign = !file.is_of(ledger.id());
-                for (&(level, category), &count) in &dropped {
-                    let severity = Level::from_number(level).map_or(0, Level::severity);
-                    let category = Category::from_number(category).map_or(0, |category| category as u8);
-                    ledger.drop_events(DropReason::Pruned, category, severity, count, foreign);
-                }
-                ledger.forget(file.id);
-            }
-            spool.remove(&file)?;
+            hold.remove(&file, &dropped)?;
         }
         *(if kept > 0 { &mut tally.rewritten } else { &mut tally.removed }) += 1;
         for (key, count) in dropped {

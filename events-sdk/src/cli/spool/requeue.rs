@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::{
     cli::{
-        failure::{BROKEN, DONE, Failure, USAGE},
+        failure::{BROKEN, DONE, Failure},
         json::Object,
         out::{Out, note, visible},
         owner,
@@ -39,16 +39,17 @@ impl RequeueArgs {
         let spool = if self.dry_run { None } else { Some(Spool::open(&dir)?) };
         let quarantine = View::of(&dir).quarantine();
         let there = if quarantine.dir().is_dir() { quarantine.list()? } else { Vec::new() };
-        let mut code = DONE;
         let called = |wanted: &str, name: &str| wanted.strip_prefix("quarantine/").unwrap_or(wanted) == name;
-        for wanted in &self.files {
-            if !there.iter().any(|name| called(wanted, &name.to_string())) {
-                let hint = if wanted.ends_with(".damaged") { ": damaged bytes cannot be sent" } else { "" };
-                note(&format!("there is no refused event `{wanted}` in the quarantine{hint}"));
-                code = USAGE;
-            }
+        let is_there = |wanted: &&String| there.iter().any(|name| called(wanted, &name.to_string()));
+        let unknown: Vec<&String> = self.files.iter().filter(|wanted| !is_there(wanted)).collect();
+        for wanted in &unknown {
+            let hint = if wanted.ends_with(".damaged") { ": damaged bytes cannot be sent" } else { "" };
+            note(&format!("there is no refused event `{wanted}` in the quarantine{hint}"));
         }
-        let mut moved = 0_u64;
+        if !unknown.is_empty() {
+            return Err(Failure::Usage("nothing was moved".to_owned()));
+        }
+        let (mut moved, mut code) = (0_u64, DONE);
         for name in there {
             let text = name.to_string();
             if !self.files.is_empty() && !self.files.iter().any(|wanted| called(wanted, &text)) {
