@@ -223,23 +223,56 @@ impl Backlog {
         }
     }
 
-    /// Takes out the oldest of the files that are not begun with events of the lowest level there is, if that is no
-    /// graver than `severity`; with `whole`, only a file of nothing else. Gives that level's severity too.
+    /// Takes out the oldest of the files of which nothing is under way with events of the lowest level there is, if that is
+    /// no graver than `severity`; with `whole`, only a file of nothing else. Gives that level's severity too.
+    ///
+    /// What was read ahead of it is forgotten.
     pub(crate) fn least(&mut self, severity: u8, whole: bool) -> Option<(SpoolFile, u8)> {
         let least_of = |file: &SpoolFile| {
             let may_go = file.severities != 0 && (!whole || file.severities.is_power_of_two());
             may_go.then(|| file.severities.trailing_zeros() as u8)
         };
-        let files = self.files.iter().chain(&self.grave);
-        let (least, _, id) = files
+        let read = self.open.values().filter(|open| self.is_untouched(open)).map(|open| &open.file);
+        let (least, _, id) = self
+            .files
+            .iter()
+            .chain(&self.grave)
+            .chain(read)
             .filter_map(|file| Some((least_of(file)?, file.timestamp_ms, file.id)))
             .filter(|&(least, ..)| least <= severity)
             .min()?;
-        let from =
-            if self.files.iter().any(|file| file.id == id) { &mut self.files } else { &mut self.grave };
-        let place = from.iter().position(|file| file.id == id)?;
+        let file = self.take_out(id)?;
         self.leaving.insert(id);
-        Some((from.remove(place)?, least))
+        Some((file, least))
+    }
+
+    /// Whether all that was read of a file waits in memory, and nothing of it was refused, delivered or set aside.
+    fn is_untouched(&self, open: &Open) -> bool {
+        let id = open.file.id;
+        let is_being_read = self.reading && self.current == Some(id);
+        let waiting = self.pieces.iter().filter(|piece| piece.file == id && piece.refusals == 0).count();
+        !is_being_read
+            && !open.vanished
+            && open.outstanding == waiting
+            && open.under_way.iter().all(|piece| piece.delivered + piece.set_aside == 0)
+    }
+
+    /// Takes a file out that waits or is untouched.
+    fn take_out(&mut self, id: Uuid) -> Option<SpoolFile> {
+        for files in [&mut self.files, &mut self.grave] {
+            if let Some(place) = files.iter().position(|file| file.id == id) {
+                return files.remove(place);
+            }
+        }
+        let open = self.open.remove(&id)?;
+        self.pieces.retain(|piece| piece.file != id);
+        self.parked.retain(|&(_, file)| file != id);
+        for place in [&mut self.current, &mut self.interrupted] {
+            if *place == Some(id) {
+                *place = None;
+            }
+        }
+        Some(open.file)
     }
 
     /// How many events of the file have been read.
@@ -505,6 +538,25 @@ mod tests {
         assert!(backlog.vanished(file.id).is_none(), "a piece of it is under way");
         let finished = backlog.done(file.id).unwrap();
         assert!(finished.vanished && finished.missing == 2);
+    }
+
+    #[test]
+    fn a_file_that_was_read_ahead_and_not_sent_makes_room_like_any_other() {
+        let (now, mut backlog) = (Instant::now(), Backlog::default());
+        backlog.add(file(1, Level::Info));
+        backlog.add(file(2, Level::Info));
+        let (first, _) = backlog.next_read(9, now, unknown).unwrap();
+        assert_eq!(backlog.least(u8::MAX, false).unwrap().0.timestamp_ms, 2, "the other is being read");
+        backlog.piece(first.id, piece(first.id), 0);
+        let sent = backlog.take(now, false).unwrap();
+        assert!(backlog.least(u8::MAX, false).is_none(), "and then under way");
+        backlog.put_back(sent);
+        assert_eq!(backlog.least(u8::MAX, false).unwrap().0.timestamp_ms, 1);
+        assert!(backlog.take(now, false).is_none() && backlog.is_empty());
+        backlog.removed(first.id);
+        // It could not be thinned, and is read from the beginning.
+        backlog.add(first.clone());
+        assert_eq!(backlog.next_read(9, now, unknown), Some((first, 0)));
     }
 
     #[test]
