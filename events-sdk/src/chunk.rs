@@ -226,6 +226,9 @@ impl Chunk {
             let end = entry.end as usize;
             let to = if is_grave(entry) { &mut taken } else { &mut left };
             to.push(&self.bytes[start..end], entry.severity, entry.category);
+            if entry.best_effort {
+                to.last_is_best_effort();
+            }
             start = end;
         }
         taken.urgent = true;
@@ -324,7 +327,9 @@ mod tests {
         for (text, severity) in [("a", 3), ("bb", 5), ("ccc", 3), ("dddd", 6)] {
             chunk.push(text.as_bytes(), severity, 1);
         }
+        chunk.last_is_best_effort();
         let grave = chunk.split_grave(5).unwrap();
+        assert!(grave.entries[1].is_best_effort() && grave.has_best_effort() && !chunk.has_best_effort());
         assert_eq!((grave.bytes(), chunk.bytes()), (b"bbdddd".as_slice(), b"accc".as_slice()));
         assert_eq!((grave.len(), grave.count_of(6), grave.bytes_of(6)), (2, 1, 4));
         assert_eq!((chunk.len(), chunk.count_of(3), chunk.bytes_of(3)), (2, 2, 4));

@@ -105,7 +105,7 @@ impl Delivery {
         self.make_room(missing, least, must);
         let mut state = self.intake.buffer.lock();
         let is_kept = state.pool.is_some();
-        if self.room.thinning || (is_kept && !must) {
+        if self.room.thinning || (!must && (is_kept || !state.has_urgent())) {
             return;
         }
         // Nothing lighter may go. What is grave may use what is kept for it; the rest stays in memory.
