@@ -224,3 +224,27 @@ fn batches_that_toggle_refuses_stay_within_the_quota_too() {
     let stats = rig.events.stats();
     assert!(stats.balances() && stats.delivered > 0, "{stats:#?}");
 }
+
+#[test]
+fn grave_events_go_to_the_part_that_is_kept_for_them_while_others_wait_in_memory() {
+    let rig = Rig::with(small);
+    rig.toggle.stop();
+    let mut emitted = 0;
+    let full = loop {
+        (emitted..emitted + 100).for_each(|number| emit_number(&rig.events, number));
+        emitted += 100;
+        let stats = wait_until(&rig.events, Duration::from_secs(3), |stats| stats.in_memory == 0);
+        if stats.in_memory > 0 {
+            break stats;
+        }
+        assert!(stats.spool.bytes <= QUOTA as u64, "{stats:#?}");
+    };
+    assert_eq!((full.in_memory, full.dropped_total()), (100, 0), "{full:#?}");
+    for _ in 0..3 {
+        let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+        rig.events.emit_storage_pool(Level::Error, payload, ());
+    }
+    let goes = |stats: &Stats| stats.on_disk == full.on_disk + 3;
+    let stats = wait_until(&rig.events, PATIENCE, goes);
+    assert!(goes(&stats) && stats.in_memory == 100 && stats.dropped_total() == 0, "{stats:#?}");
+}
