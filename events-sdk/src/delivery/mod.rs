@@ -190,6 +190,8 @@ pub(crate) struct Delivery {
     backlog_in_flight: usize,
     link: Link,
     pace: Pace,
+    /// How many events had been accepted when Toggle was lost.
+    accepted_before: Option<u64>,
     progress: Progress,
     room: Room,
     refusals: Refusals,
@@ -262,6 +264,7 @@ impl Delivery {
             backlog_in_flight: 0,
             link: Link::new(Backoff::new(settings.retry_initial, settings.retry_max)),
             pace: Pace::new(Instant::now()),
+            accepted_before: None,
             progress: Progress::new(Instant::now()),
             room: Room::new(settings.spool_max_bytes),
             refusals: Refusals::default(),

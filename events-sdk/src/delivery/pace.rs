@@ -3,8 +3,9 @@
 //! Live events are sent as they come. The backlog follows at a rate of its own, so that a Toggle that has just come back
 //! is not run over by all its nodes at once:
 //!
-//! * After an outage it begins with a batch every two seconds, after a random pause that grows with the outage. A node that
-//!   knows of no outage has no reason to think that others come with it, and begins faster.
+//! * After an outage it begins with half as many batches as came in live meanwhile, and at least one every two seconds, after a
+//!   random pause that grows with the outage. A node that knows of no outage has no reason to think that others come with
+//!   it, and begins faster.
 //! * Acknowledgements speed it up: it grows by a fifth every second at first, and gently after the first trouble.
 //! * `RESOURCE_EXHAUSTED`, or acknowledgements that take much longer than they did, halve it.
 //!
@@ -14,6 +15,10 @@ use std::time::{Duration, Instant};
 
 /// Batches a second to begin with. A Toggle that does not bear these from all of its nodes could not bear their live events.
 const START: f64 = 0.5;
+
+/// So much of what a node sends live it begins with, if that is more: Toggle bears the live events of all its nodes, and if they
+/// all begin at once that makes one and a half times as many batches.
+const START_OF_LIVE: f64 = 0.5;
 
 /// Batches a second to begin with when there was no outage: a start of this node alone, or a hiccup.
 const FRESH: f64 = 64.0;
@@ -97,12 +102,12 @@ impl Pace {
         }
     }
 
-    /// Toggle is back after so long. `chance` is between 0 and 1.
-    pub(crate) fn back(&mut self, outage: Duration, chance: f64, now: Instant) {
+    /// Toggle is back after so long, in which `live` batches a second came in. `chance` is between 0 and 1.
+    pub(crate) fn back(&mut self, outage: Duration, live: f64, chance: f64, now: Instant) {
         if outage < OUTAGE {
             return;
         }
-        *self = Self::at(START, now);
+        *self = Self::at(START.max(live * START_OF_LIVE), now);
         self.hold_until = now + outage.mul_f64(SPREAD_SHARE).min(SPREAD_MOST).mul_f64(chance.clamp(0.0, 1.0));
     }
 

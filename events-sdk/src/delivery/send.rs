@@ -154,7 +154,8 @@ impl Delivery {
         self.refusals.delivered(parcel.batch.id());
         self.pace.acknowledged(now.saturating_duration_since(parcel.sent_at), now);
         if let Change::Back(after) = self.link.delivered(now) {
-            self.pace.back(after, self.spool_backoff.chance(), now);
+            let live = self.live_batches(after);
+            self.pace.back(after, live, self.spool_backoff.chance(), now);
             tracing::info!(target = %self.uplink_target, ?after, "Toggle takes events again");
             // Whatever could not be read before, or was put there meanwhile.
             self.spooler.list();
@@ -183,6 +184,14 @@ impl Delivery {
         if let Some(parcel) = kept.release() {
             self.close_parcel(parcel);
         }
+    }
+
+    /// How many batches a second came in since Toggle was lost, so long ago.
+    fn live_batches(&mut self, outage: Duration) -> f64 {
+        let state = self.intake.buffer.lock();
+        let before = self.accepted_before.take().unwrap_or(state.accounts.accepted);
+        let batches = (state.accounts.accepted - before) / state.limits().batch.max(1) as u64;
+        batches as f64 / outage.as_secs_f64().max(1.0)
     }
 
     /// What is left to do when a batch counts as delivered.
@@ -270,6 +279,9 @@ impl Delivery {
         state.status.last_error = Some(error.to_string());
         state.accounts.shift(parcel.batch.len() as u64, Place::Flight, to);
         parcel.place = to;
+        if change == Change::Lost {
+            self.accepted_before.get_or_insert(state.accounts.accepted);
+        }
         drop(state);
         fault::point("failed");
         let refusals = self.refusals.times(id);

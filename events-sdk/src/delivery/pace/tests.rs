@@ -78,14 +78,16 @@ fn a_hiccup_changes_nothing_and_an_outage_begins_anew_after_a_pause() {
     let mut pace = Pace::at(START, start);
     let (_, now) = run(&mut pace, start, Duration::from_secs(3), MS);
     let before = pace.rate();
-    pace.back(Duration::from_secs(1), 1.0, now);
+    pace.back(Duration::from_secs(1), 0.0, 1.0, now);
     assert!((pace.rate() - before).abs() < f64::EPSILON);
-    pace.back(Duration::from_secs(60), 0.5, now);
+    pace.back(Duration::from_secs(60), START, 0.5, now);
     assert!((pace.rate() - START).abs() < f64::EPSILON);
     assert!(!pace.allows(now + Duration::from_millis(14_900)));
     assert!(pace.allows(now + Duration::from_millis(15_100)));
-    pace.back(Duration::from_secs(86_400), 1.0, now);
+    pace.back(Duration::from_secs(86_400), 0.0, 1.0, now);
     assert_eq!(pace.next_at(now), now + SPREAD_MOST);
+    pace.back(Duration::from_secs(60), 10.0, 1.0, now);
+    assert!((pace.rate() - 5.0).abs() < f64::EPSILON, "half of what comes in live");
 }
 
 #[test]
