@@ -612,6 +612,17 @@ impl State {
             || self.waiting_bytes + self.held_bytes >= self.limits.bytes / 10 * 9
     }
 
+    /// Whether memory is about to overflow: nine tenths of the events or of the bytes that it may hold are there.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        self.accounts.in_memory >= (self.limits.events / 10 * 9) as u64
+            || self.bytes_in_memory() >= self.limits.bytes / 10 * 9
+    }
+
+    /// Whether something waits that goes with the process.
+    pub(crate) fn holds_unkept(&self) -> bool {
+        self.ready.iter().chain([&self.open]).any(|chunk| !chunk.is_empty() && !chunk.is_kept())
+    }
+
     /// The delivery task has so many bytes in memory of batches that failed and are not on disk yet.
     pub(crate) fn hold(&mut self, bytes: usize) {
         self.held_bytes = bytes;

@@ -75,6 +75,11 @@ impl Chunk {
         self.bytes_by_severity[severity]
     }
 
+    /// The size of its events of `severity` and graver.
+    pub(crate) fn bytes_from(&self, severity: u8) -> usize {
+        self.bytes_by_severity.iter().skip(severity.into()).sum()
+    }
+
     pub(crate) fn count_of(&self, severity: usize) -> u32 {
         self.by_severity[severity]
     }

@@ -54,6 +54,8 @@ struct Open {
     step: Step,
     /// The pieces behind that, as far as they were read.
     under_way: VecDeque<UnderWay>,
+    /// A piece of it was sent, and perhaps stored: under the file's identity it is known again.
+    offered: bool,
     /// All of it has been read.
     exhausted: bool,
     /// Somebody removed it before that.
@@ -99,6 +101,8 @@ pub(crate) struct Backlog {
     pieces: VecDeque<Waiting>,
     /// Files that could not be read, and when each is tried again. They hold up no other.
     parked: Vec<(Instant, Uuid)>,
+    /// Files in which no room could be made, until when they are left alone.
+    spared: Vec<(Instant, Uuid)>,
     /// Files that are to be removed, until they are.
     leaving: HashSet<Uuid>,
 }
@@ -151,6 +155,7 @@ impl Backlog {
             read: step.events,
             step,
             under_way: VecDeque::new(),
+            offered: false,
             exhausted: false,
             vanished: false,
             failures: 0,
@@ -223,38 +228,55 @@ impl Backlog {
         }
     }
 
-    /// Takes out the oldest of the files of which nothing is under way with events of the lowest level there is, if that is
-    /// no graver than `severity`; with `whole`, only a file of nothing else. Gives that level's severity too.
+    /// Takes out the oldest of the files of which nothing was sent with events of the lowest level there is, if that is no
+    /// graver than `severity`; with `whole`, only a file of nothing else. Gives that level's severity too.
     ///
     /// What was read ahead of it is forgotten.
-    pub(crate) fn least(&mut self, severity: u8, whole: bool) -> Option<(SpoolFile, u8)> {
-        let least_of = |file: &SpoolFile| {
-            let may_go = file.severities != 0 && (!whole || file.severities.is_power_of_two());
-            may_go.then(|| file.severities.trailing_zeros() as u8)
-        };
-        let read = self.open.values().filter(|open| self.is_untouched(open)).map(|open| &open.file);
+    pub(crate) fn least(&mut self, severity: u8, whole: bool, now: Instant) -> Option<(SpoolFile, u8)> {
+        self.spared.retain(|&(until, _)| now < until);
         let (least, _, id) = self
-            .files
-            .iter()
-            .chain(&self.grave)
-            .chain(read)
-            .filter_map(|file| Some((least_of(file)?, file.timestamp_ms, file.id)))
-            .filter(|&(least, ..)| least <= severity)
+            .candidates()
+            .filter(|file| !whole || file.severities.is_power_of_two())
+            .map(|file| (least_of(file), file.timestamp_ms, file.id))
+            .filter(|&(least, _, id)| least <= severity && !self.is_spared(id, now))
             .min()?;
         let file = self.take_out(id)?;
         self.leaving.insert(id);
         Some((file, least))
     }
 
-    /// Whether all that was read of a file waits in memory, and nothing of it was refused, delivered or set aside.
+    /// The severity of what [`least`](Self::least) would give.
+    pub(crate) fn least_severity(&self, whole: bool, now: Instant) -> Option<u8> {
+        self.candidates()
+            .filter(|file| (!whole || file.severities.is_power_of_two()) && !self.is_spared(file.id, now))
+            .map(least_of)
+            .min()
+    }
+
+    /// The size of all files with events that are no graver than this: no more can be freed of them.
+    pub(crate) fn bytes_up_to(&self, severity: u8) -> u64 {
+        self.candidates().filter(|file| least_of(file) <= severity).map(|file| file.bytes).sum()
+    }
+
+    /// Room cannot be made in this file before that.
+    pub(crate) fn spare(&mut self, file: Uuid, until: Instant) {
+        self.spared.push((until, file));
+    }
+
+    fn is_spared(&self, file: Uuid, now: Instant) -> bool {
+        self.spared.iter().any(|&(until, id)| id == file && now < until)
+    }
+
+    /// The files of which nothing was sent.
+    fn candidates(&self) -> impl Iterator<Item = &SpoolFile> {
+        let read = self.open.values().filter(|open| self.is_untouched(open)).map(|open| &open.file);
+        self.files.iter().chain(&self.grave).chain(read).filter(|file| file.severities != 0)
+    }
+
+    /// Whether a file was read ahead, and no more than that.
     fn is_untouched(&self, open: &Open) -> bool {
-        let id = open.file.id;
-        let is_being_read = self.reading && self.current == Some(id);
-        let waiting = self.pieces.iter().filter(|piece| piece.file == id && piece.refusals == 0).count();
-        !is_being_read
-            && !open.vanished
-            && open.outstanding == waiting
-            && open.under_way.iter().all(|piece| piece.delivered + piece.set_aside == 0)
+        let is_being_read = self.reading && self.current == Some(open.file.id);
+        !is_being_read && !open.vanished && !open.offered
     }
 
     /// Takes a file out that waits or is untouched.
@@ -323,7 +345,16 @@ impl Backlog {
         let may_go =
             |piece: &Waiting| piece.not_before.is_none_or(|at| now >= at) && !(clean && piece.refusals > 0);
         let place = self.pieces.iter().position(may_go)?;
-        self.pieces.remove(place)
+        self.offer(place)
+    }
+
+    /// Takes a piece out to be sent.
+    fn offer(&mut self, place: usize) -> Option<Waiting> {
+        let piece = self.pieces.remove(place)?;
+        if let Some(open) = self.open.get_mut(&piece.file) {
+            open.offered = true;
+        }
+        Some(piece)
     }
 
     /// What is most easily cut down to an event that Toggle takes, or to the one that it does not: of the pieces that were
@@ -334,7 +365,7 @@ impl Backlog {
         };
         let suspects = self.pieces.iter().enumerate().filter(|(_, piece)| may_go(piece));
         let (place, _) = suspects.min_by_key(|(_, piece)| piece.batch.len())?;
-        self.pieces.remove(place)
+        self.offer(place)
     }
 
     /// Whether an event that was refused alone waits.
@@ -445,6 +476,11 @@ fn age(file: &SpoolFile) -> (i64, Uuid) {
     (file.timestamp_ms, file.id)
 }
 
+/// The severity of the least grave of its events.
+fn least_of(file: &SpoolFile) -> u8 {
+    file.severities.trailing_zeros() as u8
+}
+
 /// Whether a file holds events that go before all others.
 fn is_grave(file: &SpoolFile) -> bool {
     file.severities >> URGENT.severity() != 0
@@ -546,17 +582,18 @@ mod tests {
         backlog.add(file(1, Level::Info));
         backlog.add(file(2, Level::Info));
         let (first, _) = backlog.next_read(9, now, unknown).unwrap();
-        assert_eq!(backlog.least(u8::MAX, false).unwrap().0.timestamp_ms, 2, "the other is being read");
+        assert_eq!(backlog.least(u8::MAX, false, now).unwrap().0.timestamp_ms, 2, "the other is being read");
         backlog.piece(first.id, piece(first.id), 0);
-        let sent = backlog.take(now, false).unwrap();
-        assert!(backlog.least(u8::MAX, false).is_none(), "and then under way");
-        backlog.put_back(sent);
-        assert_eq!(backlog.least(u8::MAX, false).unwrap().0.timestamp_ms, 1);
+        assert_eq!(backlog.least(u8::MAX, false, now).unwrap().0.timestamp_ms, 1);
         assert!(backlog.take(now, false).is_none() && backlog.is_empty());
         backlog.removed(first.id);
         // It could not be thinned, and is read from the beginning.
         backlog.add(first.clone());
-        assert_eq!(backlog.next_read(9, now, unknown), Some((first, 0)));
+        assert_eq!(backlog.next_read(9, now, unknown), Some((first.clone(), 0)));
+        backlog.piece(first.id, piece(first.id), 0);
+        let sent = backlog.take(now, false).unwrap();
+        backlog.put_back(sent);
+        assert!(backlog.least(u8::MAX, false, now).is_none(), "Toggle may have stored it");
     }
 
     #[test]

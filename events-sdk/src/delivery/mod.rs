@@ -210,6 +210,8 @@ pub(crate) struct Delivery {
     spool_failures: u32,
     spool_backoff: Backoff,
     spool_retry_at: Option<Instant>,
+    /// It was asked whether the disk takes something again.
+    probing: bool,
     /// Segments were asked for.
     making: bool,
     /// No segment could be made; it is tried again then.
@@ -278,6 +280,7 @@ impl Delivery {
             spool_failures: 0,
             spool_backoff: Backoff::new(READ_RETRY.0, READ_RETRY.1),
             spool_retry_at: (!spool_is_open).then(|| Instant::now() + SPOOL_RETRY),
+            probing: false,
             making: false,
             segments_retry_at: None,
             flushes: Vec::new(),

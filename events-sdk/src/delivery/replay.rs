@@ -1,6 +1,9 @@
 //! Back from disk: the spool's answers, the files on their way to Toggle, and the state of the spool.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::backlog::Finished;
 use super::spooler::Reply;
@@ -10,6 +13,9 @@ use crate::accounts::Place;
 use crate::fault;
 use crate::ledger::{Known, Ledger};
 use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
+
+/// Longer than it takes until it is tried again to remove a segment.
+const BOUND: Duration = Duration::from_secs(150);
 
 impl Delivery {
     pub(super) fn read_ahead(&mut self) {
@@ -37,10 +43,18 @@ impl Delivery {
                 }
             }
             Reply::Surveyed(quarantined) => self.surveyed(quarantined),
+            Reply::Bound(file) => self.backlog.spare(file, Instant::now() + BOUND),
             Reply::Stuck(count) => self.intake.buffer.lock().status.spool.stuck = count,
             Reply::Damaged(events) => self.damaged(events),
             Reply::Segments(segments, error) => self.segments_made(segments, error),
             Reply::Wrote(write, result) => self.wrote(write, result),
+            Reply::Probed(result) => {
+                self.probing = false;
+                match result {
+                    Ok(()) => self.spool_works(),
+                    Err(error) => self.spool_fails(&error),
+                }
+            }
             Reply::Read(file, Ok(Some(piece))) => {
                 let read = self.backlog.events_read(file.id) + u64::from(piece.count);
                 let beyond = read.saturating_sub(u64::from(file.events)).min(u64::from(piece.count));

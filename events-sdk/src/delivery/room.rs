@@ -28,25 +28,57 @@ const AT_ONCE: u64 = 64;
 const OF_A_FILE: u64 = 16;
 
 /// When there is no room and nothing that may go, it is looked for again after this.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// On a full disk so many files are thinned in vain at most, where it cannot be known how much is missing,
+const IN_VAIN: u32 = 3;
+
+/// and after that, or once it is known that what is freed does not stay free, none for this time.
+const RESIGNED: Duration = Duration::from_secs(60);
+
+/// A file that could not be thinned is left alone for so long.
+const SPARED: Duration = Duration::from_secs(60);
 
 /// What is known of the room on disk.
 #[derive(Debug)]
 pub(super) struct Room {
     max_bytes: u64,
-    /// The disk itself had no room for so many bytes, just now.
-    wanted: Option<u64>,
+    /// The disk itself was full just now.
+    full: Option<Full>,
+    /// Something was dropped for the disk since the last write that went well: how often, and what was missing before.
+    freed: Option<(u32, Full)>,
+    /// Nothing is dropped for the disk before that.
+    resigned_until: Option<Instant>,
     /// A file is being thinned.
     pub(super) thinning: bool,
     /// The last file could not be rewritten for lack of room: only files that go as a whole help now.
     whole_files_only: bool,
     /// There was no room, and nothing that may go.
     pub(super) look_again_at: Option<Instant>,
+    /// The same for batches that failed.
+    pub(super) look_for_held_at: Option<Instant>,
+}
+
+/// How much a write that failed on a full disk was short of.
+#[derive(Debug, Clone, Copy)]
+struct Full {
+    bytes: u64,
+    /// That is what the disk says; otherwise it is the size of what was written.
+    is_known: bool,
 }
 
 impl Room {
     pub(super) fn new(max_bytes: u64) -> Self {
-        Self { max_bytes, wanted: None, thinning: false, whole_files_only: false, look_again_at: None }
+        Self {
+            max_bytes,
+            full: None,
+            freed: None,
+            resigned_until: None,
+            thinning: false,
+            whole_files_only: false,
+            look_again_at: None,
+            look_for_held_at: None,
+        }
     }
 
     /// How many bytes the spool may hold of such files.
@@ -54,19 +86,42 @@ impl Room {
         if grave { self.max_bytes } else { self.max_bytes - self.max_bytes / RESERVE }
     }
 
-    /// The disk had no room for so many bytes.
-    pub(super) fn wants(&mut self, bytes: u64) {
-        self.wanted = Some(self.wanted.unwrap_or_default().max(bytes));
+    /// A write of so many bytes failed because the disk is full; perhaps it says how much is missing.
+    pub(super) fn is_full(&mut self, bytes: u64, missing: Option<u64>) {
+        let full = Full { bytes: missing.unwrap_or(bytes), is_known: missing.is_some() };
+        self.full = Some(self.full.map_or(full, |other| if other.bytes > full.bytes { other } else { full }));
     }
 
     /// The disk had room, or it is time to see whether it has.
     pub(super) fn is_enough(&mut self) {
-        (self.wanted, self.whole_files_only, self.look_again_at) = (None, false, None);
+        *self = Self { thinning: self.thinning, ..Self::new(self.max_bytes) };
+    }
+
+    /// There was none when it was looked for last.
+    pub(super) fn has_none(&self) -> bool {
+        self.look_again_at.is_some() || self.look_for_held_at.is_some()
     }
 
     /// Nothing is to be written before that.
     pub(super) fn is_waited_for(&self, now: Instant) -> bool {
         self.thinning || self.look_again_at.is_some_and(|at| now < at)
+    }
+
+    /// Whether there is a point in dropping something for a full disk.
+    fn may_free(&mut self, full: Full, now: Instant) -> bool {
+        if self.resigned_until.is_some_and(|at| now < at) {
+            return false;
+        }
+        // Somebody else takes what is freed, or it is freed elsewhere.
+        let in_vain = |(times, before): (u32, Full)| match full.is_known && before.is_known {
+            true => full.bytes >= before.bytes,
+            false => times >= IN_VAIN,
+        };
+        if self.freed.is_some_and(in_vain) {
+            (self.freed, self.resigned_until) = (None, Some(now + RESIGNED));
+            return false;
+        }
+        true
     }
 }
 
@@ -89,10 +144,15 @@ impl Delivery {
         self.missing(&self.intake.buffer.lock(), batch.events().len() as u64, grave)
     }
 
-    /// Whether events may be dropped for the sake of what is in memory, because memory is about to overflow or will not
-    /// be there any more.
+    /// Whether events may be dropped for the sake of what is in memory, because so much is there that it belongs on disk, or
+    /// because memory will not be there any more.
     pub(super) fn must_spill(&self, state: &State) -> bool {
         state.is_over_threshold() || self.closing.is_some()
+    }
+
+    /// Whether something is in memory that goes with the process.
+    pub(super) fn holds_unkept(&self, state: &State) -> bool {
+        state.holds_unkept() || self.held.iter().chain(&self.copying).any(|held| !held.chunk.is_kept())
     }
 
     /// The severity of the least grave event that waits in memory or failed; zero when there is none.
@@ -102,15 +162,21 @@ impl Delivery {
         waiting.into_iter().chain(failed).min().unwrap_or_default()
     }
 
-    /// The disk was full just now: has the least grave events on it dropped if that must be. Otherwise, and if none may
-    /// go, the write is repeated after a pause.
-    pub(super) fn free_disk(&mut self) {
-        let Some(wanted) = self.room.wanted.take() else { return };
+    /// The disk was full just now: has the least grave events on it dropped, if otherwise some would be lost in memory and
+    /// if that can help. If not, the write is simply repeated after a pause.
+    pub(super) fn free_disk(&mut self, now: Instant) {
+        let Some(full) = self.room.full.take() else { return };
         let state = self.intake.buffer.lock();
-        let (must, least) = (self.must_spill(&state), self.least_in_memory(&state));
+        let must = if self.closing.is_some() { self.holds_unkept(&state) } else { state.is_nearly_full() };
+        let least = self.least_in_memory(&state);
         drop(state);
-        if must {
-            self.make_room(wanted, least, must);
+        if must
+            && self.room.may_free(full, now)
+            && self.backlog.bytes_up_to(least) >= full.bytes
+            && self.make_room(full.bytes, least)
+        {
+            let times = self.room.freed.map_or(0, |(times, _)| times);
+            self.room.freed = Some((times + 1, full));
         }
     }
 
@@ -122,25 +188,27 @@ impl Delivery {
             && self.missing(state, self.room.max_bytes / RESERVE, false) == 0
     }
 
-    /// Has the least grave events on disk dropped, if they are no graver than what waits in memory and memory is about to
-    /// overflow; otherwise looks again later.
-    pub(super) fn make_room(&mut self, missing: u64, least_waiting: u8, must: bool) {
-        let victim = must.then(|| self.backlog.least(least_waiting, self.room.whole_files_only)).flatten();
-        let Some((file, severity)) = victim else {
-            self.room.look_again_at = Some(Instant::now() + LOOK_AGAIN);
-            return;
-        };
+    /// Has the least grave events on disk dropped, if they are no graver than this severity. `false` when there are none.
+    pub(super) fn make_room(&mut self, missing: u64, severity: u8) -> bool {
+        let victim = self.backlog.least(severity, self.room.whole_files_only, Instant::now());
+        let Some((file, severity)) = victim else { return false };
         let bytes = if self.room.whole_files_only {
             u64::MAX
         } else {
             missing.max(self.room.max_bytes / AT_ONCE).max(file.bytes / OF_A_FILE)
         };
-        self.room.thinning = true;
+        (self.room.thinning, self.room.look_again_at) = (true, None);
         let mut state = self.intake.buffer.lock();
         let id = state.next_id(crate::emit::now_ms());
         let pieces = state.accounts.ledger.step(file.id, true).pieces;
         drop(state);
         self.spooler.thin(file, severity, bytes, id, pieces);
+        true
+    }
+
+    /// The severity of the least grave events on disk that may go.
+    pub(super) fn least_on_disk(&self) -> Option<u8> {
+        self.backlog.least_severity(self.room.whole_files_only, Instant::now())
     }
 
     /// A file was thinned or not.
@@ -153,10 +221,16 @@ impl Delivery {
                 let dealt_with = self.intake.buffer.lock().accounts.ledger.step(old.id, true).events;
                 return self.vanished(&old, u64::from(old.events).saturating_sub(dealt_with));
             }
-            Err(error) => {
-                self.room.whole_files_only |= error.kind() == SpoolErrorKind::Full;
+            Err(error) if error.kind() == SpoolErrorKind::Full && !self.room.whole_files_only => {
+                self.room.whole_files_only = true;
                 self.backlog.add(old);
-                return self.spool_fails(&error);
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, file = %old.id, "no room can be made in a spill file; it is left as it is for a minute");
+                self.intake.buffer.lock().status.last_error = Some(error.to_string());
+                self.backlog.spare(old.id, Instant::now() + SPARED);
+                return self.backlog.add(old);
             }
         };
         let mut state = self.intake.buffer.lock();
@@ -182,7 +256,7 @@ impl Delivery {
             );
         }
         // There is room now, whatever there was before.
-        self.room.wanted = None;
+        self.room.full = None;
         if !self.spool_is_closed {
             self.spool_retry_at = None;
         }

@@ -9,6 +9,7 @@ use tokio::task;
 
 use super::{
     Delivery, DiskCopy, Held, Origin, Parcel, recycle,
+    spill::Lacking,
     spooler::{Content, Reply, Write},
 };
 use crate::{Batch, DropReason, accounts::Place, chunk::Chunk, spool::SpoolFile};
@@ -41,16 +42,21 @@ impl Delivery {
         self.spool_retry_at = None;
         self.room.is_enough();
         self.link.hurry();
-        self.copy_to_disk();
+        // For what there is no room, some may be made later.
+        let _ = self.copy_to_disk();
     }
 
-    /// Has what is in flight from memory written too, as far as there is room: Toggle may not answer in time.
-    fn copy_to_disk(&mut self) {
+    /// Has what is in flight from memory written too, as far as there is room: Toggle may not answer in time. Gives the gravest
+    /// for which there is none.
+    pub(super) fn copy_to_disk(&mut self) -> Option<Lacking> {
+        let mut lacking = None;
         let attempts: Vec<task::Id> = self.in_flight.keys().copied().collect();
         for attempt in attempts {
             let Some(Parcel { batch, origin, .. }) = self.in_flight.get(&attempt) else { continue };
             let Origin::Memory { chunk, file: DiskCopy::None } = origin else { continue };
-            if self.missing_for(batch, chunk) > 0 {
+            let missing = self.missing_for(batch, chunk);
+            if missing > 0 {
+                lacking = lacking.max(self.lacking(missing, chunk));
                 continue;
             }
             let copy = Write {
@@ -69,6 +75,7 @@ impl Delivery {
                 self.write(copy);
             }
         }
+        lacking
     }
 
     /// A batch that was in flight when the shutdown began is on disk as well.
@@ -117,11 +124,13 @@ impl Delivery {
         if Instant::now() >= closing.deadline {
             return true;
         }
-        let memory_is_empty = self.held.is_empty()
-            && self.copying.is_empty()
-            && self.writing.is_empty()
-            && self.in_flight.is_empty()
-            && self.intake.buffer.lock().oldest().is_none();
+        let state = self.intake.buffer.lock();
+        let nothing_moves = self.writing.is_empty() && self.in_flight.is_empty() && self.copying.is_empty();
+        // What is left in segments because nothing else finds room is there for the next start.
+        let rest_is_kept = closing.gave_up && self.room.has_none() && !self.holds_unkept(&state);
+        let is_empty = self.held.is_empty() && state.oldest().is_none();
+        let memory_is_empty = nothing_moves && (is_empty || rest_is_kept);
+        drop(state);
         // What the pace keeps back until after the deadline is not waited for.
         let held_back = self.pace.next_at(Instant::now()) >= closing.deadline;
         memory_is_empty && (closing.gave_up || held_back || self.backlog.is_empty())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::room::LOOK_AGAIN;
 use super::salvage::Kept;
 use super::spooler::{Content, Write};
 use super::{Delivery, Held, URGENT_PATIENCE, Writing, identity, recycle};
@@ -10,10 +11,19 @@ use crate::Batch;
 use crate::accounts::Place;
 use crate::buffer::State;
 use crate::buffer::URGENT;
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, SEVERITIES};
 use crate::emit::now_ms;
 use crate::fault;
 use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
+
+/// A batch for which there is no room: the graver it is, the more may go for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lacking {
+    /// The severity of the least grave event in it.
+    pub(super) severity: u8,
+    /// So much is missing.
+    pub(super) bytes: u64,
+}
 
 impl Delivery {
     /// Writes to disk what should not stay in memory.
@@ -22,8 +32,8 @@ impl Delivery {
         if self.room.is_waited_for(now) {
             return;
         }
-        self.free_disk();
-        if self.spool_retry_at.is_some_and(|at| now < at) || self.room.thinning {
+        self.free_disk(now);
+        if self.room.thinning || self.spool_retry_at.is_some_and(|at| now < at) {
             return;
         }
         if self.spool_is_closed {
@@ -37,25 +47,29 @@ impl Delivery {
             // One file shows whether the disk is back.
             return;
         }
-        if !self.link.is_open() || self.closing.is_some() {
-            self.write_held();
-            if self.room.thinning {
-                return;
-            }
+        if self.writing.is_empty() || self.closing.is_some() {
+            fault::point("before spilling");
+            self.spill_waiting(now);
         }
-        if !self.writing.is_empty() && self.closing.is_none() {
-            return;
+        if !self.room.thinning && (!self.link.is_open() || self.closing.is_some()) {
+            self.spill_failed(now);
         }
-        fault::point("before spilling");
+        if self.spool_retry_at.is_some() && self.writing.is_empty() && !self.room.thinning && !self.probing {
+            // Nothing has to go there, but whoever looks wants to know whether the disk is back.
+            self.probing = true;
+            self.spooler.probe();
+        }
+    }
+
+    /// Writes what waits in memory, if it should not stay there.
+    fn spill_waiting(&mut self, now: Instant) {
         let mut state = self.intake.buffer.lock();
         if !self.should_spill(&state, now) {
             return;
         }
-        let missing = self.missing(&state, state.waiting_bytes() as u64, false);
-        if missing > 0 {
-            let (must, least) = (self.must_spill(&state), state.least_severity());
+        if self.missing(&state, state.waiting_bytes() as u64, false) > 0 {
             drop(state);
-            return self.spill_into_little(missing, least, must);
+            return self.spill_into_little(now);
         }
         let mut chunks = state.take_all();
         state.shed(&mut chunks);
@@ -99,40 +113,84 @@ impl Delivery {
         writes.into_iter().filter_map(Kept::release).for_each(|write| self.write(write));
     }
 
-    /// The quota has no room for all that waits: less grave events go, or else only grave ones are written. `least` is the
-    /// lowest severity that waits; unless it `must` be, nothing is dropped.
-    fn spill_into_little(&mut self, missing: u64, least: u8, must: bool) {
-        self.make_room(missing, least, must);
+    /// The quota has no room for all that waits: less grave events on disk go for it, or else only grave ones are written,
+    /// into what is kept for them. Unless it must be, nothing is dropped.
+    fn spill_into_little(&mut self, now: Instant) {
+        // If room is made, that is taken back.
+        self.room.look_again_at = Some(now + LOOK_AGAIN);
         let mut state = self.intake.buffer.lock();
-        let is_kept = state.pool.is_some();
-        if self.room.thinning || (!must && (is_kept || !state.has_urgent())) {
+        let in_segments = state.pool.is_some();
+        let must = self.must_spill(&state);
+        if !must && (in_segments || !state.has_urgent()) {
             return;
         }
-        // Nothing lighter may go. What is grave may use what is kept for it; the rest stays in memory.
         let mut chunks = state.take_all();
-        let id = state.next_id(now_ms());
-        // A batch in a segment is not cut: what shares it with a grave event goes along.
-        let goes = |chunk: &mut Chunk| {
-            chunk.has_only(URGENT.severity()) || (is_kept && chunk.has_any(URGENT.severity()))
-        };
-        let mut grave: Vec<Chunk> = chunks.extract_if(.., goes).collect();
-        if !is_kept {
-            grave.extend(chunks.iter_mut().filter_map(|chunk| chunk.split_grave(URGENT.severity())));
+        if self.closing.is_some() {
+            // What is in segments is as good as on disk: nothing goes for it.
+            let kept = chunks.extract_if(.., |chunk| chunk.is_kept()).collect();
+            state.put_back(kept);
         }
-        let bytes: usize = grave.iter().map(|chunk| chunk.bytes().len()).sum();
-        state.put_back(chunks);
-        if grave.is_empty() || self.missing(&state, bytes as u64, true) > 0 {
-            return state.put_back(grave);
+        let mut from = URGENT.severity();
+        if must && let Some(part) = self.part_with_room(&chunks) {
+            let bytes: usize = chunks.iter().map(|chunk| chunk.bytes_from(part)).sum();
+            let missing = self.missing(&state, bytes as u64, part >= URGENT.severity());
+            if missing > 0 {
+                state.put_back(chunks);
+                drop(state);
+                self.make_room(missing, part);
+                return;
+            }
+            from = part;
         }
-        if is_kept {
-            let writes = self.one_by_one(&mut state, grave, now_ms());
+        let (going, staying) = self.parts_that_fit(&state, chunks, from);
+        state.put_back(staying);
+        if going.is_empty() {
+            return;
+        }
+        if in_segments {
+            let writes = self.one_by_one(&mut state, going, now_ms());
             drop(state);
             return self.write_all(writes);
         }
+        let id = state.next_id(now_ms());
         drop(state);
-        let sequence = grave.iter().map(|chunk| chunk.sequence).min().unwrap_or_default();
-        let content = Content::Chunks { chunks: grave, whole: false };
+        let sequence = going.iter().map(|chunk| chunk.sequence).min().unwrap_or_default();
+        let content = Content::Chunks { chunks: going, whole: false };
         self.write(Write { id, timestamp_ms: now_ms() as i64, content, sequence });
+    }
+
+    /// From which severity on events of these chunks may go to disk at the cost of others there: all of them, if none is less
+    /// grave than what lies there. What is less grave waits for its turn in memory; at the end there is no turn to wait
+    /// for, and those go that are graver than something on disk.
+    fn part_with_room(&self, chunks: &[Chunk]) -> Option<u8> {
+        let on_disk = self.least_on_disk()?;
+        let severities = || (0..SEVERITIES).filter(|&one| chunks.iter().any(|chunk| chunk.count_of(one) > 0));
+        let least = severities().find(|&one| self.closing.is_none() || one >= usize::from(on_disk))?;
+        (least >= usize::from(on_disk)).then_some(least as u8)
+    }
+
+    /// Parts chunks into the events of this severity and graver, as far as there is room for them, and the others.
+    fn parts_that_fit(&self, state: &State, chunks: Vec<Chunk>, from: u8) -> (Vec<Chunk>, Vec<Chunk>) {
+        let (mut going, mut staying, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for mut chunk in chunks {
+            // A batch in a segment is not cut: what shares it with a grave event goes along.
+            let whole = chunk.has_only(from) || (chunk.is_kept() && chunk.has_any(from));
+            let (part, rest) = match whole {
+                true => (Some(chunk), None),
+                false if chunk.is_kept() => (None, Some(chunk)),
+                false => (chunk.split_grave(from), Some(chunk)),
+            };
+            staying.extend(rest);
+            let Some(part) = part else { continue };
+            let more = part.bytes().len() as u64;
+            if self.missing(state, bytes + more, part.has_any(URGENT.severity())) == 0 {
+                bytes += more;
+                going.push(part);
+            } else {
+                staying.push(part);
+            }
+        }
+        (going, staying)
     }
 
     /// Whether what waits in memory belongs on disk now.
@@ -151,24 +209,43 @@ impl Delivery {
         if state.has_urgent() { timeout.min(URGENT_PATIENCE) } else { timeout }
     }
 
-    /// Writes batches that failed, each for which there is room. For the others room is made, or looked for again later.
-    fn write_held(&mut self) {
-        let (mut most, mut least) = (0, u8::MAX);
+    /// Writes batches that failed, and at the end copies of those in flight, each for which there is room. For the others room
+    /// is made, or looked for again later.
+    fn spill_failed(&mut self, now: Instant) {
+        if self.room.look_for_held_at.is_some_and(|at| now < at) {
+            return;
+        }
+        let mut lacking = self.write_held();
+        if self.closing.is_some() {
+            lacking = lacking.max(self.copy_to_disk());
+        }
+        let must = self.must_spill(&self.intake.buffer.lock());
+        let makes_room =
+            must && lacking.is_some_and(|Lacking { severity, bytes }| self.make_room(bytes, severity));
+        let waits = lacking.is_some() || !self.held.is_empty();
+        self.room.look_for_held_at = (waits && !makes_room).then(|| now + LOOK_AGAIN);
+    }
+
+    /// Writes batches that failed, each for which there is room. Gives the gravest for which there is none.
+    fn write_held(&mut self) -> Option<Lacking> {
+        let mut lacking = None;
         for _ in 0..self.held.len() {
             let Some(held) = self.held.pop_front() else { break };
-            let missing = self.missing_for(&held.batch, &held.chunk);
-            if missing == 0 {
+            let bytes = self.missing_for(&held.batch, &held.chunk);
+            if bytes == 0 {
                 self.write_whole(held.batch, held.chunk);
-            } else {
-                most = missing.max(most);
-                least = held.chunk.least_severity().min(least);
-                self.held.push_back(held);
+                continue;
             }
+            lacking = lacking.max(self.lacking(bytes, &held.chunk));
+            self.held.push_back(held);
         }
-        if most > 0 {
-            let must = self.must_spill(&self.intake.buffer.lock());
-            self.make_room(most, least, must);
-        }
+        lacking
+    }
+
+    /// What a batch lacks that is only in memory. One in a segment is as good as on disk at the end.
+    pub(super) fn lacking(&self, bytes: u64, chunk: &Chunk) -> Option<Lacking> {
+        let needs = self.closing.is_none() || !chunk.is_kept();
+        needs.then(|| Lacking { severity: chunk.least_severity(), bytes })
     }
 
     /// Says how much is in memory of what failed, so that it counts towards the bound.
@@ -230,7 +307,7 @@ impl Delivery {
     pub(super) fn not_written(&mut self, write: Write, error: &SpoolError) {
         self.spool_fails(error);
         if error.kind() == SpoolErrorKind::Full {
-            self.room.wants(write.bytes());
+            self.room.is_full(write.bytes(), error.missing());
         }
         match write.content {
             Content::Chunks { chunks, .. } => self.intake.buffer.lock().put_back(chunks),

@@ -81,6 +81,7 @@ enum Command {
     Open,
     List,
     Write(Write),
+    Probe,
     Read(SpoolFile, u32),
     Remove(SpoolFile),
     Thin(SpoolFile, Thinning),
@@ -108,10 +109,14 @@ pub(crate) enum Reply {
     Opened(Result<Option<Box<Ledger>>, SpoolError>),
     /// All files of earlier processes were found, and at the start so many events were in the quarantine.
     Surveyed(u64),
+    /// Nothing may be dropped out of this file for now: a segment holds all of it as well, and cannot be removed.
+    Bound(Uuid),
     /// So many files and segments of earlier processes cannot be read or taken over at present.
     Stuck(u64),
     /// A spill file was written, or not: then its content comes back.
     Wrote(Write, Result<SpoolFile, SpoolError>),
+    /// The disk takes something, or not.
+    Probed(Result<(), SpoolError>),
     /// The next piece of a file; `None` at its end.
     Read(SpoolFile, Result<Option<Piece>, SpoolError>),
     /// A file was removed.
@@ -179,6 +184,11 @@ impl Spooler {
     /// Writes a file.
     pub(crate) fn write(&self, write: Write) {
         self.command(Command::Write(write));
+    }
+
+    /// Sees whether the disk takes something.
+    pub(crate) fn probe(&self) {
+        self.command(Command::Probe);
     }
 
     /// Reads the piece of a file at this place. Files are read one after the other, pieces in order.

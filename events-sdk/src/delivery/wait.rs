@@ -47,7 +47,10 @@ impl Delivery {
         let mut state = self.intake.buffer.lock();
         let ready = (can_send && state.has_full_batch())
             || (can_spill && self.should_spill(&state, now))
-            || (can_spill && !open && !self.held.is_empty());
+            || (can_spill
+                && !open
+                && !self.held.is_empty()
+                && self.room.look_for_held_at.is_none_or(|at| now >= at));
         if ready {
             return None;
         }
@@ -79,13 +82,23 @@ impl Delivery {
         let read_at = self.backlog.next_read_at(self.read_ahead_limit(), now);
         let spool_at = self.spool_retry_at.filter(|&at| at > now || (self.spool_is_closed && !self.opening));
         let room_at = self.room.look_again_at.filter(|&at| at > now);
+        let room_for_held_at = self.room.look_for_held_at.filter(|&at| at > now);
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
         let linger_at = lingers.then_some(self.linger_until);
         let segments_at = self.segments_retry_at.filter(|&at| at > now);
         let sending = [due, hold_at, held_at, piece_at, probe_at];
         let wake_at = sending
             .into_iter()
-            .chain([tell_at, segments_at, read_at, spool_at, room_at, closing_at, linger_at])
+            .chain([
+                tell_at,
+                segments_at,
+                read_at,
+                spool_at,
+                room_at,
+                room_for_held_at,
+                closing_at,
+                linger_at,
+            ])
             .flatten()
             .min();
         Some(wake_at.map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT)))

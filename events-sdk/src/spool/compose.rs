@@ -86,6 +86,12 @@ impl Composer {
         severities(self.levels.iter().map(|(&level, &events)| (level, events)))
     }
 
+    /// Leaves the unfinished file to the caller, who is to remove it. Says where it is.
+    pub(super) fn abandon(mut self) -> PathBuf {
+        self.finished = true;
+        self.temp.clone()
+    }
+
     /// Seals the file and leaves it where it is, to whoever gives it a name: says where, and how long it is with which
     /// seal.
     pub(super) fn close(mut self, sealing: Sealing) -> (PathBuf, io::Result<(u64, BatchSeal)>) {

@@ -25,13 +25,29 @@ pub(crate) struct SpoolError {
     path: PathBuf,
     source: Option<io::Error>,
     is_panic: bool,
+    /// So many bytes more would have to be free, where that is known.
+    short_of: Option<u64>,
 }
 
 impl SpoolError {
     /// `doing` completes the sentence "cannot …", for example "write the spill file".
     pub(crate) fn new(doing: &str, path: &Path, source: io::Error) -> Self {
         let kind = if is_no_room(&source) { SpoolErrorKind::Full } else { SpoolErrorKind::Broken };
-        Self { kind, what: doing.to_owned(), path: path.to_owned(), source: Some(source), is_panic: false }
+        Self::of_kind(kind, doing, path, Some(source))
+    }
+
+    fn of_kind(kind: SpoolErrorKind, what: &str, path: &Path, source: Option<io::Error>) -> Self {
+        Self { kind, what: what.to_owned(), path: path.to_owned(), source, is_panic: false, short_of: None }
+    }
+
+    /// The same, with how many bytes more would have to be free.
+    pub(super) fn short_of(self, bytes: u64) -> Self {
+        Self { short_of: Some(bytes), ..self }
+    }
+
+    /// How many bytes more would have to be free, where that is known.
+    pub(crate) fn missing(&self) -> Option<u64> {
+        self.short_of
     }
 
     /// A failure that concerns one spill file, not the directory.
@@ -40,19 +56,13 @@ impl SpoolError {
             io::ErrorKind::NotFound => SpoolErrorKind::Missing,
             _ => SpoolErrorKind::Unreadable,
         };
-        Self { kind, what: doing.to_owned(), path: path.to_owned(), source: Some(source), is_panic: false }
+        Self::of_kind(kind, doing, path, Some(source))
     }
 
     /// Our own code panicked over it.
     pub(crate) fn panicked(doing: &str, path: &Path, message: &str) -> Self {
         let source = io::Error::other(format!("the code panicked: {message}"));
-        Self {
-            kind: SpoolErrorKind::Broken,
-            what: doing.to_owned(),
-            path: path.to_owned(),
-            source: Some(source),
-            is_panic: true,
-        }
+        Self { is_panic: true, ..Self::of_kind(SpoolErrorKind::Broken, doing, path, Some(source)) }
     }
 
     /// `holder` is what the holder of the lock wrote into it: its process id.
@@ -62,7 +72,7 @@ impl SpoolError {
             Ok(pid) => format!("process {pid}"),
             Err(_) => "another process".to_owned(),
         };
-        Self { kind: SpoolErrorKind::InUse, what, path: dir.to_owned(), source: None, is_panic: false }
+        Self::of_kind(SpoolErrorKind::InUse, &what, dir, None)
     }
 
     /// What kind of failure it was.

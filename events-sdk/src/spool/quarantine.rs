@@ -247,7 +247,7 @@ impl Spool {
     }
 }
 
-/// How many events the files of a quarantine hold, as far as it can be known.
+/// How many events the files of a quarantine hold, as far as it can be known. Fails when one cannot be read.
 pub(super) fn events_in_all(storage: &dyn Storage, folder: &Path) -> Result<u64, SpoolError> {
     let mut files = Vec::new();
     let mut each = |name: OsString, kind| files.extend((kind == EntryKind::File).then(|| folder.join(name)));
@@ -255,8 +255,18 @@ pub(super) fn events_in_all(storage: &dyn Storage, folder: &Path) -> Result<u64,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         list => list.map_err(|error| SpoolError::new("list the quarantine", folder, error))?,
     }
-    let each = files.iter().map(|path| events_in(storage, path).unwrap_or_default());
-    Ok(each.fold(0, u64::saturating_add))
+    let mut events = 0_u64;
+    for path in files {
+        match events_in(storage, &path) {
+            Ok(count) => events = events.saturating_add(count),
+            // Cleared meanwhile, or damaged bytes whose description was not written.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(SpoolError::of_file("count what is in the quarantined file", &path, error));
+            }
+        }
+    }
+    Ok(events)
 }
 
 /// How many events a file of the quarantine holds: a refused batch, or damaged bytes by what their description says.

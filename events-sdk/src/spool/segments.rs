@@ -28,11 +28,18 @@ pub(crate) struct Adopted {
     pub(crate) file: Option<SpoolFile>,
     /// How many events were damaged, as far as can be known.
     pub(crate) damaged: u32,
+    /// The segment, of which nothing is needed any more, could not be removed: of which batch it is, and why. Until it is gone
+    /// nothing may be dropped out of the file of that batch, because the next start finds all of it again.
+    pub(crate) left: Option<(Uuid, SpoolError)>,
 }
 
 impl Spool {
     /// The segments of earlier processes: all but those whose names begin with `own`.
-    pub(crate) fn segments_left(&self, own: Option<Uuid>) -> Vec<PathBuf> {
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be listed.
+    pub(crate) fn segments_left(&self, own: Option<Uuid>) -> Result<Vec<PathBuf>, SpoolError> {
         let folder = self.dir.join(segment::FOLDER);
         let is_folder = self.storage.metadata(&folder).is_ok_and(|there| there.kind == EntryKind::Dir);
         let own = own.map(|own| own.to_string());
@@ -47,40 +54,48 @@ impl Spool {
             }
         };
         let listed = if is_folder { self.storage.list(&folder, &mut each) } else { Ok(()) };
-        if let Err(error) = listed {
-            tracing::error!(folder = %folder.display(), %error, "what an earlier process left cannot be listed; the next start tries again");
-        }
+        listed.map_err(|error| SpoolError::new("list the folder of segments", &folder, error))?;
         paths.sort_unstable();
-        paths
+        Ok(paths)
     }
 
-    /// Makes a spill file of a segment and removes it.
+    /// Makes a spill file of a segment and removes it. Where it cannot be removed the file is there all the same: then it must
+    /// not be taken over again in this process, which may have delivered the file by then.
     pub(crate) fn adopt_segment(&self, path: &Path) -> Result<Adopted, SpoolError> {
         let bytes = match self.read_segment(path) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
                 self.move_aside(path, "it is longer than any segment")?;
-                return Ok(Adopted { file: None, damaged: 1 });
+                return Ok(Adopted { damaged: 1, ..Adopted::default() });
             }
             Err(error) => return Err(SpoolError::of_file("read the segment", path, error)),
         };
-        let adopted = match format::read(&bytes) {
-            format::Found::Nothing => Adopted::default(),
+        let (mut adopted, id) = match format::read(&bytes) {
+            format::Found::Nothing => (Adopted::default(), Uuid::nil()),
             format::Found::Unreadable(reason) => {
                 self.move_aside(path, reason)?;
-                return Ok(Adopted { file: None, damaged: 1 });
+                return Ok(Adopted { damaged: 1, ..Adopted::default() });
             }
             // Damage costs nothing: all its events are in the file.
-            format::Found::Batch(batch) if self.is_kept(&batch)? => Adopted::default(),
+            format::Found::Batch(batch) if self.is_kept(&batch)? => (Adopted::default(), batch.id),
             format::Found::Batch(batch) => {
                 if !batch.damage.is_empty() {
                     self.set_damage_aside(path, &bytes, &batch)?;
                 }
-                Adopted { file: self.keep_batch(&batch)?, damaged: batch.damaged_events }
+                let file = self.keep_batch(&batch)?;
+                (Adopted { file, damaged: batch.damaged_events, left: None }, batch.id)
             }
         };
-        self.storage.remove(path).map_err(|error| SpoolError::new("remove the segment", path, error))?;
+        adopted.left = self.remove_segment(path).err().map(|error| (id, error));
         Ok(adopted)
+    }
+
+    /// Removes a segment that was taken over.
+    pub(crate) fn remove_segment(&self, path: &Path) -> Result<(), SpoolError> {
+        match self.storage.remove(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.map_err(|error| SpoolError::new("remove the segment", path, error)),
+        }
     }
 
     /// Brings to stable storage that segments were removed.

@@ -37,16 +37,30 @@ pub(crate) struct Thinning {
 }
 
 impl Spool {
-    /// Drops events of one level out of a file, with the memory of one event.
+    /// Drops events of one level out of a file, with the memory of one piece of it.
     ///
     /// What is kept is on stable storage before the old file goes, though that leaves less free than there should be: more
-    /// is freed right after. When this fails, the file is as it was.
+    /// is freed right after. When this fails, the file is as it was. Where nothing is kept, nothing is written.
     pub(crate) fn thin(&self, file: &SpoolFile, thinning: Thinning) -> Result<Thinned, SpoolError> {
         self.keep_lock()?;
         self.settle_misplaced()?;
+        let mut kept = None;
+        let thinned = self.thin_into(&mut kept, file, thinning);
+        if let Some(unfinished) = kept {
+            self.give_up(&unfinished.abandon());
+        }
+        thinned
+    }
+
+    /// `kept` is what is being written; it is taken out when it gets its name.
+    fn thin_into(
+        &self,
+        kept: &mut Option<Composer>,
+        file: &SpoolFile,
+        thinning: Thinning,
+    ) -> Result<Thinned, SpoolError> {
         let mut reader = self.read(file)?;
         reader.skip_to(thinning.pieces)?;
-        let mut kept = self.compose(thinning.id)?;
         let (mut dropped, mut freed) = (Vec::new(), 0);
         while let Some(piece) = reader.next_piece()? {
             for entry in format::entries(&piece.events) {
@@ -55,6 +69,10 @@ impl Spool {
                     freed += entry.len() as u64;
                     count(&mut dropped, level, category);
                 } else {
+                    let kept = match kept {
+                        Some(kept) => kept,
+                        None => kept.insert(self.compose(thinning.id)?),
+                    };
                     kept.push(entry, level)?;
                 }
             }
@@ -69,13 +87,7 @@ impl Spool {
         // Should the segment come back of which the file was made, so would what is dropped, and nobody would know the rest
         // for repeats.
         self.sync_segment_removals()?;
-        let file_left = if kept.events() == 0 {
-            drop(kept);
-            self.remove(file)?;
-            // What was dropped does not come back.
-            self.sync_removals();
-            None
-        } else {
+        let file_left = if let Some(kept) = kept.take() {
             let sealing = Sealing {
                 id: thinning.id,
                 timestamp_ms: file.timestamp_ms,
@@ -84,6 +96,11 @@ impl Spool {
                 ledger: file.ledger,
             };
             Some(self.replace(file, kept, sealing)?)
+        } else {
+            self.remove(file)?;
+            // What was dropped does not come back.
+            self.sync_removals();
+            None
         };
         Ok(Thinned { file: file_left, dropped, damaged })
     }

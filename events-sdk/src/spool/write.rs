@@ -64,19 +64,37 @@ impl Spool {
         self.write_past_the_floor(file)
     }
 
+    /// Sees whether a file could be written, of a few bytes: writes one, and removes it.
+    pub(crate) fn probe(&self) -> Result<(), SpoolError> {
+        self.keep_lock()?;
+        self.settle_misplaced()?;
+        let temp = self.temp_of(Uuid::nil());
+        self.leave_room_for(0, &temp)?;
+        let failed = |error| SpoolError::new("write to the spool directory", &temp, error);
+        let mut file = self.create_temp(&temp).map_err(failed)?;
+        let written = file.write_all(&[0; 512]).and_then(|()| file.sync());
+        drop(file);
+        self.give_up(&temp);
+        written.map_err(failed)
+    }
+
     /// Fails when the file would take up what is to stay free.
     fn leave_room(&self, file: &NewFile<'_>) -> Result<(), SpoolError> {
+        let bytes: usize = file.runs.iter().map(|run| run.len()).sum();
+        self.leave_room_for(bytes as u64, &self.path_of(&FileName::of(file.id)))
+    }
+
+    fn leave_room_for(&self, bytes: u64, target: &Path) -> Result<(), SpoolError> {
         let floor = self.bounds.min_free;
         if floor == 0 {
             return Ok(());
         }
-        let bytes: usize = file.runs.iter().map(|run| run.len()).sum();
+        let wanted = floor.saturating_add(bytes);
         match self.storage.free_bytes(&self.dir) {
-            Ok(free) if free < floor.saturating_add(bytes as u64) => {
-                let target = self.path_of(&FileName::of(file.id));
+            Ok(free) if free < wanted => {
                 let text = format!("{free} bytes are free, and `spool_min_free_bytes` keeps {floor}");
                 let error = io::Error::new(io::ErrorKind::StorageFull, text);
-                Err(SpoolError::new("write the spill file", &target, error))
+                Err(SpoolError::new("write the spill file", target, error).short_of(wanted - free))
             }
             // The write will tell.
             Ok(_) | Err(_) => Ok(()),

@@ -35,8 +35,6 @@ pub(in crate::cli) struct RequeueArgs {
 impl RequeueArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
         let dir = at.existing()?;
-        // Held until the end.
-        let spool = if self.dry_run { None } else { Some(Spool::open(&dir)?) };
         let quarantine = View::of(&dir).quarantine();
         let there = if quarantine.dir().is_dir() { quarantine.list()? } else { Vec::new() };
         let called = |wanted: &str, name: &str| wanted.strip_prefix("quarantine/").unwrap_or(wanted) == name;
@@ -49,6 +47,8 @@ impl RequeueArgs {
         if !unknown.is_empty() {
             return Err(Failure::Usage("nothing was moved".to_owned()));
         }
+        // Held until the end.
+        let spool = if self.dry_run { None } else { Some(Spool::open(&dir)?) };
         let (mut moved, mut code) = (0_u64, DONE);
         for name in there {
             let text = name.to_string();

@@ -3,7 +3,7 @@
 mod survey;
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fs::File,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -94,6 +94,8 @@ pub(super) struct Thread {
     again: (Instant, Duration),
     /// How many of both there are, as the delivery task was told.
     told_stuck: usize,
+    /// Segments of which nothing is needed any more and which could not be removed, with their batches.
+    taken_over: HashMap<PathBuf, Uuid>,
     /// Those that the log has a line of.
     complained: HashSet<PathBuf>,
     /// Files and segments over which it has panicked once: they are looked at once more, behind the others.
@@ -136,6 +138,7 @@ impl Thread {
             stuck: 0,
             again: (Instant::now() + AGAIN.0, AGAIN.0),
             told_stuck: 0,
+            taken_over: HashMap::new(),
             complained: HashSet::new(),
             panicked: HashSet::new(),
             quarantine_grew: false,
@@ -239,17 +242,8 @@ impl Thread {
             let reply = match command {
                 Some(Command::Open) => Reply::Opened(self.guarded("open", Self::open)),
                 Some(Command::List) => {
-                    let names = self.guarded("list", |thread| {
-                        thread.forget_unreadable();
-                        thread.spool()?;
-                        thread.unknown()
-                    });
-                    match names {
-                        Ok(names) => {
-                            self.found = names;
-                            self.look_for_segments();
-                        }
-                        Err(error) => tracing::debug!(%error, "the spool directory is not listed"),
+                    if let Err(error) = self.guarded("list", Self::look_anew) {
+                        tracing::debug!(%error, "the spool directory is not listed");
                     }
                     continue;
                 }
@@ -264,6 +258,9 @@ impl Thread {
                         result = Ok(file);
                     }
                     Reply::Wrote(write, result)
+                }
+                Some(Command::Probe) => {
+                    Reply::Probed(self.guarded("write to", |thread| thread.spool().and_then(Spool::probe)))
                 }
                 Some(Command::Read(file, place)) => {
                     let result = self.guarded("read from", |thread| thread.read(&file, place));
@@ -384,8 +381,13 @@ impl Thread {
     /// Makes the directory ready for segments, and looks what an earlier process left in its own.
     fn opened(&mut self, spool: &Spool) {
         let own = self.segments.as_ref().map(|segments| segments.prefix);
-        self.left = spool.segments_left(own).into();
-        self.stuck = 0;
+        match spool.segments_left(own) {
+            Ok(segments) => (self.left, self.stuck) = (segments.into(), 0),
+            Err(error) => {
+                tracing::error!(%error, "what an earlier process left in segments is not found yet; it is tried again within a minute");
+                self.stuck = 1;
+            }
+        }
         if let Some(segments) = &self.segments
             && let Err(error) = segments.open(&self.directory)
         {

@@ -209,6 +209,8 @@ struct Runtime {
     /// What could not be written: it is tried again. What is one batch keeps its id.
     unwritten: Vec<(Vec<Index>, Option<Uuid>)>,
     in_segments: BTreeMap<Uuid, Vec<Index>>,
+    /// Segments that were taken over and could not be removed.
+    taken_over: BTreeMap<PathBuf, Uuid>,
     removed: Vec<Index>,
     expected: Expected,
     toggle: Toggle,
@@ -230,6 +232,7 @@ impl Runtime {
             files: Vec::new(),
             unwritten: Vec::new(),
             in_segments: BTreeMap::new(),
+            taken_over: BTreeMap::new(),
             removed: Vec::new(),
             expected: Expected::default(),
             toggle: Toggle::default(),
@@ -413,7 +416,7 @@ impl Runtime {
     fn thin(&mut self, place: usize, level_place: u8, bytes: u64) {
         let new_id = self.new_id();
         let known = &self.files[place];
-        if known.offered > 0 {
+        if known.offered > 0 || self.taken_over.values().any(|&batch| batch == known.file.id) {
             return;
         }
         let severity = severity_of(Level::ALL[usize::from(level_place) % 3].number());
@@ -512,12 +515,23 @@ impl Runtime {
     }
 
     fn adopt(&mut self) {
-        for path in self.spool().segments_left(None) {
+        let Some(segments) = self.tried(self.spool().segments_left(None)) else { return };
+        for path in segments {
+            if self.taken_over.contains_key(&path) {
+                if self.tried(self.spool().remove_segment(&path)).is_some() {
+                    self.taken_over.remove(&path);
+                }
+                continue;
+            }
             let Some(adopted) = self.tried(self.spool().adopt_segment(&path)) else { continue };
             assert_eq!(adopted.damaged, 0);
             if let Some(file) = adopted.file {
                 let events = self.in_segments[&file.id].clone();
                 self.files.push(Known { file, events, offered: 0, from_segment: true, damaged: false });
+            }
+            if let Some((batch, error)) = adopted.left {
+                self.tried::<(), _>(Err(error));
+                self.taken_over.insert(path, batch);
             }
         }
     }
@@ -529,6 +543,7 @@ impl Runtime {
         }
         // The other process does not have what only this one held in memory; what it finds of it is its own to deliver.
         self.unwritten.clear();
+        self.taken_over.clear();
         self.spool = None;
         self.open()?;
         let names = self.tried(self.spool().list(|_| true))?;
@@ -561,7 +576,7 @@ fn open(disk: &Simulated) -> Result<Spool, crate::spool::SpoolError> {
 fn recover(disk: &Simulated) -> Vec<(Uuid, Vec<u8>)> {
     let spool = open(disk).unwrap();
     let mut pieces = Vec::new();
-    for path in spool.segments_left(None) {
+    for path in spool.segments_left(None).unwrap() {
         assert_eq!(spool.adopt_segment(&path).unwrap().damaged, 0);
     }
     for name in spool.list(|_| true).unwrap() {

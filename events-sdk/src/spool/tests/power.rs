@@ -427,7 +427,7 @@ fn open(disk: &Simulated) -> Spool {
 fn take_over(disk: &Simulated) -> (Vec<(Uuid, Vec<u8>)>, u32) {
     let spool = open(disk);
     let (mut pieces, mut damaged) = (Vec::new(), 0);
-    for path in spool.segments_left(None) {
+    for path in spool.segments_left(None).unwrap() {
         damaged += spool.adopt_segment(&path).unwrap().damaged;
     }
     for name in spool.list(|_| true).unwrap() {

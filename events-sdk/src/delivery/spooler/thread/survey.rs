@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, path::Path, time::Instant};
 
+use uuid::Uuid;
+
 use super::{AGAIN, EXAMINE, Reply, SETTLED_MS, Thread};
 use crate::{
     fault,
@@ -9,20 +11,34 @@ use crate::{
 };
 
 impl Thread {
-    /// Looks again for segments that could not be adopted before.
-    pub(super) fn look_for_segments(&mut self) {
-        self.stuck = 0;
+    /// Looks at the whole directory anew, with what could not be read or taken over before. When that fails, all is as it
+    /// was.
+    pub(super) fn look_anew(&mut self) -> Result<(), SpoolError> {
         let own = self.segments.as_ref().map(|segments| segments.prefix);
-        if let Some(spool) = &self.spool {
-            self.left = spool.segments_left(own).into();
+        self.spool()?;
+        let Some(spool) = &self.spool else { return Ok(()) };
+        let segments = spool.segments_left(own)?;
+        let is_new = |id: &Uuid| !self.known.contains(id) || self.unreadable.contains(id);
+        let names = spool.list(|name| is_new(&name.id()))?;
+        for file in self.unreadable.drain(..) {
+            self.known.remove(&file);
         }
+        (self.left, self.found, self.stuck) = (segments.into(), names.into(), 0);
+        Ok(())
     }
 
     pub(super) fn adopt(&mut self, segment: &Path) {
         fault::point("spool adopt");
         let Some(spool) = &self.spool else { return };
-        match spool.adopt_segment(segment) {
-            Ok(Adopted { file, damaged }) => {
+        let adopted = match self.taken_over.get(segment) {
+            Some(&batch) => {
+                let left = spool.remove_segment(segment).err().map(|error| (batch, error));
+                Ok(Adopted { left, ..Adopted::default() })
+            }
+            None => spool.adopt_segment(segment),
+        };
+        let left = match adopted {
+            Ok(Adopted { file, damaged, left }) => {
                 if let Some(file) = file {
                     self.known.insert(file.id);
                     self.reply(Reply::Found(vec![file]));
@@ -32,13 +48,24 @@ impl Thread {
                     tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");
                     self.reply(Reply::Damaged(damaged));
                 }
-            }
-            Err(error) => {
-                self.stuck += 1;
-                if self.complained.insert(segment.to_owned()) {
-                    tracing::warn!(%error, "what an earlier process left in a segment cannot be taken over yet; it is tried again within a minute");
+                match left {
+                    Some((batch, error)) => {
+                        self.taken_over.insert(segment.to_owned(), batch);
+                        self.reply(Reply::Bound(batch));
+                        Some(error)
+                    }
+                    None => {
+                        self.taken_over.remove(segment);
+                        None
+                    }
                 }
             }
+            Err(error) => Some(error),
+        };
+        let Some(error) = left else { return };
+        self.stuck += 1;
+        if self.complained.insert(segment.to_owned()) {
+            tracing::warn!(%error, "what an earlier process left in a segment cannot be taken over yet; it is tried again within a minute");
         }
     }
 
@@ -72,17 +99,9 @@ impl Thread {
         } else if now >= at && self.found.is_empty() && self.left.is_empty() {
             let pause = (pause * 2).min(AGAIN.1);
             self.again = (now + pause, pause);
-            self.forget_unreadable();
-            // So that the directory is listed though nothing may have changed in it.
-            self.settled = None;
-            self.look_for_segments();
-        }
-    }
-
-    /// Files that could not be read are new the next time that the directory is listed.
-    pub(super) fn forget_unreadable(&mut self) {
-        for file in self.unreadable.drain(..) {
-            self.known.remove(&file);
+            if let Err(error) = self.look_anew() {
+                tracing::debug!(%error, "the spool directory is not listed");
+            }
         }
     }
 
@@ -152,10 +171,8 @@ impl Thread {
         let counted = self.spool.as_ref().map(Spool::quarantined_events);
         match counted {
             Some(Ok(quarantined)) => self.surveying = Some(quarantined),
-            Some(Err(error)) => {
-                tracing::warn!(%error, "what is in the quarantine is not counted");
-                self.surveying = Some(0);
-            }
+            // What is missing cannot be told from what is there. The next start tries again.
+            Some(Err(error)) => tracing::warn!(%error, "what is in the quarantine is not counted"),
             None => {}
         }
         self.survey_begun = true;
