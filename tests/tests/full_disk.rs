@@ -10,7 +10,7 @@ use std::{
 };
 
 use events_sdk::{Config, DurabilityMode, Events, Level, Stats, payload::*, testing::Toggle};
-use events_tests::{Rig, config, emit_number, storm, wait_until};
+use events_tests::{NUMBER, Rig, config, emit_number, storm, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -44,7 +44,7 @@ impl Drop for Disk {
 fn keeps_some_free(config: &mut Config) {
     config.spool_min_free_bytes = 1 << 20;
     config.spool_max_bytes = 100 << 20;
-    (config.buffer_size, config.flush_threshold) = (5_000, 4_000);
+    (config.buffer_size, config.flush_threshold) = (10_000, 4_000);
 }
 
 fn is_on_disk(stats: &Stats) -> bool {
@@ -63,14 +63,22 @@ fn notice(events: &Events, disk: &Disk) {
     disk.clear();
 }
 
+/// Emits events while the disk takes all of them.
+fn fill(events: &Events, count: usize) {
+    for start in (0..count).step_by(2_000) {
+        storm(events, start..start + 2_000, 50_000);
+        let stats = wait_until(events, PATIENCE, is_on_disk);
+        assert!(is_on_disk(&stats), "{stats:#?}");
+    }
+    assert_eq!(events.stats().on_disk, count as u64);
+}
+
 #[test]
 fn a_disk_that_was_full_for_a_moment_is_used_again_and_nothing_is_dropped() {
     let disk = Disk::mine();
     let rig = Rig::with(keeps_some_free);
     rig.toggle.stop();
-    storm(&rig.events, 0..20_000, 20_000);
-    let stats = wait_until(&rig.events, PATIENCE, is_on_disk);
-    assert_eq!(stats.on_disk, 20_000, "{stats:#?}");
+    fill(&rig.events, 20_000);
     notice(&rig.events, &disk);
     let stats = wait_until(&rig.events, PATIENCE, is_on_disk);
     assert_eq!((stats.on_disk, stats.spool.broken), (20_100, None));
@@ -79,6 +87,52 @@ fn a_disk_that_was_full_for_a_moment_is_used_again_and_nothing_is_dropped() {
     storm(&rig.events, 0..4_800, 20_000);
     let stats = wait_until(&rig.events, PATIENCE, is_on_disk);
     assert_eq!((stats.on_disk, stats.dropped_total()), (25_000, 0), "{stats:#?}");
+}
+
+#[test]
+fn a_disk_that_stays_full_costs_nothing_while_memory_has_room_and_no_backlog_in_vain() {
+    let disk = Disk::mine();
+    let rig = Rig::with(keeps_some_free);
+    rig.toggle.stop();
+    fill(&rig.events, 20_000);
+    disk.fill();
+    storm(&rig.events, 0..8_500, 50_000);
+    let stats = wait_until(&rig.events, Duration::from_secs(4), |stats| stats.dropped_total() > 0);
+    assert_eq!((stats.dropped_total(), stats.in_memory), (0, 8_500), "{stats:#?}");
+    // What is freed does not stay free, so that is not tried again.
+    storm(&rig.events, 0..6_000, 5_000);
+    let stats = wait_until(&rig.events, Duration::from_secs(4), |stats| stats.on_disk < 10_000);
+    assert!(stats.on_disk > 10_000 && stats.dropped_total() > 3_000, "{stats:#?}");
+    disk.clear();
+    let stats = wait_until(&rig.events, PATIENCE, is_on_disk);
+    assert!(is_on_disk(&stats) && stats.spool.broken.is_none(), "{stats:#?}");
+}
+
+#[test]
+fn a_disk_that_has_room_again_is_noticed_while_toggle_is_there_and_takes_what_toggle_refuses() {
+    let disk = Disk::mine();
+    let rig = Rig::with(|config| {
+        keeps_some_free(config);
+        config.batch_timeout = Duration::from_millis(20);
+    });
+    rig.toggle.stop();
+    disk.fill();
+    (0..100).for_each(|number| emit_number(&rig.events, number));
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.broken.is_some());
+    assert!(stats.spool.broken.is_some(), "{stats:#?}");
+    rig.toggle.restart().expect("the same port");
+    wait_until(&rig.events, PATIENCE, |stats| stats.delivered == 100);
+    disk.clear();
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.broken.is_none());
+    assert_eq!((stats.delivered, stats.spool.broken), (100, None));
+    rig.toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|number| number == "777"));
+    for number in 700..1_500 {
+        emit_number(&rig.events, number);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let set_aside = |stats: &Stats| stats.quarantined == 1 && stats.delivered == 899;
+    let stats = wait_until(&rig.events, PATIENCE, set_aside);
+    assert!(set_aside(&stats), "{stats:#?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
-use events_sdk::{Config, DropReason, DurabilityMode, Level, Stats, payload::*, testing::Mode};
+use events_sdk::{Config, DropReason, DurabilityMode, Events, Level, Stats, payload::*, testing::Mode};
 use events_tests::{NUMBER, Rig, emit_number, losses_in, storm, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -247,4 +247,113 @@ fn grave_events_go_to_the_part_that_is_kept_for_them_while_others_wait_in_memory
     let goes = |stats: &Stats| stats.on_disk == full.on_disk + 3;
     let stats = wait_until(&rig.events, PATIENCE, goes);
     assert!(goes(&stats) && stats.in_memory == 100 && stats.dropped_total() == 0, "{stats:#?}");
+}
+
+/// A spool whose quota is full of events of one level, and a Toggle that is away.
+fn filled_with(level: Level) -> Rig {
+    let rig = Rig::with(small);
+    rig.toggle.stop();
+    emit(&rig, 12_000, |_| level);
+    let report = rig.events.shutdown(Duration::from_secs(5));
+    assert!(report.stats.spool.bytes > (QUOTA / 10 * 8) as u64, "{report:#?}");
+    rig
+}
+
+/// The next system on that spool.
+fn next(rig: &Rig, change: impl FnOnce(&mut Config)) -> Events {
+    let mut config = events_tests::config(&rig.toggle, rig.spool.path());
+    small(&mut config);
+    change(&mut config);
+    let events = Events::start(config).expect("an event system");
+    let stats = wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    assert!(stats.lifetime.is_surveyed, "{stats:#?}");
+    events
+}
+
+fn emit_level(events: &Events, level: Level, count: usize) {
+    for _ in 0..count {
+        let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+        events.emit_storage_pool(level, payload, [("padding", "some more bytes of text")]);
+    }
+}
+
+#[test]
+fn a_batch_in_flight_at_the_shutdown_finds_room_where_lighter_events_are() {
+    let rig = filled_with(Level::Info);
+    rig.toggle.restart().expect("the same port");
+    rig.toggle.set_mode(Mode::Hang);
+    let events = next(&rig, |config| config.toggle.timeout = PATIENCE);
+    emit_level(&events, Level::Warn, 400);
+    let stats = wait_until(&events, PATIENCE, |stats| stats.in_flight > 0);
+    assert!(stats.in_flight > 0, "{stats:#?}");
+    let report = events.shutdown(Duration::from_secs(4));
+    assert_eq!(dropped(&report.stats, Level::Warn), 0, "{report:#?}");
+}
+
+#[test]
+fn at_the_shutdown_one_light_event_does_not_bar_the_grave_ones() {
+    let rig = filled_with(Level::Warn);
+    let events = next(&rig, |config| {
+        config.flush_threshold = 995;
+        config.batch_timeout = PATIENCE;
+    });
+    emit_level(&events, Level::Info, 1);
+    emit_level(&events, Level::Error, 980);
+    let report = events.shutdown(Duration::from_secs(5));
+    assert_eq!(dropped(&report.stats, Level::Error), 0, "{report:#?}");
+    assert!(dropped(&report.stats, Level::Warn) > 0, "{report:#?}");
+}
+
+#[test]
+fn what_is_in_segments_at_the_shutdown_takes_no_place_from_what_is_on_disk() {
+    let rig = Rig::with(|config| {
+        small(config);
+        config.durability = DurabilityMode::Process;
+    });
+    rig.toggle.stop();
+    emit(&rig, 12_000, |_| Level::Info);
+    let before = wait_until(&rig.events, Duration::from_secs(2), |stats| stats.in_memory == 0);
+    emit_level(&rig.events, Level::Info, 400);
+    let report = rig.events.shutdown(Duration::from_secs(5));
+    assert_eq!(report.stats.dropped_total(), before.dropped_total(), "{report:#?}");
+    assert!(report.complete && report.stats.lifetime.balances(), "{report:#?}");
+}
+
+#[test]
+fn light_batches_that_failed_do_not_hold_up_graver_events() {
+    let rig = filled_with(Level::Warn);
+    rig.toggle.restart().expect("the same port");
+    rig.toggle.set_mode(Mode::Hang);
+    let events = next(&rig, |config| config.toggle.timeout = PATIENCE);
+    emit_level(&events, Level::Info, 300);
+    let stats = wait_until(&events, PATIENCE, |stats| stats.in_flight > 0);
+    assert!(stats.in_flight > 0, "{stats:#?}");
+    rig.toggle.stop();
+    wait_until(&events, PATIENCE, |stats| stats.in_flight == 0);
+    for _ in 0..40 {
+        emit_level(&events, Level::Error, 50);
+        wait_until(&events, Duration::from_secs(2), |stats| stats.in_memory < 500);
+    }
+    let stats = events.stats();
+    assert_eq!(dropped(&stats, Level::Error), 0, "{stats:#?}");
+    assert!(dropped(&stats, Level::Warn) > 0, "{stats:#?}");
+}
+
+#[test]
+fn files_in_which_no_room_can_be_made_do_not_keep_others_from_it() {
+    let rig = Rig::with(small);
+    rig.toggle.stop();
+    emit(&rig, 12_000, |_| Level::Info);
+    for name in rig.spill_files().into_iter().take(5) {
+        let path = rig.spool.path().join(name);
+        fs::remove_file(&path).expect("a spill file");
+        fs::create_dir(&path).expect("a directory in its place");
+    }
+    for _ in 0..60 {
+        emit_level(&rig.events, Level::Info, 10);
+        emit_level(&rig.events, Level::Error, 10);
+        wait_until(&rig.events, Duration::from_secs(2), |stats| stats.in_memory < 600);
+    }
+    let stats = rig.events.stats();
+    assert_eq!(dropped(&stats, Level::Error), 0, "{stats:#?}");
 }
