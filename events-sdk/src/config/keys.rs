@@ -68,7 +68,7 @@ pub(super) static KEYS: &[Key] = &[
         path: "buffer_bytes",
         // One event of ordinary size must fit; and past 2 GiB the disk is the place.
         slot: Slot::Bytes(|config| &mut config.buffer_bytes, 4 * KIB..=2048 * MIB),
-        meaning: "how many bytes of encoded events wait in memory at most",
+        meaning: "how many bytes of encoded events are in memory at most: waiting, being written, or failed",
     },
     Key {
         path: "flush_threshold",

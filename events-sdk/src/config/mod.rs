@@ -75,7 +75,8 @@ pub struct Config {
     pub profile: Profile,
     /// How many events wait in memory at most. Default: 20,000.
     pub buffer_size: usize,
-    /// How many bytes of encoded events wait in memory at most. Default: 32 MiB.
+    /// How many bytes of encoded events are in memory at most: waiting, being written to disk, or failed and not there yet. Those in
+    /// flight come on top. Default: 32 MiB.
     pub buffer_bytes: usize,
     /// How many waiting events are written to disk as one spill file, so that there is always room for more. Below
     /// `buffer_size`. Default: 18,000.
