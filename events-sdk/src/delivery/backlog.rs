@@ -260,6 +260,7 @@ impl Backlog {
 
     /// Room cannot be made in this file before that.
     pub(crate) fn spare(&mut self, file: Uuid, until: Instant) {
+        self.spared.retain(|&(_, other)| other != file);
         self.spared.push((until, file));
     }
 

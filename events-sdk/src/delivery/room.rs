@@ -172,7 +172,7 @@ impl Delivery {
         drop(state);
         if must
             && self.room.may_free(full, now)
-            && self.backlog.bytes_up_to(least) >= full.bytes
+            && (!full.is_known || self.backlog.bytes_up_to(least) >= full.bytes)
             && self.make_room(full.bytes, least)
         {
             let times = self.room.freed.map_or(0, |(times, _)| times);

@@ -130,7 +130,8 @@ impl Delivery {
             let kept = chunks.extract_if(.., |chunk| chunk.is_kept()).collect();
             state.put_back(kept);
         }
-        let mut from = URGENT.severity();
+        let mut severities =
+            if self.closing.is_some() { 0..=SEVERITIES as u8 } else { URGENT.severity()..=URGENT.severity() };
         if must && let Some(part) = self.part_with_room(&chunks) {
             let bytes: usize = chunks.iter().map(|chunk| chunk.bytes_from(part)).sum();
             let missing = self.missing(&state, bytes as u64, part >= URGENT.severity());
@@ -140,10 +141,13 @@ impl Delivery {
                 self.make_room(missing, part);
                 return;
             }
-            from = part;
+            severities = part..=part;
         }
-        let (going, staying) = self.parts_that_fit(&state, chunks, from);
-        state.put_back(staying);
+        let mut going = Vec::new();
+        for from in severities.rev() {
+            chunks = self.take_what_fits(&state, chunks, from, &mut going);
+        }
+        state.put_back(chunks);
         if going.is_empty() {
             return;
         }
@@ -169,9 +173,17 @@ impl Delivery {
         (least >= usize::from(on_disk)).then_some(least as u8)
     }
 
-    /// Parts chunks into the events of this severity and graver, as far as there is room for them, and the others.
-    fn parts_that_fit(&self, state: &State, chunks: Vec<Chunk>, from: u8) -> (Vec<Chunk>, Vec<Chunk>) {
-        let (mut going, mut staying, mut bytes) = (Vec::new(), Vec::new(), 0);
+    /// Moves the events of this severity and graver out of chunks, as far as there is room for them beside those that are `going`
+    /// already. Gives what is left.
+    fn take_what_fits(
+        &self,
+        state: &State,
+        chunks: Vec<Chunk>,
+        from: u8,
+        going: &mut Vec<Chunk>,
+    ) -> Vec<Chunk> {
+        let mut bytes: usize = going.iter().map(|chunk| chunk.bytes().len()).sum();
+        let mut staying = Vec::new();
         for mut chunk in chunks {
             // A batch in a segment is not cut: what shares it with a grave event goes along.
             let whole = chunk.has_only(from) || (chunk.is_kept() && chunk.has_any(from));
@@ -182,15 +194,15 @@ impl Delivery {
             };
             staying.extend(rest);
             let Some(part) = part else { continue };
-            let more = part.bytes().len() as u64;
-            if self.missing(state, bytes + more, part.has_any(URGENT.severity())) == 0 {
-                bytes += more;
+            let more = bytes + part.bytes().len();
+            if self.missing(state, more as u64, part.has_any(URGENT.severity())) == 0 {
+                bytes = more;
                 going.push(part);
             } else {
                 staying.push(part);
             }
         }
-        (going, staying)
+        staying
     }
 
     /// Whether what waits in memory belongs on disk now.
