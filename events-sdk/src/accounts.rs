@@ -58,6 +58,11 @@ pub(crate) enum Place {
 }
 
 impl Accounts {
+    /// How many events were accepted by this process and not dropped.
+    pub(crate) fn kept(&self) -> u64 {
+        self.accepted.saturating_sub(self.dropped().iter().map(|drop| drop.count).sum())
+    }
+
     pub(crate) fn new(ledger: Ledger) -> Self {
         Self {
             accepted: 0,

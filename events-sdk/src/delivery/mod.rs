@@ -190,8 +190,8 @@ pub(crate) struct Delivery {
     backlog_in_flight: usize,
     link: Link,
     pace: Pace,
-    /// How many events had been accepted when Toggle was lost.
-    accepted_before: Option<u64>,
+    /// How many events had been accepted and not dropped when Toggle was lost.
+    kept_before: Option<u64>,
     progress: Progress,
     room: Room,
     refusals: Refusals,
@@ -210,6 +210,8 @@ pub(crate) struct Delivery {
     spool_failures: u32,
     spool_backoff: Backoff,
     spool_retry_at: Option<Instant>,
+    /// A spill file could not be written, and nothing went well since.
+    write_failed: bool,
     /// It was asked whether the disk takes something again.
     probing: bool,
     /// Segments were asked for.
@@ -266,7 +268,7 @@ impl Delivery {
             backlog_in_flight: 0,
             link: Link::new(Backoff::new(settings.retry_initial, settings.retry_max)),
             pace: Pace::new(Instant::now()),
-            accepted_before: None,
+            kept_before: None,
             progress: Progress::new(Instant::now()),
             room: Room::new(settings.spool_max_bytes),
             refusals: Refusals::default(),
@@ -280,6 +282,7 @@ impl Delivery {
             spool_failures: 0,
             spool_backoff: Backoff::new(READ_RETRY.0, READ_RETRY.1),
             spool_retry_at: (!spool_is_open).then(|| Instant::now() + SPOOL_RETRY),
+            write_failed: false,
             probing: false,
             making: false,
             segments_retry_at: None,

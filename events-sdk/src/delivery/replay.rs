@@ -188,6 +188,7 @@ impl Delivery {
 
     pub(super) fn spool_works(&mut self) {
         self.spool_retry_at = None;
+        self.write_failed = false;
         self.spool_failures = 0;
         if self.intake.buffer.lock().status.spool.broken.take().is_some() {
             tracing::info!("the spool takes events again");

@@ -30,11 +30,15 @@ const OF_A_FILE: u64 = 16;
 /// When there is no room and nothing that may go, it is looked for again after this.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// On a full disk so many files are thinned in vain at most, where it cannot be known how much is missing,
-const IN_VAIN: u32 = 3;
+/// On a full disk so many times of what a write needs are freed at most before one goes well, where it cannot be known how much
+/// is free,
+const IN_VAIN: u64 = 4;
 
-/// and after that, or once it is known that what is freed does not stay free, none for this time.
+/// and after that, or once it is known that what is freed does not stay free, nothing for this time.
 const RESIGNED: Duration = Duration::from_secs(60);
+
+/// Once a file could not be rewritten for lack of room, only files that go as a whole are thinned for so long.
+const WHOLE_FILES: Duration = Duration::from_secs(10);
 
 /// A file that could not be thinned is left alone for so long.
 const SPARED: Duration = Duration::from_secs(60);
@@ -45,14 +49,14 @@ pub(super) struct Room {
     max_bytes: u64,
     /// The disk itself was full just now.
     full: Option<Full>,
-    /// Something was dropped for the disk since the last write that went well: how often, and what was missing before.
-    freed: Option<(u32, Full)>,
+    /// Something was dropped for the disk since the last write that went well: how many bytes, and what was missing before.
+    freed: Option<(u64, Full)>,
     /// Nothing is dropped for the disk before that.
     resigned_until: Option<Instant>,
     /// A file is being thinned.
     pub(super) thinning: bool,
-    /// The last file could not be rewritten for lack of room: only files that go as a whole help now.
-    whole_files_only: bool,
+    /// A file could not be rewritten for lack of room: until then only files that go as a whole help.
+    whole_files_until: Option<Instant>,
     /// There was no room, and nothing that may go.
     pub(super) look_again_at: Option<Instant>,
     /// The same for batches that failed.
@@ -62,9 +66,10 @@ pub(super) struct Room {
 /// How much a write that failed on a full disk was short of.
 #[derive(Debug, Clone, Copy)]
 struct Full {
+    /// What the disk says, or else the size of what was written.
     bytes: u64,
-    /// That is what the disk says; otherwise it is the size of what was written.
-    is_known: bool,
+    /// So much more would have to be free for a write of nothing, where that is known.
+    deficit: Option<i64>,
 }
 
 impl Room {
@@ -75,7 +80,7 @@ impl Room {
             freed: None,
             resigned_until: None,
             thinning: false,
-            whole_files_only: false,
+            whole_files_until: None,
             look_again_at: None,
             look_for_held_at: None,
         }
@@ -88,7 +93,8 @@ impl Room {
 
     /// A write of so many bytes failed because the disk is full; perhaps it says how much is missing.
     pub(super) fn is_full(&mut self, bytes: u64, missing: Option<u64>) {
-        let full = Full { bytes: missing.unwrap_or(bytes), is_known: missing.is_some() };
+        let deficit = missing.map(|missing| missing.cast_signed().saturating_sub(bytes.cast_signed()));
+        let full = Full { bytes: missing.unwrap_or(bytes), deficit };
         self.full = Some(self.full.map_or(full, |other| if other.bytes > full.bytes { other } else { full }));
     }
 
@@ -113,9 +119,9 @@ impl Room {
             return false;
         }
         // Somebody else takes what is freed, or it is freed elsewhere.
-        let in_vain = |(times, before): (u32, Full)| match full.is_known && before.is_known {
-            true => full.bytes >= before.bytes,
-            false => times >= IN_VAIN,
+        let in_vain = |(freed, before): (u64, Full)| match (full.deficit, before.deficit) {
+            (Some(now), Some(before)) => now >= before,
+            _ => freed >= full.bytes.saturating_mul(IN_VAIN),
         };
         if self.freed.is_some_and(in_vain) {
             (self.freed, self.resigned_until) = (None, Some(now + RESIGNED));
@@ -172,11 +178,11 @@ impl Delivery {
         drop(state);
         if must
             && self.room.may_free(full, now)
-            && (!full.is_known || self.backlog.bytes_up_to(least) >= full.bytes)
+            && (full.deficit.is_none() || self.backlog.bytes_up_to(least) >= full.bytes)
             && self.make_room(full.bytes, least)
         {
-            let times = self.room.freed.map_or(0, |(times, _)| times);
-            self.room.freed = Some((times + 1, full));
+            let freed = self.room.freed.map_or(0, |(freed, _)| freed);
+            self.room.freed = Some((freed, full));
         }
     }
 
@@ -190,9 +196,11 @@ impl Delivery {
 
     /// Has the least grave events on disk dropped, if they are no graver than this severity. `false` when there are none.
     pub(super) fn make_room(&mut self, missing: u64, severity: u8) -> bool {
-        let victim = self.backlog.least(severity, self.room.whole_files_only, Instant::now());
+        let now = Instant::now();
+        let whole_files_only = self.room.whole_files_until.is_some_and(|at| now < at);
+        let victim = self.backlog.least(severity, whole_files_only, now);
         let Some((file, severity)) = victim else { return false };
-        let bytes = if self.room.whole_files_only {
+        let bytes = if whole_files_only {
             u64::MAX
         } else {
             missing.max(self.room.max_bytes / AT_ONCE).max(file.bytes / OF_A_FILE)
@@ -208,7 +216,8 @@ impl Delivery {
 
     /// The severity of the least grave events on disk that may go.
     pub(super) fn least_on_disk(&self) -> Option<u8> {
-        self.backlog.least_severity(self.room.whole_files_only, Instant::now())
+        let now = Instant::now();
+        self.backlog.least_severity(self.room.whole_files_until.is_some_and(|at| now < at), now)
     }
 
     /// A file was thinned or not.
@@ -221,8 +230,11 @@ impl Delivery {
                 let dealt_with = self.intake.buffer.lock().accounts.ledger.step(old.id, true).events;
                 return self.vanished(&old, u64::from(old.events).saturating_sub(dealt_with));
             }
-            Err(error) if error.kind() == SpoolErrorKind::Full && !self.room.whole_files_only => {
-                self.room.whole_files_only = true;
+            Err(error)
+                if error.kind() == SpoolErrorKind::Full
+                    && self.room.whole_files_until.is_none_or(|at| Instant::now() >= at) =>
+            {
+                self.room.whole_files_until = Some(Instant::now() + WHOLE_FILES);
                 self.backlog.add(old);
                 return;
             }
@@ -254,6 +266,9 @@ impl Delivery {
                 dropped = total,
                 "the spool is full: the least grave of the oldest events are dropped to make room"
             );
+        }
+        if let Some((freed, _)) = &mut self.room.freed {
+            *freed += old.bytes.saturating_sub(thinned.file.as_ref().map_or(0, |file| file.bytes));
         }
         // There is room now, whatever there was before.
         self.room.full = None;

@@ -154,11 +154,7 @@ impl Delivery {
         self.refusals.delivered(parcel.batch.id());
         self.pace.acknowledged(now.saturating_duration_since(parcel.sent_at), now);
         if let Change::Back(after) = self.link.delivered(now) {
-            let live = self.live_batches(after);
-            self.pace.back(after, live, self.spool_backoff.chance(), now);
-            tracing::info!(target = %self.uplink_target, ?after, "Toggle takes events again");
-            // Whatever could not be read before, or was put there meanwhile.
-            self.spooler.list();
+            self.is_back(after, now);
         }
         if let Some(closing) = &mut self.closing {
             closing.gave_up = false;
@@ -186,11 +182,21 @@ impl Delivery {
         }
     }
 
-    /// How many batches a second came in since Toggle was lost, so long ago.
+    /// Toggle answers again, after so long.
+    fn is_back(&mut self, after: Duration, now: Instant) {
+        let live = self.live_batches(after);
+        self.pace.back(after, live, self.spool_backoff.chance(), now);
+        tracing::info!(target = %self.uplink_target, ?after, "Toggle takes events again");
+        // Whatever could not be read before, or was put there meanwhile.
+        self.spooler.list();
+    }
+
+    /// How many batches a second came in and were kept since Toggle was lost, so long ago.
     fn live_batches(&mut self, outage: Duration) -> f64 {
         let state = self.intake.buffer.lock();
-        let before = self.accepted_before.take().unwrap_or(state.accounts.accepted);
-        let batches = (state.accounts.accepted - before) / state.limits().batch.max(1) as u64;
+        let kept = state.accounts.kept();
+        let before = self.kept_before.take().unwrap_or(kept);
+        let batches = kept.saturating_sub(before) / state.limits().batch.max(1) as u64;
         batches as f64 / outage.as_secs_f64().max(1.0)
     }
 
@@ -258,6 +264,9 @@ impl Delivery {
             // alone has told all that there is to learn in this way.
             self.link.soon(now);
         }
+        if let Change::Back(after) = change {
+            self.is_back(after, now);
+        }
         match change {
             Change::Lost => tracing::warn!(
                 target = %self.uplink_target,
@@ -280,7 +289,7 @@ impl Delivery {
         state.accounts.shift(parcel.batch.len() as u64, Place::Flight, to);
         parcel.place = to;
         if change == Change::Lost {
-            self.accepted_before.get_or_insert(state.accounts.accepted);
+            self.kept_before.get_or_insert(state.accounts.kept());
         }
         drop(state);
         fault::point("failed");

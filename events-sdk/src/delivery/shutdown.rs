@@ -56,7 +56,11 @@ impl Delivery {
             let Origin::Memory { chunk, file: DiskCopy::None } = origin else { continue };
             let missing = self.missing_for(batch, chunk);
             if missing > 0 {
-                lacking = lacking.max(self.lacking(missing, chunk));
+                // It may well be acknowledged: only what is less grave goes for it.
+                let copy = self.lacking(missing, chunk);
+                let lighter =
+                    copy.and_then(|copy| copy.severity.checked_sub(1).map(|severity| (copy, severity)));
+                lacking = lacking.max(lighter.map(|(copy, severity)| Lacking { severity, ..copy }));
                 continue;
             }
             let copy = Write {

@@ -54,7 +54,8 @@ impl Delivery {
         if !self.room.thinning && (!self.link.is_open() || self.closing.is_some()) {
             self.spill_failed(now);
         }
-        if self.spool_retry_at.is_some() && self.writing.is_empty() && !self.room.thinning && !self.probing {
+        let is_idle = self.writing.is_empty() && !self.room.thinning && !self.probing;
+        if self.write_failed && self.spool_retry_at.is_some() && is_idle {
             // Nothing has to go there, but whoever looks wants to know whether the disk is back.
             self.probing = true;
             self.spooler.probe();
@@ -126,50 +127,55 @@ impl Delivery {
         }
         let mut chunks = state.take_all();
         if self.closing.is_some() {
+            state.shed(&mut chunks);
             // What is in segments is as good as on disk: nothing goes for it.
             let kept = chunks.extract_if(.., |chunk| chunk.is_kept()).collect();
             state.put_back(kept);
         }
         let mut severities =
             if self.closing.is_some() { 0..=SEVERITIES as u8 } else { URGENT.severity()..=URGENT.severity() };
-        if must && let Some(part) = self.part_with_room(&chunks) {
+        // While the process lives what is lighter waits for its turn in memory, unless memory is full of graver events.
+        let is_last_turn = self.closing.is_some() || state.is_nearly_full();
+        let mut lacking = None;
+        if must && let Some(part) = self.part_with_room(&chunks, is_last_turn) {
             let bytes: usize = chunks.iter().map(|chunk| chunk.bytes_from(part)).sum();
             let missing = self.missing(&state, bytes as u64, part >= URGENT.severity());
             if missing > 0 {
-                state.put_back(chunks);
-                drop(state);
-                self.make_room(missing, part);
-                return;
+                // What is grave goes where there is room already: nobody knows how long it takes to make some.
+                severities = URGENT.severity()..=URGENT.severity();
+                lacking = Some(Lacking { severity: part, bytes: missing });
+            } else {
+                severities = part..=part;
             }
-            severities = part..=part;
         }
         let mut going = Vec::new();
         for from in severities.rev() {
             chunks = self.take_what_fits(&state, chunks, from, &mut going);
         }
         state.put_back(chunks);
-        if going.is_empty() {
-            return;
-        }
         if in_segments {
             let writes = self.one_by_one(&mut state, going, now_ms());
             drop(state);
-            return self.write_all(writes);
+            self.write_all(writes);
+        } else if let Some(sequence) = going.iter().map(|chunk| chunk.sequence).min() {
+            let id = state.next_id(now_ms());
+            drop(state);
+            let content = Content::Chunks { chunks: going, whole: false };
+            self.write(Write { id, timestamp_ms: now_ms() as i64, content, sequence });
+        } else {
+            drop(state);
         }
-        let id = state.next_id(now_ms());
-        drop(state);
-        let sequence = going.iter().map(|chunk| chunk.sequence).min().unwrap_or_default();
-        let content = Content::Chunks { chunks: going, whole: false };
-        self.write(Write { id, timestamp_ms: now_ms() as i64, content, sequence });
+        if let Some(Lacking { severity, bytes }) = lacking {
+            self.make_room(bytes, severity);
+        }
     }
 
     /// From which severity on events of these chunks may go to disk at the cost of others there: all of them, if none is less
-    /// grave than what lies there. What is less grave waits for its turn in memory; at the end there is no turn to wait
-    /// for, and those go that are graver than something on disk.
-    fn part_with_room(&self, chunks: &[Chunk]) -> Option<u8> {
+    /// grave than what lies there; on the last turn those that are not.
+    fn part_with_room(&self, chunks: &[Chunk], is_last_turn: bool) -> Option<u8> {
         let on_disk = self.least_on_disk()?;
         let severities = || (0..SEVERITIES).filter(|&one| chunks.iter().any(|chunk| chunk.count_of(one) > 0));
-        let least = severities().find(|&one| self.closing.is_none() || one >= usize::from(on_disk))?;
+        let least = severities().find(|&one| !is_last_turn || one >= usize::from(on_disk))?;
         (least >= usize::from(on_disk)).then_some(least as u8)
     }
 
@@ -317,6 +323,7 @@ impl Delivery {
     }
 
     pub(super) fn not_written(&mut self, write: Write, error: &SpoolError) {
+        self.write_failed = true;
         self.spool_fails(error);
         if error.kind() == SpoolErrorKind::Full {
             self.room.is_full(write.bytes(), error.missing());

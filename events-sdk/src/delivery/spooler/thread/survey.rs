@@ -39,16 +39,12 @@ impl Thread {
         };
         let left = match adopted {
             Ok(Adopted { file, damaged, left }) => {
-                if let Some(file) = file {
-                    self.known.insert(file.id);
-                    self.reply(Reply::Found(vec![file]));
-                }
                 if damaged > 0 {
                     self.quarantine_grew = true;
                     tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");
                     self.reply(Reply::Damaged(damaged));
                 }
-                match left {
+                let left = match left {
                     Some((batch, error)) => {
                         self.taken_over.insert(segment.to_owned(), batch);
                         self.reply(Reply::Bound(batch));
@@ -58,7 +54,13 @@ impl Thread {
                         self.taken_over.remove(segment);
                         None
                     }
+                };
+                // Not before it is known that nothing may be dropped out of it.
+                if let Some(file) = file {
+                    self.known.insert(file.id);
+                    self.reply(Reply::Found(vec![file]));
                 }
+                left
             }
             Err(error) => Some(error),
         };
