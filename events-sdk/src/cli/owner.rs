@@ -29,7 +29,10 @@ pub(super) fn hand_over_directory(dir: &Path) -> io::Result<()> {
 /// The same for what working on a spool may have left: the lock file, the accounts, and the quarantine with what is in it.
 pub(super) fn hand_over_all(dir: &Path) -> io::Result<()> {
     let quarantine = dir.join("quarantine");
-    let inside = fs::read_dir(&quarantine).into_iter().flatten().flatten().map(|entry| entry.path());
+    // Not through a link, behind which lies what is none of ours.
+    let is_ours = fs::symlink_metadata(&quarantine).is_ok_and(|there| there.is_dir());
+    let inside = is_ours.then(|| fs::read_dir(&quarantine)).into_iter().flatten().flatten().flatten();
+    let inside = inside.map(|entry| entry.path());
     let own = [".lock", ledger::FILE, ledger::DAMAGED].map(|name| dir.join(name));
     for path in own.into_iter().chain([quarantine.clone()]).chain(inside) {
         match hand_over(dir, &path) {

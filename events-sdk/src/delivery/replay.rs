@@ -200,9 +200,11 @@ impl Delivery {
         let pause = self.spool_backoff.pause(self.spool_failures).min(SPOOL_RETRY);
         self.spool_retry_at = Some(Instant::now() + pause);
         let mut state = self.intake.buffer.lock();
-        if state.status.spool.broken.replace(error.to_string()).is_none() {
+        let is_news = state.status.spool.broken.replace(error.to_string()).is_none();
+        state.status.last_error = Some(error.to_string());
+        drop(state);
+        if is_news {
             tracing::error!(%error, "the spool takes no events; they stay in memory");
         }
-        state.status.last_error = Some(error.to_string());
     }
 }

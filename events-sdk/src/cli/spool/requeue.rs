@@ -36,7 +36,9 @@ impl RequeueArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
         let dir = at.existing()?;
         let quarantine = View::of(&dir).quarantine();
-        let there = if quarantine.dir().is_dir() { quarantine.list()? } else { Vec::new() };
+        // Not through a link, behind which lies what is none of ours.
+        let is_ours = fs::symlink_metadata(quarantine.dir()).is_ok_and(|there| there.is_dir());
+        let there = if is_ours { quarantine.list()? } else { Vec::new() };
         let called = |wanted: &str, name: &str| wanted.strip_prefix("quarantine/").unwrap_or(wanted) == name;
         let is_there = |wanted: &&String| there.iter().any(|name| called(wanted, &name.to_string()));
         let unknown: Vec<&String> = self.files.iter().filter(|wanted| !is_there(wanted)).collect();
