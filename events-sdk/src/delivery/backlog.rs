@@ -234,6 +234,9 @@ impl Backlog {
     /// What was read ahead of it is forgotten.
     pub(crate) fn least(&mut self, severity: u8, whole: bool, now: Instant) -> Option<(SpoolFile, u8)> {
         self.spared.retain(|&(until, _)| now < until);
+        // Files of grave events alone do not go before others that hold lighter ones, though those cannot go as a whole.
+        let lightest = self.candidates().map(least_of).min()?;
+        let severity = if whole { severity.min(lightest) } else { severity };
         let (least, _, id) = self
             .candidates()
             .filter(|file| !whole || file.severities.is_power_of_two())
