@@ -234,15 +234,7 @@ impl Backlog {
     /// What was read ahead of it is forgotten.
     pub(crate) fn least(&mut self, severity: u8, whole: bool, now: Instant) -> Option<(SpoolFile, u8)> {
         self.spared.retain(|&(until, _)| now < until);
-        // Files of grave events alone do not go before others that hold lighter ones, though those cannot go as a whole.
-        let lightest = self.candidates().map(least_of).min()?;
-        let severity = if whole { severity.min(lightest) } else { severity };
-        let (least, _, id) = self
-            .candidates()
-            .filter(|file| !whole || file.severities.is_power_of_two())
-            .map(|file| (least_of(file), file.timestamp_ms, file.id))
-            .filter(|&(least, _, id)| least <= severity && !self.is_spared(id, now))
-            .min()?;
+        let (least, _, id) = self.lightest(whole, now).filter(|&(least, ..)| least <= severity)?;
         let file = self.take_out(id)?;
         self.leaving.insert(id);
         Some((file, least))
@@ -250,9 +242,17 @@ impl Backlog {
 
     /// The severity of what [`least`](Self::least) would give.
     pub(crate) fn least_severity(&self, whole: bool, now: Instant) -> Option<u8> {
+        self.lightest(whole, now).map(|(least, ..)| least)
+    }
+
+    /// Which file would go first: its lowest severity, its time and its identity. A file of grave events alone does not go
+    /// before others that hold lighter ones, though those cannot go as a whole.
+    fn lightest(&self, whole: bool, now: Instant) -> Option<(u8, i64, Uuid)> {
+        let lightest = self.candidates().map(least_of).min()?;
         self.candidates()
-            .filter(|file| (!whole || file.severities.is_power_of_two()) && !self.is_spared(file.id, now))
-            .map(least_of)
+            .filter(|file| !whole || (file.severities.is_power_of_two() && least_of(file) == lightest))
+            .map(|file| (least_of(file), file.timestamp_ms, file.id))
+            .filter(|&(.., id)| !self.is_spared(id, now))
             .min()
     }
 
