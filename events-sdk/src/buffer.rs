@@ -133,6 +133,8 @@ pub(crate) struct State {
     writing_bytes: usize,
     /// Bytes of batches that failed and are not on disk yet, as the delivery task last said.
     held_bytes: usize,
+    /// The places in the order of chunks of which an event was dropped that told of losses.
+    untold: Vec<u64>,
     next_sequence: u64,
     /// Chunks below this place in the order have segments that could not be synced.
     unsafe_before: u64,
@@ -166,6 +168,7 @@ impl Buffer {
             waiting_bytes_by_severity: [0; SEVERITIES],
             writing_bytes: 0,
             held_bytes: 0,
+            untold: Vec::new(),
             next_sequence: 1,
             unsafe_before: 0,
             ids: IdGenerator::new(),
@@ -248,8 +251,8 @@ impl Buffer {
             return Ticket::dropped(reason);
         }
         let (wake, place) = state.append(event, id_at, now_ms, level, category, &mut made);
-        if guest == Guest::BestEffort {
-            state.last_is_best_effort();
+        if guest != Guest::Usual {
+            state.mark_last(guest);
         }
         state.not_needed(made);
         drop(state);
@@ -271,8 +274,12 @@ impl Buffer {
         drop(state);
         let made = segments.make(capacity);
         state = self.lock();
-        let made = made.map_err(|error| state.pool.as_mut().map(|pool| pool.fail(&error))).ok();
-        (state, made)
+        let made = made.map_err(|error| {
+            // The delivery task logs it, and has others made.
+            state.pool.as_mut().map(|pool| pool.fail(&error));
+            self.wake.notify_one();
+        });
+        (state, made.ok())
     }
 
     /// Counts an event that was dropped before it reached the buffer.
@@ -312,12 +319,25 @@ impl State {
         }
     }
 
-    /// The event that came in last is dropped rather than put on disk.
-    fn last_is_best_effort(&mut self) {
+    /// The event that came in last is such a guest.
+    fn mark_last(&mut self, guest: Guest) {
         let chunk = if self.open.is_empty() { self.ready.back_mut() } else { Some(&mut self.open) };
-        if let Some(chunk) = chunk {
-            chunk.last_is_best_effort();
+        match (chunk, guest) {
+            (Some(chunk), Guest::BestEffort) => chunk.last_is_best_effort(),
+            (Some(chunk), Guest::Own) => chunk.last_is_own(),
+            _ => {}
         }
+    }
+
+    /// Counts an event of the chunk of this place in the order as dropped out of memory.
+    pub(crate) fn lose(&mut self, from: Place, reason: DropReason, entry: Entry, sequence: u64) {
+        self.accounts.lose(from, reason, entry.category, entry.severity);
+        self.untold.extend(entry.is_own().then_some(sequence));
+    }
+
+    /// The places in the order of those chunks out of which an event was dropped that tells of losses, since this was asked last.
+    pub(crate) fn take_untold(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.untold)
     }
 
     /// Of what was taken to be written, drops the events that are not worth a place on disk.
@@ -486,15 +506,17 @@ impl State {
 
     /// Drops the events of one severity out of the oldest chunk that holds any.
     fn evict(&mut self, severity: usize) {
-        let Self { ready, open, accounts, .. } = self;
+        let Self { ready, open, accounts, untold, .. } = self;
         let place = ready.iter().position(|chunk| chunk.count_of(severity) > 0);
         let chunk = match place {
             Some(place) => &mut ready[place],
             None => open,
         };
         let count = chunk.count_of(severity);
+        let sequence = chunk.sequence;
         let freed = chunk.evict(severity, |entry: Entry| {
             accounts.lose(Place::Memory, DropReason::BufferFull, entry.category, entry.severity);
+            untold.extend(entry.is_own().then_some(sequence));
         });
         self.waiting_events -= count as usize;
         self.waiting_bytes -= freed;

@@ -20,12 +20,19 @@ pub(crate) struct Entry {
     pub(crate) severity: u8,
     pub(crate) category: u8,
     best_effort: bool,
+    /// It tells of losses.
+    own: bool,
 }
 
 impl Entry {
     /// Whether it is dropped rather than put on disk.
     pub(crate) fn is_best_effort(&self) -> bool {
         self.best_effort
+    }
+
+    /// Whether it tells of losses.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own
     }
 }
 
@@ -89,7 +96,8 @@ impl Chunk {
     pub(crate) fn push(&mut self, event: &[u8], severity: u8, category: u8) {
         self.bytes.extend_from_slice(event);
         // A chunk is sealed long before it reaches 4 GiB: see `MAX_MESSAGE_BYTES`.
-        self.entries.push(Entry { end: self.bytes.len() as u32, severity, category, best_effort: false });
+        let end = self.bytes.len() as u32;
+        self.entries.push(Entry { end, severity, category, best_effort: false, own: false });
         self.by_severity[usize::from(severity) % SEVERITIES] += 1;
         self.bytes_by_severity[usize::from(severity) % SEVERITIES] += event.len();
         self.given += 1;
@@ -155,6 +163,13 @@ impl Chunk {
         if let Some(entry) = self.entries.last_mut() {
             entry.best_effort = true;
             self.best_effort = true;
+        }
+    }
+
+    /// The last event tells of losses.
+    pub(crate) fn last_is_own(&mut self) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.own = true;
         }
     }
 
@@ -233,6 +248,9 @@ impl Chunk {
             to.push(&self.bytes[start..end], entry.severity, entry.category);
             if entry.best_effort {
                 to.last_is_best_effort();
+            }
+            if entry.own {
+                to.last_is_own();
             }
             start = end;
         }

@@ -70,6 +70,16 @@ impl Told {
         self.total += losses.lost;
         self.since_ms = losses.until_ms;
     }
+
+    /// It was not told of these after all: the event that tells was lost.
+    pub(crate) fn without(&mut self, losses: &Losses) {
+        let counts = losses.drops.iter().flatten().flatten();
+        for (told, count) in self.drops.iter_mut().flatten().flatten().zip(counts) {
+            *told -= count;
+        }
+        self.total -= losses.lost;
+        self.since_ms = self.since_ms.min(losses.since_ms);
+    }
 }
 
 fn sum(drops: &Drops) -> u64 {
@@ -200,6 +210,10 @@ mod tests {
 
         told.and(&losses);
         assert!(told.is_all_of(&accounts.ledger));
+        told.without(&losses);
+        let again = told.missing(&accounts.ledger, 2_000);
+        assert_eq!((again.rows(), again.since_ms), (rows, 1_000), "the event that tells was lost");
+        told.and(&losses);
         lose(&mut accounts, DropReason::SpoolFull, STORAGE, INFO);
         let losses = told.missing(&accounts.ledger, 3_000);
         let rows = losses.rows();

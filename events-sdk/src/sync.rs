@@ -110,7 +110,7 @@ fn run(intake: &Intake, segments: &Segments, syncs: &Syncs, interval: Option<Dur
         if let Err(panic) = catch_unwind(AssertUnwindSafe(pass)) {
             // What it had in hand are paths; nobody knows which of them were synced.
             let message = message_of(panic.as_ref());
-            restarted(&mut intake.buffer.lock(), "sync", &message);
+            restarted(&intake.buffer, "sync", &message);
             give_up(intake, syncs, &format!("a panic: {message}"));
         }
         if stop {

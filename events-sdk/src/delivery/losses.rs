@@ -75,6 +75,12 @@ impl Delivery {
         }
         let oldest = self.oldest_in_memory();
         let mut state = self.intake.buffer.lock();
+        for lost in state.take_untold() {
+            // Nobody was told after all.
+            for (_, losses) in self.teller.telling.extract_if(.., |(place, _)| *place == lost) {
+                self.teller.told.without(&losses);
+            }
+        }
         for (_, losses) in self.teller.telling.extract_if(.., |(place, _)| *place < oldest) {
             losses.settle(&mut state.accounts.ledger);
         }

@@ -209,6 +209,8 @@ pub(crate) struct Delivery {
     opening: bool,
     spool_failures: u32,
     spool_backoff: Backoff,
+    /// How often in a row an event could not be set aside.
+    quarantine_failures: u32,
     spool_retry_at: Option<Instant>,
     /// A spill file could not be written, and nothing went well since.
     write_failed: bool,
@@ -280,6 +282,7 @@ impl Delivery {
             spool_is_closed: !spool_is_open,
             opening: false,
             spool_failures: 0,
+            quarantine_failures: 0,
             spool_backoff: Backoff::new(READ_RETRY.0, READ_RETRY.1),
             spool_retry_at: (!spool_is_open).then(|| Instant::now() + SPOOL_RETRY),
             write_failed: false,

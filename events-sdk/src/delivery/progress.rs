@@ -23,13 +23,28 @@ pub(crate) struct Progress {
     reported_at: Instant,
 }
 
+/// How a drain goes that takes long.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Report {
+    left: u64,
+    rate: f64,
+}
+
+impl Report {
+    pub(crate) fn log(&self) {
+        let Self { left, rate } = *self;
+        let eta_s = (left as f64 / rate).ceil();
+        tracing::info!(left, rate, eta_s, "the backlog is being delivered");
+    }
+}
+
 impl Progress {
     pub(crate) fn new(now: Instant) -> Self {
         Self { spell: (0, now), rate: None, reported_at: now }
     }
 
-    /// So many events of the backlog were delivered.
-    pub(crate) fn delivered(&mut self, events: u64, now: Instant, state: &mut State) {
+    /// So many events of the backlog were delivered. Gives what is to be logged, without the lock.
+    pub(crate) fn delivered(&mut self, events: u64, now: Instant, state: &mut State) -> Option<Report> {
         let left = state.accounts.on_disk;
         self.add(events, now);
         state.status.spool.drain_rate = match left {
@@ -39,13 +54,12 @@ impl Progress {
         if left == 0 {
             // The next backlog is another one.
             *self = Self { reported_at: self.reported_at, ..Self::new(now) };
-        } else if now.saturating_duration_since(self.reported_at) >= REPORT
-            && let Some(rate) = self.rate.filter(|rate| *rate >= 1.0)
-        {
-            self.reported_at = now;
-            let eta_s = (left as f64 / rate).ceil();
-            tracing::info!(left, rate, eta_s, "the backlog is being delivered");
+            return None;
         }
+        let is_due = now.saturating_duration_since(self.reported_at) >= REPORT;
+        let rate = self.rate.filter(|&rate| is_due && rate >= 1.0)?;
+        self.reported_at = now;
+        Some(Report { left, rate })
     }
 
     fn add(&mut self, events: u64, now: Instant) {

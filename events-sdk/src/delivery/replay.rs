@@ -101,6 +101,7 @@ impl Delivery {
                 self.intake.buffer.lock().accounts.ledger.renew();
                 self.spooler.ledger_renewed();
             }
+            Reply::CountedTwice(events) => self.intake.buffer.lock().accounts.ledger.counted_twice(events),
             Reply::Cleared(gone) => {
                 tracing::warn!(gone, "the quarantine is full: the oldest of what is in it was removed");
                 self.intake.buffer.lock().accounts.clear(gone);

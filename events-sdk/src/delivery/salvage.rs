@@ -20,7 +20,7 @@ use super::{
     Control, Delivery, DiskCopy, Held, Origin, Parcel, backlog::Waiting, recycle, spooler::Reply,
     spooler::Write,
 };
-use crate::{accounts::Place, backoff::Backoff, buffer::State};
+use crate::{accounts::Place, backoff::Backoff, buffer::Buffer};
 
 /// The pause after a panic, doubling from the first to the second, so that a task that panics whatever it does neither
 /// spins nor fills a log.
@@ -139,14 +139,16 @@ impl Panics {
 }
 
 /// Says that a part of the event system panicked and goes on.
-pub(crate) fn restarted(state: &mut State, part: &str, panic: &str) {
+pub(crate) fn restarted(buffer: &Buffer, part: &str, panic: &str) {
+    let mut state = buffer.lock();
+    state.status.restarts += 1;
+    state.status.last_error = Some(format!("{part} panicked: {panic}"));
+    drop(state);
     tracing::error!(
         part,
         panic,
         "the event system panicked and was restarted; no event is lost. Please report this"
     );
-    state.status.restarts += 1;
-    state.status.last_error = Some(format!("{part} panicked: {panic}"));
 }
 
 /// What a panic said.
@@ -173,7 +175,7 @@ impl Delivery {
 
     /// A part of the event system panicked and goes on.
     pub(super) fn restarted(&self, part: &str, panic: &str) {
-        restarted(&mut self.intake.buffer.lock(), part, panic);
+        restarted(&self.intake.buffer, part, panic);
     }
 
     /// Goes on with what the last panic let fall.

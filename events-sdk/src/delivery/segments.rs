@@ -6,10 +6,26 @@ use std::{
 };
 
 use super::Delivery;
-use crate::segment::Segment;
+use crate::segment::{Segment, pool::News};
 
 /// A segment that could not be made is tried again after this: what is emitted meanwhile is not protected.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Logs what happened to segments.
+fn tell(news: News) {
+    match news {
+        News::NotMade(error) => {
+            tracing::error!(%error, "no segment can be made: until that is mended, events are kept in memory only");
+        }
+        News::MadeAgain => tracing::info!("segments can be made again: events outlive the process from now on"),
+        News::NotSynced(error) => {
+            tracing::error!(%error, "segments cannot be synced: their events survive the process, not a loss of power");
+        }
+        News::SyncedAgain => {
+            tracing::info!("segments can be synced again: events survive a loss of power from now on");
+        }
+    }
+}
 
 impl Delivery {
     /// Has new ones made and those removed that nobody needs.
@@ -21,7 +37,9 @@ impl Delivery {
             segments.quota.set_files(files);
         }
         let (wanted, unneeded) = pool.order();
+        let news = pool.take_news();
         drop(state);
+        news.into_iter().for_each(tell);
         if !unneeded.is_empty() {
             self.spooler.remove_segments(unneeded);
         }

@@ -219,8 +219,11 @@ impl Delivery {
                 }
             }
             Origin::Disk { file, .. } => {
-                self.progress.delivered(parcel.batch.len() as u64, Instant::now(), &mut state);
+                let report = self.progress.delivered(parcel.batch.len() as u64, Instant::now(), &mut state);
                 drop(state);
+                if let Some(report) = report {
+                    report.log();
+                }
                 let finished = self.backlog.done(file);
                 self.finish(finished);
             }
@@ -385,7 +388,7 @@ impl Delivery {
         match result {
             Ok(()) => {
                 self.refusals.forget(batch.id());
-                self.spool_works();
+                self.quarantine_failures = 0;
                 tracing::error!(batch = %batch.id(), "Toggle refuses an event; it is in the quarantine folder, with the reason");
                 let count = batch.len() as u64;
                 let step = self.backlog.dealt_with(file, place, 0, count);
@@ -395,8 +398,14 @@ impl Delivery {
                 self.finish(finished);
             }
             Err(error) => {
-                self.spool_fails(&error);
-                let not_before = self.spool_retry_at;
+                // Whether files can be written too, the next of these shows.
+                self.quarantine_failures = self.quarantine_failures.saturating_add(1);
+                if self.quarantine_failures == 1 {
+                    tracing::error!(%error, "a refused event cannot be put into the quarantine; it stays in its spill file, and it is tried again within a minute");
+                }
+                self.intake.buffer.lock().status.last_error = Some(error.to_string());
+                let pause = self.spool_backoff.pause(self.quarantine_failures);
+                let not_before = Some(Instant::now() + pause);
                 self.backlog.put_back(Waiting { file, place, batch, refusals: 1, not_before });
             }
         }

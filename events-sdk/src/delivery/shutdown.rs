@@ -193,12 +193,7 @@ impl Delivery {
                 // Whether Toggle has it will never be known; it is not on disk, so it counts as lost.
                 Origin::Memory { chunk, .. } => {
                     for entry in chunk.entries() {
-                        state.accounts.lose(
-                            Place::Flight,
-                            DropReason::Shutdown,
-                            entry.category,
-                            entry.severity,
-                        );
+                        state.lose(Place::Flight, DropReason::Shutdown, *entry, chunk.sequence);
                     }
                 }
             }
@@ -207,8 +202,10 @@ impl Delivery {
         let left = waiting.iter().chain(self.held.iter().chain(&self.copying).map(|held| &held.chunk));
         let (kept, left): (Vec<&Chunk>, Vec<&Chunk>) = left.partition(|chunk| chunk.is_kept());
         state.accounts.shift(kept.iter().map(|chunk| chunk.len() as u64).sum(), Place::Memory, Place::Disk);
-        for entry in left.into_iter().flat_map(|chunk| chunk.entries()) {
-            state.accounts.lose(Place::Memory, DropReason::Shutdown, entry.category, entry.severity);
+        for chunk in left {
+            for entry in chunk.entries() {
+                state.lose(Place::Memory, DropReason::Shutdown, *entry, chunk.sequence);
+            }
         }
         let lost: u64 = state
             .accounts
@@ -218,11 +215,13 @@ impl Delivery {
             .map(|dropped| dropped.count)
             .sum();
         state.accounts.ledger.close();
+        let spool = state.status.spool.broken.clone();
         drop(state);
         self.settle_told();
         if lost > 0 {
             tracing::error!(
                 lost,
+                spool = spool.as_deref().unwrap_or("takes events"),
                 "events were neither delivered nor written to disk by the shutdown deadline"
             );
         }

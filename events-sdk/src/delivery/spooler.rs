@@ -125,6 +125,8 @@ pub(crate) enum Reply {
     Thinned(SpoolFile, Result<Thinned, SpoolError>),
     /// A refused batch, a piece of that file, was put into the quarantine.
     SetAside { file: Uuid, place: u32, batch: Arc<Batch>, result: Result<(), SpoolError> },
+    /// So many events that are set aside now were counted in the quarantine at the start.
+    CountedTwice(u64),
     /// So many events had to leave the quarantine, which was full.
     Cleared(u64),
     /// The spool's thread panicked over a command, and goes on; the command is answered with an error.

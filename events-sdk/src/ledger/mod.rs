@@ -106,6 +106,8 @@ struct Survey {
     found: u64,
     /// What the books said of the quarantine.
     quarantined: u64,
+    /// Events that are among these, and were to be set aside once more.
+    twice: u64,
     was_clean: bool,
     done: bool,
     /// Files with a slot of an earlier process that have not been found.
@@ -370,6 +372,7 @@ impl Ledger {
             return None;
         }
         self.survey.done = true;
+        let quarantined = quarantined.saturating_sub(self.survey.twice);
         // Not the slots that were taken since: what was dealt with meanwhile is perhaps still to be removed.
         let gone = std::mem::take(&mut self.survey.unseen);
         gone.into_iter().for_each(|file| self.forget(file));
@@ -382,6 +385,21 @@ impl Ledger {
         }
         let reason = if self.survey.was_clean { DropReason::Vanished } else { DropReason::ProcessEnded };
         (lost > 0).then_some((reason, lost.unsigned_abs()))
+    }
+
+    /// Events are set aside once more that were counted in the quarantine at the start, because a process ended before it was
+    /// written down here that they had been. Whoever calls this [sets them aside](Self::set_aside) as well.
+    pub(crate) fn counted_twice(&mut self, events: u64) {
+        if !self.survey.done {
+            self.survey.twice += events;
+            return;
+        }
+        let (accepted, there) = (self.cells.load(ACCEPTED), self.cells.load(QUARANTINED));
+        let events = events.min(accepted).min(there);
+        let mut changes = Changes::default();
+        changes.set(ACCEPTED, accepted - events);
+        changes.set(QUARANTINED, there - events);
+        self.cells.change(&changes);
     }
 
     /// The process ends, and nothing is in memory.

@@ -37,6 +37,17 @@ pub(crate) struct Pool {
     not_synced: Option<String>,
     /// Events that were accepted without one.
     unprotected: u64,
+    /// What is still to be logged.
+    news: Vec<News>,
+}
+
+/// What the log is told, by whoever does not hold the lock of the buffer: what takes the log may emit events itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    NotMade(String),
+    MadeAgain,
+    NotSynced(String),
+    SyncedAgain,
 }
 
 impl Pool {
@@ -56,6 +67,7 @@ impl Pool {
             failures: 0,
             not_synced: None,
             unprotected: 0,
+            news: Vec::new(),
         }
     }
 
@@ -137,7 +149,7 @@ impl Pool {
     /// A sync failed: nothing that is in a segment now counts as durable.
     pub(crate) fn fail_sync(&mut self, error: &str) {
         if self.not_synced.is_none() {
-            tracing::error!(%error, "segments cannot be synced: their events survive the process, not a loss of power");
+            self.news.push(News::NotSynced(error.to_owned()));
         }
         self.not_synced = Some(format!("cannot sync a segment: {error}; look at the disk"));
         self.segments.distrust();
@@ -148,14 +160,14 @@ impl Pool {
     /// A sync went well.
     pub(crate) fn synced(&mut self) {
         if self.not_synced.take().is_some() {
-            tracing::info!("segments can be synced again: events survive a loss of power from now on");
+            self.news.push(News::SyncedAgain);
         }
     }
 
     /// There are segments again.
     fn recover(&mut self) {
         if self.failed.take().is_some() {
-            tracing::info!("segments can be made again: events outlive the process from now on");
+            self.news.push(News::MadeAgain);
         }
     }
 
@@ -165,11 +177,16 @@ impl Pool {
             return;
         }
         if self.failed.is_none() {
-            tracing::error!(%error, "no segment can be made: until that is mended, events are kept in memory only");
+            self.news.push(News::NotMade(error.to_string()));
         }
         self.failed = Some(format!(
             "cannot make a segment: {error}; free some disk space, and check that the spool directory is writable"
         ));
+    }
+
+    /// What happened since this was asked last.
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
     }
 
     /// An event is in memory only.

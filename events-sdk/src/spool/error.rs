@@ -118,6 +118,9 @@ impl fmt::Display for SpoolError {
         }
         f.write_str(match self.kind {
             SpoolErrorKind::InUse => "",
+            SpoolErrorKind::Full if self.short_of.is_some() => {
+                "; free some disk space, or lower `spool_min_free_bytes`"
+            }
             SpoolErrorKind::Full => "; free some disk space, or raise the quota or the file size limit",
             SpoolErrorKind::Missing => "; somebody removed it, its events can no longer be delivered",
             SpoolErrorKind::Unreadable => {
@@ -149,6 +152,9 @@ mod tests {
         assert!(
             full.to_string().ends_with("free some disk space, or raise the quota or the file size limit")
         );
+
+        let floor = SpoolError::new("write to", path, io::ErrorKind::StorageFull.into()).short_of(7);
+        assert!(floor.to_string().ends_with("; free some disk space, or lower `spool_min_free_bytes`"));
 
         let gone = SpoolError::of_file("read the spill file", path, io::ErrorKind::NotFound.into());
         assert_eq!(gone.kind(), SpoolErrorKind::Missing);

@@ -88,6 +88,7 @@ mod storage;
 #[cfg(test)]
 pub(crate) mod tests;
 mod thin;
+mod twice;
 #[cfg(feature = "cli")]
 mod view;
 mod write;
@@ -125,6 +126,7 @@ use disk::Disk;
 use reader::Opened;
 use scan::Found;
 use storage::{EntryKind, Lock, LockGuard, Storage};
+use twice::Twice;
 
 /// The name of the lock file.
 const LOCK: &str = ".lock";
@@ -143,6 +145,8 @@ pub(crate) struct Spool {
     ledger: u64,
     /// Bytes in the quarantine, or more; the most there is as long as nobody has looked.
     quarantined: AtomicU64,
+    /// What is put there a second time.
+    twice: Twice,
 }
 
 /// How much the spool leaves free, and how much of what cannot be delivered it keeps.
@@ -221,6 +225,7 @@ impl Spool {
             misplaced: Mutex::default(),
             ledger: 0,
             quarantined: AtomicU64::new(u64::MAX),
+            twice: Twice::default(),
         })
     }
 

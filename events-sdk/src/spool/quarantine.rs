@@ -68,7 +68,7 @@ impl Spool {
                 file.name, damage.bytes, damage.spans, damage.events,
             );
             self.count_quarantined(damage.bytes);
-            copy.finish(self, &report).inspect_err(|_| copy.abandon(self))?;
+            copy.finish(self, &report, damage.events).inspect_err(|_| copy.abandon(self))?;
         }
         Ok(Some(damage))
     }
@@ -89,7 +89,9 @@ impl Spool {
             .and_then(|()| self.write_batch(&temp, &target, batch))
             .and_then(|()| self.storage.sync_dir(&folder))
             .and_then(|()| self.storage.sync_dir(&self.dir));
-        written.map_err(|error| SpoolError::new("set aside a refused event as", &target, error))
+        written.map_err(|error| SpoolError::new("set aside a refused event as", &target, error))?;
+        self.twice.put(target.file_name().unwrap_or_default(), batch.len() as u64);
+        Ok(())
     }
 
     /// Removes the oldest of the quarantine until it is within its bound. Gives the number of events that went, as far as
@@ -141,14 +143,28 @@ impl Spool {
                 }
                 _ => bytes -= metadata.len,
             }
+            self.twice.is_gone(&name);
         }
         self.quarantined.store(bytes, Ordering::Relaxed);
         Ok(gone)
     }
 
-    /// How many events the quarantine holds, as far as it can be known.
+    /// How many events the quarantine holds, as far as it can be known. What is put there under a name that it holds is
+    /// [counted twice](Self::counted_twice) from then on.
     pub(crate) fn quarantined_events(&self) -> Result<u64, SpoolError> {
-        events_in_all(self.storage.as_ref(), &self.dir.join(FOLDER))
+        let folder = self.dir.join(FOLDER);
+        let events = events_in_all(self.storage.as_ref(), &folder)?;
+        match self.storage.list(&folder, &mut |name, _| self.twice.was_there(&name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(SpoolError::new("list the quarantine", &folder, error))
+            }
+            _ => Ok(events),
+        }
+    }
+
+    /// How many events were put into the quarantine in place of a copy of theirs, since this was asked last.
+    pub(crate) fn counted_twice(&self) -> u64 {
+        self.twice.take()
     }
 
     /// Puts bytes that were found in `source` into the quarantine, durably, with what is to be said of them. Doing it twice
@@ -158,6 +174,7 @@ impl Spool {
         source: &Path,
         bytes: &[u8],
         report: &str,
+        events: u32,
     ) -> Result<(), SpoolError> {
         let (folder, target) = self.place_for(source)?;
         let temp = folder.join(".segment.tmp");
@@ -166,7 +183,9 @@ impl Spool {
             .and_then(|()| self.write_file(&temp, &target, bytes))
             .and_then(|()| self.storage.sync_dir(&folder))
             .and_then(|()| self.storage.sync_dir(&self.dir));
-        written.map_err(|error| failed(&target, error))
+        written.map_err(|error| failed(&target, error))?;
+        self.twice.put(target.file_name().unwrap_or_default(), events.into());
+        Ok(())
     }
 
     /// Moves a file into the quarantine, with what is to be said of it.
@@ -316,9 +335,10 @@ impl Copy {
         copied.map(drop).map_err(|error| failed(&self.temp, error))
     }
 
-    fn finish(&mut self, spool: &Spool, report: &str) -> Result<(), SpoolError> {
+    fn finish(&mut self, spool: &Spool, report: &str, events: u32) -> Result<(), SpoolError> {
         // Named by its own checksum: the same damage gives the same name, other damage never takes its place.
-        let target = self.folder.join(with_ending(&self.name, &format!(".{:08x}.damaged", self.crc.value())));
+        let name = with_ending(&self.name, &format!(".{:08x}.damaged", self.crc.value()));
+        let target = self.folder.join(&name);
         let text_temp = self.folder.join(format!(".{}.txt.tmp", self.name));
         let finished = self
             .file
@@ -327,7 +347,9 @@ impl Copy {
             .and_then(|()| spool.storage.rename(&self.temp, &target))
             .and_then(|()| spool.storage.sync_dir(&self.folder))
             .and_then(|()| spool.storage.sync_dir(&spool.dir));
-        finished.map_err(|error| failed(&target, error))
+        finished.map_err(|error| failed(&target, error))?;
+        spool.twice.put(&name, events.into());
+        Ok(())
     }
 
     fn abandon(&self, spool: &Spool) {

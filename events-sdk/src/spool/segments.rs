@@ -164,7 +164,7 @@ impl Spool {
             // Writing to a String cannot fail.
             let _ = writeln!(report, "{}\t{}", span.start, span.len());
         }
-        self.quarantine_bytes(path, &damaged, &report)
+        self.quarantine_bytes(path, &damaged, &report, batch.damaged_events)
     }
 
     /// Puts a whole segment that cannot be read into the quarantine.

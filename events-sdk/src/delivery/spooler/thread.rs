@@ -374,8 +374,12 @@ impl Thread {
     }
 
     fn reply(&self, reply: Reply) {
-        // When the delivery task is gone, nobody needs the answer.
-        let _ = self.replies.send(reply);
+        let twice = self.spool.as_ref().map_or(0, Spool::counted_twice);
+        let before = (twice > 0).then_some(Reply::CountedTwice(twice));
+        for reply in before.into_iter().chain([reply]) {
+            // When the delivery task is gone, nobody needs the answer.
+            let _ = self.replies.send(reply);
+        }
     }
 
     /// Makes the directory ready for segments, and looks what an earlier process left in its own.
