@@ -276,7 +276,9 @@ impl Buffer {
         state = self.lock();
         let made = made.map_err(|error| {
             // The delivery task logs it, and has others made.
-            state.pool.as_mut().map(|pool| pool.fail(&error));
+            if let Some(pool) = &mut state.pool {
+                pool.fail(&error);
+            }
             self.wake.notify_one();
         });
         (state, made.ok())

@@ -239,24 +239,58 @@ impl Chunk {
         if grave == 0 || grave == self.entries.len() {
             return None;
         }
-        let mut taken = Self { opened_at: self.opened_at, sequence: self.sequence, ..Self::default() };
-        let mut left = Self { opened_at: self.opened_at, sequence: self.sequence, ..Self::default() };
+        let (mut taken, mut left) = (self.like(), self.like());
         let mut start = 0;
         for entry in &self.entries {
             let end = entry.end as usize;
             let to = if is_grave(entry) { &mut taken } else { &mut left };
-            to.push(&self.bytes[start..end], entry.severity, entry.category);
-            if entry.best_effort {
-                to.last_is_best_effort();
-            }
-            if entry.own {
-                to.last_is_own();
-            }
+            to.push_entry(&self.bytes[start..end], *entry);
             start = end;
         }
         taken.urgent = true;
         *self = left;
         Some(taken)
+    }
+
+    /// The size of its first event.
+    pub(crate) fn first_bytes(&self) -> usize {
+        self.entries.first().map_or(0, |first| first.end as usize)
+    }
+
+    /// Takes out the first events, as many as have no more than `most` bytes together. `None` when these are none, or all. Not
+    /// for chunks with a segment, whose events stay together.
+    pub(crate) fn split_front(&mut self, most: usize) -> Option<Self> {
+        let fit = self.entries.partition_point(|entry| entry.end as usize <= most);
+        if fit == 0 || fit == self.entries.len() {
+            return None;
+        }
+        let (mut taken, mut left) = (self.like(), self.like());
+        let mut start = 0;
+        for (place, entry) in self.entries.iter().enumerate() {
+            let end = entry.end as usize;
+            let to = if place < fit { &mut taken } else { &mut left };
+            to.push_entry(&self.bytes[start..end], *entry);
+            start = end;
+        }
+        (taken.urgent, left.urgent) = (self.urgent, self.urgent);
+        *self = left;
+        Some(taken)
+    }
+
+    /// An empty one of the same age and place in the order.
+    fn like(&self) -> Self {
+        Self { opened_at: self.opened_at, sequence: self.sequence, ..Self::default() }
+    }
+
+    /// Appends an event of another chunk.
+    fn push_entry(&mut self, event: &[u8], entry: Entry) {
+        self.push(event, entry.severity, entry.category);
+        if entry.best_effort {
+            self.last_is_best_effort();
+        }
+        if entry.own {
+            self.last_is_own();
+        }
     }
 
     /// How many events it holds of each level, as wire numbers, for the seal of a spill file.
@@ -268,7 +302,7 @@ impl Chunk {
 
     /// Cuts off what is known of the events from the one at `first` on. The bytes are with a batch at that time.
     pub(crate) fn split_off(&mut self, first: usize) -> Self {
-        let mut rest = Self { opened_at: self.opened_at, sequence: self.sequence, ..Self::default() };
+        let mut rest = self.like();
         let cut = first.min(self.entries.len());
         let start = cut.checked_sub(1).map_or(0, |last| self.entries[last].end);
         let mut from = start;
@@ -358,6 +392,23 @@ mod tests {
         assert_eq!((chunk.len(), chunk.count_of(3), chunk.bytes_of(3)), (2, 2, 4));
         assert!(grave.urgent && !chunk.urgent && grave.sequence == 7 && chunk.sequence == 7);
         assert!(chunk.split_grave(5).is_none() && chunk.split_grave(1).is_none());
+    }
+
+    #[test]
+    fn what_has_room_is_taken_from_the_front() {
+        let of = |texts: &[&str]| {
+            let mut chunk = Chunk { sequence: 7, ..Chunk::default() };
+            texts.iter().for_each(|text| chunk.push(text.as_bytes(), 3, 1));
+            chunk
+        };
+        let mut chunk = of(&["a", "bb", "ccc"]);
+        assert!(chunk.split_front(6).is_none() && chunk.len() == 3);
+        let front = chunk.split_front(5).unwrap();
+        assert_eq!((front.bytes(), chunk.bytes()), (b"abb".as_slice(), b"ccc".as_slice()));
+        assert_eq!((front.sequence, front.count_of(3), chunk.bytes_of(3)), (7, 2, 3));
+        let mut chunk = of(&["aaaa", "b"]);
+        assert!(chunk.split_front(3).is_none());
+        assert_eq!((chunk.first_bytes(), chunk.len()), (4, 2));
     }
 
     #[test]

@@ -107,6 +107,13 @@ pub enum WaitOutcome {
     NotQueued,
 }
 
+/// So much is set aside on disk at most for the moment when it is full: more than most spill files have, so that one can be
+/// written anew without some of its events,
+const MOST_BALLAST: u64 = 8 << 20;
+
+/// and no more than this part of `spool_max_bytes`.
+const BALLAST: u64 = 64;
+
 impl Events {
     /// Starts an event system that sends to the Toggle of the configuration.
     ///
@@ -201,6 +208,7 @@ impl Events {
         let bounds = Bounds {
             min_free: config.spool_min_free_bytes as u64,
             quarantine: config.quarantine_max_bytes as u64,
+            ballast: MOST_BALLAST.min(config.spool_max_bytes as u64 / BALLAST),
         };
         let spool_is_open = spool.is_some();
         let spooler = Spooler::start(

@@ -125,7 +125,12 @@ fn whoever_takes_the_log_may_emit_and_look_at_the_statistics() {
     });
     let report = events.shutdown(PATIENCE);
     assert!(report.stats.lifetime.balances(), "{report:#?}");
-    let all = ["Toggle does not take events", "panicked and was restarted", "cannot be synced", "no segment can be made"];
+    let all = [
+        "Toggle does not take events",
+        "panicked and was restarted",
+        "cannot be synced",
+        "no segment can be made",
+    ];
     for part in all {
         assert!(said(part), "{part:?} is not among {LINES:#?}");
     }

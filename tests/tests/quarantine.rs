@@ -74,7 +74,8 @@ fn while_nothing_can_be_set_aside_the_spool_and_all_others_go_on() {
     rig.toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|number| number == "3"));
     storm(&rig.events, 0..EVENTS, 1_000_000);
     let stats = wait_until(&rig.events, PATIENCE, |stats| {
-        stats.delivered as usize == EVENTS - 1 && stats.last_error.as_deref().is_some_and(|e| e.contains("quarantine"))
+        stats.delivered as usize == EVENTS - 1
+            && stats.last_error.as_deref().is_some_and(|e| e.contains("quarantine"))
     });
     assert_eq!((stats.quarantined, stats.on_disk), (0, 1), "{stats:#?}");
     assert_eq!(stats.spool.broken, None, "files can be written: {stats:#?}");

@@ -318,7 +318,7 @@ fn what_is_in_segments_at_the_shutdown_takes_no_place_from_what_is_on_disk() {
         wait_until(&rig.events, PATIENCE, |stats| stats.in_memory < 500);
     }
     // So many that they may stay in memory for as long as the process lives.
-    let waits = |stats: &Stats| stats.in_memory < 450;
+    let waits = |stats: &Stats| stats.in_memory < 500;
     std::thread::sleep(Duration::from_secs(2));
     let before = wait_until(&rig.events, PATIENCE, waits);
     emit_level(&rig.events, Level::Info, 450_usize.saturating_sub(before.in_memory as usize));
@@ -347,7 +347,8 @@ fn light_batches_that_failed_do_not_hold_up_graver_events() {
     wait_until(&events, PATIENCE, |stats| stats.in_flight == 0);
     for _ in 0..40 {
         emit_level(&events, Level::Error, 50);
-        wait_until(&events, PATIENCE, |stats| stats.in_memory < 500);
+        // Room may be on its way; more than so many need not wait for it.
+        wait_until(&events, Duration::from_secs(1), |stats| stats.in_memory < 500);
     }
     let stats = events.stats();
     assert_eq!(dropped(&stats, Level::Error), 0, "{stats:#?}");

@@ -9,12 +9,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Delivery, Held};
+use super::{Delivery, DiskCopy, Held, Origin};
 use crate::{
     Batch, DropReason,
     accounts::Place,
     buffer::{State, URGENT},
     chunk::Chunk,
+    delivery::spooler::Write,
     spool::{SpoolError, SpoolErrorKind, SpoolFile, Thinned},
 };
 
@@ -40,6 +41,12 @@ const RESIGNED: Duration = Duration::from_secs(60);
 /// Once a file could not be rewritten for lack of room, only files that go as a whole are thinned for so long.
 const WHOLE_FILES: Duration = Duration::from_secs(10);
 
+/// No smaller write than this, in bytes, is tried to find out how much a full disk still takes.
+const LEAST_WRITE: u64 = 4 << 10;
+
+/// Where writes of this size go well, their size is not bounded any more.
+const LARGE_WRITE: u64 = 64 << 20;
+
 /// A file that could not be thinned is left alone for so long.
 const SPARED: Duration = Duration::from_secs(60);
 
@@ -49,10 +56,14 @@ pub(super) struct Room {
     max_bytes: u64,
     /// The disk itself was full just now.
     full: Option<Full>,
+    /// Larger ones than this are not written at present, in bytes: one of twice the size had no room.
+    most: Option<u64>,
     /// Something was dropped for the disk since the last write that went well: how many bytes, and what was missing before.
     freed: Option<(u64, Full)>,
     /// Nothing is dropped for the disk before that.
     resigned_until: Option<Instant>,
+    /// What was set aside on disk for a moment like this was given up.
+    ballast_dropped: bool,
     /// A file is being thinned.
     pub(super) thinning: bool,
     /// A file could not be rewritten for lack of room: until then only files that go as a whole help.
@@ -77,8 +88,10 @@ impl Room {
         Self {
             max_bytes,
             full: None,
+            most: None,
             freed: None,
             resigned_until: None,
+            ballast_dropped: false,
             thinning: false,
             whole_files_until: None,
             look_again_at: None,
@@ -100,7 +113,22 @@ impl Room {
 
     /// The disk had room, or it is time to see whether it has.
     pub(super) fn is_enough(&mut self) {
-        *self = Self { thinning: self.thinning, ..Self::new(self.max_bytes) };
+        let most = self.most.map(|most| most * 2).filter(|&most| most < LARGE_WRITE);
+        let Self { thinning, ballast_dropped, max_bytes, .. } = *self;
+        *self = Self { thinning, ballast_dropped, most, ..Self::new(max_bytes) };
+    }
+
+    /// A write of so many bytes, which can be cut, failed because the disk is full. Whether a smaller one should be tried.
+    fn is_too_much(&mut self, bytes: u64, missing: Option<u64>) -> bool {
+        let half = bytes / 2;
+        let most = missing.map_or(half, |missing| bytes.saturating_sub(missing).min(half)).max(LEAST_WRITE);
+        self.most = Some(self.most.map_or(most, |other| other.min(most)));
+        most < bytes
+    }
+
+    /// Larger writes than this are not tried, where they can be cut.
+    pub(super) fn most(&self) -> Option<u64> {
+        self.most
     }
 
     /// There was none when it was looked for last.
@@ -137,11 +165,19 @@ impl Delivery {
         state.status.spool.bytes + self.writing.iter().map(|writing| writing.bytes).sum::<u64>()
     }
 
+    /// How many bytes of the quota are free.
+    pub(super) fn quota_left(&self, state: &State, grave: bool) -> u64 {
+        self.room.limit(grave).saturating_sub(self.bytes_there(state))
+    }
+
+    fn bytes_there(&self, state: &State) -> u64 {
+        let segments = self.intake.buffer.segments().map_or(0, |segments| segments.quota.segments());
+        self.file_bytes(state) + segments
+    }
+
     /// How many bytes must go before so many more may be written; zero when they may.
     pub(super) fn missing(&self, state: &State, bytes: u64, grave: bool) -> u64 {
-        let segments = self.intake.buffer.segments().map_or(0, |segments| segments.quota.segments());
-        let there = self.file_bytes(state) + segments;
-        (there + bytes).saturating_sub(self.room.limit(grave))
+        (self.bytes_there(state) + bytes).saturating_sub(self.room.limit(grave))
     }
 
     /// The same for a batch that failed. It is not cut: what shares it with a grave event goes along.
@@ -156,16 +192,41 @@ impl Delivery {
         state.is_over_threshold() || self.closing.is_some()
     }
 
-    /// Whether something is in memory that goes with the process.
+    /// Whether something is in memory that goes with the process, and may not be on its way to Toggle.
     pub(super) fn holds_unkept(&self, state: &State) -> bool {
         state.holds_unkept() || self.held.iter().chain(&self.copying).any(|held| !held.chunk.is_kept())
     }
 
-    /// The severity of the least grave event that waits in memory or failed; zero when there is none.
+    /// The batches in flight that go with the process, and of which there is no copy on disk.
+    fn in_flight_unkept(&self) -> impl Iterator<Item = &Chunk> {
+        self.in_flight.values().filter_map(|parcel| match &parcel.origin {
+            Origin::Memory { chunk, file: DiskCopy::None } if !chunk.is_kept() => Some(chunk),
+            Origin::Memory { .. } | Origin::Disk { .. } => None,
+        })
+    }
+
+    /// The severity up to which events on disk may go for what is in memory: that of the least grave event that waits or failed.
+    /// What is in flight may well be acknowledged: only what is less grave goes for it. Zero when there is none.
     fn least_in_memory(&self, state: &State) -> u8 {
         let waiting = (state.waiting_events() > 0).then(|| state.least_severity());
         let failed = self.held.iter().map(|Held { chunk, .. }| chunk.least_severity());
-        waiting.into_iter().chain(failed).min().unwrap_or_default()
+        let in_flight = self.in_flight_unkept().map(|chunk| chunk.least_severity().saturating_sub(1));
+        waiting.into_iter().chain(failed).chain(in_flight).min().unwrap_or_default()
+    }
+
+    /// A write had no room. `true` when a smaller one is to be tried, at once.
+    pub(super) fn had_no_room(&mut self, write: &Write, missing: Option<u64>) -> bool {
+        let bytes = write.bytes();
+        if self.closing.is_some() && !std::mem::replace(&mut self.room.ballast_dropped, true) {
+            // What it is kept for is over.
+            self.spooler.drop_ballast();
+            return true;
+        }
+        if write.can_be_cut() && self.room.is_too_much(bytes, missing) {
+            return true;
+        }
+        self.room.is_full(bytes, missing);
+        false
     }
 
     /// The disk was full just now: has the least grave events on it dropped, if otherwise some would be lost in memory and
@@ -173,7 +234,10 @@ impl Delivery {
     pub(super) fn free_disk(&mut self, now: Instant) {
         let Some(full) = self.room.full.take() else { return };
         let state = self.intake.buffer.lock();
-        let must = if self.closing.is_some() { self.holds_unkept(&state) } else { state.is_nearly_full() };
+        let must = match self.closing {
+            Some(_) => self.holds_unkept(&state) || self.in_flight_unkept().next().is_some(),
+            None => state.is_nearly_full(),
+        };
         let least = self.least_in_memory(&state);
         drop(state);
         if must

@@ -17,7 +17,9 @@ fn tell(news: News) {
         News::NotMade(error) => {
             tracing::error!(%error, "no segment can be made: until that is mended, events are kept in memory only");
         }
-        News::MadeAgain => tracing::info!("segments can be made again: events outlive the process from now on"),
+        News::MadeAgain => {
+            tracing::info!("segments can be made again: events outlive the process from now on")
+        }
         News::NotSynced(error) => {
             tracing::error!(%error, "segments cannot be synced: their events survive the process, not a loss of power");
         }

@@ -16,6 +16,11 @@ use crate::emit::now_ms;
 use crate::fault;
 use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
 
+/// The size of the events of chunks.
+fn size_of(chunks: &[Chunk]) -> u64 {
+    chunks.iter().map(|chunk| chunk.bytes().len() as u64).sum()
+}
+
 /// A batch for which there is no room: the graver it is, the more may go for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Lacking {
@@ -75,6 +80,11 @@ impl Delivery {
         let mut chunks = state.take_all();
         state.shed(&mut chunks);
         let now_ms = now_ms();
+        if state.pool.is_none() && self.room.most().is_some_and(|most| size_of(&chunks) > most) {
+            let part = self.take_a_part(&mut state, chunks);
+            drop(state);
+            return self.write_part(part);
+        }
         if state.pool.is_some() {
             let writes = self.one_by_one(&mut state, chunks, now_ms);
             drop(state);
@@ -157,17 +167,37 @@ impl Delivery {
             let writes = self.one_by_one(&mut state, going, now_ms());
             drop(state);
             self.write_all(writes);
-        } else if let Some(sequence) = going.iter().map(|chunk| chunk.sequence).min() {
-            let id = state.next_id(now_ms());
-            drop(state);
-            let content = Content::Chunks { chunks: going, whole: false };
-            self.write(Write { id, timestamp_ms: now_ms() as i64, content, sequence });
         } else {
             drop(state);
+            self.write_part(going);
         }
         if let Some(Lacking { severity, bytes }) = lacking {
             self.make_room(bytes, severity);
         }
+    }
+
+    /// Of what waits on a disk that takes little at once, what is tried next: the gravest, the oldest of that, and nothing else, so
+    /// that the file can go as a whole should even this have to make room. The rest waits again.
+    fn take_a_part(&self, state: &mut State, mut chunks: Vec<Chunk>) -> Vec<Chunk> {
+        let mut going = Vec::new();
+        for from in (0..SEVERITIES as u8).rev() {
+            chunks = self.take_what_fits(state, chunks, from, &mut going);
+            if !going.is_empty() {
+                break;
+            }
+        }
+        state.put_back(chunks);
+        going
+    }
+
+    /// Writes a part of what waited, if it is anything.
+    fn write_part(&mut self, chunks: Vec<Chunk>) {
+        let Some(sequence) = chunks.iter().map(|chunk| chunk.sequence).min() else { return };
+        let now_ms = now_ms();
+        let id = self.intake.buffer.lock().next_id(now_ms);
+        let content = Content::Chunks { chunks, whole: false };
+        let write = self.salvage.keep(Write { id, timestamp_ms: now_ms as i64, content, sequence });
+        self.write_all(vec![write]);
     }
 
     /// From which severity on events of these chunks may go to disk at the cost of others there: all of them, if none is less
@@ -180,7 +210,7 @@ impl Delivery {
     }
 
     /// Moves the events of this severity and graver out of chunks, as far as there is room for them beside those that are `going`
-    /// already. Gives what is left.
+    /// already: in the quota, and in what the disk takes at once. Gives what is left.
     fn take_what_fits(
         &self,
         state: &State,
@@ -188,7 +218,7 @@ impl Delivery {
         from: u8,
         going: &mut Vec<Chunk>,
     ) -> Vec<Chunk> {
-        let mut bytes: usize = going.iter().map(|chunk| chunk.bytes().len()).sum();
+        let mut bytes = size_of(going);
         let mut staying = Vec::new();
         for mut chunk in chunks {
             // A batch in a segment is not cut: what shares it with a grave event goes along.
@@ -199,14 +229,24 @@ impl Delivery {
                 false => (chunk.split_grave(from), Some(chunk)),
             };
             staying.extend(rest);
-            let Some(part) = part else { continue };
-            let more = bytes + part.bytes().len();
-            if self.missing(state, more as u64, part.has_any(URGENT.severity())) == 0 {
-                bytes = more;
-                going.push(part);
+            let Some(mut part) = part else { continue };
+            let in_quota = self.quota_left(state, part.has_any(URGENT.severity()));
+            let on_disk = self.room.most().map_or(u64::MAX, |most| match going.is_empty() {
+                // One event is tried whatever its size.
+                true => most.max(part.first_bytes() as u64),
+                false => most,
+            });
+            let room = in_quota.min(on_disk).saturating_sub(bytes);
+            let may_cut = !part.is_kept() && (self.room.most().is_some() || self.closing.is_some());
+            let taken = if part.bytes().len() as u64 <= room {
+                Some(part)
             } else {
+                let front = may_cut.then(|| part.split_front(room as usize)).flatten();
                 staying.push(part);
-            }
+                front
+            };
+            bytes += taken.as_ref().map_or(0, |taken| taken.bytes().len() as u64);
+            going.extend(taken);
         }
         staying
     }
@@ -323,10 +363,10 @@ impl Delivery {
     }
 
     pub(super) fn not_written(&mut self, write: Write, error: &SpoolError) {
-        self.write_failed = true;
-        self.spool_fails(error);
-        if error.kind() == SpoolErrorKind::Full {
-            self.room.is_full(write.bytes(), error.missing());
+        let is_full = error.kind() == SpoolErrorKind::Full;
+        if !is_full || !self.had_no_room(&write, error.missing()) {
+            self.write_failed = true;
+            self.spool_fails(error);
         }
         match write.content {
             Content::Chunks { chunks, .. } => self.intake.buffer.lock().put_back(chunks),

@@ -67,6 +67,11 @@ impl Write {
         bytes as u64
     }
 
+    /// Whether it may as well be written in several files.
+    pub(crate) fn can_be_cut(&self) -> bool {
+        matches!(self.content, Content::Chunks { whole: false, .. }) && self.count() > 1
+    }
+
     pub(crate) fn count(&self) -> usize {
         match &self.content {
             Content::Chunks { chunks, .. } => chunks.iter().map(Chunk::len).sum(),
@@ -96,6 +101,7 @@ enum Command {
     RemoveSegments(Vec<Segment>),
     /// All of the ledger was stored once more.
     LedgerRenewed,
+    DropBallast,
     Stop,
 }
 
@@ -223,6 +229,11 @@ impl Spooler {
     /// Removes segments that nobody needs.
     pub(crate) fn remove_segments(&self, segments: Vec<Segment>) {
         self.command(Command::RemoveSegments(segments));
+    }
+
+    /// Gives up the room that was set aside on disk.
+    pub(crate) fn drop_ballast(&self) {
+        self.command(Command::DropBallast);
     }
 
     /// The ledger was stored once more, after a sync of it had failed.

@@ -72,6 +72,7 @@
 //! | the file ends too early | what is cut off. The rest is believed in the same way |
 //! | anything in a file without a seal | the events that do not decode, and in rare cases a neighbour |
 
+mod ballast;
 mod checks;
 mod compose;
 mod disk;
@@ -156,6 +157,8 @@ pub(crate) struct Bounds {
     pub(crate) min_free: u64,
     /// Bytes that the quarantine may hold.
     pub(crate) quarantine: u64,
+    /// Bytes that are kept for the moment when the disk is full; zero for none.
+    pub(crate) ballast: u64,
 }
 
 /// What is known of a spill file without reading its events.
@@ -394,7 +397,7 @@ impl Spool {
 
 impl Bounds {
     /// Nothing is bounded.
-    pub(crate) const NONE: Self = Self { min_free: 0, quarantine: u64::MAX };
+    pub(crate) const NONE: Self = Self { min_free: 0, quarantine: u64::MAX, ballast: 0 };
 }
 
 /// The spill files in a directory, as [`Spool::list`] gives them.

@@ -3,7 +3,7 @@ use std::{io, os::fd::OwnedFd, path::Path, time::Duration};
 use super::*;
 use crate::spool::tests::samples::{id, spill};
 
-const BOUNDS: Bounds = Bounds { min_free: 0, quarantine: 1 << 20 };
+const BOUNDS: Bounds = Bounds { min_free: 0, quarantine: 1 << 20, ballast: 0 };
 
 /// A thread that works in this directory, with that file for a ledger, and more files than are removed together.
 fn start(dir: &Path, ledger: File) -> (Spooler, Vec<SpoolFile>) {

@@ -276,7 +276,8 @@ impl Thread {
                     let mut result = self.guarded("make room in", |thread| {
                         fault::point("spool thin");
                         thread.sync_freed()?;
-                        let thinned = thread.spool().and_then(|spool| spool.thin(&file, thinning));
+                        let thin = |spool: &Spool| spool.thin(&file, thinning);
+                        let thinned = thread.spool().and_then(|spool| spool.or_without_ballast(thin));
                         if thinned.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
                             // Should it come back, it is new.
                             thread.known.remove(&file.id);
@@ -330,6 +331,11 @@ impl Thread {
                     if let Some(own) = &self.segments {
                         own.remove(segments);
                     }
+                    continue;
+                }
+                Some(Command::DropBallast) => {
+                    let _ = self
+                        .guarded("make room in", |thread| thread.spool().map(|spool| spool.drop_ballast()));
                     continue;
                 }
                 Some(Command::LedgerRenewed) => {

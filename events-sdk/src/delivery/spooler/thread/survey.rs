@@ -77,6 +77,7 @@ impl Thread {
         self.sync_ledger();
         self.try_again();
         let Some(spool) = self.spool.as_ref().filter(|_| self.found.is_empty()) else { return };
+        spool.keep_ballast();
         // Asked for before the list, so that what changes meanwhile is seen the next time.
         let Ok(changed_ms) = spool.changed_ms() else { return };
         if self.settled == Some(changed_ms) {

@@ -298,7 +298,7 @@ fn a_quarantine(bytes: &[u8]) {
         disk.put(&spool.dir.join("quarantine").join(format!("{name}.txt")), &content);
     }
     let all = spool.quarantined_events().unwrap();
-    let spool = spool.bounded(crate::spool::Bounds { min_free: 0, quarantine: 0 });
+    let spool = spool.bounded(crate::spool::Bounds { quarantine: 0, ..crate::spool::Bounds::NONE });
     let gone = spool.clear_quarantine().unwrap();
     assert_eq!(gone, all, "some went uncounted");
     let left = disk.names().into_iter().filter(|name| name.starts_with("/spool/quarantine"));
