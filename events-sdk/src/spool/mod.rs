@@ -104,9 +104,9 @@ use uuid::Uuid;
 
 use crate::Level;
 
-#[cfg(feature = "cli")]
-pub(crate) use compose::leave;
 pub(crate) use compose::{Composer, Sealing};
+#[cfg(feature = "cli")]
+pub(crate) use compose::{Quota, leave};
 pub(crate) use disk::free_bytes;
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;

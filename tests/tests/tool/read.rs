@@ -273,8 +273,15 @@ fn what_is_missing_is_said_with_exit_code_3() {
         assert!(said.err.contains("--spool") && !missing.exists(), "{said:?}");
     }
     assert_eq!(events(&["spool", "cat", missing.join("x.pb").to_str().unwrap()]).code, 3);
+    // What changes a spool does not make one of any directory.
+    for args in [["repair"].as_slice(), &["requeue"], &["prune", "--older-than", "1d", "--yes"]] {
+        let said = spool(dir.path(), args);
+        assert!(said.code == 2 && said.err.contains("`events spool ls DIR` shows"), "{said:?}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     // The configuration says where the spool is; an empty one, beside itself.
     let config = dir.path().to_str().unwrap();
+    fs::write(dir.path().join("rodent.yml"), "").unwrap();
     let said = events(&["spool", "ls", "--config", config]);
     assert!(said.err.contains(&format!("{config}/events")), "{said:?}");
     fs::write(dir.path().join("rodent.yml"), "events: {spool_dir: elsewhere}\n").unwrap();

@@ -115,7 +115,7 @@ impl PruneArgs {
                 "say which events to delete: --older-than, --below, --category or --kind".to_owned(),
             ));
         }
-        let dir = at.existing()?;
+        let dir = at.to_work_on()?;
         let meanwhile = "they are left as they are, and what is deleted is not counted";
         // Held until the end.
         let mut work = if self.yes {

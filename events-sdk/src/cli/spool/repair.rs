@@ -35,7 +35,7 @@ pub(in crate::cli) struct RepairArgs {
 
 impl RepairArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
-        let dir = at.existing()?;
+        let dir = at.to_work_on()?;
         // Held until the end.
         let spool = if self.dry_run { None } else { Some(Spool::open(&dir)?) };
         let sources = Where::files(&dir)?;
