@@ -15,7 +15,7 @@ use super::{failure::Failure, out::note};
 use crate::{
     Config, ConfigError,
     config::{self, DEFAULT_CONFIG_DIR},
-    spool::{FileName, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
+    spool::{FileName, Item, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
 };
 
 /// How much of the text beside a quarantined file is read for its reason.
@@ -89,6 +89,19 @@ impl Source {
             Some(path) => self.view.scan_in_segment(path),
             None => self.view.scan(&self.name),
         }
+    }
+
+    /// Whether it is a file without a seal that is damaged or ends too early, an empty one included. Reads all of one without.
+    pub(super) fn is_torn(&self) -> Result<bool, SpoolError> {
+        let mut scan = self.scan()?;
+        if self.segment.is_some() || scan.seen().sealed_events.is_some() {
+            return Ok(false);
+        }
+        let mut is_damaged = false;
+        while let Some(item) = scan.next()? {
+            is_damaged |= matches!(item, Item::Damage { .. });
+        }
+        Ok(is_damaged || scan.is_cut_off())
     }
 
     /// Why it is in the quarantine.

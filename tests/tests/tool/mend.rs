@@ -74,6 +74,11 @@ fn a_repaired_file_is_sound_and_delivered_as_the_damaged_one_would_have_been() {
     );
     let aside = spool(dir.path(), &["ls", "--quarantine"]).out;
     assert!(aside.contains(".damaged") && aside.contains("Damaged bytes of the spill file"), "{aside}");
+    let texts = fs::read_dir(dir.path().join("quarantine")).unwrap().map(|entry| entry.unwrap().path());
+    let texts: Vec<_> = texts.filter(|path| path.extension().is_some_and(|ending| ending == "txt")).collect();
+    let text = fs::read_to_string(&texts[0]).unwrap();
+    assert!(text.contains("1 events as far as can be known; the other 1614 are good"), "{text}");
+    assert!(!text.contains("were delivered"), "{text}");
     assert_eq!(spool(dir.path(), &["repair"]).out, "0 of 1 files repaired\n");
 
     assert_eq!(batches(&deliver(dir.path(), 1614, 0)), batches(&deliver(twin.path(), 1614, 0)));
@@ -454,4 +459,59 @@ fn a_file_that_cannot_be_mended_keeps_no_other_from_it() {
     fs::remove_dir_all(in_the_way).unwrap();
     assert_eq!(spool(dir.path(), &["repair"]).code, 0);
     assert_eq!(spool(dir.path(), &["verify"]).code, 0);
+}
+
+/// A spool that an agent used and left, with an event of `events emit` whose file is cut off, at its end or within the event.
+fn cut_off_by_another(within: bool) -> TempDir {
+    let dir = dead_spool(mixture);
+    let before = spill_files(dir.path());
+    let config = TempDir::new().unwrap();
+    fs::write(config.path().join("rodent.yml"), "").unwrap();
+    let mut emit =
+        command(&["emit", "storage.pool", "--level", "warn", "operation=CREATED", "--timeout", "0s"]);
+    emit.arg("--spool").arg(dir.path()).arg("--config").arg(config.path());
+    assert_eq!(said(&mut emit).code, 0);
+    let left = spill_files(dir.path()).into_iter().find(|name| !before.contains(name)).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(dir.path().join(left)).unwrap();
+    let len = file.metadata().unwrap().len();
+    file.set_len(if within { 60 } else { len - 3 }).unwrap();
+    dir
+}
+
+#[test]
+fn a_file_of_another_that_is_cut_off_is_no_loss_of_power_and_is_counted_once_when_it_is_mended() {
+    for within in [false, true] {
+        for mended in [false, true] {
+            let dir = cut_off_by_another(within);
+            let accounts = |wanted: u64| {
+                let said = spool(dir.path(), &["accounts", "--json"]);
+                let row = &said.json()[0];
+                assert_eq!(
+                    (said.code, &row["balances"], &row["accepted"]),
+                    (0, &true.into(), &wanted.into()),
+                    "{said:?}"
+                );
+                let verdict = row["verdict"].as_str().unwrap();
+                assert!(!verdict.contains("loss of power"), "{verdict}");
+            };
+            accounts(116);
+            if mended {
+                let said = spool(dir.path(), &["repair", "--json"]);
+                assert_eq!((said.code, said.json().len()), (0, 1), "{said:?}");
+                accounts(116);
+                assert_eq!(spool(dir.path(), &["verify"]).code, 0);
+            }
+            let good = 116 - usize::from(within);
+            let toggle = Toggle::start().unwrap();
+            let events = Events::start(config(&toggle, dir.path())).unwrap();
+            assert!(toggle.wait_for_events(good, PATIENCE));
+            let is_done = |stats: &Stats| stats.lifetime.is_surveyed && stats.on_disk + stats.in_flight == 0;
+            wait_until(&events, PATIENCE, is_done);
+            let report = events.shutdown(PATIENCE);
+            let lifetime = &report.stats.lifetime;
+            assert_eq!((lifetime.accepted, lifetime.delivered), (116, good as u64), "{lifetime:#?}");
+            assert_eq!((lifetime.quarantined, lifetime.dropped_total()), (u64::from(within), 0));
+            accounts(116);
+        }
+    }
 }

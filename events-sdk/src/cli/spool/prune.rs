@@ -213,6 +213,7 @@ fn plan<'a>(
             Item::Damage { .. } => damaged = true,
         }
     }
+    damaged |= scan.is_cut_off();
     if plan.dropped.is_empty() {
         tally.kept += plan.kept;
         return Ok(None);
