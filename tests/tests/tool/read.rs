@@ -382,6 +382,10 @@ fn an_exported_batch_is_a_spill_file_and_json_is_for_its_owner_alone() {
     assert_eq!(spool(dir.path(), &args).code, 0);
     let again = spool(dir.path(), &args);
     assert!(again.code == 3 && again.err.contains("is there"), "{again:?}");
+    let nowhere = away.path().join("no such folder/events.pb");
+    let failed = spool(dir.path(), &["export", "--show-pii", "-o", nowhere.to_str().unwrap()]);
+    let text = format!("cannot write {}", nowhere.display());
+    assert!(failed.code == 3 && failed.err.contains(&text), "{failed:?}");
     assert_eq!(spool(away.path(), &["verify"]).code, 0);
     let toggle = Toggle::start().unwrap();
     let system = events_sdk::Events::start(config(&toggle, away.path())).unwrap();

@@ -68,7 +68,7 @@ pub(in crate::cli) struct PruneArgs {
 /// Deletes, or only finds out what would be deleted.
 enum Work {
     /// In a spool that is ours.
-    Really(Box<Hold>),
+    Really(Hold),
     /// In one that is not: with its accounts, and how many bytes its disk has room for.
     Seemingly(Books, u64),
 }
@@ -119,7 +119,7 @@ impl PruneArgs {
         let meanwhile = "they are left as they are, and what is deleted is not counted";
         // Held until the end.
         let mut work = if self.yes {
-            Work::Really(Box::new(Hold::open(&dir, meanwhile)?))
+            Work::Really(Hold::open(&dir, meanwhile)?)
         } else {
             Work::Seemingly(Books::look(&dir, meanwhile)?, free_bytes(&dir).unwrap_or(u64::MAX))
         };
