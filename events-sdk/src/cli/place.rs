@@ -148,20 +148,12 @@ impl Where {
 
     /// The spool directory, which must be there.
     pub(super) fn existing(&self) -> Result<PathBuf, Failure> {
-        let dir = self.directory()?;
-        match fs::metadata(&dir) {
-            Ok(metadata) if metadata.is_dir() => Ok(dir),
-            Ok(_) => Err(Failure::Broken(format!("{} is not a directory; {LOOK}", dir.display()))),
-            Err(error) => Err(Failure::Broken(format!(
-                "there is no spool at {}: {error}; name one with --spool, or the configuration with --config; {LOOK}",
-                dir.display()
-            ))),
-        }
+        must_be_there(self.directory()?)
     }
 
-    /// The same to work on, which would begin a spool where there is none.
-    pub(super) fn to_work_on(&self) -> Result<PathBuf, Failure> {
-        let dir = self.existing()?;
+    /// The spool directory to work on, this one if it was named: there must be a spool, or the work would begin one.
+    pub(super) fn to_work_on(&self, named: Option<&Path>) -> Result<PathBuf, Failure> {
+        let dir = must_be_there(named.map_or_else(|| self.directory(), |dir| Ok(dir.to_owned()))?)?;
         let view = View::of(&dir);
         if view.was_used() || !view.list()?.is_empty() || !view.list_segments()?.is_empty() {
             return Ok(dir);
@@ -201,6 +193,17 @@ impl Where {
             }
         }
         Ok(sources)
+    }
+}
+
+fn must_be_there(dir: PathBuf) -> Result<PathBuf, Failure> {
+    match fs::metadata(&dir) {
+        Ok(metadata) if metadata.is_dir() => Ok(dir),
+        Ok(_) => Err(Failure::Broken(format!("{} is not a directory; {LOOK}", dir.display()))),
+        Err(error) => Err(Failure::Broken(format!(
+            "there is no spool at {}: {error}; name one with --spool, or the configuration with --config; {LOOK}",
+            dir.display()
+        ))),
     }
 }
 

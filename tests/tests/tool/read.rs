@@ -335,6 +335,11 @@ fn what_is_missing_is_said_with_exit_code_3() {
         assert!(said.err.contains("--spool") && !missing.exists(), "{said:?}");
     }
     assert_eq!(events(&["spool", "cat", missing.join("x.pb").to_str().unwrap()]).code, 3);
+    let named = missing.to_str().unwrap();
+    for args in [["repair", named].as_slice(), &["prune", named, "--below", "info", "--yes"]] {
+        let said = events(&[&["spool"], args].concat());
+        assert!(said.code == 3 && said.err.contains("`events spool ls DIR` shows"), "{said:?}");
+    }
     // What changes a spool does not make one of any directory.
     for args in [["repair"].as_slice(), &["requeue"], &["prune", "--older-than", "1d", "--yes"]] {
         let said = spool(dir.path(), args);

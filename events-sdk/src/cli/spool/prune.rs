@@ -7,7 +7,7 @@
 //! Often the disk is full when somebody prunes. So what goes as a whole goes first, which takes no room, and of the rest what needs
 //! the least; a file for which there is none stays as it is.
 
-use std::{collections::BTreeMap, io::Write};
+use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
 use clap::Args;
 
@@ -42,6 +42,9 @@ const CHECKSUM: u64 = 4;
 /// Deletes events that meet all of the conditions.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PruneArgs {
+    /// The spool directory, instead of that of the configuration
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
     /// Events older than this: 7d
     #[arg(long, value_name = "TIME", value_parser = time::span)]
     older_than: Option<i64>,
@@ -115,7 +118,7 @@ impl PruneArgs {
                 "say which events to delete: --older-than, --below, --category or --kind".to_owned(),
             ));
         }
-        let dir = at.to_work_on()?;
+        let dir = at.to_work_on(self.dir.as_deref())?;
         let meanwhile = "they are left as they are, and what is deleted is not counted";
         // Held until the end.
         let mut work = if self.yes {

@@ -42,7 +42,7 @@ pub(in crate::cli) struct RequeueArgs {
 
 impl RequeueArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
-        let dir = at.to_work_on()?;
+        let dir = at.to_work_on(None)?;
         let quarantine = View::of(&dir).quarantine();
         // Not through a link, behind which lies what is none of ours.
         let is_ours = fs::symlink_metadata(quarantine.dir()).is_ok_and(|there| there.is_dir());
