@@ -4,14 +4,30 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{emit, failure::Failure, kinds, manual, out::Out, place::Where, spool};
 
-/// What every help page and the manual end with.
+/// What every help page ends with.
 const AFTER: &str = "\
-Exit codes: 0 done; 1 verify found damage, grep found nothing, or prune left a damaged file alone; 2 the command line or the configuration makes no sense; \
-3 something could not be read or written; 4 an agent is using the spool.";
+Exit codes: 0 done; 1 verify found damage, grep found nothing, accounts do not add up, or prune left a damaged file alone; \
+2 the command line or the configuration makes no sense, nothing was done; 3 something could not be read or written (emit: the event \
+is lost); 4 an agent is using the spool, nothing was done.";
+
+/// What it reads beside its arguments. The long help and the manual end with it.
+const READS: &str = "\
+Files: /etc/rodent/rodent.yml, or rodent.yml in the directory of --config, its section `events`: `spool_dir` says where the spool is. \
+emit also heeds `toggle`, the filters, `pii`, `spool_max_bytes` and `spool_min_free_bytes`.
+
+Environment: RODENT_EVENTS_ and the path of a key in capitals (RODENT_EVENTS_SPOOL_DIR, RODENT_EVENTS_TOGGLE_ENDPOINT) goes before the \
+file; NO_COLOR and TERM=dumb turn colours off.";
 
 /// Looks into spools of events, mends them, and emits events from shell scripts
 #[derive(Debug, Parser)]
-#[command(name = "events", bin_name = "events", version, after_help = AFTER, arg_required_else_help = true)]
+#[command(
+    name = "events",
+    bin_name = "events",
+    version,
+    after_help = AFTER,
+    after_long_help = format!("{AFTER}\n\n{READS}"),
+    arg_required_else_help = true
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,

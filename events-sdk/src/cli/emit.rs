@@ -30,7 +30,7 @@ use crate::{
     id::IdGenerator,
     metadata::{MASK, is_secret},
     proto,
-    spool::{self, Sealing},
+    spool::{self, Quota, Sealing},
     uplink::{GrpcConfig, GrpcUplink},
 };
 
@@ -94,6 +94,7 @@ impl EmitArgs {
         })?;
         let descriptor = payload.descriptor();
         let payload = payload.encode_to_vec();
+        self.at.configuration_directory()?;
         if self.dry_run {
             let body = self.encode(event_id, now_ms, level, metadata, &payload);
             writeln!(out, "{}", ShownEvent::of(&schema, Facts::of(&body), &body, true).json(""))?;
@@ -206,7 +207,9 @@ impl EmitArgs {
         let sealing =
             Sealing { id, timestamp_ms: now_ms, whole: true, fingerprint: SCHEMA_FINGERPRINT, ledger: 0 };
         let is_new = !dir.exists();
-        let left = spool::leave(&dir, sealing, &entry, level.number(), |temp| {
+        let quota =
+            Quota { max_bytes: config.spool_max_bytes as u64, min_free: config.spool_min_free_bytes as u64 };
+        let left = spool::leave(&dir, quota, sealing, &entry, level.number(), |temp| {
             if is_new {
                 owner::hand_over_directory(&dir)?;
             }

@@ -22,6 +22,8 @@ pub(super) enum Failure {
     Usage(String),
     /// Something could not be read or written.
     Broken(String),
+    /// The same, because there is no room for it.
+    Full(String),
     /// An agent is using the spool.
     InUse(String),
     /// Whoever read our output has gone, `head` for one: no reason to complain.
@@ -33,7 +35,7 @@ impl Failure {
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => USAGE,
-            Self::Broken(_) => BROKEN,
+            Self::Broken(_) | Self::Full(_) => BROKEN,
             Self::InUse(_) => IN_USE,
             Self::Unheard => DONE,
         }
@@ -42,7 +44,7 @@ impl Failure {
     /// What to say, if anything.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
-            Self::Usage(text) | Self::Broken(text) | Self::InUse(text) => Some(text),
+            Self::Usage(text) | Self::Broken(text) | Self::Full(text) | Self::InUse(text) => Some(text),
             Self::Unheard => None,
         }
     }
@@ -52,6 +54,7 @@ impl From<SpoolError> for Failure {
     fn from(error: SpoolError) -> Self {
         match error.kind() {
             SpoolErrorKind::InUse => Self::InUse(error.to_string()),
+            SpoolErrorKind::Full => Self::Full(error.to_string()),
             _ => Self::Broken(error.to_string()),
         }
     }

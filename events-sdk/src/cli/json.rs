@@ -40,6 +40,19 @@ impl Object {
         self.raw(key, if value { "true" } else { "false" })
     }
 
+    /// Adds a list of texts.
+    pub(super) fn texts<'a>(self, key: &str, texts: impl IntoIterator<Item = &'a String>) -> Self {
+        let mut list = String::from("[");
+        for text in texts {
+            if list.len() > 1 {
+                list.push(',');
+            }
+            text_to(text, &mut list);
+        }
+        list.push(']');
+        self.raw(key, &list)
+    }
+
     /// Adds numbers by name.
     pub(super) fn counts<'a>(self, key: &str, counts: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
         let counts = counts.into_iter().fold(Self::new(), |object, (name, count)| object.number(name, count));

@@ -7,15 +7,15 @@
 //!
 //! `ls`, `cat`, `grep`, `stats`, `verify` and `export` take no lock and change nothing: they may be used beside a running
 //! agent, whose files come and go meanwhile, and on the disk of a dead node. `repair`, `requeue` and `prune` change the
-//! spool; they hold its lock while they work, and refuse while an agent has it. `emit` adds a file of its own under a
-//! name that nobody else uses, for which no lock is needed.
+//! spool; they hold its lock while they work, and refuse while an agent has it, or where there never was a spool. `emit` adds
+//! a file of its own under a name that nobody else uses, for which no lock is needed, within the bounds of the configuration.
 //!
 //! # Exit codes
 //!
 //! | code | is |
 //! |---|---|
 //! | 0 | done; also when the reader of a pipe went away |
-//! | 1 | done, and something was found: damage (`verify`, `prune`), or nothing was found (`grep`) |
+//! | 1 | done, and something was found: damage (`verify`, `prune`), accounts that do not add up, or nothing was found (`grep`) |
 //! | 2 | the command line, or the configuration, makes no sense: nothing was done |
 //! | 3 | something could not be read or written; what could be was |
 //! | 4 | an agent is using the spool: nothing was done |

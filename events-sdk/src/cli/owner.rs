@@ -1,20 +1,40 @@
 //! Files that root makes in a spool must belong to the agent, or it cannot read them.
+//!
+//! What is given away is what was opened, without following a link: a name may stand for something else a moment later.
 
 use std::{
-    fs, io,
-    os::unix::fs::{MetadataExt, lchown},
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::Path,
 };
+
+use rustix::{fs::OFlags, io::Errno};
 
 use crate::ledger;
 
 /// Gives a new file to the owner of the directory it will lie in. Does nothing unless root runs this.
 pub(super) fn hand_over(dir: &Path, path: &Path) -> io::Result<()> {
-    let (owner, there) = (fs::metadata(dir)?, fs::symlink_metadata(path)?);
-    if !rustix::process::geteuid().is_root() || owner.uid() == there.uid() {
+    if !is_root() {
         return Ok(());
     }
-    lchown(path, Some(owner.uid()), Some(owner.gid()))
+    // Without NONBLOCK, opening a named pipe would wait for its writer for ever.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    give(&fs::metadata(dir)?, &OpenOptions::new().read(true).custom_flags(flags).open(path)?)
+}
+
+/// The same for a file that is open, and a directory of which this is known.
+pub(super) fn give(dir: &fs::Metadata, file: &File) -> io::Result<()> {
+    let there = file.metadata()?;
+    if !is_root() || dir.uid() == there.uid() {
+        return Ok(());
+    }
+    // A second name may stand for a file that is none of the spool's.
+    if !(there.is_dir() || there.is_file() && there.nlink() == 1) {
+        let text = "it is no regular file of one name, and only those are given to the owner of the spool";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    fchown(file, Some(dir.uid()), Some(dir.gid()))
 }
 
 /// Gives a spool that has just been made to whom the directory around it belongs: whoever may make it there is the agent.
@@ -32,13 +52,24 @@ pub(super) fn hand_over_all(dir: &Path) -> io::Result<()> {
     // Not through a link, behind which lies what is none of ours.
     let is_ours = fs::symlink_metadata(&quarantine).is_ok_and(|there| there.is_dir());
     let inside = is_ours.then(|| fs::read_dir(&quarantine)).into_iter().flatten().flatten().flatten();
-    let inside = inside.map(|entry| entry.path());
+    let inside =
+        inside.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path());
     let own = [".lock", ledger::FILE, ledger::DAMAGED].map(|name| dir.join(name));
     for path in own.into_iter().chain([quarantine.clone()]).chain(inside) {
         match hand_over(dir, &path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+            // A link is nothing that working on the spool left.
+            Err(error) if is_link(&error) || error.kind() == io::ErrorKind::NotFound => {}
+            result => result?,
         }
     }
     Ok(())
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether it failed because a link stands there.
+pub(super) fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }

@@ -86,7 +86,8 @@ fn place(schema: &Schema, field: &FieldDescriptor, depth: u32) -> Option<Place> 
 /// A key that root made must be readable for the agent, to whom the spool belongs.
 fn hand_over_key(spool: &Path, key: &Path) -> Result<(), Failure> {
     match owner::hand_over(spool, key) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        // A link was there before: what we make is a file.
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound && !owner::is_link(&error) => {
             Err(Failure::Broken(format!("cannot give {} to the agent: {error}", key.display())))
         }
         _ => Ok(()),

@@ -14,11 +14,15 @@ use uuid::Uuid;
 use super::{failure::Failure, out::note};
 use crate::{
     Config, ConfigError,
-    spool::{FileName, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
+    config::{self, DEFAULT_CONFIG_DIR},
+    spool::{FileName, Item, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
 };
 
 /// How much of the text beside a quarantined file is read for its reason.
 const REASON_BYTES: u64 = 4 << 10;
+
+/// How to find the right one.
+const LOOK: &str = "`events spool ls DIR` shows what is in a directory";
 
 /// Which spool.
 #[derive(Debug, Clone, Args)]
@@ -26,15 +30,9 @@ pub(super) struct Where {
     /// The spool directory [default: that of the configuration]
     #[arg(long, value_name = "DIR", global = true, help_heading = "Which spool")]
     pub(super) spool: Option<PathBuf>,
-    /// The configuration directory, in which rodent.yml lies
-    #[arg(
-        long,
-        value_name = "DIR",
-        global = true,
-        default_value = "/etc/rodent",
-        help_heading = "Which spool"
-    )]
-    pub(super) config: PathBuf,
+    /// The configuration directory, in which rodent.yml must lie [default: /etc/rodent, where it need not]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Which spool")]
+    config: Option<PathBuf>,
 }
 
 /// Which files to read.
@@ -93,6 +91,19 @@ impl Source {
         }
     }
 
+    /// Whether it is a file without a seal that is damaged or ends too early, an empty one included. Reads all of one without.
+    pub(super) fn is_torn(&self) -> Result<bool, SpoolError> {
+        let mut scan = self.scan()?;
+        if self.segment.is_some() || scan.seen().sealed_events.is_some() {
+            return Ok(false);
+        }
+        let mut is_damaged = false;
+        while let Some(item) = scan.next()? {
+            is_damaged |= matches!(item, Item::Damage { .. });
+        }
+        Ok(is_damaged || scan.is_cut_off())
+    }
+
     /// Why it is in the quarantine.
     pub(super) fn reason(&self) -> Option<String> {
         self.quarantined.then(|| reason(&self.path())).flatten()
@@ -110,20 +121,47 @@ impl Where {
 
     /// The configuration, as the SDK reads it.
     pub(super) fn configuration(&self) -> Result<Config, Failure> {
-        Config::load(&self.config).map_err(|error: ConfigError| Failure::Usage(error.to_string()))
+        let dir = self.configuration_directory()?;
+        Config::load(dir).map_err(|error: ConfigError| Failure::Usage(error.to_string()))
+    }
+
+    /// The configuration directory. A file that was asked for must be there: without it everything would go somewhere else, and
+    /// nobody would notice.
+    pub(super) fn configuration_directory(&self) -> Result<&Path, Failure> {
+        let Some(dir) = &self.config else { return Ok(Path::new(DEFAULT_CONFIG_DIR)) };
+        if dir.is_file() {
+            let dir = dir.display();
+            return Err(Failure::Usage(format!(
+                "{dir} is a file; --config takes the directory in which rodent.yml lies"
+            )));
+        }
+        let file = dir.join(config::FILE_NAME);
+        match fs::metadata(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::Usage(format!(
+                "there is no {}; --config takes the directory in which that lies; make an empty one if the defaults are meant",
+                file.display()
+            ))),
+            // Whatever else is wrong with it is said when it is read.
+            _ => Ok(dir),
+        }
     }
 
     /// The spool directory, which must be there.
     pub(super) fn existing(&self) -> Result<PathBuf, Failure> {
-        let dir = self.directory()?;
-        match fs::metadata(&dir) {
-            Ok(metadata) if metadata.is_dir() => Ok(dir),
-            Ok(_) => Err(Failure::Broken(format!("{} is not a directory", dir.display()))),
-            Err(error) => Err(Failure::Broken(format!(
-                "there is no spool at {}: {error}; name one with --spool, or the configuration with --config",
-                dir.display()
-            ))),
+        must_be_there(self.directory()?)
+    }
+
+    /// The spool directory to work on, this one if it was named: there must be a spool, or the work would begin one.
+    pub(super) fn to_work_on(&self, named: Option<&Path>) -> Result<PathBuf, Failure> {
+        let dir = must_be_there(named.map_or_else(|| self.directory(), |dir| Ok(dir.to_owned()))?)?;
+        let view = View::of(&dir);
+        if view.was_used() || !view.list()?.is_empty() || !view.list_segments()?.is_empty() {
+            return Ok(dir);
         }
+        let dir = dir.display();
+        Err(Failure::Usage(format!(
+            "{dir} holds no spill files, and no agent ever used it as its spool; nothing was done; {LOOK}"
+        )))
     }
 
     /// The directories to look into.
@@ -155,6 +193,17 @@ impl Where {
             }
         }
         Ok(sources)
+    }
+}
+
+fn must_be_there(dir: PathBuf) -> Result<PathBuf, Failure> {
+    match fs::metadata(&dir) {
+        Ok(metadata) if metadata.is_dir() => Ok(dir),
+        Ok(_) => Err(Failure::Broken(format!("{} is not a directory; {LOOK}", dir.display()))),
+        Err(error) => Err(Failure::Broken(format!(
+            "there is no spool at {}: {error}; name one with --spool, or the configuration with --config; {LOOK}",
+            dir.display()
+        ))),
     }
 }
 

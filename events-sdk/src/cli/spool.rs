@@ -3,6 +3,7 @@
 pub(super) mod accounts;
 pub(super) mod cat;
 pub(super) mod export;
+mod hold;
 pub(super) mod ls;
 pub(super) mod prune;
 pub(super) mod repair;

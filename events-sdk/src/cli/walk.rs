@@ -45,10 +45,13 @@ impl<'a> Walk<'a> {
                     continue;
                 }
             };
-            let (mut places, mut lost) = (0_u64, 0_u64);
+            let (mut places, mut lost, mut is_whole) = (0_u64, 0_u64, true);
             loop {
                 match scan.next() {
-                    Ok(None) => break,
+                    Ok(None) => {
+                        is_whole = !scan.is_cut_off();
+                        break;
+                    }
                     Ok(Some(Item::Event { entry, body })) => {
                         progress.add(entry.len() as u64);
                         let facts = Facts::of(body);
@@ -71,6 +74,8 @@ impl<'a> Walk<'a> {
                     "{} is damaged in {places} places, with {lost} events at least; `events spool verify` says more",
                     source.label()
                 ));
+            } else if !is_whole {
+                note(&format!("{} ends too early; `events spool verify` says more", source.label()));
             }
         }
         Ok(())

@@ -38,13 +38,13 @@ pub(crate) use value::nearest;
 use crate::uplink;
 
 /// The file inside the configuration directory.
-const FILE_NAME: &str = "rodent.yml";
+pub(crate) const FILE_NAME: &str = "rodent.yml";
 
 /// The folder of spill files inside the configuration directory.
 const SPOOL_FOLDER: &str = "events";
 
 /// Where the agent keeps its configuration unless it says otherwise.
-const DEFAULT_CONFIG_DIR: &str = "/etc/rodent";
+pub(crate) const DEFAULT_CONFIG_DIR: &str = "/etc/rodent";
 
 /// The key for hashes of personal data inside the configuration directory: beside the spool, where nobody who tidies up
 /// among spill files meets it.

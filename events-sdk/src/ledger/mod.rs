@@ -163,6 +163,20 @@ impl Ledger {
         Ok(Self::on(cells, false))
     }
 
+    /// The ledger of a spool directory that is ours for a moment, to correct it. Begins none and sets none aside, and what the last
+    /// agent said of its end stays as it is. `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` when it is damaged.
+    #[cfg(feature = "cli")]
+    pub(crate) fn visit(dir: &Path) -> io::Result<Option<Self>> {
+        match Cells::open(&dir.join(FILE), CELLS) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            cells => Self::of_others(cells?).map(Some),
+        }
+    }
+
     /// The ledger of a spool that may be another process's, as these bytes of its file say.
     ///
     /// # Errors
@@ -170,7 +184,11 @@ impl Ledger {
     /// When they are damaged.
     #[cfg(feature = "cli")]
     pub(crate) fn read(bytes: &[u8]) -> io::Result<Self> {
-        let cells = Cells::read(bytes, CELLS)?;
+        Self::of_others(Cells::read(bytes, CELLS)?)
+    }
+
+    #[cfg(feature = "cli")]
+    fn of_others(cells: Cells) -> io::Result<Self> {
         if cells.load(MAGIC_AT) != MAGIC {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -405,12 +423,6 @@ impl Ledger {
     /// The process ends, and nothing is in memory.
     pub(crate) fn close(&mut self) {
         self.cells.store(CLEAN, u64::from(self.survey.done));
-    }
-
-    /// Whoever opened it to look or to correct goes, and leaves it as the last agent did.
-    #[cfg(feature = "cli")]
-    pub(crate) fn leave(&mut self) {
-        self.cells.store(CLEAN, u64::from(self.survey.was_clean));
     }
 
     /// Whether the last process that worked here said so.

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "cli")]
 mod leave;
+#[cfg(feature = "cli")]
+mod quota;
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +18,7 @@ use std::{
 use uuid::Uuid;
 
 #[cfg(feature = "cli")]
-pub(crate) use self::leave::leave;
+pub(crate) use self::{leave::leave, quota::Quota};
 use super::{
     SpoolError,
     checks::Checks,

@@ -106,9 +106,9 @@ use uuid::Uuid;
 
 use crate::Level;
 
-#[cfg(feature = "cli")]
-pub(crate) use compose::leave;
 pub(crate) use compose::{Composer, Sealing};
+#[cfg(feature = "cli")]
+pub(crate) use compose::{Quota, leave};
 pub(crate) use disk::free_bytes;
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
@@ -464,12 +464,21 @@ fn inspect_file(
             });
         }
         about.timestamp_ms = scanner.timestamp_ms().unwrap_or(0);
+        if is_cut_off(name, bytes, scanner.timestamp_ms()) {
+            about.ledger = ANY_LEDGER;
+        }
     }
     if about.timestamp_ms <= 0 {
         about.timestamp_ms = name.time_ms().unwrap_or(modified_ms);
     }
     about.severities = severities(levels.iter().map(|(&level, &events)| (level, events)));
     Ok((about, levels))
+}
+
+/// Whether a file without a seal, of this length and with this `batch_timestamp`, lost its end, where it is cut between two events and
+/// nothing else tells: it has a name as we give it, and we never leave one without a seal.
+fn is_cut_off(name: &FileName, bytes: u64, timestamp_ms: Option<i64>) -> bool {
+    bytes == 0 || (timestamp_ms.is_none() && name.time_ms().is_some())
 }
 
 /// The severity of a level, by its number on the wire; zero for one that is not known.

@@ -63,7 +63,7 @@ impl Spool {
         if let Some(mut copy) = copy {
             let report = format!(
                 "Damaged bytes of the spill file {}, set aside because they could not be delivered.\n\
-                 {} bytes in {} places, {} events as far as can be known; {found} events were delivered.\n\n\
+                 {} bytes in {} places, {} events as far as can be known; the other {found} are good and were not set aside.\n\n\
                  place in the file, bytes, what is wrong:\n{report}",
                 file.name, damage.bytes, damage.spans, damage.events,
             );

@@ -15,7 +15,7 @@ use super::{
     FileName, LOCK, SpoolError, SpoolFile,
     disk::Disk,
     format::varint,
-    inspect_file, list_files, quarantine,
+    inspect_file, is_cut_off, list_files, quarantine,
     reader::Opened,
     scan::{Found, Scanner, Span, Trust},
     segment_view::SegmentScan,
@@ -160,6 +160,14 @@ impl Scan {
     /// What is known of the file.
     pub(crate) fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// Whether it ends too early though nothing in it is damaged. Known once [`next`](Self::next) has given `None`.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        let Walker::File(scanner) = &self.walker else { return false };
+        let name = self.path.file_name().and_then(FileName::parse);
+        self.seen.sealed_events.is_none()
+            && name.is_some_and(|name| is_cut_off(&name, self.seen.bytes, scanner.timestamp_ms()))
     }
 
     /// What comes next in it; `None` at its end.

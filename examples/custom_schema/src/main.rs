@@ -12,7 +12,7 @@
 //! ```
 
 // A program that shows something prints it.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stderr, clippy::print_stdout)]
 
 use std::{error::Error, time::Duration};
 
@@ -30,7 +30,14 @@ pub mod backup {
     include!(concat!(env!("OUT_DIR"), "/events.rs"));
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("{error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     // A Toggle in this process and a spool in a temporary directory: nothing to install.
     let toggle = Toggle::start()?;
     let spool = tempfile::tempdir()?;

@@ -43,6 +43,13 @@ fn configured(endpoint: &str) -> TempDir {
     dir
 }
 
+/// A configuration directory in which nothing is said.
+fn unconfigured() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("rodent.yml"), "").unwrap();
+    dir
+}
+
 fn emit(config: &Path, args: &[&str]) -> Said {
     events(&[args, &["--config", config.to_str().unwrap()]].concat())
 }
@@ -111,9 +118,9 @@ fn an_event_waits_in_the_spool_when_toggle_is_away_or_silent_and_is_the_same_bat
 fn a_running_agent_takes_up_what_is_left_in_its_spool() {
     let rig = Rig::start();
     let dir = rig.spool.path().to_str().unwrap();
+    let config = unconfigured();
     for count in 1..=2 {
-        let said =
-            events(&[&POOL[..], &["--spool", dir, "--config", "/nonexistent", "--timeout", "0s"]].concat());
+        let said = emit(config.path(), &[&POOL[..], &["--spool", dir, "--timeout", "0s"]].concat());
         assert!(said.code == 0 && said.out.starts_with("spooled "), "{said:?}");
         assert!(rig.toggle.wait_for_events(count, PATIENCE), "{:#?}", rig.events.stats());
     }
@@ -164,7 +171,7 @@ fn what_the_schema_does_not_know_is_named_with_what_was_probably_meant() {
 
 #[test]
 fn a_dry_run_shows_the_event_and_needs_nothing() {
-    let said = events(&[&POOL[..], &["--dry-run", "--config", "/nonexistent"]].concat());
+    let said = events(&[&POOL[..], &["--dry-run"]].concat());
     let event = &said.json()[0];
     assert_eq!((said.code, &event["kind"], &event["level"]), (0, &"storage.pool".into(), &"warn".into()));
     assert_eq!(event["payload"]["devices"], serde_json::json!(["/dev/sda", "/dev/sdb"]));
@@ -173,7 +180,7 @@ fn a_dry_run_shows_the_event_and_needs_nothing() {
 #[test]
 fn the_configuration_counts_as_it_does_for_the_agent() {
     let toggle = Toggle::start().unwrap();
-    let dir = TempDir::new().unwrap();
+    let dir = unconfigured();
     let args = [&POOL[..], &["--config", dir.path().to_str().unwrap()]].concat();
     // The environment goes before the file.
     let sent = said(command(&args).env("RODENT_EVENTS_TOGGLE_ENDPOINT", toggle.endpoint()));
@@ -276,15 +283,86 @@ fn what_root_leaves_in_a_spool_is_its_owners() {
     }
     let dir = home.path().join("events");
     let owner = |path: &Path| fs::metadata(path).unwrap().uid();
-    let args =
-        [&POOL[..], &["--spool", dir.to_str().unwrap(), "--config", "/nonexistent", "--timeout", "0s"]];
-    assert_eq!(events(&args.concat()).code, 0);
+    let config = unconfigured();
+    let args = [&POOL[..], &["--spool", dir.to_str().unwrap(), "--timeout", "0s"]].concat();
+    assert_eq!(emit(config.path(), &args).code, 0);
     assert_eq!((owner(&dir), owner(&only_file(&dir))), (AGENT, AGENT), "a spool that was not there yet");
-    assert_eq!(events(&args.concat()).code, 0);
+    assert_eq!(emit(config.path(), &args).code, 0);
     assert_eq!(spool(&dir, &["prune", "--below", "info", "--yes"]).code, 0);
     assert_eq!(spool(&dir, &["repair"]).code, 0);
     for entry in fs::read_dir(&dir).unwrap() {
         let path = entry.unwrap().path();
         assert_eq!(owner(&path), AGENT, "{}", path.display());
     }
+    // What lies there under a second name, or as a link, may be anybody's.
+    let quarantine = dir.join("quarantine");
+    fs::create_dir(&quarantine).unwrap();
+    let (others, file) = (home.path().join("others"), dir.join(&spill_files(&dir)[0]));
+    fs::write(&others, fs::read(&file).unwrap()).unwrap();
+    fs::remove_file(&file).unwrap();
+    let name = file.file_name().unwrap();
+    fs::hard_link(&others, quarantine.join(name)).unwrap();
+    std::os::unix::fs::symlink(&others, quarantine.join("link.pb.txt")).unwrap();
+    let said = spool(&dir, &["requeue"]);
+    assert!(said.code == 3 && said.err.contains("no regular file of one name"), "{said:?}");
+    assert_eq!(owner(&others), 0);
+    fs::remove_file(&others).unwrap();
+    assert_eq!(spool(&dir, &["requeue"]).code, 0);
+    assert_eq!((owner(&dir.join(name)), owner(&quarantine)), (AGENT, AGENT));
+}
+
+#[test]
+fn a_configuration_that_was_asked_for_and_is_not_there_is_an_error_and_nothing_is_made() {
+    let dir = TempDir::new().unwrap();
+    let missing = dir.path().join("missing.yaml");
+    for config in [missing.as_path(), dir.path()] {
+        let asked = ["--config", config.to_str().unwrap()];
+        let file = config.join("rodent.yml").display().to_string();
+        for args in [&POOL[..], &[&POOL[..], &["--dry-run"]].concat(), &["spool", "ls"]] {
+            let said = events(&[args, &asked].concat());
+            assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
+            assert!(said.err.contains(&file), "{said:?}");
+        }
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    fs::write(&missing, "events: {}\n").unwrap();
+    let said = emit(&missing, &POOL);
+    assert!(said.code == 2 && said.err.contains("missing.yaml is a file"), "{said:?}");
+}
+
+#[test]
+fn what_is_left_in_the_spool_is_within_its_bounds() {
+    let dir = configured("http://127.0.0.1:1");
+    let spool_dir = dir.path().join("spool");
+    let args =
+        [&POOL[..2], &["operation=CREATED", "--timeout", "0s", "--config", dir.path().to_str().unwrap()]];
+    let emit = |level: &str, key: &str, value: &str| {
+        said(command(&[&args.concat()[..], &["--level", level]].concat()).env(key, value))
+    };
+    let (max, free) = ("RODENT_EVENTS_SPOOL_MAX_BYTES", "RODENT_EVENTS_SPOOL_MIN_FREE_BYTES");
+    let lost = emit("error", free, "1024GiB");
+    assert_eq!((lost.code, lost.out.as_str()), (3, ""), "{lost:?}");
+    assert!(
+        lost.err.contains("the event is lost")
+            && lost.err.contains("`spool_min_free_bytes` keeps 1099511627776"),
+        "{lost:?}"
+    );
+    assert!(!spool_dir.exists(), "nothing is made in vain");
+
+    // So much that a lighter event finds no room, and a graver one does, in segments and files alike.
+    let bound: u64 = 64 << 20;
+    fs::create_dir_all(spool_dir.join("segments")).unwrap();
+    let there = fs::File::create(spool_dir.join("segments/x.seg")).unwrap();
+    there.set_len(bound - bound / 10 - 4_096).unwrap();
+    fs::File::create(spool_dir.join("x.pb")).unwrap().set_len(4_000).unwrap();
+    let bound = bound.to_string();
+    let lost = emit("warn", max, &bound);
+    assert_eq!((lost.code, lost.out.as_str()), (3, ""), "{lost:?}");
+    let why = format!("60397882 bytes are there, and `spool_max_bytes` is {bound}, a tenth of it for ERROR");
+    assert!(lost.err.contains(&why), "{lost:?}");
+    let kept = emit("error", max, &bound);
+    assert!(kept.code == 0 && kept.out.starts_with("spooled "), "{kept:?}");
+    there.set_len(64 << 20).unwrap();
+    let lost = emit("essential", max, &bound);
+    assert!(lost.code == 3 && lost.err.contains(&format!("`spool_max_bytes` is {bound};")), "{lost:?}");
 }

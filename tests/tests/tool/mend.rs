@@ -11,13 +11,16 @@ use std::{
 };
 
 use events_sdk::{
-    DropReason, Events, Stats,
+    DropReason, Events, Level, Stats,
+    payload::{StorageDiskOperation, StorageDiskPayload},
     testing::{Mode, Toggle},
 };
 use events_tests::{NUMBER, Rig, config, emit_number, spill_files, storm, wait_until};
 use tempfile::TempDir;
 
-use super::{PATIENCE, add_file, command, damage, dead_spool, mixture, only_file, spool};
+use super::{
+    PATIENCE, Said, SmallDisk, add_file, command, damage, dead_spool, mixture, only_file, said, spool,
+};
 
 /// Has an agent deliver all that is in the spool, and tell Toggle of so many events that were lost.
 fn deliver(dir: &Path, count: usize, pruned: u64) -> Toggle {
@@ -71,6 +74,11 @@ fn a_repaired_file_is_sound_and_delivered_as_the_damaged_one_would_have_been() {
     );
     let aside = spool(dir.path(), &["ls", "--quarantine"]).out;
     assert!(aside.contains(".damaged") && aside.contains("Damaged bytes of the spill file"), "{aside}");
+    let texts = fs::read_dir(dir.path().join("quarantine")).unwrap().map(|entry| entry.unwrap().path());
+    let texts: Vec<_> = texts.filter(|path| path.extension().is_some_and(|ending| ending == "txt")).collect();
+    let text = fs::read_to_string(&texts[0]).unwrap();
+    assert!(text.contains("1 events as far as can be known; the other 1614 are good"), "{text}");
+    assert!(!text.contains("were delivered"), "{text}");
     assert_eq!(spool(dir.path(), &["repair"]).out, "0 of 1 files repaired\n");
 
     assert_eq!(batches(&deliver(dir.path(), 1614, 0)), batches(&deliver(twin.path(), 1614, 0)));
@@ -119,6 +127,75 @@ fn refused_events_are_listed_with_the_reason_and_offered_again() {
     assert_eq!(toggle.events()[0].metadata[NUMBER], "77");
 }
 
+/// Writes into the accounts that a file is only to be removed, as a kill leaves it between the removal and the next line in them.
+fn finish_in_accounts(dir: &Path, file: &str) {
+    // A number as it stands in this cell, and where the slots are: events-sdk/src/ledger.
+    let sealed = |at: usize, number: u64| {
+        let mixed = (number ^ (at as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+            .wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        (mixed ^ mixed.rotate_left(24)) >> 48 << 48 | number
+    };
+    let path = dir.join(".accounts");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = 32;
+    let state = u64::from_le_bytes(bytes[(at + 2) * 8..(at + 3) * 8].try_into().unwrap());
+    assert_eq!(state & (1 << 32), 0, "the slot is free");
+    let id = uuid::Uuid::parse_str(file.strip_suffix(".pb").unwrap()).unwrap().as_u128();
+    let parts = [id >> 80, id >> 32 & 0xFFFF_FFFF_FFFF, id & 0xFFFF_FFFF | 1 << 32 | 1 << 33];
+    for (at, part) in (at..).zip(parts) {
+        bytes[at * 8..at * 8 + 8].copy_from_slice(&sealed(at, part as u64).to_le_bytes());
+    }
+    fs::write(&path, bytes).unwrap();
+}
+
+/// A spool in whose quarantine one event lies, under this name.
+fn refused() -> (Rig, String) {
+    let rig = Rig::with(|config| config.retry_max = std::time::Duration::from_millis(200));
+    rig.toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|number| number == "7"));
+    storm(&rig.events, 0..20, 100_000);
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.quarantined == 1 && stats.delivered == 19);
+    assert_eq!((stats.quarantined, stats.delivered), (1, 19), "{stats:#?}");
+    assert!(rig.events.shutdown(PATIENCE).complete);
+    let [name] = <[String; 1]>::try_from(spill_files(&rig.spool.path().join("quarantine"))).unwrap();
+    (rig, name)
+}
+
+#[test]
+fn a_requeued_event_is_offered_again_though_a_kill_left_its_file_as_done_in_the_accounts() {
+    let (rig, name) = refused();
+    let dir = rig.spool.path();
+    finish_in_accounts(dir, &name);
+    assert_eq!(spool(dir, &["requeue"]).code, 0);
+    let toggle = deliver(dir, 1, 0);
+    assert_eq!(toggle.events()[0].metadata[NUMBER], "7");
+    let accounts = spool(dir, &["accounts", "--json"]);
+    let said = &accounts.json()[0];
+    assert_eq!((accounts.code, &said["delivered"], &said["dropped"]), (0, &20.into(), &0.into()), "{said}");
+}
+
+#[test]
+fn an_event_is_requeued_whatever_the_accounts_are_like_and_nothing_behind_a_link() {
+    let (rig, name) = refused();
+    let dir = rig.spool.path();
+    let mut bytes = fs::read(dir.join(".accounts")).unwrap();
+    bytes[160] ^= 1;
+    fs::write(dir.join(".accounts"), &bytes).unwrap();
+    // What a link stands for is none of the spool's.
+    let quarantine = dir.join("quarantine");
+    let away = TempDir::new().unwrap();
+    fs::rename(quarantine.join(&name), away.path().join("x")).unwrap();
+    std::os::unix::fs::symlink(away.path().join("x"), quarantine.join(&name)).unwrap();
+    assert_eq!(spool(dir, &["requeue"]).out, "0 files are offered again at the next start\n");
+    fs::remove_file(quarantine.join(&name)).unwrap();
+    fs::rename(away.path().join("x"), quarantine.join(&name)).unwrap();
+
+    let said = spool(dir, &["requeue"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.err.contains(".accounts are damaged: a number in it is damaged"), "{said:?}");
+    assert_eq!(fs::read(dir.join(".accounts")).unwrap(), bytes, "they are left to the agent");
+    deliver(dir, 1, 0);
+}
+
 #[test]
 fn prune_deletes_only_what_is_meant_and_only_when_told_twice() {
     let dir = dead_spool(mixture);
@@ -146,11 +223,99 @@ fn prune_deletes_only_what_is_meant_and_only_when_told_twice() {
     assert!(toggle.events().iter().all(|event| event.level != 1), "INFO is gone");
 }
 
+/// Three files: the first keeps most of it when disks and users are deleted, the second nothing, the third little.
+fn three_files() -> (TempDir, String) {
+    let dir = dead_spool(|events| {
+        (0..2_000).for_each(|number| emit_number(events, number));
+        mixture(events);
+    });
+    add_file(dir.path(), |events| {
+        let disk = StorageDiskPayload::new(StorageDiskOperation::StateChanged);
+        for _ in 0..400 {
+            events.emit_storage_disk(Level::Warn, disk, ());
+        }
+    });
+    add_file(dir.path(), mixture);
+    let large = spill_files(dir.path())[0].clone();
+    (dir, large)
+}
+
+const DISKS_AND_USERS: [&str; 5] = ["prune", "--json", "--kind", "storage.disk,identity.user", "--yes"];
+
+fn assert_pruned_all_but(large: &str, said: &Said) {
+    let did = &said.json()[0];
+    assert_eq!(said.code, 3, "{said:?}");
+    assert_eq!((&did["files_removed"], &did["files_rewritten"]), (&1.into(), &1.into()), "{said:?}");
+    assert_eq!(did["files_failed"], serde_json::json!([large]));
+    assert_eq!((&did["dropped"], &did["kept"]), (&415.into(), &2_215.into()), "{did}");
+    assert!(said.err.contains(&format!("{large} cannot be pruned and is kept as it is")), "{said:?}");
+}
+
+#[test]
+fn prune_names_what_it_could_not_rewrite_and_deletes_the_rest() {
+    let (dir, large) = three_files();
+    // No file of more than 32 KiB can be written.
+    let script = "trap '' XFSZ; ulimit -f 64; exec \"$@\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_events-tool"), "spool"]).args(DISKS_AND_USERS);
+    let pruned = said(command.arg("--spool").arg(dir.path()));
+    assert_pruned_all_but(&large, &pruned);
+    assert_eq!(spool(dir.path(), &["verify"]).code, 0);
+    assert_eq!(spool(dir.path(), &["accounts"]).code, 0);
+    deliver(dir.path(), 2_215, 415);
+}
+
+#[test]
+fn prune_frees_a_full_disk_and_its_dry_run_says_what_it_will_do() {
+    let (dir, large) = three_files();
+    let Some(disk) = SmallDisk::mount(700) else { return };
+    for entry in fs::read_dir(dir.path()).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), disk.path().join(entry.file_name())).unwrap();
+        }
+    }
+    disk.fill();
+    let would = spool(disk.path(), &DISKS_AND_USERS[..4]);
+    // What the first file keeps finds no room, not even where the others were.
+    let did = spool(disk.path(), &DISKS_AND_USERS);
+    assert_pruned_all_but(&large, &did);
+    let (would, did) = (&would.json()[0], &did.json()[0]);
+    for key in ["dropped", "kept", "files_removed", "files_rewritten", "files_failed", "by"] {
+        assert_eq!(would[key], did[key], "{key}: {would} {did}");
+    }
+    // All of them are light.
+    let said = spool(disk.path(), &["prune", "--below", "error", "--yes", "--json"]);
+    assert_eq!((said.code, &said.json()[0]["files_removed"]), (0, &2.into()), "{said:?}");
+    assert_eq!(spool(disk.path(), &["accounts"]).code, 0);
+}
+
+#[test]
+fn prune_beside_damaged_accounts_says_so_and_begins_no_others() {
+    let dir = dead_spool(mixture);
+    let path = dir.path().join(".accounts");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[160] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    for args in
+        [["prune", "--below", "warn", "--json"].as_slice(), &["prune", "--below", "warn", "--json", "--yes"]]
+    {
+        let said = spool(dir.path(), args);
+        assert_eq!((said.code, &said.json()[0]["dropped"]), (1, &105.into()), "{said:?}");
+        assert_eq!(said.json()[0]["accounts_damaged"], true);
+        assert!(said.err.contains("are damaged") && said.err.contains("is not counted"), "{said:?}");
+    }
+    assert_eq!(fs::read(&path).unwrap(), bytes, "they are left to the agent");
+    assert!(!dir.path().join(".accounts.damaged").exists());
+    let toggle = deliver(dir.path(), 10, 0);
+    assert!(toggle.events().iter().all(|event| event.level == 2));
+}
+
 #[test]
 fn prune_leaves_a_damaged_file_to_be_repaired_first() {
     let dir = dead_spool(mixture);
     damage(&only_file(dir.path()), "/dev/sdx");
-    let said = spool(dir.path(), &["prune", "--below", "warn", "--yes"]);
+    let said = spool(dir.path(), &["prune", "--below", "warn", "--yes", "--json"]);
+    assert_eq!((&said.json()[0]["dropped"], &said.json()[0]["kept"]), (&0.into(), &114.into()), "{said:?}");
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains("`events spool repair` first"), "{said:?}");
     assert_eq!(spool(dir.path(), &["stats", "--json"]).json()[0]["events"], 114);
@@ -294,4 +459,59 @@ fn a_file_that_cannot_be_mended_keeps_no_other_from_it() {
     fs::remove_dir_all(in_the_way).unwrap();
     assert_eq!(spool(dir.path(), &["repair"]).code, 0);
     assert_eq!(spool(dir.path(), &["verify"]).code, 0);
+}
+
+/// A spool that an agent used and left, with an event of `events emit` whose file is cut off, at its end or within the event.
+fn cut_off_by_another(within: bool) -> TempDir {
+    let dir = dead_spool(mixture);
+    let before = spill_files(dir.path());
+    let config = TempDir::new().unwrap();
+    fs::write(config.path().join("rodent.yml"), "").unwrap();
+    let mut emit =
+        command(&["emit", "storage.pool", "--level", "warn", "operation=CREATED", "--timeout", "0s"]);
+    emit.arg("--spool").arg(dir.path()).arg("--config").arg(config.path());
+    assert_eq!(said(&mut emit).code, 0);
+    let left = spill_files(dir.path()).into_iter().find(|name| !before.contains(name)).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(dir.path().join(left)).unwrap();
+    let len = file.metadata().unwrap().len();
+    file.set_len(if within { 60 } else { len - 3 }).unwrap();
+    dir
+}
+
+#[test]
+fn a_file_of_another_that_is_cut_off_is_no_loss_of_power_and_is_counted_once_when_it_is_mended() {
+    for within in [false, true] {
+        for mended in [false, true] {
+            let dir = cut_off_by_another(within);
+            let accounts = |wanted: u64| {
+                let said = spool(dir.path(), &["accounts", "--json"]);
+                let row = &said.json()[0];
+                assert_eq!(
+                    (said.code, &row["balances"], &row["accepted"]),
+                    (0, &true.into(), &wanted.into()),
+                    "{said:?}"
+                );
+                let verdict = row["verdict"].as_str().unwrap();
+                assert!(!verdict.contains("loss of power"), "{verdict}");
+            };
+            accounts(116);
+            if mended {
+                let said = spool(dir.path(), &["repair", "--json"]);
+                assert_eq!((said.code, said.json().len()), (0, 1), "{said:?}");
+                accounts(116);
+                assert_eq!(spool(dir.path(), &["verify"]).code, 0);
+            }
+            let good = 116 - usize::from(within);
+            let toggle = Toggle::start().unwrap();
+            let events = Events::start(config(&toggle, dir.path())).unwrap();
+            assert!(toggle.wait_for_events(good, PATIENCE));
+            let is_done = |stats: &Stats| stats.lifetime.is_surveyed && stats.on_disk + stats.in_flight == 0;
+            wait_until(&events, PATIENCE, is_done);
+            let report = events.shutdown(PATIENCE);
+            let lifetime = &report.stats.lifetime;
+            assert_eq!((lifetime.accepted, lifetime.delivered), (116, good as u64), "{lifetime:#?}");
+            assert_eq!((lifetime.quarantined, lifetime.dropped_total()), (u64::from(within), 0));
+            accounts(116);
+        }
+    }
 }

@@ -4,11 +4,12 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
     process::Stdio,
 };
 
 use events_sdk::{
-    Kind, Level, kinds,
+    DropReason, Kind, Level, kinds,
     payload::{StoragePoolOperation, StoragePoolPayload},
     proto::EventBatch,
     testing::Toggle,
@@ -225,7 +226,68 @@ fn verify_tells_a_flipped_bit_and_a_torn_end_and_cat_shows_what_is_good() {
     let other = dead_spool(mixture);
     let file = only_file(other.path());
     fs::write(&file, b"").unwrap();
-    assert_eq!(spool(other.path(), &["verify"]).code, 0, "nothing is wrong with an empty batch");
+    assert_eq!(spool(other.path(), &["verify"]).code, 1, "nobody leaves an empty file");
+}
+
+/// Where the event with this text begins in a file, or where the first one behind the events would.
+fn cut_before(file: &Path, text: &str) -> u64 {
+    let bytes = fs::read(file).unwrap();
+    let batch = EventBatch::decode(bytes.as_slice()).unwrap();
+    let before = batch.events.iter().take_while(|event| !format!("{event:?}").contains(text));
+    before
+        .map(|event| EventBatch { events: vec![event.clone()], ..EventBatch::default() }.encoded_len() as u64)
+        .sum()
+}
+
+#[test]
+fn a_file_that_was_cut_off_or_emptied_is_told_as_damaged_with_what_is_missing() {
+    // Between two events, within one, and all of it.
+    for (cut, good, state) in [(0, 100, "torn"), (7, 100, "torn"), (u64::MAX, 0, "empty")] {
+        let dir = dead_spool(mixture);
+        add_file(dir.path(), |events| (0..3).for_each(|number| emit_number(events, number)));
+        let name = spill_files(dir.path())[0].clone();
+        let path = dir.path().join(&name);
+        let at = cut_before(&path, "/dev/sdx");
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(if cut == u64::MAX { 0 } else { at + cut }).unwrap();
+
+        let said = spool(dir.path(), &["verify", "--json"]);
+        let verdict = &said.json()[0];
+        assert_eq!(
+            (said.code, &verdict["sound"], &verdict["good"]),
+            (1, &false.into(), &good.into()),
+            "{said:?}"
+        );
+        let missing = 115 - good - verdict["lost"].as_u64().unwrap();
+        let note = format!("{missing} events more are missing in {name}, as the accounts say");
+        assert!(said.err.contains(&note), "{said:?}");
+        let said = spool(dir.path(), &["ls", "--json"]);
+        assert_eq!((&said.json()[0]["state"], &said.json()[1]["state"]), (&state.into(), &"sealed".into()));
+        assert!(said.err.contains(&note), "{said:?}");
+        let said = spool(dir.path(), &["cat"]);
+        assert!(said.err.contains(&name), "{said:?}");
+
+        let said = spool(dir.path(), &["accounts"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.out.contains(&format!("files end too early since ({name})")), "{said:?}");
+        let said = spool(dir.path(), &["prune", "--below", "warn", "--yes"]);
+        assert!(good == 0 || said.err.contains("is damaged and is left alone"), "{said:?}");
+        // What is missing is counted as lost once, and what is there is delivered and counted once.
+        let toggle = Toggle::start().unwrap();
+        let system = events_sdk::Events::start(config(&toggle, dir.path())).unwrap();
+        let stats = wait_until(&system, PATIENCE, |stats| {
+            stats.lifetime.is_surveyed && stats.on_disk + stats.in_flight == 0
+        });
+        let lifetime = stats.lifetime;
+        let vanished = lifetime.dropped_for(DropReason::Vanished);
+        assert_eq!(toggle.events().iter().filter(|event| event.category == 2).count() as u64, good);
+        assert_eq!(
+            (vanished + lifetime.quarantined + good, lifetime.accepted / 118),
+            (115, 1),
+            "{lifetime:#?}"
+        );
+        assert!(lifetime.balances(), "{lifetime:#?}");
+    }
 }
 
 #[test]
@@ -273,8 +335,20 @@ fn what_is_missing_is_said_with_exit_code_3() {
         assert!(said.err.contains("--spool") && !missing.exists(), "{said:?}");
     }
     assert_eq!(events(&["spool", "cat", missing.join("x.pb").to_str().unwrap()]).code, 3);
+    let named = missing.to_str().unwrap();
+    for args in [["repair", named].as_slice(), &["prune", named, "--below", "info", "--yes"]] {
+        let said = events(&[&["spool"], args].concat());
+        assert!(said.code == 3 && said.err.contains("`events spool ls DIR` shows"), "{said:?}");
+    }
+    // What changes a spool does not make one of any directory.
+    for args in [["repair"].as_slice(), &["requeue"], &["prune", "--older-than", "1d", "--yes"]] {
+        let said = spool(dir.path(), args);
+        assert!(said.code == 2 && said.err.contains("`events spool ls DIR` shows"), "{said:?}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     // The configuration says where the spool is; an empty one, beside itself.
     let config = dir.path().to_str().unwrap();
+    fs::write(dir.path().join("rodent.yml"), "").unwrap();
     let said = events(&["spool", "ls", "--config", config]);
     assert!(said.err.contains(&format!("{config}/events")), "{said:?}");
     fs::write(dir.path().join("rodent.yml"), "events: {spool_dir: elsewhere}\n").unwrap();
@@ -313,6 +387,10 @@ fn an_exported_batch_is_a_spill_file_and_json_is_for_its_owner_alone() {
     assert_eq!(spool(dir.path(), &args).code, 0);
     let again = spool(dir.path(), &args);
     assert!(again.code == 3 && again.err.contains("is there"), "{again:?}");
+    let nowhere = away.path().join("no such folder/events.pb");
+    let failed = spool(dir.path(), &["export", "--show-pii", "-o", nowhere.to_str().unwrap()]);
+    let text = format!("cannot write {}", nowhere.display());
+    assert!(failed.code == 3 && failed.err.contains(&text), "{failed:?}");
     assert_eq!(spool(away.path(), &["verify"]).code, 0);
     let toggle = Toggle::start().unwrap();
     let system = events_sdk::Events::start(config(&toggle, away.path())).unwrap();

@@ -18,7 +18,7 @@ use crate::{
         time,
     },
     ledger::{self, Known, Ledger, Totals},
-    spool::View,
+    spool::{ANY_LEDGER, View},
 };
 
 /// The books of a live spool are read until they do not change while the files are counted, at most so often.
@@ -43,12 +43,24 @@ struct Found {
     on_disk: u64,
     /// Events in files that others put there.
     others: u64,
+    /// Events in files that do not say whose they are, because they are damaged or were repaired.
+    unclear: u64,
     /// Events in the quarantine.
     quarantined: u64,
     /// Files and segments that could not be read.
     unreadable: u64,
     /// An agent changed the books meanwhile.
     moving: bool,
+    /// Files that end too early, where something is missing.
+    torn: Vec<String>,
+}
+
+/// How many events the books say are neither delivered, dropped, set aside nor on disk: at least, and at most. They differ by those
+/// that are in the books or not.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    least: i64,
+    most: i64,
 }
 
 impl AccountsArgs {
@@ -64,6 +76,9 @@ impl AccountsArgs {
             }
             found = Found::look(&View::of(&dir))?;
         }
+        if found.missing().is_some() {
+            found.torn = torn(&View::of(&dir))?;
+        }
         if self.json {
             writeln!(out, "{}", found.json())?;
         } else {
@@ -76,6 +91,25 @@ impl AccountsArgs {
             (0, false) => FOUND,
         })
     }
+}
+
+/// Says how many events are missing in these spools, where some of their files are torn and the books know.
+pub(super) fn tell_missing(views: &[View]) {
+    for view in views {
+        // Where they cannot be read nobody knows.
+        let Some(missing) = Found::look(view).ok().and_then(|found| found.missing()) else { continue };
+        let torn = torn(view).unwrap_or_default();
+        if !torn.is_empty() {
+            note(&format!("{missing} events more are missing in {}, as the accounts say", torn.join(", ")));
+        }
+    }
+}
+
+/// The files that end too early.
+fn torn(view: &View) -> Result<Vec<String>, Failure> {
+    let sources = place::everything(view)?;
+    let torn = sources.iter().filter(|source| source.is_torn().unwrap_or_default());
+    Ok(torn.map(Source::label).collect())
 }
 
 fn read(view: &View) -> Result<Ledger, Failure> {
@@ -96,7 +130,7 @@ impl Found {
     fn look(view: &View) -> Result<Self, Failure> {
         let mut ledger = read(view)?;
         let before = ledger.totals();
-        let (mut on_disk, mut others, mut unreadable) = (0, 0, 0);
+        let (mut on_disk, mut others, mut unclear, mut unreadable) = (0, 0, 0, 0);
         for source in place::everything(view)? {
             let (file, _) = match source.inspect() {
                 Ok(seen) => seen,
@@ -110,68 +144,118 @@ impl Found {
             let is_ours = is_segment(&source) || file.is_of(ledger.id());
             let Known::From(step) = ledger.found(file.id, u64::from(file.events), is_ours) else { continue };
             let waits = u64::from(file.events).saturating_sub(step.events);
-            *(if is_ours { &mut on_disk } else { &mut others }) += waits;
+            *(match file.ledger {
+                ANY_LEDGER if !is_segment(&source) => &mut unclear,
+                _ if is_ours => &mut on_disk,
+                _ => &mut others,
+            }) += waits;
         }
         let quarantined = view.quarantined_events()?;
         let totals = ledger.totals();
         let moving = read(view)?.totals() != before;
-        Ok(Self { ledger, totals, on_disk, others, quarantined, unreadable, moving })
+        let torn = Vec::new();
+        Ok(Self { ledger, totals, on_disk, others, unclear, quarantined, unreadable, moving, torn })
     }
 
     /// What the books say is neither delivered, dropped, set aside nor on disk.
-    fn rest(&self) -> i64 {
+    fn rest(&self) -> Rest {
         let accepted = self.totals.accepted - self.others;
         let elsewhere = self.totals.delivered + self.quarantined + self.totals.dropped + self.on_disk;
-        accepted.cast_signed() - elsewhere.cast_signed()
+        let rest = accepted.cast_signed() - elsewhere.cast_signed();
+        // What was set aside since the last agent ended may have been another's.
+        let aside = self.quarantined.saturating_sub(self.totals.quarantined);
+        let most = if rest < 0 { (rest + aside.cast_signed()).min(0) } else { rest };
+        Rest { least: rest - self.unclear.cast_signed(), most }
+    }
+
+    /// How many events are missing at least, if that is known.
+    fn missing(&self) -> Option<u64> {
+        let is_known = self.unreadable == 0 && !self.moving && self.ledger.was_closed();
+        (is_known && self.rest().least > 0).then(|| self.rest().least.unsigned_abs())
     }
 
     /// Where nothing is in memory the rest must be zero. Nobody can tell while a file cannot be read.
     fn balances(&self) -> bool {
-        if self.unreadable > 0 {
-            return false;
-        }
-        self.moving || self.rest() == 0 || (self.rest() > 0 && !self.ledger.was_closed())
+        let Rest { most, .. } = self.rest();
+        self.unreadable == 0 && (self.moving || (most >= 0 && self.missing().is_none()))
     }
 
     fn verdict(&self) -> String {
-        match self.rest() {
-            _ if self.unreadable > 0 => format!(
+        let Rest { least, most } = self.rest();
+        if self.unreadable > 0 {
+            return format!(
                 "{} files or segments cannot be read, so nobody can say whether the accounts balance; mend their \
                  permissions or the disk, or look as the user whose spool it is",
                 self.unreadable
-            ),
-            _ if self.moving => {
-                "an agent is at work, and the numbers changed while they were read".to_owned()
-            }
-            0 => "the accounts balance".to_owned(),
-            rest @ 1.. if !self.ledger.was_closed() => format!(
-                "the accounts balance: {rest} events are in the memory of the agent that is running; if none is, they were \
-                 lost with it, and the next start counts them as `process_ended`"
-            ),
-            rest @ 1.. => format!(
-                "{rest} events are missing: they were on disk when the last agent ended, and files were taken out of the spool \
-                 since; the next start counts them as `vanished`"
-            ),
-            rest => format!(
-                "{} events more are there than the books know of, after a loss of power for one; the next start takes them over",
-                rest.unsigned_abs()
-            ),
+            );
         }
+        if self.moving {
+            return "an agent is at work, and the numbers changed while they were read".to_owned();
+        }
+        if let Some(missing) = self.missing() {
+            let (count, files) = (self.torn.len(), self.torn.join(", "));
+            return match count {
+                0 => format!(
+                    "{missing} events are missing: they were on disk when the last agent ended, and files were taken out of \
+                     the spool since; the next start counts them as `vanished`"
+                ),
+                _ => format!(
+                    "{missing} events are missing: they were on disk when the last agent ended, and files end too early since \
+                     ({files}); look at the disk; the next start counts them as `vanished`"
+                ),
+            };
+        }
+        if most < 0 {
+            return format!(
+                "{} events more are there than the books know of, after a loss of power for one; the next start takes them over",
+                most.unsigned_abs()
+            );
+        }
+        if least > 0 {
+            return format!(
+                "the accounts balance: {least} events are in the memory of the agent that is running; if none is, they were \
+                 lost with it, and the next start counts them as `process_ended`"
+            );
+        }
+        if least == 0 && most == 0 {
+            return "the accounts balance".to_owned();
+        }
+        format!(
+            "the accounts balance as far as can be known: {} events are in damaged files that do not say whose they are, or were \
+             set aside out of such; the next start takes up what the books do not know of",
+            (least.min(0)).unsigned_abs().max(self.unclear)
+        )
+    }
+
+    /// Events that were accepted, by the books or by the next start.
+    fn accepted(&self) -> u64 {
+        let Rest { least, most } = self.rest();
+        let unknown = if most < 0 { 0 } else { least.min(0).unsigned_abs() };
+        self.totals.accepted + unknown
+    }
+
+    /// Events that are in memory, or lost with it.
+    fn elsewhere(&self) -> u64 {
+        self.rest().least.max(0).unsigned_abs()
+    }
+
+    fn waiting(&self) -> u64 {
+        self.on_disk + self.others + self.unclear
     }
 
     fn table(&self) -> Table {
         let mut table = Table::new(&["EVENTS", "COUNT"]);
         let since = i64::try_from(self.totals.begun_ms).unwrap_or(i64::MAX);
         let mut row = |name: String, count: u64| table.row([name, count.to_string()]);
-        row(format!("accepted since {}", time::show(since)), self.totals.accepted);
+        row(format!("accepted since {}", time::show(since)), self.accepted());
         row("  delivered".to_owned(), self.totals.delivered);
-        row("  on disk".to_owned(), self.on_disk + self.others);
+        row("  on disk".to_owned(), self.waiting());
         row("  quarantined".to_owned(), self.quarantined);
         let elsewhere = match self.unreadable {
             0 => "  in memory, or lost with it",
             _ => "  in what cannot be read, in memory, or lost with it",
         };
-        row(elsewhere.to_owned(), self.rest().max(0).unsigned_abs());
+        row(elsewhere.to_owned(), self.elsewhere());
         row("  dropped".to_owned(), self.totals.dropped);
         for drop in accounts::list(&self.ledger.drops()) {
             let category = drop.category.map_or("-", |category| category.name());
@@ -197,11 +281,12 @@ impl Found {
             .collect();
         Object::new()
             .number("since_ms", self.totals.begun_ms)
-            .number("accepted", self.totals.accepted)
+            .number("accepted", self.accepted())
             .number("delivered", self.totals.delivered)
-            .number("on_disk", self.on_disk + self.others)
+            .number("on_disk", self.waiting())
+            .number("unclear", self.unclear)
             .number("quarantined", self.quarantined)
-            .number("in_memory_or_lost", self.rest().max(0).unsigned_abs())
+            .number("in_memory_or_lost", self.elsewhere())
             .number("dropped", self.totals.dropped)
             .raw("drops", &format!("[{}]", drops.join(",")))
             .flag("closed", self.ledger.was_closed())

@@ -23,7 +23,7 @@ use crate::{
     },
     generated::SCHEMA_FINGERPRINT,
     id::IdGenerator,
-    spool::{Composer, Sealing},
+    spool::{Composer, Sealing, SpoolError},
 };
 
 /// Writes events to a file.
@@ -99,17 +99,19 @@ impl ExportArgs {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let now_ms = time::now_ms();
         let id: Uuid = IdGenerator::new().next(now_ms.unsigned_abs());
-        let mut composer = Composer::begin(dir, id)?;
+        // It is written under another name first, which is nobody's concern.
+        let failed = |error: SpoolError| Failure::Broken(format!("cannot write {}: {error}", path.display()));
+        let mut composer = Composer::begin(dir, id).map_err(failed)?;
         let mut walk = Walk::new(schema, &self.filter);
         walk.events(sources, false, |_, facts, body, entry| {
             let meant = !self.filter.needs_fields()
                 || self.filter.wants_fields(&ShownEvent::of(schema, *facts, body, true));
-            if meant { Ok(composer.push(entry, facts.level)?) } else { Ok(()) }
+            if meant { composer.push(entry, facts.level).map_err(failed) } else { Ok(()) }
         })?;
         let events = composer.events();
         let sealing =
             Sealing { id, timestamp_ms: now_ms, whole: false, fingerprint: SCHEMA_FINGERPRINT, ledger: 0 };
-        composer.finish(path, sealing, false, |_| Ok(()))?;
+        composer.finish(path, sealing, false, |_| Ok(())).map_err(failed)?;
         note(&format!("{events} events are in {}", path.display()));
         Ok(walk.code())
     }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, io::Write};
 use clap::Args;
 use indicatif::HumanBytes;
 
+use super::accounts;
 use crate::{
     Level,
     cli::{
@@ -15,8 +16,12 @@ use crate::{
         place::{self, Paths, Source, Where},
         shown, time,
     },
-    spool::{Item, SpoolError, View},
+    spool::{SpoolError, View},
 };
+
+/// States of files that do not hold all that was in them.
+const EMPTY: &str = "empty";
+const TORN: &str = "torn";
 
 /// Lists files.
 #[derive(Debug, Args)]
@@ -52,7 +57,7 @@ impl LsArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
         let mut code = DONE;
         let mut table = Table::new(&["FILE", "EVENTS", "SIZE", "AGE", "STATE", "LEVELS"]);
-        let (mut files, mut events, mut bytes) = (0_u64, 0, 0);
+        let (mut files, mut torn, mut events, mut bytes) = (0_u64, 0_u64, 0, 0);
         for source in at.sources(&self.paths)? {
             let row = match Row::of(&source) {
                 Ok(row) => row,
@@ -67,6 +72,7 @@ impl LsArgs {
                 continue;
             }
             files += 1;
+            torn += u64::from(matches!(row.state, EMPTY | TORN));
             events += row.events;
             bytes += row.bytes;
             if self.json {
@@ -83,6 +89,9 @@ impl LsArgs {
         if !self.json {
             out.table(&table)?;
             writeln!(out, "{files} files, {events} events, {}", HumanBytes(bytes))?;
+        }
+        if torn > 0 {
+            accounts::tell_missing(&at.views(&self.paths)?);
         }
         Ok(code)
     }
@@ -136,22 +145,13 @@ impl Row {
         };
         if source.segment.is_some() {
             row.state = "segment";
+        } else if about.bytes == 0 {
+            row.state = EMPTY;
         } else if !about.sealed {
-            row.look_through(source)?;
+            // Only its bytes tell whether it is all there.
+            row.state = if source.is_torn()? { TORN } else { "plain" };
         }
         Ok(row)
-    }
-
-    /// Of a file without a seal only its bytes tell whether it is all there.
-    fn look_through(&mut self, source: &Source) -> Result<(), SpoolError> {
-        self.state = "plain";
-        let mut scan = source.scan()?;
-        while let Some(item) = scan.next()? {
-            if matches!(item, Item::Damage { .. }) {
-                self.state = "torn";
-            }
-        }
-        Ok(())
     }
 
     /// Events by level, the gravest first.

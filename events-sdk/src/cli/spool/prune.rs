@@ -3,34 +3,48 @@
 //! A file of which something remains gets a new identity, because its pieces are others now: under the old one Toggle
 //! would take them for what it may have seen already. Events of it that were delivered before a crash may so come twice;
 //! their `event_id` tells.
+//!
+//! Often the disk is full when somebody prunes. So what goes as a whole goes first, which takes no room, and of the rest what needs
+//! the least; a file for which there is none stays as it is.
 
-use std::{collections::BTreeMap, io::Write, path::Path};
+use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
 use clap::Args;
 
-use super::rewrite::rewrite;
+use super::{
+    hold::{Books, Hold},
+    rewrite::rewrite,
+};
 use crate::{
-    Category, DropReason, Kind, Level,
+    Category, Kind, Level,
     cli::{
         event::Facts,
         failure::{BROKEN, DONE, FOUND, Failure},
         json::Object,
         names,
-        out::{Out, Table, note},
+        out::{Out, Table, note, visible},
         owner,
-        place::{Source, Where},
+        place::{self, Source, Where},
         progress::Progress,
         schema::Schema,
         shown, time,
     },
     id::IdGenerator,
-    ledger::{self, Known, Ledger},
-    spool::{FileName, Item, Sealing, Spool, SpoolFile},
+    spool::{FileName, Item, Sealing, SpoolFile, free_bytes},
 };
+
+/// What a file has beside its events, the rest of a block included.
+const OVERHEAD: u64 = 8 << 10;
+
+/// Each event has a checksum in the seal.
+const CHECKSUM: u64 = 4;
 
 /// Deletes events that meet all of the conditions.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PruneArgs {
+    /// The spool directory, instead of that of the configuration
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
     /// Events older than this: 7d
     #[arg(long, value_name = "TIME", value_parser = time::span)]
     older_than: Option<i64>,
@@ -54,60 +68,30 @@ pub(in crate::cli) struct PruneArgs {
     json: bool,
 }
 
-/// The spool and its accounts, as long as nobody else may touch them.
-struct Hold {
-    spool: Spool,
-    /// None where no agent with this SDK has used the spool.
-    ledger: Option<Ledger>,
+/// Deletes, or only finds out what would be deleted.
+enum Work {
+    /// In a spool that is ours.
+    Really(Hold),
+    /// In one that is not: with its accounts, and how many bytes its disk has room for.
+    Seemingly(Books, u64),
 }
 
-impl Hold {
-    fn open(dir: &Path) -> Result<Self, Failure> {
-        let spool = Spool::open(dir)?;
-        let ledger = dir.join(ledger::FILE).exists().then(|| Ledger::open(dir, 1)).transpose();
-        let ledger = ledger.map_err(|error| {
-            Failure::Broken(format!("cannot open the accounts of {}: {error}", dir.display()))
-        })?;
-        Ok(Self { spool, ledger })
-    }
+/// What is to become of a file.
+struct Plan<'a> {
+    source: &'a Source,
+    file: SpoolFile,
+    fingerprint: u64,
+    /// Events at its beginning that do not wait any more.
+    skip: u64,
+    dropped: BTreeMap<(i32, i32), u64>,
+    kept: u64,
+    /// How long it is with what is kept.
+    kept_bytes: u64,
+}
 
-    /// Takes a file up as an agent does at its start: what was delivered of pieces that are not dealt with in full waits
-    /// again. Gives how many events at its beginning do not wait any more; all of them where it was only to be removed.
-    fn take_up(&mut self, source: &Source) -> Result<u64, Failure> {
-        let Some(ledger) = &mut self.ledger else { return Ok(0) };
-        let file = self.spool.inspect(&source.name)?;
-        let is_ours = file.is_of(ledger.id());
-        Ok(match ledger.found(file.id, u64::from(file.events), is_ours) {
-            Known::Finished => u64::MAX,
-            Known::From(step) => step.events,
-        })
-    }
-
-    /// Books what was dropped of a file, which then is only to be removed, and removes it.
-    fn remove(&mut self, file: &SpoolFile, dropped: &BTreeMap<(i32, i32), u64>) -> Result<(), Failure> {
-        if let Some(ledger) = &mut self.ledger {
-            let foreign = !file.is_of(ledger.id());
-            for (&(level, category), &count) in dropped {
-                let severity = Level::from_number(level).map_or(0, Level::severity);
-                let category = Category::from_number(category).map_or(0, |category| category as u8);
-                ledger.drop_events(DropReason::Pruned, category, severity, count, foreign);
-            }
-            ledger.finish(file.id, 0, foreign);
-            ledger.file().map_or(Ok(()), |books| books.sync_data()).map_err(|error| {
-                Failure::Broken(format!("cannot bring the accounts to stable storage: {error}"))
-            })?;
-        }
-        self.spool.remove(file)?;
-        if let Some(ledger) = &mut self.ledger {
-            ledger.forget(file.id);
-        }
-        Ok(())
-    }
-
-    fn close(self) {
-        if let Some(mut ledger) = self.ledger {
-            ledger.leave();
-        }
+impl Plan<'_> {
+    fn dropped(&self) -> u64 {
+        self.dropped.values().sum()
     }
 }
 
@@ -119,8 +103,11 @@ struct Tally {
     removed: u64,
     rewritten: u64,
     damaged: u64,
-    /// Files that could not be read or written, and are as they were.
+    /// Files that are as they were, though something in them was meant: they could not be written anew.
+    failed: Vec<String>,
+    /// Files that could not be read.
     unreadable: u64,
+    damaged_accounts: bool,
 }
 
 impl PruneArgs {
@@ -131,35 +118,48 @@ impl PruneArgs {
                 "say which events to delete: --older-than, --below, --category or --kind".to_owned(),
             ));
         }
-        let dir = at.existing()?;
+        let dir = at.to_work_on(self.dir.as_deref())?;
+        let meanwhile = "they are left as they are, and what is deleted is not counted";
         // Held until the end.
-        let mut hold = if self.yes { Some(Hold::open(&dir)?) } else { None };
+        let mut work = if self.yes {
+            Work::Really(Hold::open(&dir, meanwhile)?)
+        } else {
+            Work::Seemingly(Books::look(&dir, meanwhile)?, free_bytes(&dir).unwrap_or(u64::MAX))
+        };
         let schema = Schema::load()?;
         let sources = Where::files(&dir)?;
         let progress = Progress::over(&sources, false);
         let before = self.older_than.map(|span| time::now_ms().saturating_sub(span));
         let doomed = |facts: &Facts<'_>| self.means(&schema, before, facts);
-        let mut tally = Tally::default();
+        let mut tally = Tally { damaged_accounts: work.books().damage.is_some(), ..Tally::default() };
+        let mut in_part = Vec::new();
         for source in &sources {
             progress.at(&source.label());
-            if let Err(failure) = self.prune(source, hold.as_mut(), &doomed, &mut tally, &progress) {
-                note(failure.text().unwrap_or_default());
-                tally.unreadable += 1;
+            match plan(source, work.books(), &doomed, &mut tally, &progress) {
+                Ok(None) => {}
+                // What goes as a whole needs no room, and makes some.
+                Ok(Some(plan)) if plan.kept == 0 => work.remove(&plan, &mut tally),
+                Ok(Some(plan)) => in_part.push(plan),
+                Err(failure) => {
+                    note(failure.text().unwrap_or_default());
+                    tally.unreadable += 1;
+                }
             }
         }
+        // Each that is written anew makes room for the next.
+        in_part.sort_by_key(|plan| plan.kept_bytes);
+        for plan in &in_part {
+            progress.at(&plan.source.label());
+            work.rewrite(plan, &doomed, &mut tally);
+        }
         drop(progress);
-        if let Some(hold) = hold {
-            hold.close();
+        if self.yes {
             owner::hand_over_all(&dir).map_err(|error| {
                 Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display()))
             })?;
         }
         tally.tell(self.json, self.yes, out)?;
-        Ok(match (tally.unreadable, tally.damaged) {
-            (1.., _) => BROKEN,
-            (0, 1..) => FOUND,
-            (0, 0) => DONE,
-        })
+        Ok(tally.code())
     }
 
     fn means(&self, schema: &Schema, before: Option<i64>, facts: &Facts<'_>) -> bool {
@@ -172,72 +172,153 @@ impl PruneArgs {
             && (self.kind.is_empty()
                 || kind().is_some_and(|kind| self.kind.iter().any(|wanted| wanted.name == kind.name)))
     }
+}
 
-    fn prune(
-        &self,
-        source: &Source,
-        mut hold: Option<&mut Hold>,
-        doomed: &impl Fn(&Facts<'_>) -> bool,
-        tally: &mut Tally,
-        progress: &Progress,
-    ) -> Result<(), Failure> {
-        let mut scan = source.view.scan(&source.name)?;
-        let (mut dropped, mut kept, mut damaged) = (BTreeMap::<_, u64>::new(), 0_u64, false);
-        progress.add(scan.seen().bytes);
-        let fingerprint = scan.seen().fingerprint.unwrap_or_default();
-        let mut delivered = hold.as_mut().map_or(Ok(0), |hold| hold.take_up(source))?;
-        let skip = delivered;
-        while let Some(item) = scan.next()? {
-            match item {
-                // Delivered, or set aside, before the last agent ended.
-                Item::Event { .. } if delivered > 0 => delivered -= 1,
-                Item::Event { body, .. } => {
-                    let facts = Facts::of(body);
-                    if doomed(&facts) {
-                        *dropped.entry((facts.level, facts.category)).or_default() += 1;
-                    } else {
-                        kept += 1;
-                    }
+/// What is to become of a file; `None` where all of it stays.
+fn plan<'a>(
+    source: &'a Source,
+    books: &mut Books,
+    doomed: &impl Fn(&Facts<'_>) -> bool,
+    tally: &mut Tally,
+    progress: &Progress,
+) -> Result<Option<Plan<'a>>, Failure> {
+    let opened = source.inspect().and_then(|(file, _)| Ok((file, source.scan()?)));
+    let (file, mut scan) = match opened {
+        // Delivered meanwhile, where it is only asked what would be.
+        Err(error) if place::is_gone(&error) => return Ok(None),
+        opened => opened?,
+    };
+    progress.add(scan.seen().bytes);
+    let skip = books.take_up(&file);
+    let mut plan = Plan {
+        source,
+        file,
+        fingerprint: scan.seen().fingerprint.unwrap_or_default(),
+        skip,
+        dropped: BTreeMap::new(),
+        kept: 0,
+        kept_bytes: OVERHEAD,
+    };
+    let (mut delivered, mut damaged) = (skip, false);
+    while let Some(item) = scan.next()? {
+        match item {
+            // Delivered, or set aside, before the last agent ended.
+            Item::Event { .. } if delivered > 0 => delivered -= 1,
+            Item::Event { entry, body } => {
+                let facts = Facts::of(body);
+                if doomed(&facts) {
+                    *plan.dropped.entry((facts.level, facts.category)).or_default() += 1;
+                } else {
+                    plan.kept += 1;
+                    plan.kept_bytes += entry.len() as u64 + CHECKSUM;
                 }
-                Item::Damage { .. } => damaged = true,
             }
+            Item::Damage { .. } => damaged = true,
         }
-        if damaged && !dropped.is_empty() {
-            note(&format!("{} is damaged and is left alone: `events spool repair` first", source.label()));
-            tally.damaged += 1;
-            return Ok(());
+    }
+    damaged |= scan.is_cut_off();
+    if plan.dropped.is_empty() {
+        tally.kept += plan.kept;
+        return Ok(None);
+    }
+    if damaged {
+        note(&format!("{} is damaged and is left alone: `events spool repair` first", source.label()));
+        tally.kept += plan.kept + plan.dropped();
+        tally.damaged += 1;
+        return Ok(None);
+    }
+    Ok(Some(plan))
+}
+
+impl Work {
+    fn books(&mut self) -> &mut Books {
+        match self {
+            Self::Really(hold) => &mut hold.books,
+            Self::Seemingly(books, _) => books,
         }
-        tally.kept += kept;
-        if dropped.is_empty() {
-            return Ok(());
-        }
-        if let Some(hold) = hold {
-            let file = hold.spool.inspect(&source.name)?;
-            if kept > 0 {
-                let id = IdGenerator::new().next(u64::try_from(file.timestamp_ms).unwrap_or(0));
-                let timestamp_ms = file.timestamp_ms;
-                let target = source.view.path_of(&FileName::of(id));
-                // First the new file, durably: a crash in between leaves events twice rather than not at all.
-                rewrite(
-                    source,
-                    &target,
-                    Sealing { id, timestamp_ms, whole: false, fingerprint, ledger: file.ledger },
-                    false,
-                    skip,
-                    |facts| !doomed(facts),
-                )?;
+    }
+
+    /// Removes a file that goes as a whole.
+    fn remove(&mut self, plan: &Plan<'_>, tally: &mut Tally) {
+        let removed = match self {
+            Self::Really(hold) => hold.remove(&plan.file, &plan.dropped),
+            Self::Seemingly(_, room) => {
+                *room = room.saturating_add(plan.file.bytes);
+                Ok(())
             }
-            hold.remove(&file, &dropped)?;
-        }
-        *(if kept > 0 { &mut tally.rewritten } else { &mut tally.removed }) += 1;
-        for (key, count) in dropped {
-            *tally.dropped.entry(key).or_default() += count;
-        }
-        Ok(())
+        };
+        tally.add(plan, removed);
+    }
+
+    /// Writes a file anew without what is to be deleted.
+    fn rewrite(&mut self, plan: &Plan<'_>, doomed: &impl Fn(&Facts<'_>) -> bool, tally: &mut Tally) {
+        let written = match self {
+            Self::Really(hold) => {
+                let written = rewritten(plan, doomed).or_else(|failure| match failure {
+                    // Some file systems give back what was freed only now.
+                    Failure::Full(_) if tally.removed + tally.rewritten > 0 => {
+                        hold.spool.sync_removals();
+                        rewritten(plan, doomed)
+                    }
+                    failure => Err(failure),
+                });
+                written.and_then(|()| hold.remove(&plan.file, &plan.dropped))
+            }
+            Self::Seemingly(_, room) if *room < plan.kept_bytes => {
+                Err(Failure::Full(format!("{} bytes are needed, and {room} are free", plan.kept_bytes)))
+            }
+            Self::Seemingly(_, room) => {
+                *room = room.saturating_sub(plan.kept_bytes).saturating_add(plan.file.bytes);
+                Ok(())
+            }
+        };
+        tally.add(plan, written);
     }
 }
 
+/// First the new file, durably: a crash before the old one is removed leaves events twice rather than not at all.
+fn rewritten(plan: &Plan<'_>, doomed: &impl Fn(&Facts<'_>) -> bool) -> Result<(), Failure> {
+    let Plan { source, file, fingerprint, skip, .. } = plan;
+    let id = IdGenerator::new().next(u64::try_from(file.timestamp_ms).unwrap_or(0));
+    let target = source.view.path_of(&FileName::of(id));
+    let sealing = Sealing {
+        id,
+        timestamp_ms: file.timestamp_ms,
+        whole: false,
+        fingerprint: *fingerprint,
+        ledger: file.ledger,
+    };
+    rewrite(source, &target, sealing, false, *skip, |facts| !doomed(facts)).map(drop)
+}
+
 impl Tally {
+    /// Counts a file that was dealt with, or that could not be.
+    fn add(&mut self, plan: &Plan<'_>, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            let label = plan.source.label();
+            let why = failure.text().unwrap_or_default();
+            note(&format!("{label} cannot be pruned and is kept as it is: {why}"));
+            self.kept += plan.kept + plan.dropped();
+            self.failed.push(label);
+            return;
+        }
+        self.kept += plan.kept;
+        *(if plan.kept > 0 { &mut self.rewritten } else { &mut self.removed }) += 1;
+        for (key, count) in &plan.dropped {
+            *self.dropped.entry(*key).or_default() += count;
+        }
+    }
+
+    fn code(&self) -> u8 {
+        if self.unreadable > 0 || !self.failed.is_empty() {
+            BROKEN
+        } else if self.damaged > 0 || self.damaged_accounts {
+            FOUND
+        } else {
+            DONE
+        }
+    }
+
     fn tell(&self, json: bool, done: bool, out: &mut Out) -> Result<(), Failure> {
         let total: u64 = self.dropped.values().sum();
         if json {
@@ -259,6 +340,9 @@ impl Tally {
                 .number("files_removed", self.removed)
                 .number("files_rewritten", self.rewritten)
                 .number("files_damaged", self.damaged)
+                .texts("files_failed", &self.failed)
+                .number("files_unreadable", self.unreadable)
+                .flag("accounts_damaged", self.damaged_accounts)
                 .raw("by", &format!("[{}]", rows.join(",")));
             writeln!(out, "{}", object.end())?;
             return Ok(());
@@ -272,6 +356,14 @@ impl Tally {
         }
         let verb = if done { "deleted" } else { "would be deleted" };
         writeln!(out, "{total} events {verb}, {} kept", self.kept)?;
+        let would = if done { "could" } else { "can" };
+        match self.failed.len() {
+            0 => {}
+            1 => writeln!(out, "1 file {would} not be pruned: {}", visible(&self.failed[0]))?,
+            files => {
+                writeln!(out, "{files} files {would} not be pruned: {}", visible(&self.failed.join(" ")))?
+            }
+        }
         if !done && total > 0 {
             writeln!(out, "say --yes to delete them")?;
         }

@@ -4,7 +4,7 @@
 //! before. The file keeps its name and identity: its good events are the ones that an agent would have sent from the
 //! damaged file, in the same pieces under the same ids, so that Toggle still recognises a repeat.
 
-use std::io::Write;
+use std::{io::Write, path::PathBuf};
 
 use clap::Args;
 
@@ -25,6 +25,9 @@ use crate::{
 /// Mends files.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RepairArgs {
+    /// The spool directory, instead of that of the configuration
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
@@ -35,7 +38,7 @@ pub(in crate::cli) struct RepairArgs {
 
 impl RepairArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
-        let dir = at.existing()?;
+        let dir = at.to_work_on(self.dir.as_deref())?;
         // Held until the end.
         let spool = if self.dry_run { None } else { Some(Spool::open(&dir)?) };
         let sources = Where::files(&dir)?;

@@ -1,12 +1,20 @@
 //! `events spool requeue`: what Toggle refused is offered again.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io::{self, Write},
+    os::fd::AsFd,
     path::Path,
 };
 
 use clap::Args;
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, statat, unlinkat},
+    io::Errno,
+};
+
+use super::hold::Hold;
 
 use crate::{
     cli::{
@@ -16,7 +24,7 @@ use crate::{
         owner,
         place::{self, Where},
     },
-    spool::{Spool, View},
+    spool::{FileName, View},
 };
 
 /// Moves files from the quarantine into the spool.
@@ -34,7 +42,7 @@ pub(in crate::cli) struct RequeueArgs {
 
 impl RequeueArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
-        let dir = at.existing()?;
+        let dir = at.to_work_on(None)?;
         let quarantine = View::of(&dir).quarantine();
         // Not through a link, behind which lies what is none of ours.
         let is_ours = fs::symlink_metadata(quarantine.dir()).is_ok_and(|there| there.is_dir());
@@ -50,31 +58,31 @@ impl RequeueArgs {
             return Err(Failure::Usage("nothing was moved".to_owned()));
         }
         // Held until the end.
-        let spool = if self.dry_run { None } else { Some(Spool::open(&dir)?) };
+        let meanwhile = "what they say of files under way is not known";
+        let mut hold = if self.dry_run { None } else { Some(Hold::open(&dir, meanwhile)?) };
         let (mut moved, mut code) = (0_u64, DONE);
         for name in there {
             let text = name.to_string();
             if !self.files.is_empty() && !self.files.iter().any(|wanted| called(wanted, &text)) {
                 continue;
             }
-            let (from, to) = (quarantine.path_of(&name), dir.join(name.to_os_string()));
-            let reason = place::reason(&from).unwrap_or_default();
-            if spool.is_some()
-                && let Err(error) = requeue(&dir, &from, &to)
+            let reason = place::reason(&quarantine.path_of(&name)).unwrap_or_default();
+            if let Some(hold) = &mut hold
+                && let Err(failure) = requeue(hold, &dir, quarantine.dir(), &name)
             {
-                note(&format!("cannot move {} to {}: {error}", from.display(), to.display()));
+                note(failure.text().unwrap_or_default());
                 code = BROKEN;
                 continue;
             }
             moved += 1;
             if self.json {
-                let object = Object::new().text("file", &text).flag("done", spool.is_some());
+                let object = Object::new().text("file", &text).flag("done", hold.is_some());
                 writeln!(out, "{}", object.text("reason", &reason).end())?;
             } else {
                 writeln!(out, "{}  {}", visible(&text), visible(&reason))?;
             }
         }
-        if spool.is_some() {
+        if hold.is_some() {
             owner::hand_over_all(&dir).map_err(|error| {
                 Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display()))
             })?;
@@ -88,26 +96,43 @@ impl RequeueArgs {
     }
 }
 
-/// Moves one file, durably, and removes the text that went with it.
-fn requeue(dir: &Path, from: &Path, to: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+/// Moves one file, durably, and removes the text that went with it. By what is open, not by paths: a name may stand for
+/// something else a moment later.
+fn requeue(hold: &mut Hold, dir: &Path, quarantine: &Path, name: &FileName) -> Result<(), Failure> {
+    let (from, to) = (quarantine.join(name.to_os_string()), dir.join(name.to_os_string()));
+    let failed = |error: io::Error| {
+        Failure::Broken(format!("cannot move {} to {}: {error}", from.display(), to.display()))
+    };
+    // A slot of the file that was once delivered under this identity, left by a kill, would have the next start of the agent remove
+    // this one as done.
+    hold.books.forget(name.id())?;
+    let quarantine = open(CWD, quarantine, OFlags::DIRECTORY).map_err(failed)?;
+    let spool = open(CWD, dir, OFlags::DIRECTORY).map_err(failed)?;
+    move_file(&quarantine, &spool, &name.to_os_string()).map_err(failed)
+}
+
+fn move_file(quarantine: &File, spool: &File, name: &OsStr) -> io::Result<()> {
+    match statat(spool, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
         Ok(_) => {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file of this name is there"));
         }
     }
-    owner::hand_over(dir, from)?;
-    fs::rename(from, to)?;
-    File::open(dir)?.sync_all()?;
-    let mut text = from.as_os_str().to_owned();
+    // Without NONBLOCK, opening a named pipe would wait for its writer for ever.
+    owner::give(&spool.metadata()?, &open(quarantine, Path::new(name), OFlags::NONBLOCK)?)?;
+    renameat(quarantine, name, spool, name)?;
+    spool.sync_all()?;
+    let mut text = name.to_owned();
     text.push(".txt");
-    match fs::remove_file(text) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    match unlinkat(quarantine, &text, AtFlags::empty()) {
+        Err(Errno::NOENT) => {}
+        removed => removed?,
     }
-    match from.parent() {
-        Some(quarantine) => File::open(quarantine)?.sync_all(),
-        None => Ok(()),
-    }
+    quarantine.sync_all()
+}
+
+fn open(at: impl AsFd, path: &Path, flags: OFlags) -> io::Result<File> {
+    let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(File::from(openat(at, path, flags, Mode::empty())?))
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, io::Write};
 
 use clap::Args;
 
+use super::accounts;
 use crate::{
     cli::{
         event::Facts,
@@ -39,6 +40,8 @@ pub(super) struct Verdict {
     pub(super) lost: u64,
     /// Bytes that are not delivered.
     pub(super) damaged_bytes: u64,
+    /// It ends too early, so that nobody can tell from it how many events are missing.
+    torn: bool,
     /// Length of the file.
     pub(super) bytes: u64,
 }
@@ -48,7 +51,7 @@ impl VerifyArgs {
         let sources = at.sources(&self.paths)?;
         let progress = Progress::over(&sources, self.json);
         let mut table = Table::new(&["FILE", "GOOD", "LOST", "BAD BYTES", "WHAT IS WRONG"]);
-        let (mut files, mut good, mut damaged, mut code) = (0_u64, 0, 0_u64, DONE);
+        let (mut files, mut good, mut damaged, mut torn, mut code) = (0_u64, 0, 0_u64, 0_u64, DONE);
         for source in &sources {
             progress.at(&source.label());
             let verdict = match check(source, &progress) {
@@ -63,6 +66,7 @@ impl VerifyArgs {
             files += 1;
             good += verdict.good;
             damaged += u64::from(verdict.wrong.is_some());
+            torn += u64::from(verdict.torn);
             if self.json {
                 writeln!(out, "{}", verdict.json(source))?;
             } else if let Some(wrong) = &verdict.wrong {
@@ -71,6 +75,9 @@ impl VerifyArgs {
             }
         }
         drop(progress);
+        if torn > 0 {
+            accounts::tell_missing(&at.views(&self.paths)?);
+        }
         for view in at.views(&self.paths)? {
             tell_strangers(&view)?;
         }
@@ -110,6 +117,15 @@ pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, Spo
     claimed_levels.retain(|_, events| *events > 0);
     let claimed = seen.sealed_events.map_or(verdict.good, u64::from);
     verdict.lost = damaged.max(claimed.saturating_sub(verdict.good));
+    verdict.torn = source.segment.is_none()
+        && seen.sealed_events.is_none()
+        && (verdict.wrong.is_some() || scan.is_cut_off());
+    if verdict.torn {
+        verdict.wrong.get_or_insert_with(|| {
+            if seen.bytes == 0 { "it is empty" } else { "its end is missing, and the seal with it" }
+                .to_owned()
+        });
+    }
     if seen.sealed_events.is_none() || verdict.wrong.is_some() {
         return Ok(verdict);
     }

@@ -8,7 +8,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Composer, Sealing};
+use super::{Composer, Quota, Sealing};
 use crate::spool::{FileName, SpoolError, disk::Disk, storage::Storage};
 
 /// How often a batch is written that somebody takes away while it is: an agent starts once, not thrice in a row.
@@ -53,16 +53,25 @@ impl Composer {
     }
 }
 
+/// What a file of one event has beside it, and some.
+const FRAME: u64 = 256;
+
 /// Leaves one batch of one event in a spool, for whichever agent works there: needs no lock, because the name is new and
 /// appears with the whole file. Makes the directory if need be. Returns where the file lies.
+///
+/// # Errors
+///
+/// When it cannot be written, or would take up more than the spool may.
 pub(crate) fn leave(
     dir: &Path,
+    quota: Quota,
     sealing: Sealing,
     entry: &[u8],
     level: i32,
     prepare: impl Fn(&Path) -> io::Result<()>,
 ) -> Result<PathBuf, SpoolError> {
     let target = dir.join(FileName::of(sealing.id).to_os_string());
+    quota.check(&Disk, dir, entry.len() as u64 + FRAME, level)?;
     let mut attempt = 0;
     loop {
         attempt += 1;

@@ -1,0 +1,123 @@
+//! A spool that the command works on: its lock, and its accounts, which must agree with what is done.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use uuid::Uuid;
+
+use crate::{
+    Category, DropReason, Level,
+    cli::{failure::Failure, out::note},
+    ledger::{self, Known, Ledger},
+    spool::{Spool, SpoolFile},
+};
+
+/// The spool and its accounts, as long as nobody else may touch them.
+pub(super) struct Hold {
+    pub(super) spool: Spool,
+    pub(super) books: Books,
+}
+
+/// The accounts of a spool.
+pub(super) struct Books {
+    /// None where no agent with this SDK has used the spool, or where they are damaged.
+    ledger: Option<Ledger>,
+    /// What is wrong with them.
+    pub(super) damage: Option<String>,
+}
+
+impl Hold {
+    /// Takes the lock. `meanwhile` says what is done where the accounts are damaged.
+    pub(super) fn open(dir: &Path, meanwhile: &str) -> Result<Self, Failure> {
+        let spool = Spool::open(dir)?;
+        let books = Books::of(dir, Ledger::visit(dir))?;
+        books.complain(dir, meanwhile);
+        Ok(Self { spool, books })
+    }
+
+    /// Books what was dropped of a file, which then is only to be removed, and removes it.
+    pub(super) fn remove(
+        &mut self,
+        file: &SpoolFile,
+        dropped: &BTreeMap<(i32, i32), u64>,
+    ) -> Result<(), Failure> {
+        if let Some(ledger) = &mut self.books.ledger {
+            let foreign = !file.is_of(ledger.id());
+            for (&(level, category), &count) in dropped {
+                let severity = Level::from_number(level).map_or(0, Level::severity);
+                let category = Category::from_number(category).map_or(0, |category| category as u8);
+                ledger.drop_events(DropReason::Pruned, category, severity, count, foreign);
+            }
+            ledger.finish(file.id, 0, foreign);
+        }
+        self.books.sync()?;
+        self.spool.remove(file)?;
+        if let Some(ledger) = &mut self.books.ledger {
+            ledger.forget(file.id);
+        }
+        Ok(())
+    }
+}
+
+impl Books {
+    /// Only to look at, of a spool that may be another process's.
+    pub(super) fn look(dir: &Path, meanwhile: &str) -> Result<Self, Failure> {
+        let read = fs::read(dir.join(ledger::FILE)).and_then(|bytes| Ledger::read(&bytes).map(Some));
+        let books = Self::of(
+            dir,
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                read => read,
+            },
+        )?;
+        books.complain(dir, meanwhile);
+        Ok(books)
+    }
+
+    fn of(dir: &Path, ledger: io::Result<Option<Ledger>>) -> Result<Self, Failure> {
+        match ledger {
+            Ok(ledger) => Ok(Self { ledger, damage: None }),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Ok(Self { ledger: None, damage: Some(error.to_string()) })
+            }
+            Err(error) => Err(Failure::Broken(format!(
+                "cannot open the accounts {}: {error}; mend their permissions or the disk first",
+                dir.join(ledger::FILE).display()
+            ))),
+        }
+    }
+
+    fn complain(&self, dir: &Path, meanwhile: &str) {
+        if let Some(damage) = &self.damage {
+            note(&format!(
+                "the accounts {} are damaged: {damage}; {meanwhile}. The next start of the agent sets them aside and begins new ones",
+                dir.join(ledger::FILE).display()
+            ));
+        }
+    }
+
+    /// Takes a file up as an agent does at its start: what was delivered of pieces that are not dealt with in full waits
+    /// again. Gives how many events at its beginning do not wait any more; all of them where it was only to be removed.
+    pub(super) fn take_up(&mut self, file: &SpoolFile) -> u64 {
+        let Some(ledger) = &mut self.ledger else { return 0 };
+        let is_ours = file.is_of(ledger.id());
+        match ledger.found(file.id, u64::from(file.events), is_ours) {
+            Known::Finished => u64::MAX,
+            Known::From(step) => step.events,
+        }
+    }
+
+    /// Has them know nothing of a file, durably: a new one comes under this identity, all of whose events wait.
+    pub(super) fn forget(&mut self, file: Uuid) -> Result<(), Failure> {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.forget(file);
+        }
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<(), Failure> {
+        let file = self.ledger.as_ref().and_then(Ledger::file);
+        file.map_or(Ok(()), |file| file.sync_data()).map_err(|error| {
+            Failure::Broken(format!("cannot bring the accounts to stable storage: {error}; look at the disk"))
+        })
+    }
+}
