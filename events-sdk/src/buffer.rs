@@ -669,6 +669,13 @@ impl State {
             .unwrap_or_default()
     }
 
+    /// The severity of the gravest event that waits; zero when none does.
+    pub(crate) fn gravest_severity(&self) -> u8 {
+        (0..SEVERITIES as u8)
+            .rfind(|&severity| self.waiting_by_severity[usize::from(severity)] > 0)
+            .unwrap_or_default()
+    }
+
     /// When the oldest waiting event came in.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         self.ready.front().unwrap_or(&self.open).opened_at

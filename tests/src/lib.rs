@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 pub mod faults;
+mod mounted;
 pub mod samples;
 pub mod schema;
 
@@ -11,6 +12,8 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
+
+pub use self::mounted::{Mounted, SmallDisk};
 
 use events_sdk::{
     Config, Events, Level, Stats, Ticket, ToggleConfig,

@@ -205,13 +205,27 @@ impl Delivery {
         })
     }
 
-    /// The severity up to which events on disk may go for what is in memory: that of the least grave event that waits or failed.
-    /// What is in flight may well be acknowledged: only what is less grave goes for it. Zero when there is none.
-    fn least_in_memory(&self, state: &State) -> u8 {
-        let waiting = (state.waiting_events() > 0).then(|| state.least_severity());
-        let failed = self.held.iter().map(|Held { chunk, .. }| chunk.least_severity());
-        let in_flight = self.in_flight_unkept().map(|chunk| chunk.least_severity().saturating_sub(1));
-        waiting.into_iter().chain(failed).chain(in_flight).min().unwrap_or_default()
+    /// The severity up to which events on a full disk may go for what is in memory. While the process lives, that of the least grave
+    /// event that waits or failed. At the end what is [lighter](Self::lighter_than) than any of it.
+    fn up_to(&self, state: &State) -> u8 {
+        let failed = || self.held.iter().map(|Held { chunk, .. }| chunk);
+        if self.closing.is_none() {
+            let waiting = (state.waiting_events() > 0).then(|| state.least_severity());
+            let failed = failed().map(Chunk::least_severity);
+            return waiting.into_iter().chain(failed).min().unwrap_or_default();
+        }
+        // What waits is written by severity. What is in flight may well be acknowledged.
+        let waiting = state.gravest_severity().checked_sub(1);
+        let failed = failed().filter(|chunk| !chunk.is_kept()).filter_map(Self::lighter_than);
+        let in_flight = self.in_flight_unkept().filter_map(|chunk| chunk.least_severity().checked_sub(1));
+        waiting.into_iter().chain(failed).chain(in_flight).max().unwrap_or_default()
+    }
+
+    /// The severity up to which events go for this batch at the end: one event for another as grave would gain nothing.
+    pub(super) fn lighter_than(chunk: &Chunk) -> Option<u8> {
+        let least = chunk.least_severity();
+        // There are graver ones in it.
+        if chunk.has_any(least + 1) { Some(least) } else { least.checked_sub(1) }
     }
 
     /// A write had no room. `true` when a smaller one is to be tried, at once.
@@ -238,12 +252,12 @@ impl Delivery {
             Some(_) => self.holds_unkept(&state) || self.in_flight_unkept().next().is_some(),
             None => state.is_nearly_full(),
         };
-        let least = self.least_in_memory(&state);
+        let up_to = self.up_to(&state);
         drop(state);
         if must
             && self.room.may_free(full, now)
-            && (full.deficit.is_none() || self.backlog.bytes_up_to(least) >= full.bytes)
-            && self.make_room(full.bytes, least)
+            && (full.deficit.is_none() || self.backlog.bytes_up_to(up_to) >= full.bytes)
+            && self.make_room(full.bytes, up_to)
         {
             let freed = self.room.freed.map_or(0, |(freed, _)| freed);
             self.room.freed = Some((freed, full));

@@ -56,11 +56,9 @@ impl Delivery {
             let Origin::Memory { chunk, file: DiskCopy::None } = origin else { continue };
             let missing = self.missing_for(batch, chunk);
             if missing > 0 {
-                // It may well be acknowledged: only what is less grave goes for it.
-                let copy = self.lacking(missing, chunk);
-                let lighter =
-                    copy.and_then(|copy| copy.severity.checked_sub(1).map(|severity| (copy, severity)));
-                lacking = lacking.max(lighter.map(|(copy, severity)| Lacking { severity, ..copy }));
+                // It may well be acknowledged: only what is less grave than all of it goes for it.
+                let lighter = chunk.least_severity().checked_sub(1).filter(|_| !chunk.is_kept());
+                lacking = lacking.max(lighter.map(|severity| Lacking { severity, bytes: missing }));
                 continue;
             }
             let copy = Write {

@@ -201,12 +201,13 @@ impl Delivery {
     }
 
     /// From which severity on events of these chunks may go to disk at the cost of others there: all of them, if none is less
-    /// grave than what lies there; on the last turn those that are not.
+    /// grave than what lies there; on the last turn those that are not, and at the end those that are graver.
     fn part_with_room(&self, chunks: &[Chunk], is_last_turn: bool) -> Option<u8> {
         let on_disk = self.least_on_disk()?;
+        let from = usize::from(on_disk) + usize::from(self.closing.is_some());
         let severities = || (0..SEVERITIES).filter(|&one| chunks.iter().any(|chunk| chunk.count_of(one) > 0));
-        let least = severities().find(|&one| !is_last_turn || one >= usize::from(on_disk))?;
-        (least >= usize::from(on_disk)).then_some(least as u8)
+        let least = severities().find(|&one| !is_last_turn || one >= from)?;
+        (least >= from).then_some(least as u8)
     }
 
     /// Moves the events of this severity and graver out of chunks, as far as there is room for them beside those that are `going`
@@ -302,8 +303,12 @@ impl Delivery {
 
     /// What a batch lacks that is only in memory. One in a segment is as good as on disk at the end.
     pub(super) fn lacking(&self, bytes: u64, chunk: &Chunk) -> Option<Lacking> {
-        let needs = self.closing.is_none() || !chunk.is_kept();
-        needs.then(|| Lacking { severity: chunk.least_severity(), bytes })
+        let severity = match self.closing {
+            None => Some(chunk.least_severity()),
+            Some(_) if chunk.is_kept() => None,
+            Some(_) => Self::lighter_than(chunk),
+        };
+        severity.map(|severity| Lacking { severity, bytes })
     }
 
     /// Says how much is in memory of what failed, so that it counts towards the bound.

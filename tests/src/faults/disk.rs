@@ -1,13 +1,6 @@
 //! What a disk can do.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Mutex,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt, sync::Mutex, time::Duration};
 
 use events_sdk::{DropReason, Level};
 
@@ -15,35 +8,7 @@ use super::{
     Outcome, Scale,
     moods::{RATE, broken, settle},
 };
-use crate::{Rig, storm_of, wait_until};
-
-/// What is mounted on a directory, until this goes.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    /// `mount` with these arguments before the directory; `None` where that is not permitted.
-    fn new(arguments: &[&str], dir: &Path) -> Option<Self> {
-        let mut mount = Command::new("mount");
-        mount.args(arguments).arg(dir);
-        let output = mount.output().ok()?;
-        output.status.success().then(|| Self(dir.to_owned()))
-    }
-
-    /// The directory over itself, read-only. Root is not held up by permissions.
-    fn read_only(dir: &Path) -> Option<Self> {
-        let source = dir.to_str()?;
-        let mounted = Self::new(&["--bind", source], dir)?;
-        let again = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(dir).output().ok()?;
-        again.status.success().then_some(mounted)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // Lazily: files in it may still be open.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
-}
+use crate::{Mounted, Rig, storm_of, wait_until};
 
 /// A rig whose spool lies one level down, and a small memory, so that the disk matters.
 fn rig() -> Rig {

@@ -27,7 +27,7 @@ use events_sdk::{
     payload::{IdentityUserOperation, IdentityUserPayload, StorageDiskOperation, StorageDiskPayload},
     uplink::SendFuture,
 };
-use events_tests::{emit_number, spill_files};
+use events_tests::{SmallDisk, emit_number, spill_files};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -140,35 +140,4 @@ fn damage(file: &Path, text: &str) {
     let at = bytes.windows(text.len()).position(|window| window == text.as_bytes()).expect("the text");
     bytes[at] ^= 1;
     fs::write(file, bytes).expect("a spill file");
-}
-
-/// A file system of its own, which only root may mount.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    /// Of so many KiB. `None` where this may not be.
-    fn mount(kib: u32) -> Option<Self> {
-        let dir = TempDir::new().expect("a temporary directory");
-        let size = format!("size={kib}k");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).stderr(Stdio::null());
-        mount.status().is_ok_and(|status| status.success()).then(|| Self(dir))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Takes up all that is free, in a file that belongs to nobody.
-    fn fill(&self) {
-        let mut file = fs::File::create(self.path().join("filler")).expect("a file");
-        while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Busy for as long as somebody looks into it; then it stays until the machine is restarted.
-        let _ = Command::new("umount").arg(self.path()).status();
-    }
 }

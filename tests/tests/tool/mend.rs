@@ -274,7 +274,7 @@ fn prune_frees_a_full_disk_and_its_dry_run_says_what_it_will_do() {
             fs::copy(entry.path(), disk.path().join(entry.file_name())).unwrap();
         }
     }
-    disk.fill();
+    disk.fill(0);
     let would = spool(disk.path(), &DISKS_AND_USERS[..4]);
     // What the first file keeps finds no room, not even where the others were.
     let did = spool(disk.path(), &DISKS_AND_USERS);

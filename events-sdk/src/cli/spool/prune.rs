@@ -69,6 +69,7 @@ pub(in crate::cli) struct PruneArgs {
 }
 
 /// Deletes, or only finds out what would be deleted.
+#[allow(clippy::large_enum_variant, reason = "there is one of them")]
 enum Work {
     /// In a spool that is ours.
     Really(Hold),

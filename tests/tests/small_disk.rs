@@ -1,0 +1,104 @@
+//! A disk without a byte left, or nearly so: what it takes is the gravest, and what goes is the lightest.
+
+#![allow(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
+use std::{path::Path, time::Duration};
+
+use events_sdk::{Config, DropReason, Events, Level, Stats, payload::*, testing::Toggle};
+use events_tests::{SmallDisk, config, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What is set aside on disk for the moment when it is full, of this quota.
+const BALLAST: u64 = 1 << 20;
+const QUOTA: usize = 64 << 20;
+
+fn start(toggle: &Toggle, spool: &Path, change: impl FnOnce(&mut Config)) -> Events {
+    let mut config = config(toggle, spool);
+    config.spool_max_bytes = QUOTA;
+    config.spool_min_free_bytes = 0;
+    change(&mut config);
+    Events::start(config).expect("an event system")
+}
+
+fn emit(events: &Events, level: Level, count: usize) {
+    for _ in 0..count {
+        let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+        events.emit_storage_pool(level, payload, [("padding", "some more bytes of text")]);
+    }
+}
+
+fn dropped(stats: &Stats, level: Level) -> u64 {
+    stats.dropped.iter().filter(|one| one.level == Some(level)).map(|one| one.count).sum()
+}
+
+fn has_ballast(spool: &Path) -> bool {
+    spool.join(".ballast").metadata().is_ok_and(|there| there.len() == BALLAST)
+}
+
+fn wait_for_ballast(events: &Events, spool: &Path) {
+    wait_until(events, PATIENCE, |_| has_ballast(spool));
+    assert!(has_ballast(spool));
+}
+
+#[test]
+fn where_every_file_is_mixed_the_lightest_events_go_out_of_them_on_a_disk_without_a_byte() {
+    let Some(disk) = SmallDisk::mount(16 << 10) else { return };
+    let toggle = Toggle::start().expect("a port on loopback");
+    toggle.stop();
+    let events = start(&toggle, disk.path(), |config| {
+        (config.buffer_size, config.flush_threshold) = (2_000, 1_000);
+    });
+    wait_for_ballast(&events, disk.path());
+    for _ in 0..5 {
+        for _ in 0..500 {
+            emit(&events, Level::Info, 1);
+            emit(&events, Level::Warn, 1);
+        }
+        wait_until(&events, PATIENCE, |stats| stats.in_memory == 0);
+    }
+    let stats = events.stats();
+    assert_eq!((stats.on_disk, stats.dropped_total()), (5_000, 0), "{stats:#?}");
+    disk.fill(0);
+    for _ in 0..40 {
+        emit(&events, Level::Warn, 100);
+        wait_until(&events, Duration::from_millis(500), |stats| stats.in_memory < 1_000);
+    }
+    let stats = wait_until(&events, PATIENCE, |stats| stats.in_memory < 1_000);
+    assert!(dropped(&stats, Level::Info) > 0, "{stats:#?}");
+    assert_eq!(dropped(&stats, Level::Warn), 0, "{stats:#?}");
+    assert!(stats.balances() && stats.dropped_for(DropReason::SpoolFull) > 0, "{stats:#?}");
+    events.shutdown(Duration::from_secs(5));
+}
+
+#[test]
+fn at_the_shutdown_a_disk_with_little_room_takes_the_gravest() {
+    let Some(disk) = SmallDisk::mount(8 << 10) else { return };
+    let toggle = Toggle::start().expect("a port on loopback");
+    toggle.stop();
+    // Nothing is written before the end.
+    let events = start(&toggle, disk.path(), |config| config.batch_timeout = PATIENCE);
+    let free = 64;
+    disk.fill(free);
+    emit(&events, Level::Info, 5_000);
+    emit(&events, Level::Error, 100);
+    let report = events.shutdown(Duration::from_secs(5));
+    assert_eq!(dropped(&report.stats, Level::Error), 0, "{report:#?}");
+    assert!(report.on_disk > 200 && report.dropped > 0 && !report.complete, "{report:#?}");
+    let on_disk = report.stats.spool.bytes;
+    assert!(on_disk > (free << 10) / 3, "{on_disk} of {free} KiB are used: {report:#?}");
+    assert_eq!(report.on_disk + report.dropped, 5_100);
+}
+
+#[test]
+fn at_the_shutdown_what_is_in_memory_takes_the_place_of_the_ballast() {
+    let Some(disk) = SmallDisk::mount(8 << 10) else { return };
+    let toggle = Toggle::start().expect("a port on loopback");
+    toggle.stop();
+    let events = start(&toggle, disk.path(), |config| config.batch_timeout = PATIENCE);
+    wait_for_ballast(&events, disk.path());
+    disk.fill(0);
+    emit(&events, Level::Info, 3_000);
+    let report = events.shutdown(Duration::from_secs(5));
+    assert_eq!((report.on_disk, report.dropped, report.complete), (3_000, 0, true), "{report:#?}");
+    assert!(!has_ballast(disk.path()));
+}
