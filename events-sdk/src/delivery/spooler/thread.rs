@@ -301,8 +301,9 @@ impl Thread {
                 Some(Command::SetAside { file, place, batch, reason }) => {
                     let result = self.guarded("set a batch aside in", |thread| {
                         fault::point("spool set aside");
+                        thread.spool().and_then(|spool| spool.set_aside(&batch, &reason))?;
                         thread.quarantine_grew = true;
-                        thread.spool().and_then(|spool| spool.set_aside(&batch, &reason))
+                        Ok(())
                     });
                     Reply::SetAside { file, place, batch, result }
                 }
@@ -527,8 +528,8 @@ impl Thread {
             self.reader = Some((file.id, reader));
         } else if reader.damage().is_some() {
             // What cannot be delivered is set aside before the file may go.
-            self.quarantine_grew = true;
             self.spool()?.quarantine(file)?;
+            self.quarantine_grew = true;
         }
         Ok(piece)
     }
