@@ -68,6 +68,14 @@ impl Syncs {
         }
     }
 
+    /// Nothing up to this place is on stable storage by a sync.
+    fn fail(&self, upto: u64) {
+        let mut state = self.lock();
+        state.failed = state.failed.max(upto);
+        drop(state);
+        self.done.notify_all();
+    }
+
     /// Ends the thread, after a last sync.
     pub(crate) fn stop(&self) {
         self.lock().stop = true;
@@ -142,13 +150,17 @@ fn pass(intake: &Intake, segments: &Segments, syncs: &Syncs, attempted: u64, to_
     }
 }
 
+/// So many files of segments are gone. Whoever waits for what was in them hears of it.
+pub(crate) fn lost(intake: &Intake, count: usize) {
+    let last = intake.buffer.lose_segments(count);
+    if let Some(syncs) = &intake.syncs {
+        syncs.fail(last);
+    }
+}
+
 /// What failed once must not be believed later. Whoever waits hears of it; what comes in goes into other segments.
 fn give_up(intake: &Intake, syncs: &Syncs, error: &str) {
-    let last = intake.buffer.fail_sync(error);
-    let mut state = syncs.lock();
-    state.failed = state.failed.max(last);
-    drop(state);
-    syncs.done.notify_all();
+    syncs.fail(intake.buffer.fail_sync(error));
 }
 
 #[cfg(test)]

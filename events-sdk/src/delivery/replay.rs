@@ -47,6 +47,7 @@ impl Delivery {
             Reply::Stuck(count) => self.intake.buffer.lock().status.spool.stuck = count,
             Reply::Damaged(events) => self.damaged(events),
             Reply::Segments(segments, error) => self.segments_made(segments, error),
+            Reply::SegmentsLost(count) => self.segments_lost(count),
             Reply::Wrote(write, result) => self.wrote(write, result),
             Reply::Probed(result) => {
                 self.probing = false;
@@ -100,6 +101,10 @@ impl Delivery {
             Reply::LedgerNotSynced => {
                 self.intake.buffer.lock().accounts.ledger.renew();
                 self.spooler.ledger_renewed();
+            }
+            Reply::LedgerLost(ledger) => {
+                let file = self.intake.buffer.lock().accounts.ledger.go_on_in(*ledger);
+                self.spooler.ledger_moved(file);
             }
             Reply::Cleared(gone) => {
                 tracing::warn!(gone, "the quarantine is full: the oldest of what is in it was removed");

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Delivery;
-use crate::segment::Segment;
+use crate::{segment::Segment, sync};
 
 /// A segment that could not be made is tried again after this: what is emitted meanwhile is not protected.
 const RETRY: Duration = Duration::from_secs(1);
@@ -46,6 +46,13 @@ impl Delivery {
         if let Some(error) = error {
             state.status.last_error = Some(format!("cannot make a segment: {error}"));
         }
+    }
+
+    /// Files of segments were removed while events were in them.
+    pub(super) fn segments_lost(&mut self, count: usize) {
+        sync::lost(&self.intake, count);
+        // They are made again at once.
+        self.segments_retry_at = None;
     }
 
     /// Events of an earlier process were damaged.

@@ -1,5 +1,6 @@
 //! The thread itself: what it does for each command, and between them.
 
+mod place;
 mod survey;
 
 use std::{
@@ -102,6 +103,12 @@ pub(super) struct Thread {
     panicked: HashSet<PathBuf>,
     /// Something was put into the quarantine, which may be too large now.
     quarantine_grew: bool,
+    /// When to see whether all is where the next process looks for it.
+    keep_at: Instant,
+    /// The directory was not there, and could not be made again.
+    displaced: bool,
+    /// The log says that the ledger cannot be made again.
+    ledger_complained: bool,
 }
 
 impl Thread {
@@ -142,6 +149,9 @@ impl Thread {
             complained: HashSet::new(),
             panicked: HashSet::new(),
             quarantine_grew: false,
+            keep_at: Instant::now() + place::KEEP,
+            displaced: false,
+            ledger_complained: false,
         }
     }
 
@@ -186,6 +196,13 @@ impl Thread {
                     Ok(())
                 });
             }
+            if now >= self.keep_at {
+                self.keep_at = now + place::KEEP;
+                let _ = self.guarded("look at what lies in", |thread| {
+                    thread.keep_place();
+                    Ok(())
+                });
+            }
             let sync_at = self.removed_at.map(|at| at + SYNC_REMOVALS);
             if sync_at.is_some_and(|at| now >= at) {
                 self.sync_removals();
@@ -208,8 +225,10 @@ impl Thread {
             let command = match commands.try_recv() {
                 Ok(command) => Some(command),
                 Err(std_mpsc::TryRecvError::Empty) if is_idle => {
-                    let until =
-                        [sync_at, self.leave_at].into_iter().flatten().fold(self.look_at, Instant::min);
+                    let until = [sync_at, self.leave_at, Some(self.keep_at)]
+                        .into_iter()
+                        .flatten()
+                        .fold(self.look_at, Instant::min);
                     match commands.recv_timeout(until.saturating_duration_since(now)) {
                         Ok(command) => Some(command),
                         Err(std_mpsc::RecvTimeoutError::Timeout) => continue,
@@ -335,6 +354,10 @@ impl Thread {
                 }
                 Some(Command::LedgerRenewed) => {
                     self.ledger_doubted = false;
+                    continue;
+                }
+                Some(Command::LedgerMoved(file)) => {
+                    self.ledger_moved(file);
                     continue;
                 }
                 Some(Command::Stop) | None => break,
