@@ -105,6 +105,8 @@ pub enum WaitOutcome {
     TimedOut,
     /// The ticket says that the event was never queued.
     NotQueued,
+    /// The ticket is of another event system, which alone knows what became of the event.
+    OtherSystem,
 }
 
 impl Events {
@@ -311,12 +313,15 @@ impl Events {
     /// Waits until the event of this ticket is on stable storage or acknowledged by Toggle. Blocks the calling thread for
     /// at most `timeout`.
     ///
-    /// The ticket must come from this event system. With the durability `process` or `power` the event's segment is
+    /// The ticket must come from this event system: one of another says [`WaitOutcome::OtherSystem`] at once. With the durability `process` or `power` the event's segment is
     /// synced, together with those of all others who wait; with `memory` the event is sent or, while Toggle is away, written
     /// to a spill file, without waiting for company.
     pub fn wait(&self, ticket: &Ticket, timeout: Duration) -> WaitOutcome {
         if !ticket.is_queued() {
             return WaitOutcome::NotQueued;
+        }
+        if ticket.system() != self.shared.intake.number {
+            return WaitOutcome::OtherSystem;
         }
         if ticket.is_durable() {
             return WaitOutcome::Settled;
