@@ -22,6 +22,7 @@
 //!    memory at once, as after a failed sync, and new ones are made. Nothing is made or removed behind a link.
 //! 6. A disk without room fails when a segment is made, never when an event is stored.
 
+pub(crate) mod boot;
 pub(crate) mod format;
 pub(crate) mod pool;
 pub(crate) mod quota;
@@ -40,7 +41,7 @@ use std::{
 use memmap2::MmapMut;
 use uuid::Uuid;
 
-use self::quota::Quota;
+use self::{format::Generation, quota::Quota};
 
 use crate::{
     fault,
@@ -81,7 +82,7 @@ pub(crate) struct Segment {
     /// Where the next entry goes.
     at: usize,
     count: u32,
-    seed: u32,
+    generation: Generation,
     id: Uuid,
     timestamp_ms: Option<i64>,
     /// The pass of syncs in whose list it stands already.
@@ -98,10 +99,9 @@ type Lost = std::sync::atomic::AtomicBool;
 impl Segment {
     /// Begins a use for the batch of this id.
     pub(crate) fn begin(&mut self, id: Uuid, fingerprint: u64) {
-        format::begin(&mut self.map, id, fingerprint);
+        self.generation = format::begin(&mut self.map, id, fingerprint);
         self.at = format::HEADER;
         self.count = 0;
-        self.seed = format::seed(id);
         self.id = id;
         self.timestamp_ms = None;
     }
@@ -115,7 +115,8 @@ impl Segment {
     /// Stores an event. `false` if it has no room.
     #[inline]
     pub(crate) fn push(&mut self, event: &[u8], severity: u8, category: u8) -> bool {
-        let end = format::push(&mut self.map, self.at, self.count, self.seed, event, severity, category);
+        let end =
+            format::push(&mut self.map, self.at, self.count, self.generation, event, severity, category);
         if let Some(end) = end {
             self.at = end;
             self.count += 1;
@@ -125,7 +126,7 @@ impl Segment {
 
     /// Some events were dropped: `is_gone` is asked for each that is left, by its place among them.
     pub(crate) fn drop_events(&mut self, is_gone: impl FnMut(usize) -> bool) {
-        format::drop_entries(&mut self.map, self.at, self.seed, is_gone);
+        format::drop_entries(&mut self.map, self.at, self.generation, is_gone);
     }
 
     /// The identity of the batch, and when it was put together: now, unless that was said before.
@@ -350,7 +351,7 @@ impl Segments {
             path,
             at: format::HEADER,
             count: 0,
-            seed: 0,
+            generation: Generation::default(),
             id: Uuid::nil(),
             timestamp_ms: None,
             listed: 0,
