@@ -130,11 +130,15 @@ impl Events {
     ///
     /// As [`start`](Self::start), except for the endpoint.
     pub fn start_with(config: Config, uplink: Arc<dyn Uplink>) -> Result<Self, Error> {
-        let worker = Worker::start().map_err(Error::thread)?;
-        Self::start_on(worker, config, uplink)
+        Self::start_on(|| Worker::start().map_err(Error::thread), config, uplink)
     }
 
-    pub(crate) fn start_on(worker: Worker, config: Config, uplink: Arc<dyn Uplink>) -> Result<Self, Error> {
+    /// The same on a worker of the caller's, which is asked for last: nothing fails once it was given.
+    pub(crate) fn start_on(
+        worker: impl FnOnce() -> Result<Worker, Error>,
+        config: Config,
+        uplink: Arc<dyn Uplink>,
+    ) -> Result<Self, Error> {
         config.validate()?;
         // Before anything else is touched: without a key nothing personal may leave.
         let treatment = Treatment::start(config.pii, &config.pii_key_file).map_err(Error::pii_key)?;
@@ -218,6 +222,7 @@ impl Events {
             let interval = is_power.then_some(config.sync_interval);
             sync::start(Arc::clone(&intake), segments, syncs, interval).map_err(Error::thread)?;
         }
+        let worker = worker()?;
         let (control, commands) = mpsc::unbounded_channel();
         let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler, spool_is_open);
         worker.handle().spawn(delivery.run());
