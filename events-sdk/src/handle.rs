@@ -78,8 +78,8 @@ pub struct ShutdownReport {
     pub on_disk: u64,
     /// Events lost since start, for whatever reason.
     pub dropped: u64,
-    /// Whether everything was either delivered or on disk by the deadline. If not, the disk or Toggle was still being
-    /// waited for.
+    /// Whether everything was either delivered or on disk by the deadline, with the durability `power` on stable storage. If
+    /// not, the disk or Toggle was still being waited for.
     pub complete: bool,
     /// The accounts at the end.
     pub stats: Stats,
@@ -380,7 +380,9 @@ impl Events {
             delivered: stats.delivered,
             on_disk: stats.on_disk,
             dropped: stats.dropped_total(),
-            complete: stats.in_memory == 0 && stats.in_flight == 0,
+            complete: stats.in_memory == 0
+                && stats.in_flight == 0
+                && !self.shared.intake.syncs.as_ref().is_some_and(|syncs| syncs.is_lacking()),
             stats,
         }
     }

@@ -36,6 +36,10 @@ struct State {
     /// Somebody waits for this place.
     wanted: u64,
     stop: bool,
+    /// The thread has ended.
+    ended: bool,
+    /// At the end something was left in segments that is not on stable storage.
+    lacking: bool,
 }
 
 impl State {
@@ -83,6 +87,25 @@ impl Syncs {
         self.done.notify_all();
     }
 
+    /// Ends the thread, and waits until its last sync has brought everything up to this place to stable storage. `false` when
+    /// it has not by then.
+    pub(crate) fn finish(&self, place: u64, until: Instant) -> bool {
+        self.stop();
+        let left = until.saturating_duration_since(Instant::now());
+        let mut state = self
+            .done
+            .wait_timeout_while(self.lock(), left, |state| !state.ended)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+        state.lacking = !state.ended || place <= state.failed || place > state.durable;
+        !state.lacking
+    }
+
+    /// Whether a shutdown left something in segments that is not on stable storage.
+    pub(crate) fn is_lacking(&self) -> bool {
+        self.lock().lacking
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,6 +145,8 @@ fn run(intake: &Intake, segments: &Segments, syncs: &Syncs, interval: Option<Dur
             give_up(intake, syncs, &format!("a panic: {message}"));
         }
         if stop {
+            syncs.lock().ended = true;
+            syncs.done.notify_all();
             return;
         }
         next = interval.map(|interval| Instant::now() + interval);
