@@ -81,6 +81,16 @@ fn a_tmpfs_is_reported() {
 }
 
 #[test]
+fn a_file_system_that_copies_on_write_is_reported() {
+    in_a_namespace(
+        "truncate -s 256M \"$PLACE/image\" && mkfs.btrfs -q \"$PLACE/image\" && mkdir \"$PLACE/disk\" \
+         && mount -o loop \"$PLACE/image\" \"$PLACE/disk\"",
+        "disk/events",
+        "is on btrfs, which writes what is changed to another place",
+    );
+}
+
+#[test]
 fn a_file_system_that_is_mounted_read_only_is_reported_and_events_are_delivered_from_memory() {
     let read_only = "mounted read-only";
     let mount =
