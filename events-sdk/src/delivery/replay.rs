@@ -93,8 +93,8 @@ impl Delivery {
                 state.status.spool.bytes = state.status.spool.bytes.saturating_sub(file.bytes);
             }
             Reply::Removed(file, Err(error)) => {
-                // It stays known, so that it is not taken for a new one.
-                tracing::warn!(%error, file = %file.id, "a delivered spill file cannot be removed; it will be sent again after a restart");
+                // It stays known, so that it is not taken for a new one; the next start knows it by its slot in the ledger.
+                tracing::warn!(%error, file = %file.id, "a delivered spill file cannot be removed; it is tried again within a minute");
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
             }
             Reply::Thinned(file, result) => self.thinned(file, result),

@@ -122,7 +122,7 @@ pub(crate) enum Reply {
     Probed(Result<(), SpoolError>),
     /// The next piece of a file; `None` at its end.
     Read(SpoolFile, Result<Option<Piece>, SpoolError>),
-    /// A file was removed.
+    /// A file was removed, or not yet: that is said once.
     Removed(SpoolFile, Result<(), SpoolError>),
     /// Events of a file were dropped to make room, or not: then it is as it was.
     Thinned(SpoolFile, Result<Thinned, SpoolError>),

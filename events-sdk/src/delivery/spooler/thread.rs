@@ -45,7 +45,7 @@ const LEAVE: Duration = Duration::from_millis(200);
 const LEAVE_TOGETHER: usize = 64;
 
 /// What earlier processes left and could not be read or taken over is tried again after this, doubling up to the second.
-const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+pub(super) const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// Small files are examined for so long before the delivery task is told of them: it has other things to do than to
 /// hear of each.
@@ -89,6 +89,10 @@ pub(super) struct Thread {
     leaving: Vec<SpoolFile>,
     /// When to do that.
     leave_at: Option<Instant>,
+    /// Those of them that could not be removed, as the delivery task was told.
+    staying: Vec<SpoolFile>,
+    /// When these are tried again, and the pause after that.
+    leave_again: (Instant, Duration),
     /// How many segments of earlier processes could not be taken over, since they were looked for last.
     stuck: usize,
     /// When these, and files that could not be read, are looked for again, and the pause after that.
@@ -142,6 +146,8 @@ impl Thread {
             survey_begun: false,
             leaving: Vec::new(),
             leave_at: None,
+            staying: Vec::new(),
+            leave_again: (Instant::now() + AGAIN.0, AGAIN.0),
             stuck: 0,
             again: (Instant::now() + AGAIN.0, AGAIN.0),
             told_stuck: 0,
@@ -200,6 +206,7 @@ impl Thread {
                 self.keep_at = now + place::KEEP;
                 let _ = self.guarded("look at what lies in", |thread| {
                     thread.keep_place();
+                    thread.leave_again();
                     Ok(())
                 });
             }
@@ -365,6 +372,7 @@ impl Thread {
             self.reply(reply);
         }
         self.reader = None;
+        self.leaving.extend_from_slice(&self.staying);
         while !self.leaving.is_empty() {
             let left = self.leaving.len();
             let _ = self.guarded("remove files from", |thread| {
@@ -495,9 +503,30 @@ impl Thread {
             return;
         }
         fault::point("spool leave");
+        let told: HashSet<Uuid> = self.staying.iter().map(|file| file.id).collect();
         while let Some(file) = self.leaving.pop() {
             let result = self.guarded("remove a file from", |thread| thread.remove(&file));
-            self.reply(Reply::Removed(file, result));
+            self.staying.retain(|other| other.id != file.id);
+            if result.is_err() {
+                self.staying.push(file.clone());
+            }
+            if result.is_ok() || !told.contains(&file.id) {
+                self.reply(Reply::Removed(file, result));
+            }
+        }
+    }
+
+    /// Tries once more to remove files that could not be removed, when it is time.
+    fn leave_again(&mut self) {
+        let now = Instant::now();
+        let (at, pause) = self.leave_again;
+        if self.staying.is_empty() {
+            self.leave_again = (now + AGAIN.0, AGAIN.0);
+        } else if now >= at {
+            let pause = (pause * 2).min(AGAIN.1);
+            self.leave_again = (now + pause, pause);
+            self.leaving.extend_from_slice(&self.staying);
+            self.leave_at.get_or_insert(now);
         }
     }
 
