@@ -136,7 +136,7 @@ pub(crate) struct State {
     /// The places in the order of chunks of which an event was dropped that told of losses.
     untold: Vec<u64>,
     next_sequence: u64,
-    /// Chunks below this place in the order have segments that could not be synced.
+    /// Chunks below this place in the order have segments that could not be synced, or are gone.
     unsafe_before: u64,
     ids: IdGenerator,
     closed: bool,
@@ -200,13 +200,21 @@ impl Buffer {
     /// A sync of segments failed. Nothing up to the place that this gives is on stable storage by it, and what waits in
     /// memory does so no longer than it must.
     pub(crate) fn fail_sync(&self, error: &str) -> u64 {
+        self.give_up_segments(format!("cannot sync a segment: {error}"), |pool| pool.fail_sync(error))
+    }
+
+    /// So many files of segments were removed; otherwise as [`fail_sync`](Self::fail_sync).
+    pub(crate) fn lose_segments(&self, count: usize) -> u64 {
+        let error = format!("{count} segments were removed; find who tidies up in the spool directory");
+        self.give_up_segments(error, |pool| pool.lose(count))
+    }
+
+    fn give_up_segments(&self, error: String, give_up: impl FnOnce(&mut Pool)) -> u64 {
         let mut state = self.lock();
         state.seal();
         state.unsafe_before = state.next_sequence;
-        if let Some(pool) = &mut state.pool {
-            pool.fail_sync(error);
-        }
-        state.status.last_error = Some(format!("cannot sync a segment: {error}"));
+        state.pool.as_mut().map(give_up);
+        state.status.last_error = Some(error);
         let last = state.last_place();
         drop(state);
         self.wake.notify_one();
@@ -652,7 +660,7 @@ impl State {
         self.held_bytes = bytes;
     }
 
-    /// Whether something waits whose segment could not be synced.
+    /// Whether something waits whose segment could not be synced, or is gone.
     pub(crate) fn holds_unsafe(&self) -> bool {
         self.unsafe_before > 0 && self.oldest_sequence().is_some_and(|oldest| oldest < self.unsafe_before)
     }

@@ -131,7 +131,7 @@ impl Chunk {
 
     /// Whether its events outlive the process.
     pub(crate) fn is_kept(&self) -> bool {
-        self.segment.is_some()
+        self.segment.as_ref().is_some_and(Hold::outlives_process)
     }
 
     /// The segment, if nobody else needs it any more.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    DropReason, Durability, Kind, Level, Metadata, Ticket,
+    DropReason, Durability, Kind, Level, Metadata, Outcome, Ticket,
     buffer::{Buffer, Guest},
     config::{FILTER_CATEGORIES, Filter},
     id::ID_TEXT_LEN,
@@ -89,7 +89,12 @@ pub(crate) struct Intake {
     pub(crate) syncs: Option<Arc<Syncs>>,
     /// Emitters of kinds that ask for it wait for that.
     waits: bool,
+    /// What tells its tickets from those of other event systems of this process.
+    pub(crate) number: u32,
 }
+
+/// The number of the last event system that was started.
+static SYSTEMS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
 impl Intake {
     pub(crate) fn new(
@@ -100,7 +105,8 @@ impl Intake {
         waits: bool,
     ) -> Self {
         let [masked, filtered, refused] = [0; 3].map(AtomicU64::new);
-        Self { filter, buffer, treatment, masked, filtered, refused, syncs, waits }
+        let number = SYSTEMS.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        Self { filter, buffer, treatment, masked, filtered, refused, syncs, waits, number }
     }
 
     /// Whether the filters want such an event; one that they do not want is counted.
@@ -135,7 +141,7 @@ impl Intake {
         let best_effort = kind.durability == Durability::BestEffort;
         let guest = if best_effort { Guest::BestEffort } else { Guest::Usual };
         let ticket = self.emit_as(kind, level, payload, metadata, guest);
-        if ticket == Ticket::dropped(DropReason::NotInitialized) {
+        if ticket.outcome() == Outcome::Dropped(DropReason::NotInitialized) {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         if self.waits && kind.durability == Durability::Sync {
@@ -176,7 +182,7 @@ impl Intake {
         if scratch.capacity() <= SCRATCH_BYTES {
             let _ = SCRATCH.try_with(|cell| cell.set(scratch));
         }
-        ticket
+        ticket.of(self.number)
     }
 
     /// Waits until the event is on stable storage.

@@ -78,8 +78,9 @@ pub struct ShutdownReport {
     pub on_disk: u64,
     /// Events lost since start, for whatever reason.
     pub dropped: u64,
-    /// Whether everything that was in memory at the call was delivered or on disk by the deadline. If not, the disk or Toggle
-    /// was still being waited for, or events were dropped for [`DropReason::Shutdown`].
+    /// Whether everything that was in memory at the call was delivered or on disk by the deadline, with the durability `power` on
+    /// stable storage. If not, the disk or Toggle was still being waited for, or events were dropped for
+    /// [`DropReason::Shutdown`].
     pub complete: bool,
     /// The accounts at the end.
     pub stats: Stats,
@@ -105,6 +106,8 @@ pub enum WaitOutcome {
     TimedOut,
     /// The ticket says that the event was never queued.
     NotQueued,
+    /// The ticket is of another event system, which alone knows what became of the event.
+    OtherSystem,
 }
 
 /// So much is set aside on disk at most for the moment when it is full: more than most spill files have, so that one can be
@@ -135,11 +138,15 @@ impl Events {
     ///
     /// As [`start`](Self::start), except for the endpoint.
     pub fn start_with(config: Config, uplink: Arc<dyn Uplink>) -> Result<Self, Error> {
-        let worker = Worker::start().map_err(Error::thread)?;
-        Self::start_on(worker, config, uplink)
+        Self::start_on(|| Worker::start().map_err(Error::thread), config, uplink)
     }
 
-    pub(crate) fn start_on(worker: Worker, config: Config, uplink: Arc<dyn Uplink>) -> Result<Self, Error> {
+    /// The same on a worker of the caller's, which is asked for last: nothing fails once it was given.
+    pub(crate) fn start_on(
+        worker: impl FnOnce() -> Result<Worker, Error>,
+        config: Config,
+        uplink: Arc<dyn Uplink>,
+    ) -> Result<Self, Error> {
         config.validate()?;
         // Before anything else is touched: without a key nothing personal may leave.
         let treatment = Treatment::start(config.pii, &config.pii_key_file).map_err(Error::pii_key)?;
@@ -224,6 +231,7 @@ impl Events {
             let interval = is_power.then_some(config.sync_interval);
             sync::start(Arc::clone(&intake), segments, syncs, interval).map_err(Error::thread)?;
         }
+        let worker = worker()?;
         let (control, commands) = mpsc::unbounded_channel();
         let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler, spool_is_open);
         worker.handle().spawn(delivery.run());
@@ -319,12 +327,15 @@ impl Events {
     /// Waits until the event of this ticket is on stable storage or acknowledged by Toggle. Blocks the calling thread for
     /// at most `timeout`.
     ///
-    /// The ticket must come from this event system. With the durability `process` or `power` the event's segment is
+    /// The ticket must come from this event system: one of another says [`WaitOutcome::OtherSystem`] at once. With the durability `process` or `power` the event's segment is
     /// synced, together with those of all others who wait; with `memory` the event is sent or, while Toggle is away, written
     /// to a spill file, without waiting for company.
     pub fn wait(&self, ticket: &Ticket, timeout: Duration) -> WaitOutcome {
         if !ticket.is_queued() {
             return WaitOutcome::NotQueued;
+        }
+        if ticket.system() != self.shared.intake.number {
+            return WaitOutcome::OtherSystem;
         }
         if ticket.is_durable() {
             return WaitOutcome::Settled;
@@ -380,7 +391,8 @@ impl Events {
             dropped: stats.dropped_total(),
             complete: stats.in_memory == 0
                 && stats.in_flight == 0
-                && stats.dropped_for(DropReason::Shutdown) == 0,
+                && stats.dropped_for(DropReason::Shutdown) == 0
+                && !self.shared.intake.syncs.as_ref().is_some_and(|syncs| syncs.is_lacking()),
             stats,
         }
     }

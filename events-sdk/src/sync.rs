@@ -36,6 +36,10 @@ struct State {
     /// Somebody waits for this place.
     wanted: u64,
     stop: bool,
+    /// The thread has ended.
+    ended: bool,
+    /// At the end something was left in segments that is not on stable storage.
+    lacking: bool,
 }
 
 impl State {
@@ -68,11 +72,38 @@ impl Syncs {
         }
     }
 
+    /// Nothing up to this place is on stable storage by a sync.
+    fn fail(&self, upto: u64) {
+        let mut state = self.lock();
+        state.failed = state.failed.max(upto);
+        drop(state);
+        self.done.notify_all();
+    }
+
     /// Ends the thread, after a last sync.
     pub(crate) fn stop(&self) {
         self.lock().stop = true;
         self.work.notify_all();
         self.done.notify_all();
+    }
+
+    /// Ends the thread, and waits until its last sync has brought everything up to this place to stable storage. `false` when
+    /// it has not by then.
+    pub(crate) fn finish(&self, place: u64, until: Instant) -> bool {
+        self.stop();
+        let left = until.saturating_duration_since(Instant::now());
+        let mut state = self
+            .done
+            .wait_timeout_while(self.lock(), left, |state| !state.ended)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+        state.lacking = !state.ended || place <= state.failed || place > state.durable;
+        !state.lacking
+    }
+
+    /// Whether a shutdown left something in segments that is not on stable storage.
+    pub(crate) fn is_lacking(&self) -> bool {
+        self.lock().lacking
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,6 +145,8 @@ fn run(intake: &Intake, segments: &Segments, syncs: &Syncs, interval: Option<Dur
             give_up(intake, syncs, &format!("a panic: {message}"));
         }
         if stop {
+            syncs.lock().ended = true;
+            syncs.done.notify_all();
             return;
         }
         next = interval.map(|interval| Instant::now() + interval);
@@ -142,13 +175,17 @@ fn pass(intake: &Intake, segments: &Segments, syncs: &Syncs, attempted: u64, to_
     }
 }
 
+/// So many files of segments are gone. Whoever waits for what was in them hears of it.
+pub(crate) fn lost(intake: &Intake, count: usize) {
+    let last = intake.buffer.lose_segments(count);
+    if let Some(syncs) = &intake.syncs {
+        syncs.fail(last);
+    }
+}
+
 /// What failed once must not be believed later. Whoever waits hears of it; what comes in goes into other segments.
 fn give_up(intake: &Intake, syncs: &Syncs, error: &str) {
-    let last = intake.buffer.fail_sync(error);
-    let mut state = syncs.lock();
-    state.failed = state.failed.max(last);
-    drop(state);
-    syncs.done.notify_all();
+    syncs.fail(intake.buffer.fail_sync(error));
 }
 
 #[cfg(test)]

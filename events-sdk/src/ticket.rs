@@ -9,6 +9,8 @@ use std::fmt;
 pub struct Ticket {
     outcome: Outcome,
     durable: bool,
+    /// Which event system of the process gave it; zero for none.
+    system: u32,
     place: Place,
 }
 
@@ -128,11 +130,21 @@ impl Ticket {
     pub(crate) const FILTERED: Self = Self::new(Outcome::Filtered);
 
     const fn new(outcome: Outcome) -> Self {
-        Self { outcome, durable: false, place: Place(0) }
+        Self { outcome, durable: false, system: 0, place: Place(0) }
     }
 
     pub(crate) const fn queued(place: Place) -> Self {
-        Self { outcome: Outcome::Queued, durable: false, place }
+        Self { outcome: Outcome::Queued, durable: false, system: 0, place }
+    }
+
+    /// The same from the event system of this number.
+    pub(crate) const fn of(self, system: u32) -> Self {
+        Self { system, ..self }
+    }
+
+    /// The number of the event system that gave it.
+    pub(crate) const fn system(self) -> u32 {
+        self.system
     }
 
     pub(crate) const fn place(self) -> Place {

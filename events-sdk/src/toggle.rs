@@ -101,10 +101,10 @@ impl Client {
         let registration = result.map_err(Error::registration)?;
         let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         let events = global::set(|| {
-            let worker = match worker.take() {
-                Some(worker) => worker,
+            let worker = || match worker.take() {
+                Some(worker) => Ok(worker),
                 // An earlier event system took it, and has been shut down.
-                None => Worker::start().map_err(Error::thread)?,
+                None => Worker::start().map_err(Error::thread),
             };
             Events::start_on(worker, self.config.clone(), Arc::clone(&self.uplink) as _)
         });

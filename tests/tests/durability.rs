@@ -280,6 +280,29 @@ fn whoever_waits_for_a_ticket_finds_the_event_settled_in_every_mode() {
 }
 
 #[test]
+fn a_ticket_of_another_event_system_is_answered_at_once() {
+    for durability in DurabilityMode::ALL {
+        let [one, other] = [(); 2].map(|()| {
+            Rig::with(|config| {
+                config.durability = *durability;
+                config.batch_timeout = Duration::from_secs(600);
+            })
+        });
+        // Far beyond all that the other one knows of.
+        (0..999).for_each(|number| emit_number(&one.events, number));
+        let ticket = queue_number(&one.events, 999);
+        let start = Instant::now();
+        assert_eq!(other.events.wait(&ticket, PATIENCE), WaitOutcome::OtherSystem, "{durability:?}");
+        assert!(start.elapsed() < PATIENCE / 2);
+        assert_eq!(one.events.wait(&ticket, PATIENCE), WaitOutcome::Settled, "{durability:?}");
+        // Nor does the next one in its place know it.
+        one.events.shutdown(PATIENCE);
+        let next = Events::start(durable(&one.toggle, one.spool.path(), *durability)).unwrap();
+        assert_eq!(next.wait(&ticket, PATIENCE), WaitOutcome::OtherSystem, "{durability:?}");
+    }
+}
+
+#[test]
 fn several_who_wait_are_served_together() {
     let rig = Rig::with(|config| {
         config.durability = DurabilityMode::Power;

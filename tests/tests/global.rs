@@ -302,6 +302,22 @@ fn a_registration_that_fails_initializes_nothing_and_can_be_tried_again() {
 }
 
 #[test]
+fn a_client_whose_event_system_could_not_be_started_registers_again_and_starts_it() {
+    let turn = Turn::take();
+    let first = sdk::Events::start(turn.config()).unwrap();
+    let client = Client::new(turn.config()).unwrap();
+    for _ in 0..2 {
+        let registered = client.register_blocking(healthy()).unwrap();
+        assert_eq!(registered.events.unwrap_err().kind(), ErrorKind::SpoolInUse);
+    }
+    first.shutdown(PATIENCE);
+    drop(first);
+    client.register_blocking(healthy()).unwrap().events.unwrap();
+    assert!(emit().is_queued());
+    assert!(turn.toggle.wait_for_events(1, PATIENCE), "{:#?}", sdk::stats());
+}
+
+#[test]
 fn a_client_registers_again_after_a_shutdown_while_somebody_holds_its_handle() {
     let turn = Turn::take();
     let client = Client::new(turn.config()).unwrap();

@@ -81,6 +81,16 @@ fn a_tmpfs_is_reported() {
 }
 
 #[test]
+fn a_file_system_that_copies_on_write_is_reported() {
+    in_a_namespace(
+        "truncate -s 256M \"$PLACE/image\" && mkfs.btrfs -q \"$PLACE/image\" && mkdir \"$PLACE/disk\" \
+         && mount -o loop \"$PLACE/image\" \"$PLACE/disk\"",
+        "disk/events",
+        "is on btrfs, which writes what is changed to another place",
+    );
+}
+
+#[test]
 fn a_file_system_that_is_mounted_read_only_is_reported_and_events_are_delivered_from_memory() {
     let read_only = "mounted read-only";
     let mount =
@@ -151,4 +161,39 @@ fn links_in_the_place_of_anything_in_the_spool_are_not_followed() {
             }
         }
     }
+}
+
+#[test]
+fn what_lies_behind_a_link_in_the_place_of_the_quarantine_is_neither_counted_nor_removed() {
+    let (dir, outside) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    // More than the quarantine may hold, and it says that it holds events.
+    let damaged = "00000000-0000-7000-8000-000000000001.pb.00000000.damaged";
+    fs::write(outside.path().join(damaged), vec![0; 200 << 10]).unwrap();
+    fs::write(outside.path().join(format!("{damaged}.txt")), "1 bytes, 7 events as far as can be known")
+        .unwrap();
+    symlink(outside.path(), dir.path().join("quarantine")).unwrap();
+    let before = contents(outside.path());
+
+    let toggle = Toggle::start().unwrap();
+    toggle.refuse_when(|event| event.metadata.get("n").is_some_and(|number| number == "50"));
+    let config = events_sdk::Config { quarantine_max_bytes: 64 << 10, ..config(&toggle, dir.path()) };
+    let events = Events::start(config.clone()).unwrap();
+    storm(&events, 0..EVENTS, 1_000_000);
+    assert!(toggle.wait_for_events(EVENTS - 1, PATIENCE), "{:#?}", events.stats());
+    let says_so = |stats: &Stats| {
+        stats.spool.broken.as_ref().is_some_and(|broken| broken.contains("links are not followed"))
+    };
+    let stats = wait_until(&events, PATIENCE, says_so);
+    assert!(says_so(&stats), "{stats:#?}");
+    events.shutdown(Duration::from_secs(1));
+    assert_eq!(contents(outside.path()), before);
+
+    // With a folder in its place the event is set aside there.
+    fs::remove_file(dir.path().join("quarantine")).unwrap();
+    let events = Events::start(config).unwrap();
+    let stats = wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed && stats.quarantined > 0);
+    assert_eq!((stats.quarantined, stats.lifetime.quarantined), (1, 1), "{stats:#?}");
+    assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
+    events.shutdown(PATIENCE);
+    assert_eq!(contents(outside.path()), before);
 }

@@ -7,13 +7,13 @@ use std::{
     fs,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use events_sdk::{
     Config, Durability, DurabilityMode, Events, Kind, Level, Stats, Ticket, WaitOutcome, kinds,
     payload::{StoragePoolOperation, StoragePoolPayload},
-    testing::{fail_at, faults_left, let_go},
+    testing::{fail_at, faults_left, hang_at, let_go, limit_free_bytes},
 };
 use events_tests::{NUMBER, Rig, assert_numbers, config, queue_number, storm, wait_until};
 
@@ -104,6 +104,48 @@ fn while_nothing_can_be_synced_nothing_is_called_durable_and_nothing_is_lost() {
     assert_eq!(rig.events.stats().durability.degraded, None);
     let _ = rig.events.flush(PATIENCE);
     rig.assert_all_delivered(52, PATIENCE);
+}
+
+#[test]
+fn what_a_shutdown_leaves_in_segments_is_synced_before_it_says_that_all_is_done() {
+    let _alone = alone();
+    for fails in [false, true] {
+        let rig = Rig::with(power);
+        rig.toggle.stop();
+        (0..50).for_each(|number| assert!(queue_number(&rig.events, number).is_queued()));
+        // There is no room for spill files.
+        limit_free_bytes(Some(0));
+        if fails {
+            fail_at("sync segment", 0, ALWAYS);
+        }
+        let report = rig.events.shutdown(Duration::from_secs(3));
+        limit_free_bytes(None);
+        assert_eq!((report.on_disk, report.dropped), (50, 0), "{report:#?}");
+        assert_eq!(report.complete, !fails, "{report:#?}");
+        assert!(!fails || faults_left() < ALWAYS, "nobody synced");
+        let_go();
+        rig.toggle.restart().unwrap();
+        let next = Events::start(config(&rig.toggle, rig.spool.path())).unwrap();
+        assert!(rig.toggle.wait_for_events(50, PATIENCE), "{:#?}", next.stats());
+        assert_numbers(&rig.toggle, 50);
+    }
+}
+
+#[test]
+fn a_shutdown_whose_last_sync_hangs_ends_in_time_and_says_so() {
+    let _alone = alone();
+    let rig = Rig::with(power);
+    rig.toggle.stop();
+    (0..50).for_each(|number| assert!(queue_number(&rig.events, number).is_queued()));
+    limit_free_bytes(Some(0));
+    hang_at("sync");
+    let start = Instant::now();
+    let report = rig.events.shutdown(Duration::from_secs(2));
+    limit_free_bytes(None);
+    let took = start.elapsed();
+    let_go();
+    assert!(!report.complete, "{report:#?}");
+    assert!(took < PATIENCE / 2, "{took:?}");
 }
 
 #[test]

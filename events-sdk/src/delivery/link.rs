@@ -13,6 +13,9 @@ const BUSY_PAUSE: Duration = Duration::from_secs(2);
 /// Toggle may name a longer pause than that, up to this: it is bounded against a mistake in its configuration.
 const BUSY_PAUSE_MOST: Duration = Duration::from_secs(300);
 
+/// Where Toggle fails in two ways by turns, each is told once, and again after this.
+const TELL_AGAIN: Duration = Duration::from_secs(600);
+
 /// While Toggle is away, one batch at a time probes it.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -25,6 +28,8 @@ pub(crate) struct Link {
     /// Nothing is sent before this, because Toggle has asked for less.
     hold_until: Instant,
     backoff: Backoff,
+    /// The ways of this outage that an operator was told of, and when last.
+    told: Vec<(UplinkState, Instant)>,
 }
 
 /// What an answer changed.
@@ -49,6 +54,7 @@ impl Link {
             busy: 0,
             hold_until: now,
             backoff,
+            told: Vec::new(),
         }
     }
 
@@ -116,8 +122,19 @@ impl Link {
         }
         if self.is_open() {
             self.since = now;
+            self.told.clear();
         }
         self.state = state;
+        self.tell(state, now)
+    }
+
+    /// Whether an operator must hear that Toggle is away in this way.
+    fn tell(&mut self, state: UplinkState, now: Instant) -> Change {
+        match self.told.iter_mut().find(|(told, _)| *told == state) {
+            Some((_, at)) if now.saturating_duration_since(*at) < TELL_AGAIN => return Change::None,
+            Some((_, at)) => *at = now,
+            None => self.told.push((state, now)),
+        }
         Change::Lost
     }
 
@@ -171,6 +188,28 @@ mod tests {
         assert_eq!(link.failed(&error, true, now), Change::None);
         assert_eq!(link.failures, 2);
         assert!(!link.is_open());
+    }
+
+    #[test]
+    fn of_two_ways_to_fail_by_turns_each_is_told_once_and_again_after_a_while() {
+        let mut link = link();
+        let errors = [SendErrorKind::Unavailable, SendErrorKind::Unauthenticated]
+            .map(|kind| SendError::new(kind, "no"));
+        let mut now = Instant::now();
+        let lost = |link: &mut Link, now| {
+            let changes = errors.each_ref().map(|error| link.failed(error, true, now));
+            changes.iter().filter(|&&change| change == Change::Lost).count()
+        };
+        assert_eq!(lost(&mut link, now), 2);
+        for _ in 0..10 {
+            now += Duration::from_secs(10);
+            assert_eq!(lost(&mut link, now), 0);
+            assert_eq!(link.state(), UplinkState::Unauthenticated, "it is shown all the same");
+        }
+        assert_eq!(lost(&mut link, now + TELL_AGAIN), 2);
+        // The next outage is told anew.
+        assert!(matches!(link.delivered(now), Change::Back(_)));
+        assert_eq!(lost(&mut link, now), 2);
     }
 
     #[test]

@@ -47,6 +47,7 @@ impl Delivery {
             Reply::Stuck(count) => self.intake.buffer.lock().status.spool.stuck = count,
             Reply::Damaged(events) => self.damaged(events),
             Reply::Segments(segments, error) => self.segments_made(segments, error),
+            Reply::SegmentsLost(count) => self.segments_lost(count),
             Reply::Wrote(write, result) => self.wrote(write, result),
             Reply::Probed(result) => {
                 self.probing = false;
@@ -92,8 +93,8 @@ impl Delivery {
                 state.status.spool.bytes = state.status.spool.bytes.saturating_sub(file.bytes);
             }
             Reply::Removed(file, Err(error)) => {
-                // It stays known, so that it is not taken for a new one.
-                tracing::warn!(%error, file = %file.id, "a delivered spill file cannot be removed; it will be sent again after a restart");
+                // It stays known, so that it is not taken for a new one; the next start knows it by its slot in the ledger.
+                tracing::warn!(%error, file = %file.id, "a delivered spill file cannot be removed; it is tried again within a minute");
                 self.intake.buffer.lock().status.last_error = Some(error.to_string());
             }
             Reply::Thinned(file, result) => self.thinned(file, result),
@@ -102,6 +103,10 @@ impl Delivery {
                 self.spooler.ledger_renewed();
             }
             Reply::CountedTwice(events) => self.intake.buffer.lock().accounts.ledger.counted_twice(events),
+            Reply::LedgerLost(ledger) => {
+                let file = self.intake.buffer.lock().accounts.ledger.go_on_in(*ledger);
+                self.spooler.ledger_moved(file);
+            }
             Reply::Cleared(gone) => {
                 tracing::warn!(gone, "the quarantine is full: the oldest of what is in it was removed");
                 self.intake.buffer.lock().accounts.clear(gone);

@@ -5,12 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Delivery;
-use crate::segment::{Segment, pool::News};
+use super::{Delivery, DiskCopy, Origin};
+use crate::{
+    chunk::Chunk,
+    segment::{Segment, pool::News},
+    sync,
+};
 
 /// A segment that could not be made is tried again after this: what is emitted meanwhile is not protected.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// The last sync may take so long when the deadline has passed: a part of what is kept back to close the books.
+const LAST_SYNC: Duration = Duration::from_millis(50);
 /// Logs what happened to segments.
 fn tell(news: News) {
     match news {
@@ -68,10 +74,41 @@ impl Delivery {
         }
     }
 
+    /// Files of segments were removed while events were in them.
+    pub(super) fn segments_lost(&mut self, count: usize) {
+        sync::lost(&self.intake, count);
+        // They are made again at once.
+        self.segments_retry_at = None;
+    }
+
     /// Events of an earlier process were damaged.
     pub(super) fn damaged(&self, events: u32) {
         let mut state = self.intake.buffer.lock();
         state.accounts.adopt_damaged(u64::from(events));
+    }
+
+    /// At the end: what stays in segments is brought to stable storage, where it is to outlive a loss of power.
+    pub(super) fn sync_rest(&self) {
+        let Some(syncs) = &self.intake.syncs else { return };
+        let is_power = self.intake.buffer.segments().is_some_and(|segments| segments.is_power);
+        let state = self.intake.buffer.lock();
+        let flying = self.in_flight.values().filter_map(|parcel| match &parcel.origin {
+            Origin::Memory { chunk, file: DiskCopy::None | DiskCopy::Writing } => Some(chunk),
+            _ => None,
+        });
+        let held = self.held.iter().chain(&self.copying).map(|held| &held.chunk);
+        let is_kept = state.waiting_events() > 0 || flying.chain(held).any(Chunk::is_kept);
+        let last = state.last_place();
+        drop(state);
+        if !is_power || !is_kept {
+            return syncs.stop();
+        }
+        let deadline = self.closing.as_ref().map_or_else(Instant::now, |closing| closing.deadline);
+        if !syncs.finish(last, deadline.max(Instant::now() + LAST_SYNC)) {
+            tracing::error!(
+                "what is left in segments could not be synced by the shutdown deadline: it survives the process, not a loss of power"
+            );
+        }
     }
 
     /// Nobody will need the spare ones any more.

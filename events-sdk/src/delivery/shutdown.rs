@@ -165,10 +165,9 @@ impl Delivery {
                 }
             }
         }
+        // Before the books say that what is in segments is on disk.
+        self.sync_rest();
         self.close_books();
-        if let Some(syncs) = &self.intake.syncs {
-            syncs.stop();
-        }
         if let Some(done) = self.closing.and_then(|closing| closing.done) {
             // Whoever asked may have given up.
             let _ = done.send(());

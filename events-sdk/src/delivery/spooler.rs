@@ -2,7 +2,8 @@
 //!
 //! The delivery task sends commands and gets one reply for each; it never waits for a disk itself. Files that earlier
 //! processes left are examined one at a time, whenever there is no command, so that a large backlog holds nothing up. So
-//! are files that others put there while this process works: the directory is looked at every few seconds.
+//! are files that others put there while this process works: the directory is looked at every few seconds. What somebody removed
+//! that this process counts on, the directory itself, segments or the ledger, is made again ([`thread`]).
 
 mod thread;
 
@@ -101,7 +102,10 @@ enum Command {
     RemoveSegments(Vec<Segment>),
     /// All of the ledger was stored once more.
     LedgerRenewed,
+    /// Give up the room that is set aside on disk.
     DropBallast,
+    /// The ledger is in this file now, which is to get its name.
+    LedgerMoved(Option<Arc<File>>),
     Stop,
 }
 
@@ -125,7 +129,7 @@ pub(crate) enum Reply {
     Probed(Result<(), SpoolError>),
     /// The next piece of a file; `None` at its end.
     Read(SpoolFile, Result<Option<Piece>, SpoolError>),
-    /// A file was removed.
+    /// A file was removed, or not yet: that is said once.
     Removed(SpoolFile, Result<(), SpoolError>),
     /// Events of a file were dropped to make room, or not: then it is as it was.
     Thinned(SpoolFile, Result<Thinned, SpoolError>),
@@ -139,6 +143,10 @@ pub(crate) enum Reply {
     Panicked(String),
     /// Segments that were asked for, and why there are not more.
     Segments(Vec<Segment>, Option<io::Error>),
+    /// The files of so many segments of this process are gone.
+    SegmentsLost(usize),
+    /// The file of the ledger is gone; here is an empty one, which has no name yet.
+    LedgerLost(Box<Ledger>),
     /// So many events in the segments of an earlier process were damaged, and are in the quarantine.
     Damaged(u32),
     /// The ledger could not be synced. It is not tried again before all of it has been stored once more.
@@ -239,6 +247,11 @@ impl Spooler {
     /// The ledger was stored once more, after a sync of it had failed.
     pub(crate) fn ledger_renewed(&self) {
         self.command(Command::LedgerRenewed);
+    }
+
+    /// The ledger is in a new file.
+    pub(crate) fn ledger_moved(&self, file: Option<Arc<File>>) {
+        self.command(Command::LedgerMoved(file));
     }
 
     /// Closes the spool.

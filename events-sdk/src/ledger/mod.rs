@@ -152,6 +152,17 @@ impl Ledger {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => set_aside(&path, &error.to_string()),
             Err(error) => return Err(error),
         }
+        let new = Self::create(dir, now_ms)?;
+        Self::publish(dir)?;
+        Ok(new)
+    }
+
+    /// An empty ledger whose file does not have its [name](Self::publish) yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub(crate) fn create(dir: &Path, now_ms: u64) -> io::Result<Self> {
         let new = dir.join(NEW);
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -159,7 +170,6 @@ impl Ledger {
         }
         let mut cells = Cells::create(&new, CELLS)?;
         begin(&mut cells, now_ms);
-        fs::rename(&new, &path)?;
         Ok(Self::on(cells, false))
     }
 
@@ -175,6 +185,20 @@ impl Ledger {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             cells => Self::of_others(cells?).map(Some),
         }
+    }
+
+    /// Gives a file that was [created](Self::create) its name.
+    pub(crate) fn publish(dir: &Path) -> io::Result<()> {
+        fs::rename(dir.join(NEW), dir.join(FILE))
+    }
+
+    /// The same ledger goes on in an empty file, because its own is gone. Gives the file.
+    pub(crate) fn go_on_in(&mut self, mut empty: Self) -> Option<Arc<File>> {
+        for at in 0..CELLS {
+            empty.cells.store(at, self.cells.load(at));
+        }
+        self.cells = empty.cells;
+        self.file()
     }
 
     /// The ledger of a spool that may be another process's, as these bytes of its file say.

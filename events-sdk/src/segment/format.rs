@@ -8,31 +8,43 @@
 //! |---:|---|
 //! | 0 | magic `RODENTSG` |
 //! | 8 | version, u32 |
-//! | 12 | CRC-32C of the identity: magic, version, and the 24 bytes from 16 on |
+//! | 12 | CRC-32C of the identity: magic, version, and the 40 bytes from 16 on |
 //! | 16 | id of the batch, 16 bytes |
 //! | 32 | fingerprint of the schema, u64 |
-//! | 48 | `batch_timestamp`, i64, and its complement; zeros until the batch is put together |
-//! | 64 | where the entries end, u32, how many there are, u32, and the complements of both. First copy only |
-//! | 80 | [`FREE`] while the segment holds nothing that matters, anything else while it does. First copy only |
+//! | 40 | the start of the machine in which it was written, u64, see [`boot`] |
+//! | 48 | how many times the segment has been used, u32 |
+//! | 64 | `batch_timestamp`, i64, and its complement; zeros until the batch is put together |
+//! | 80 | where the entries end, u32, how many there are, u32, and the complements of both. First copy only |
+//! | 96 | [`FREE`] while the segment holds nothing that matters, anything else while it does. First copy only |
 //!
 //! | entry at | is |
 //! |---:|---|
 //! | 0 | length of the event, u32 |
-//! | 4 | check, u32: CRC-32C of the event's first and of its second half, mixed with its length, severity, category and the batch's id. Complemented when the event was dropped |
-//! | 8 | severity, category, and two zero bytes |
+//! | 4 | check, u32: CRC-32C of the event's first and of its second half, mixed with its length, severity, category, use and the batch's id. Complemented when the event was dropped |
+//! | 8 | severity, category, and the use of the segment, u16: its number without the upper half |
 //! | 12 | the event, filled up to a multiple of four |
 //!
-//! Integers are little endian: segments are read where they were written. As the id of the batch is in every check, an
-//! entry of an earlier use of the same file is never believed, whatever reaches the disk in whatever order.
+//! Integers are little endian: segments are read where they were written. As each entry says of which use it is, and the id of
+//! the batch is in its check, one of an earlier use of the same file is never believed, whatever reaches the disk in whatever
+//! order.
+//!
+//! # Damaged or torn
+//!
+//! While the machine runs, the kernel has every byte that was stored: what is no entry then is damaged. When it has started again
+//! the pages of a segment may be of different ages, and bytes that are no entry may be leftovers of an earlier use in the place of
+//! events that were never synced, or of what a later use has put over events that are elsewhere. The bytes alone do not tell one
+//! from the other, nor from damage. So they are taken for torn: nothing of them is set aside as damaged. How many events they should
+//! have been is [said](Batch::torn_events); those that the accounts know of are counted as lost with the process.
 
 use std::ops::Range;
 
 use uuid::Uuid;
 
+use super::boot;
 use crate::chunk::SEVERITIES;
 
 const MAGIC: [u8; 8] = *b"RODENTSG";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Stands at [`STATE_AT`] while the segment holds nothing that matters. A few flipped bits do not make it.
 const FREE: [u8; 8] = *b"FREE\xa5\x5a\xc3\x3c";
@@ -42,10 +54,12 @@ const COPY: usize = 128;
 const CRC_AT: usize = 12;
 const ID_AT: usize = 16;
 const FINGERPRINT_AT: usize = 32;
-const IDENTITY_END: usize = 40;
-const TIMESTAMP_AT: usize = 48;
-const END_AT: usize = 64;
-const STATE_AT: usize = 80;
+const BOOT_AT: usize = 40;
+const USE_AT: usize = 48;
+const IDENTITY_END: usize = 56;
+const TIMESTAMP_AT: usize = 64;
+const END_AT: usize = 80;
+const STATE_AT: usize = 96;
 
 /// Where the entries begin.
 pub(crate) const HEADER: usize = 2 * COPY;
@@ -66,10 +80,26 @@ pub(crate) const fn entry_len(len: usize) -> usize {
     ENTRY_HEAD + len.next_multiple_of(4)
 }
 
-/// The part of every check that says to which batch an entry belongs.
-pub(crate) fn seed(id: Uuid) -> u32 {
-    let id = id.as_u128();
-    (id ^ (id >> 32) ^ (id >> 64) ^ (id >> 96)) as u32
+/// What tells the entries of one use of a segment from those of all others.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Generation {
+    /// The part of every check that says to which batch, and to which use, an entry belongs.
+    seed: u32,
+    number: u16,
+}
+
+impl Generation {
+    fn new(id: Uuid, number: u32) -> Self {
+        let id = id.as_u128();
+        let folded = (id ^ (id >> 32) ^ (id >> 64) ^ (id >> 96)) as u32;
+        Self { seed: folded ^ number.wrapping_mul(0x27D4_EB2F), number: number as u16 }
+    }
+
+    /// That of the header in these bytes.
+    #[cfg(test)]
+    pub(crate) fn in_header(bytes: &[u8]) -> Self {
+        Self::new(id(bytes), u32_at(bytes, USE_AT).unwrap_or_default())
+    }
 }
 
 /// Where an event of `len` bytes is halved for its check: at a multiple of eight, the bytes of one step, and so that the
@@ -92,22 +122,28 @@ fn check(seed: u32, severity: u8, category: u8, event: &[u8]) -> u32 {
 }
 
 /// Begins a use of the segment: from now on it belongs to this batch, which has no entry yet.
-pub(crate) fn begin(bytes: &mut [u8], id: Uuid, fingerprint: u64) {
+pub(crate) fn begin(bytes: &mut [u8], id: Uuid, fingerprint: u64) -> Generation {
+    let last = bytes.get(..COPY).filter(|copy| is_whole(copy)).and_then(|copy| u32_at(copy, USE_AT));
+    let number = last.unwrap_or_default().wrapping_add(1);
+    let generation = Generation::new(id, number);
     let mut header = [0; COPY];
     header[..8].copy_from_slice(&MAGIC);
     header[8..CRC_AT].copy_from_slice(&VERSION.to_le_bytes());
     header[ID_AT..FINGERPRINT_AT].copy_from_slice(id.as_bytes());
-    header[FINGERPRINT_AT..IDENTITY_END].copy_from_slice(&fingerprint.to_le_bytes());
+    header[FINGERPRINT_AT..BOOT_AT].copy_from_slice(&fingerprint.to_le_bytes());
+    header[BOOT_AT..USE_AT].copy_from_slice(&boot::this().to_le_bytes());
+    header[USE_AT..USE_AT + 4].copy_from_slice(&number.to_le_bytes());
     let crc = identity_crc(&header);
     header[CRC_AT..ID_AT].copy_from_slice(&crc.to_le_bytes());
     header[STATE_AT..STATE_AT + 8].copy_from_slice(&FREE);
-    let Some(copies) = bytes.get_mut(..HEADER) else { return };
+    let Some(copies) = bytes.get_mut(..HEADER) else { return generation };
     copies[..COPY].copy_from_slice(&header);
     copies[COPY..].copy_from_slice(&header);
     set_end(bytes, HEADER, 0);
     // Killed before this, there is nothing to find.
     std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::Release);
     bytes[STATE_AT..STATE_AT + 8].copy_from_slice(&IN_USE);
+    generation
 }
 
 /// Nothing in the segment matters any more.
@@ -144,7 +180,7 @@ pub(crate) fn push(
     bytes: &mut [u8],
     at: usize,
     count: u32,
-    seed: u32,
+    generation: Generation,
     event: &[u8],
     severity: u8,
     category: u8,
@@ -153,9 +189,10 @@ pub(crate) fn push(
     let entry = bytes.get_mut(at..end)?;
     let mut head = [0; ENTRY_HEAD];
     head[..4].copy_from_slice(&(event.len() as u32).to_le_bytes());
-    head[4..8].copy_from_slice(&check(seed, severity, category, event).to_le_bytes());
+    head[4..8].copy_from_slice(&check(generation.seed, severity, category, event).to_le_bytes());
     head[8] = severity;
     head[9] = category;
+    head[10..].copy_from_slice(&generation.number.to_le_bytes());
     entry[..ENTRY_HEAD].copy_from_slice(&head);
     entry[ENTRY_HEAD..ENTRY_HEAD + event.len()].copy_from_slice(event);
     // The end is only moved over an entry that is there.
@@ -165,10 +202,15 @@ pub(crate) fn push(
 }
 
 /// Marks entries before `end` as dropped: `is_gone` is asked for each that is not yet, by its place among those.
-pub(crate) fn drop_entries(bytes: &mut [u8], end: usize, seed: u32, mut is_gone: impl FnMut(usize) -> bool) {
+pub(crate) fn drop_entries(
+    bytes: &mut [u8],
+    end: usize,
+    generation: Generation,
+    mut is_gone: impl FnMut(usize) -> bool,
+) {
     let (mut at, mut place) = (HEADER, 0);
     while at < end {
-        let Some(entry) = Entry::at(bytes, at, seed) else { return };
+        let Some(entry) = Entry::at(bytes, at, generation) else { return };
         let (next, is_left) = (entry.end, !entry.dropped);
         if is_left
             && is_gone(place)
@@ -190,21 +232,22 @@ struct Entry {
 }
 
 impl Entry {
-    fn at(bytes: &[u8], at: usize, seed: u32) -> Option<Self> {
-        let (event, severity, category) = Self::looks_like(bytes, at)?;
+    fn at(bytes: &[u8], at: usize, generation: Generation) -> Option<Self> {
+        let (event, severity, category) = Self::looks_like(bytes, at, generation)?;
         let stored = u32_at(bytes, at + 4)?;
-        let check = check(seed, severity, category, &bytes[event.clone()]);
+        let check = check(generation.seed, severity, category, &bytes[event.clone()]);
         let dropped = stored == !check;
         let end = at + entry_len(event.len());
         (dropped || stored == check).then_some(Self { event, end, severity, dropped })
     }
 
     /// What is cheap to see: most places where no entry begins are told by it.
-    fn looks_like(bytes: &[u8], at: usize) -> Option<(Range<usize>, u8, u8)> {
+    fn looks_like(bytes: &[u8], at: usize, generation: Generation) -> Option<(Range<usize>, u8, u8)> {
         let head = bytes.get(at..at + ENTRY_HEAD)?;
         let len = u32_at(bytes, at)? as usize;
         let (severity, category) = (head[8], head[9]);
-        let known = severity >= 1 && usize::from(severity) < SEVERITIES && head[10] == 0 && head[11] == 0;
+        let is_ours = head[10..] == generation.number.to_le_bytes();
+        let known = severity >= 1 && usize::from(severity) < SEVERITIES && is_ours;
         let start = at + ENTRY_HEAD;
         let event = bytes.get(start..start.checked_add(len)?)?;
         // One entry of the batch, whole: the tag, and the length of what follows.
@@ -239,6 +282,8 @@ pub(crate) struct Batch {
     pub(crate) damage: Vec<Range<usize>>,
     /// How many events were in the damaged bytes, as far as can be known.
     pub(crate) damaged_events: u32,
+    /// How many events did not reach the disk before the machine stopped, as far as can be known.
+    pub(crate) torn_events: u32,
 }
 
 /// Reads a segment.
@@ -257,19 +302,22 @@ pub(crate) fn read(bytes: &[u8]) -> Found {
     let Some(header) = copies.iter().find(|copy| is_whole(copy)) else {
         return Found::Unreadable("both copies of its header are damaged, or another program wrote it");
     };
-    let mut id = [0; 16];
-    id.copy_from_slice(&header[ID_AT..FINGERPRINT_AT]);
-    let id = Uuid::from_bytes(id);
     let mut batch = Batch {
-        id,
+        id: id(header),
         timestamp_ms: copies.iter().find_map(|copy| timestamp(copy)),
         fingerprint: u64_at(header, FINGERPRINT_AT).unwrap_or(0),
         events: Vec::new(),
         by_severity: [0; SEVERITIES],
         damage: Vec::new(),
         damaged_events: 0,
+        torn_events: 0,
     };
-    batch.read_entries(bytes);
+    batch.read_entries(bytes, Generation::new(batch.id, u32_at(header, USE_AT).unwrap_or_default()));
+    let [then, now] = [u64_at(header, BOOT_AT).unwrap_or(boot::UNKNOWN), boot::this()];
+    if then != now && then != boot::UNKNOWN && now != boot::UNKNOWN {
+        batch.damage.clear();
+        batch.torn_events = std::mem::take(&mut batch.damaged_events);
+    }
     Found::Batch(batch)
 }
 
@@ -279,14 +327,13 @@ impl Batch {
         self.by_severity.iter().sum()
     }
 
-    fn read_entries(&mut self, bytes: &[u8]) {
-        let seed = seed(self.id);
+    fn read_entries(&mut self, bytes: &[u8], generation: Generation) {
         // Without a believable end every entry that can be found counts.
         let known = end(bytes);
         let end = known.map_or(bytes.len(), |(end, _)| end);
         let (mut at, mut entries, mut effort) = (HEADER, 0_u32, bytes.len().saturating_mul(EFFORT));
         while at < end {
-            if let Some(entry) = Entry::at(bytes, at, seed) {
+            if let Some(entry) = Entry::at(bytes, at, generation) {
                 entries += 1;
                 if !entry.dropped {
                     self.events.extend_from_slice(&bytes[entry.event]);
@@ -296,12 +343,12 @@ impl Batch {
                 continue;
             }
             let next = (at + 4..end).step_by(4).find(|&next| {
-                let cost = Entry::looks_like(bytes, next).map_or(0, |(event, ..)| event.len());
+                let cost = Entry::looks_like(bytes, next, generation).map_or(0, |(event, ..)| event.len());
                 if cost == 0 || cost > effort {
                     return false;
                 }
                 effort -= cost;
-                Entry::at(bytes, next, seed).is_some()
+                Entry::at(bytes, next, generation).is_some()
             });
             match (next, known) {
                 (Some(next), _) => self.damage.push(at..next),
@@ -319,7 +366,7 @@ impl Batch {
 }
 
 fn identity_crc(header: &[u8]) -> u32 {
-    let mut identity = [0; 36];
+    let mut identity = [0; CRC_AT + IDENTITY_END - ID_AT];
     identity[..CRC_AT].copy_from_slice(&header[..CRC_AT]);
     identity[CRC_AT..].copy_from_slice(&header[ID_AT..IDENTITY_END]);
     crc_fast::crc32_iscsi(&identity)
@@ -329,6 +376,12 @@ fn is_whole(header: &[u8]) -> bool {
     header[..8] == MAGIC
         && u32_at(header, 8) == Some(VERSION)
         && u32_at(header, CRC_AT) == Some(identity_crc(header))
+}
+
+fn id(header: &[u8]) -> Uuid {
+    let mut id = [0; 16];
+    id.copy_from_slice(&header[ID_AT..FINGERPRINT_AT]);
+    Uuid::from_bytes(id)
 }
 
 fn timestamp(header: &[u8]) -> Option<i64> {

@@ -23,11 +23,11 @@ fn segment(events: usize) -> (Vec<u8>, Vec<Range<usize>>) {
 }
 
 fn fill(bytes: &mut [u8], id: Uuid, events: usize) -> Vec<Range<usize>> {
-    begin(bytes, id, 77);
+    let generation = begin(bytes, id, 77);
     let mut at = HEADER;
     let mut places = Vec::new();
     for number in 0..events {
-        let end = push(bytes, at, number as u32, seed(id), &event(number), severity(number), 2).unwrap();
+        let end = push(bytes, at, number as u32, generation, &event(number), severity(number), 2).unwrap();
         places.push(at..end);
         at = end;
     }
@@ -39,6 +39,14 @@ fn batch(bytes: &[u8]) -> Batch {
         Found::Batch(batch) => batch,
         other => panic!("{other:?}"),
     }
+}
+
+/// As after another start of the machine.
+fn read_after_restart(bytes: &[u8]) -> Found {
+    boot::OTHER.set(Some(7));
+    let found = read(bytes);
+    boot::OTHER.set(None);
+    found
 }
 
 fn run(numbers: impl IntoIterator<Item = usize>) -> Vec<u8> {
@@ -64,18 +72,20 @@ fn what_is_full_says_so_and_stays_as_it_is() {
     let (mut bytes, places) = segment(3);
     let end = places[2].end;
     let before = bytes.clone();
-    assert_eq!(push(&mut bytes, end, 3, seed(ID), &vec![EVENTS_TAG; 4096], 1, 1), None);
+    let generation = Generation::in_header(&bytes);
+    assert_eq!(push(&mut bytes, end, 3, generation, &vec![EVENTS_TAG; 4096], 1, 1), None);
     assert_eq!(bytes, before);
 }
 
 #[test]
 fn dropped_entries_are_left_out_and_are_no_damage() {
     let (mut bytes, places) = segment(20);
-    drop_entries(&mut bytes, places[19].end, seed(ID), |place| place % 3 == 0);
+    let generation = Generation::in_header(&bytes);
+    drop_entries(&mut bytes, places[19].end, generation, |place| place % 3 == 0);
     let left: Vec<usize> = (0..20).filter(|number| number % 3 != 0).collect();
     assert_eq!(batch(&bytes).events, run(left.iter().copied()));
     // The second of those that are left.
-    drop_entries(&mut bytes, places[19].end, seed(ID), |place| place == 1);
+    drop_entries(&mut bytes, places[19].end, generation, |place| place == 1);
     let found = batch(&bytes);
     assert_eq!(found.events, run(left.into_iter().filter(|&number| number != 2)));
     assert_eq!((found.damage.len(), found.damaged_events), (0, 0));
@@ -92,6 +102,27 @@ fn entries_of_an_earlier_use_are_never_believed() {
     bytes[END_AT] ^= 1;
     let found = batch(&bytes);
     assert_eq!((found.events, found.damage.len()), (run(0..2), 0));
+}
+
+#[test]
+fn an_entry_of_an_earlier_use_under_the_same_id_is_not_believed_either() {
+    let mut bytes = vec![0; 4096];
+    fill(&mut bytes, ID, 20);
+    fill(&mut bytes, ID, 20);
+    let old = bytes.clone();
+    fill(&mut bytes, ID, 20);
+    for sector in 1..3 {
+        // The header and all else are new.
+        let mut torn = bytes.clone();
+        torn[sector * 512..(sector + 1) * 512].copy_from_slice(&old[sector * 512..(sector + 1) * 512]);
+        let (Found::Batch(killed), Found::Batch(found)) = (read(&torn), read_after_restart(&torn)) else {
+            panic!("there is a batch")
+        };
+        assert_eq!((found.damage.len(), found.damaged_events), (0, 0), "torn, not damaged");
+        assert!(found.torn_events > 0 && found.torn_events + found.count() == 20, "{found:?}");
+        assert_eq!(killed.damaged_events, found.torn_events, "in a machine that never stopped it is damage");
+        assert_eq!(killed.events, found.events);
+    }
 }
 
 #[test]
@@ -181,8 +212,9 @@ proptest! {
         set_free(&mut bytes);
         let mut at = fill(&mut bytes, ID, before).last().map_or(HEADER, |place| place.end);
         let synced = bytes.clone();
+        let generation = Generation::in_header(&bytes);
         for number in before..before + after {
-            at = push(&mut bytes, at, number as u32, seed(ID), &event(number), severity(number), 2).unwrap();
+            at = push(&mut bytes, at, number as u32, generation, &event(number), severity(number), 2).unwrap();
         }
         let later = bytes.clone();
         let next = Uuid::from_u128(ID.as_u128() + 1);
@@ -195,8 +227,10 @@ proptest! {
             let place = sector * 512..(sector + 1) * 512;
             disk[place.clone()].copy_from_slice(&[&synced, &later, &bytes][choice][place]);
         }
-        match read(&disk) {
+        let found = read_after_restart(&disk);
+        match found {
             Found::Batch(found) => {
+                prop_assert!(found.damage.is_empty() && found.damaged_events == 0, "{found:?}");
                 // The run of one batch, from its beginning, some of it missing perhaps.
                 let mut rest = found.events.as_slice();
                 let mut numbers = Vec::new();

@@ -18,25 +18,30 @@
 //! 4. A sync that failed is not believed when it succeeds later: the kernel reports an error once, and then takes pages for
 //!    written that are not. What is emitted next goes into segments that are made anew; what was in the others leaves memory
 //!    at once, for Toggle or for a spill file.
-//! 5. A disk without room fails when a segment is made, never when an event is stored.
+//! 5. Segments whose files are gone from the folder, or that whole folder, are noticed within a second: what they hold leaves
+//!    memory at once, as after a failed sync, and new ones are made. Nothing is made or removed behind a link.
+//! 6. A disk without room fails when a segment is made, never when an event is stored.
 
+pub(crate) mod boot;
 pub(crate) mod format;
 pub(crate) mod pool;
 pub(crate) mod quota;
 
 use std::{
-    collections::HashSet,
-    fs::{DirBuilder, File},
+    collections::{HashMap, HashSet},
+    ffi::OsString,
+    fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, atomic::Ordering},
+    time::{Duration, SystemTime},
 };
 
 use memmap2::MmapMut;
 use uuid::Uuid;
 
-use self::quota::Quota;
+use self::{format::Generation, quota::Quota};
 
 use crate::{
     fault,
@@ -56,6 +61,10 @@ const CAPACITY: (usize, usize) = (64 << 10, 1 << 20);
 /// For so many bytes on average an event has room in a segment; where events are larger, batches have fewer of them.
 const EVENT_BYTES: usize = 512;
 
+/// A folder that was changed this short a time before it was listed may have been changed again just after, without showing a
+/// later time. The coarsest local file systems count in two seconds.
+const SETTLED: Duration = Duration::from_secs(2);
+
 /// The segment of a chunk.
 #[derive(Debug)]
 pub(crate) enum Hold {
@@ -73,22 +82,29 @@ pub(crate) struct Segment {
     /// Where the next entry goes.
     at: usize,
     count: u32,
-    seed: u32,
+    generation: Generation,
     id: Uuid,
     timestamp_ms: Option<i64>,
     /// The pass of syncs in whose list it stands already.
     pub(crate) listed: u64,
-    /// How many syncs had failed when it was made.
+    /// How often segments had been given up when it was made.
     failures: u64,
+    /// Its file is not where the next process looks for it.
+    lost: Arc<Lost>,
 }
+
+/// Whether the file of a segment is gone.
+type Lost = std::sync::atomic::AtomicBool;
+
+/// What is known of a segment by its name: how large it is, and whether it is gone.
+type There = (u64, Arc<Lost>);
 
 impl Segment {
     /// Begins a use for the batch of this id.
     pub(crate) fn begin(&mut self, id: Uuid, fingerprint: u64) {
-        format::begin(&mut self.map, id, fingerprint);
+        self.generation = format::begin(&mut self.map, id, fingerprint);
         self.at = format::HEADER;
         self.count = 0;
-        self.seed = format::seed(id);
         self.id = id;
         self.timestamp_ms = None;
     }
@@ -102,7 +118,8 @@ impl Segment {
     /// Stores an event. `false` if it has no room.
     #[inline]
     pub(crate) fn push(&mut self, event: &[u8], severity: u8, category: u8) -> bool {
-        let end = format::push(&mut self.map, self.at, self.count, self.seed, event, severity, category);
+        let end =
+            format::push(&mut self.map, self.at, self.count, self.generation, event, severity, category);
         if let Some(end) = end {
             self.at = end;
             self.count += 1;
@@ -112,7 +129,7 @@ impl Segment {
 
     /// Some events were dropped: `is_gone` is asked for each that is left, by its place among them.
     pub(crate) fn drop_events(&mut self, is_gone: impl FnMut(usize) -> bool) {
-        format::drop_entries(&mut self.map, self.at, self.seed, is_gone);
+        format::drop_entries(&mut self.map, self.at, self.generation, is_gone);
     }
 
     /// The identity of the batch, and when it was put together: now, unless that was said before.
@@ -137,6 +154,21 @@ impl Segment {
     pub(crate) fn path(&self) -> &Arc<Path> {
         &self.path
     }
+
+    /// Whether its file is gone: then nothing in it outlives the process.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+}
+
+impl Hold {
+    /// Whether what it holds outlives the process.
+    pub(crate) fn outlives_process(&self) -> bool {
+        !match self {
+            Self::Own(segment) => segment.is_lost(),
+            Self::Shared(segment) => segment.is_lost(),
+        }
+    }
 }
 
 /// The room that an event of `len` bytes needs in a segment of its own.
@@ -155,7 +187,11 @@ pub(crate) struct Segments {
     /// How much room they may take.
     pub(crate) quota: Quota,
     /// The directory, once it is there and ours.
-    folder: Mutex<Option<PathBuf>>,
+    folder: Mutex<Option<Folder>>,
+    /// The segments of this process.
+    there: Mutex<HashMap<Arc<Path>, There>>,
+    /// When the directory was changed in which all of them were found, if it has been quiet since.
+    settled: Mutex<Option<SystemTime>>,
     /// What distinguishes our names from those of earlier processes.
     pub(crate) prefix: Uuid,
     next: AtomicU64,
@@ -163,10 +199,37 @@ pub(crate) struct Segments {
     names_changed: AtomicBool,
     /// The name of the directory itself may not be on stable storage.
     is_new: AtomicBool,
-    /// How many syncs have failed.
+    /// How often all segments that there were had to be given up.
     failures: std::sync::atomic::AtomicU64,
     /// What was removed while a sync is under way.
     removed: Mutex<Option<HashSet<Arc<Path>>>>,
+}
+
+/// The directory of segments: its path, and what tells it from another one of that name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Folder {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Folder {
+    /// What lies there, if it is a directory.
+    fn at(path: &Path) -> io::Result<(Self, fs::Metadata)> {
+        let about = fs::symlink_metadata(path)?;
+        if !about.is_dir() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                format!("{} is not a directory; links are not followed", path.display()),
+            ));
+        }
+        Ok((Self { path: path.to_owned(), device: about.dev(), inode: about.ino() }, about))
+    }
+
+    /// What is known of it, if it still lies there.
+    fn metadata(&self) -> Option<fs::Metadata> {
+        Self::at(&self.path).ok().filter(|(there, _)| there == self).map(|(_, about)| about)
+    }
 }
 
 /// How something is brought to stable storage: the file of a segment, and a directory.
@@ -204,6 +267,8 @@ impl Segments {
             is_power: false,
             quota: Quota::new(u64::MAX, 0),
             folder: Mutex::new(None),
+            there: Mutex::default(),
+            settled: Mutex::default(),
             prefix,
             next: AtomicU64::new(0),
             names_changed: AtomicBool::new(false),
@@ -213,19 +278,19 @@ impl Segments {
         }
     }
 
-    /// A sync failed. No segment that there is can be trusted with another batch.
+    /// A sync failed, or files are gone. No segment that there is can be trusted with another batch.
     pub(crate) fn distrust(&self) {
         self.failures.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// How many syncs have failed.
+    /// How often segments had to be given up.
     pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Acquire)
     }
 
-    /// Whether no sync has failed since this segment was made.
+    /// Whether no sync has failed since this segment was made, and its file is there.
     pub(crate) fn trusts(&self, segment: &Segment) -> bool {
-        segment.failures == self.failures()
+        segment.failures == self.failures() && !segment.is_lost()
     }
 
     /// The same, to outlive a loss of power too.
@@ -248,16 +313,10 @@ impl Segments {
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => {}
             // A process that made it may have been killed before its name was on stable storage.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if !std::fs::symlink_metadata(&folder)?.is_dir() {
-                    return Err(io::Error::new(
-                        io::ErrorKind::NotADirectory,
-                        format!("{} is not a directory; links are not followed", folder.display()),
-                    ));
-                }
-            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
+        let (folder, _) = Folder::at(&folder)?;
         *self.folder.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder);
         self.is_new.store(true, Ordering::Release);
         Ok(())
@@ -269,36 +328,89 @@ impl Segments {
     ///
     /// When there is no room on the disk, or no directory to make it in.
     pub(crate) fn make(&self, capacity: usize) -> io::Result<Segment> {
-        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let folder = folder
+        let folder = self
+            .folder()
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the spool directory is not open"))?;
+        if folder.metadata().is_none() {
+            // It was removed, or something else has its name.
+            self.open(folder.path.parent().unwrap_or(&folder.path))?;
+        }
+        let folder = folder.path;
         // Looked at first: its name is younger than whatever fails from now on.
         let failures = self.failures();
         self.quota.take(capacity as u64, &folder)?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{}-{number}{ENDING}", self.prefix));
-        let map = match Mapped::create(&path, capacity) {
-            // The spool directory was removed and made again meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let spool = folder.parent().unwrap_or(&folder);
-                self.open(spool).and_then(|()| Mapped::create(&path, capacity))
-            }
-            result => result,
-        }
-        .inspect_err(|_| self.quota.give_back(capacity as u64))?;
+        let map = Mapped::create(&path, capacity).inspect_err(|_| self.quota.give_back(capacity as u64))?;
+        let (path, lost) = (Arc::<Path>::from(path), Arc::<Lost>::default());
+        self.there
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(Arc::clone(&path), (capacity as u64, Arc::clone(&lost)));
         self.names_changed.store(true, Ordering::Release);
         Ok(Segment {
             // A file descriptor for each would soon be all a process may have. The file is opened again to be synced.
             map: map.into_map(),
-            path: path.into(),
+            path,
             at: format::HEADER,
             count: 0,
-            seed: 0,
+            generation: Generation::default(),
             id: Uuid::nil(),
             timestamp_ms: None,
             listed: 0,
             failures,
+            lost,
         })
+    }
+
+    fn folder(&self) -> Option<Folder> {
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sees whether the segments of this process still lie in the folder, and gives how many do not. Those are marked. As
+    /// [`remove`](Self::remove), it belongs on the spool's thread: nothing is removed meanwhile that would be missed.
+    ///
+    /// Costs one system call unless something has changed.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be listed: then nothing is known, and nothing marked.
+    pub(crate) fn find_lost(&self) -> io::Result<usize> {
+        // What is made from now on is there.
+        let there: Vec<Arc<Path>> =
+            self.there.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        let Some(folder) = self.folder() else { return Ok(0) };
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = HashSet::<OsString>::new();
+        if let Some(changed) = folder.metadata().map(|about| about.modified()).transpose()? {
+            if *settled == Some(changed) {
+                return Ok(0);
+            }
+            for entry in fs::read_dir(&folder.path)? {
+                names.insert(entry?.file_name());
+            }
+            let is_quiet = SystemTime::now().duration_since(changed).is_ok_and(|since| since > SETTLED);
+            *settled = is_quiet.then_some(changed);
+        } else {
+            *settled = None;
+        }
+        let lost = there.iter().filter(|path| path.file_name().is_none_or(|name| !names.contains(name)));
+        Ok(lost.filter(|path| self.lose(path)).count())
+    }
+
+    /// The file of a segment is gone, and takes up no room.
+    fn lose(&self, path: &Path) -> bool {
+        let gone = self.there.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+        if let Some((bytes, lost)) = &gone {
+            lost.store(true, Ordering::Release);
+            self.quota.give_back(*bytes);
+        }
+        gone.is_some()
+    }
+
+    /// Whether the folder lies where it was made.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.folder().is_some_and(|folder| folder.metadata().is_some())
     }
 
     /// Begins a sync. What is removed from now on, because its events are elsewhere, is not missed by it.
@@ -309,8 +421,7 @@ impl Segments {
 
     /// Brings the names of new segments to stable storage.
     fn sync_names(&self, to_disk: ToDisk<'_>) -> io::Result<()> {
-        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(folder) = folder else { return Ok(()) };
+        let Some(Folder { path: folder, .. }) = self.folder() else { return Ok(()) };
         if self.names_changed.swap(false, Ordering::AcqRel) {
             (to_disk.names)(&folder).inspect_err(|_| self.names_changed.store(true, Ordering::Release))?;
         }
@@ -323,10 +434,9 @@ impl Segments {
 
     /// Brings to stable storage which of the segments of this process are free: what was in them does not come back.
     pub(crate) fn sync_all(&self, to_disk: ToDisk<'_>) -> io::Result<()> {
-        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(folder) = folder else { return Ok(()) };
+        let Some(Folder { path: folder, .. }) = self.folder() else { return Ok(()) };
         let prefix = self.prefix.to_string();
-        for entry in std::fs::read_dir(&folder)? {
+        for entry in fs::read_dir(&folder)? {
             let name = entry?.file_name();
             if name.as_encoded_bytes().starts_with(prefix.as_bytes()) {
                 match (to_disk.file)(&folder.join(name)) {
@@ -341,17 +451,22 @@ impl Segments {
 
     /// Removes segments that are not needed any more.
     pub(crate) fn remove(&self, segments: Vec<Segment>) {
+        let is_in_place = self.is_in_place();
         for segment in segments {
             if let Some(removed) = &mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner) {
                 removed.insert(Arc::clone(&segment.path));
             }
-            match std::fs::remove_file(&segment.path) {
-                Ok(()) => self.quota.give_back(segment.capacity() as u64),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.quota.give_back(segment.capacity() as u64);
-                }
+            if !is_in_place {
+                // What has that name now is not ours.
+                self.lose(&segment.path);
+                continue;
+            }
+            match fs::remove_file(&segment.path) {
+                Ok(()) => drop(self.lose(&segment.path)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => drop(self.lose(&segment.path)),
                 // The next start finds it free, and tries again.
                 Err(error) => {
+                    self.there.lock().unwrap_or_else(PoisonError::into_inner).remove(&segment.path);
                     tracing::debug!(path = %segment.path.display(), %error, "a spare segment stays on disk")
                 }
             }

@@ -31,7 +31,7 @@ pub(crate) struct Pool {
     pass: u64,
     /// Why no segment could be made at the last try.
     failed: Option<String>,
-    /// How many syncs had failed when the spare ones were looked at last.
+    /// How often segments had been given up when the spare ones were looked at last.
     failures: u64,
     /// Why the last sync failed, if it did.
     not_synced: Option<String>,
@@ -136,7 +136,7 @@ impl Pool {
         self.retired.extend(others);
     }
 
-    /// Gives up the spare ones that were made before a sync failed.
+    /// Gives up the spare ones that were made before segments could not be trusted any more.
     fn forsake(&mut self) {
         let failures = self.segments.failures();
         if self.failures != failures {
@@ -152,6 +152,17 @@ impl Pool {
             self.news.push(News::NotSynced(error.to_owned()));
         }
         self.not_synced = Some(format!("cannot sync a segment: {error}; look at the disk"));
+        self.segments.distrust();
+        self.unsynced.clear();
+        self.forsake();
+    }
+
+    /// So many files of segments are gone: what is in segments now does not outlive the process.
+    pub(crate) fn lose(&mut self, count: usize) {
+        tracing::error!(
+            count,
+            "segments were removed: what they held is sent or written to spill files at once, and new ones are made"
+        );
         self.segments.distrust();
         self.unsynced.clear();
         self.forsake();

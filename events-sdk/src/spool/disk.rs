@@ -154,9 +154,14 @@ impl Storage for Disk {
                 "the spool directory {path} is on a file system that is mounted read-only; mount it for writing, or choose another `spool_dir`"
             ));
         }
-        if let Some(kind) = volatile_or_remote(there) {
+        if let Some(kind) = file_system(there).and_then(volatile_or_remote) {
             concerns.push(format!(
                 "the spool directory {path} is on {kind}; put it on a local disk to keep events over a reboot or a network failure"
+            ));
+        }
+        if let Some(kind) = file_system(there).and_then(copy_on_write) {
+            concerns.push(format!(
+                "the spool directory {path} is on {kind}, which writes what is changed to another place: no space can be set aside for the files that are kept in memory, and on a full disk a store into one ends the process; put it on ext4 or XFS, or see that the disk never fills up"
             ));
         }
         if let Ok(metadata) = fs::metadata(dir) {
@@ -239,12 +244,31 @@ fn describe(metadata: &fs::Metadata) -> Metadata {
     Metadata { kind, len: metadata.len(), modified_ms }
 }
 
-/// The numbers by which Linux tells file systems apart (linux/magic.h), of those that lose files at reboot or with the
-/// network.
+/// The number by which Linux tells the file system around this from others (linux/magic.h).
 #[cfg(target_os = "linux")]
-fn volatile_or_remote(dir: &Path) -> Option<&'static str> {
+fn file_system(dir: &Path) -> Option<u64> {
     // The type of the field differs between architectures; the numbers are 32 bits wide.
-    match rustix::fs::statfs(dir).ok()?.f_type as u64 & 0xffff_ffff {
+    Some(rustix::fs::statfs(dir).ok()?.f_type as u64 & 0xffff_ffff)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn file_system(_: &Path) -> Option<u64> {
+    None
+}
+
+/// File systems on which the blocks that a file was given are not those that a change of it goes to.
+fn copy_on_write(number: u64) -> Option<&'static str> {
+    match number {
+        0x9123_683e => Some("btrfs"),
+        0x2fc1_2fc1 => Some("ZFS"),
+        0xca45_1a4e => Some("bcachefs"),
+        _ => None,
+    }
+}
+
+/// Those that lose files at reboot or with the network.
+fn volatile_or_remote(number: u64) -> Option<&'static str> {
+    match number {
         0x0102_1994 => Some("a tmpfs, which forgets everything at reboot"),
         0x8584_58f6 => Some("a ramfs, which forgets everything at reboot"),
         0x0000_6969 => Some("NFS, a network file system"),
@@ -253,9 +277,4 @@ fn volatile_or_remote(dir: &Path) -> Option<&'static str> {
         0x00c3_6400 => Some("Ceph, a network file system"),
         _ => None,
     }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn volatile_or_remote(_: &Path) -> Option<&'static str> {
-    None
 }

@@ -352,6 +352,11 @@ impl Spool {
         self.dir.join(format!(".{id}.tmp"))
     }
 
+    /// Makes the directory and the lock again if they were removed.
+    pub(crate) fn keep(&self) -> Result<(), SpoolError> {
+        self.keep_lock()
+    }
+
     /// Makes sure that the directory is there and the lock still keeps others out; takes it again if the directory or
     /// the lock file was removed or replaced.
     fn keep_lock(&self) -> Result<(), SpoolError> {

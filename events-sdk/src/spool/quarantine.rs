@@ -67,8 +67,7 @@ impl Spool {
                  place in the file, bytes, what is wrong:\n{report}",
                 file.name, damage.bytes, damage.spans, damage.events,
             );
-            self.count_quarantined(damage.bytes);
-            copy.finish(self, &report, damage.events).inspect_err(|_| copy.abandon(self))?;
+            copy.finish(self, &report, &damage).inspect_err(|_| copy.abandon(self))?;
         }
         Ok(Some(damage))
     }
@@ -110,9 +109,8 @@ impl Spool {
                 files.push((metadata, name));
             }
         };
-        match self.storage.list(&folder, &mut each) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            list => list.map_err(|error| SpoolError::new("list the quarantine", &folder, error))?,
+        if !list_folder(self.storage.as_ref(), &folder, &mut each)? {
+            return Ok(0);
         }
         let mut bytes: u64 = files.iter().map(|(metadata, _)| metadata.len).sum();
         self.quarantined.store(bytes, Ordering::Relaxed);
@@ -191,12 +189,12 @@ impl Spool {
     /// Moves a file into the quarantine, with what is to be said of it.
     pub(super) fn quarantine_file(&self, source: &Path, report: &str) -> Result<(), SpoolError> {
         let (folder, target) = self.place_for(source)?;
-        // How much that is, the next look tells.
-        self.count_quarantined(u64::MAX);
         let moved = self
             .write_file(&folder.join(".segment.tmp"), &described_by(&target), report.as_bytes())
             .and_then(|()| self.storage.sync_dir(&self.dir))
             .and_then(|()| self.storage.rename(source, &target))
+            // How much that is, the next look tells.
+            .inspect(|()| self.count_quarantined(u64::MAX))
             .and_then(|()| self.storage.sync_dir(&folder));
         moved.map_err(|error| failed(&target, error))
     }
@@ -212,12 +210,9 @@ impl Spool {
     fn quarantine_folder(&self) -> Result<PathBuf, SpoolError> {
         self.keep_lock()?;
         let folder = self.dir.join(FOLDER);
-        let made = match self.storage.metadata(&folder) {
-            Ok(metadata) if metadata.kind == EntryKind::Dir => Ok(()),
-            Ok(_) => {
-                Err(io::Error::new(io::ErrorKind::NotADirectory, "not a directory; links are not followed"))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.storage.create_dir(&folder),
+        let made = match is_folder(self.storage.as_ref(), &folder) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.storage.create_dir(&folder),
             Err(error) => Err(error),
         };
         made.map_err(|error| SpoolError::new("make the quarantine", &folder, error))?;
@@ -232,7 +227,6 @@ impl Spool {
 
     /// Writes a batch as a spill file: put back into the spool it is one of ours.
     fn write_batch(&self, temp: &Path, target: &Path, batch: &Batch) -> io::Result<()> {
-        self.count_quarantined(batch.encoded_len() as u64);
         let mut levels = BTreeMap::<i32, u32>::new();
         for entry in format::entries(batch.events()) {
             *levels.entry(format::brief(entry).0).or_default() += 1;
@@ -250,19 +244,54 @@ impl Spool {
             ledger: self.ledger,
         };
         let written = write_to(file.as_mut(), &contents).and_then(|_| self.storage.rename(temp, target));
-        written.inspect_err(|_| {
+        written.inspect(|()| self.count_quarantined(batch.encoded_len() as u64)).inspect_err(|_| {
             let _ = self.storage.remove(temp);
         })
     }
 
     fn write_file(&self, temp: &Path, target: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.count_quarantined(bytes.len() as u64);
         let mut file = self.create_temp(temp)?;
         let written =
             file.write_all(bytes).and_then(|()| file.sync()).and_then(|()| self.storage.rename(temp, target));
-        written.inspect_err(|_| {
+        written.inspect(|()| self.count_quarantined(bytes.len() as u64)).inspect_err(|_| {
             let _ = self.storage.remove(temp);
         })
+    }
+}
+
+/// Whether the quarantine is there.
+///
+/// # Errors
+///
+/// When something else has its name. A link to a folder is such a thing: what lies behind it is not the spool's.
+fn is_folder(storage: &dyn Storage, folder: &Path) -> io::Result<bool> {
+    match storage.metadata(folder) {
+        Ok(there) if there.kind == EntryKind::Dir => Ok(true),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "not a directory, and links are not followed; move it away",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Calls `each` with everything in the quarantine. `false` when there is none.
+fn list_folder(
+    storage: &dyn Storage,
+    folder: &Path,
+    each: &mut dyn FnMut(OsString, EntryKind),
+) -> Result<bool, SpoolError> {
+    let listed = match is_folder(storage, folder) {
+        Ok(true) => storage.list(folder, each),
+        Ok(false) => return Ok(false),
+        Err(error) => Err(error),
+    };
+    match listed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        listed => {
+            listed.map(|()| true).map_err(|error| SpoolError::new("list the quarantine", folder, error))
+        }
     }
 }
 
@@ -270,9 +299,8 @@ impl Spool {
 pub(super) fn events_in_all(storage: &dyn Storage, folder: &Path) -> Result<u64, SpoolError> {
     let mut files = Vec::new();
     let mut each = |name: OsString, kind| files.extend((kind == EntryKind::File).then(|| folder.join(name)));
-    match storage.list(folder, &mut each) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        list => list.map_err(|error| SpoolError::new("list the quarantine", folder, error))?,
+    if !list_folder(storage, folder, &mut each)? {
+        return Ok(0);
     }
     let mut events = 0_u64;
     for path in files {
@@ -335,7 +363,7 @@ impl Copy {
         copied.map(drop).map_err(|error| failed(&self.temp, error))
     }
 
-    fn finish(&mut self, spool: &Spool, report: &str, events: u32) -> Result<(), SpoolError> {
+    fn finish(&mut self, spool: &Spool, report: &str, damage: &Damage) -> Result<(), SpoolError> {
         // Named by its own checksum: the same damage gives the same name, other damage never takes its place.
         let name = with_ending(&self.name, &format!(".{:08x}.damaged", self.crc.value()));
         let target = self.folder.join(&name);
@@ -345,10 +373,11 @@ impl Copy {
             .sync()
             .and_then(|()| spool.write_file(&text_temp, &described_by(&target), report.as_bytes()))
             .and_then(|()| spool.storage.rename(&self.temp, &target))
+            .inspect(|()| spool.count_quarantined(damage.bytes))
             .and_then(|()| spool.storage.sync_dir(&self.folder))
             .and_then(|()| spool.storage.sync_dir(&spool.dir));
         finished.map_err(|error| failed(&target, error))?;
-        spool.twice.put(&name, events.into());
+        spool.twice.put(&name, damage.events.into());
         Ok(())
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Adopted {
     pub(crate) file: Option<SpoolFile>,
     /// How many events were damaged, as far as can be known.
     pub(crate) damaged: u32,
+    /// How many did not reach the disk before the machine stopped.
+    pub(crate) torn: u32,
     /// The segment, of which nothing is needed any more, could not be removed: of which batch it is, and why. Until it is gone
     /// nothing may be dropped out of the file of that batch, because the next start finds all of it again.
     pub(crate) left: Option<(Uuid, SpoolError)>,
@@ -83,7 +85,8 @@ impl Spool {
                     self.set_damage_aside(path, &bytes, &batch)?;
                 }
                 let file = self.keep_batch(&batch)?;
-                (Adopted { file, damaged: batch.damaged_events, left: None }, batch.id)
+                let (damaged, torn) = (batch.damaged_events, batch.torn_events);
+                (Adopted { file, damaged, torn, left: None }, batch.id)
             }
         };
         adopted.left = self.remove_segment(path).err().map(|error| (id, error));

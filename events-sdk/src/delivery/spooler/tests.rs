@@ -1,6 +1,6 @@
 use std::{io, os::fd::OwnedFd, path::Path, time::Duration};
 
-use super::*;
+use super::{thread::AGAIN, *};
 use crate::spool::tests::samples::{id, spill};
 
 const BOUNDS: Bounds = Bounds { min_free: 0, quarantine: 1 << 20, ballast: 0 };
@@ -12,6 +12,11 @@ fn start(dir: &Path, ledger: File) -> (Spooler, Vec<SpoolFile>) {
     let ledger = (Some(Arc::new(ledger)), 7);
     let spooler = Spooler::start(dir.to_owned(), Some(spool), BOUNDS, 1, None, ledger).unwrap();
     (spooler, files)
+}
+
+/// A file in the place of the ledger.
+fn ledger_in(dir: &Path) -> File {
+    File::create(dir.join(crate::ledger::FILE)).unwrap()
 }
 
 /// All replies until the thread has stopped: how many files were removed.
@@ -54,9 +59,36 @@ fn files_stay_as_long_as_the_ledger_is_not_on_stable_storage_and_all_else_goes_o
 }
 
 #[test]
+fn a_file_that_cannot_be_removed_is_tried_again_and_that_is_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spooler, files) = start(dir.path(), ledger_in(dir.path()));
+    let path = dir.path().join(files[0].name.to_os_string());
+    std::fs::remove_file(&path).unwrap();
+    // A directory cannot be removed like a file.
+    std::fs::create_dir(&path).unwrap();
+    spooler.remove(files[0].clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let mut next = || {
+        runtime.block_on(async {
+            loop {
+                let reply = tokio::time::timeout(Duration::from_secs(60), spooler.reply());
+                if let Reply::Removed(_, result) = reply.await.unwrap().unwrap() {
+                    return result;
+                }
+            }
+        })
+    };
+    assert!(next().is_err());
+    // Once it is tried again in vain.
+    std::thread::sleep(AGAIN.0 + Duration::from_secs(2));
+    std::fs::remove_dir(&path).unwrap();
+    assert!(next().is_ok(), "nothing is said of the second time");
+}
+
+#[test]
 fn files_that_are_dealt_with_go_once_the_ledger_is_on_stable_storage() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut spooler, files) = start(dir.path(), tempfile::tempfile().unwrap());
+    let (mut spooler, files) = start(dir.path(), ledger_in(dir.path()));
     let (there, count) = (files_in(dir.path()), files.len());
     files.into_iter().for_each(|file| spooler.remove(file));
     spooler.stop();

@@ -1,5 +1,6 @@
 //! The thread itself: what it does for each command, and between them.
 
+mod place;
 mod survey;
 
 use std::{
@@ -44,7 +45,7 @@ const LEAVE: Duration = Duration::from_millis(200);
 const LEAVE_TOGETHER: usize = 64;
 
 /// What earlier processes left and could not be read or taken over is tried again after this, doubling up to the second.
-const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+pub(super) const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// Small files are examined for so long before the delivery task is told of them: it has other things to do than to
 /// hear of each.
@@ -88,6 +89,10 @@ pub(super) struct Thread {
     leaving: Vec<SpoolFile>,
     /// When to do that.
     leave_at: Option<Instant>,
+    /// Those of them that could not be removed, as the delivery task was told.
+    staying: Vec<SpoolFile>,
+    /// When these are tried again, and the pause after that.
+    leave_again: (Instant, Duration),
     /// How many segments of earlier processes could not be taken over, since they were looked for last.
     stuck: usize,
     /// When these, and files that could not be read, are looked for again, and the pause after that.
@@ -102,6 +107,12 @@ pub(super) struct Thread {
     panicked: HashSet<PathBuf>,
     /// Something was put into the quarantine, which may be too large now.
     quarantine_grew: bool,
+    /// When to see whether all is where the next process looks for it.
+    keep_at: Instant,
+    /// The directory was not there, and could not be made again.
+    displaced: bool,
+    /// The log says that the ledger cannot be made again.
+    ledger_complained: bool,
 }
 
 impl Thread {
@@ -135,6 +146,8 @@ impl Thread {
             survey_begun: false,
             leaving: Vec::new(),
             leave_at: None,
+            staying: Vec::new(),
+            leave_again: (Instant::now() + AGAIN.0, AGAIN.0),
             stuck: 0,
             again: (Instant::now() + AGAIN.0, AGAIN.0),
             told_stuck: 0,
@@ -142,6 +155,9 @@ impl Thread {
             complained: HashSet::new(),
             panicked: HashSet::new(),
             quarantine_grew: false,
+            keep_at: Instant::now() + place::KEEP,
+            displaced: false,
+            ledger_complained: false,
         }
     }
 
@@ -186,6 +202,14 @@ impl Thread {
                     Ok(())
                 });
             }
+            if now >= self.keep_at {
+                self.keep_at = now + place::KEEP;
+                let _ = self.guarded("look at what lies in", |thread| {
+                    thread.keep_place();
+                    thread.leave_again();
+                    Ok(())
+                });
+            }
             let sync_at = self.removed_at.map(|at| at + SYNC_REMOVALS);
             if sync_at.is_some_and(|at| now >= at) {
                 self.sync_removals();
@@ -208,8 +232,10 @@ impl Thread {
             let command = match commands.try_recv() {
                 Ok(command) => Some(command),
                 Err(std_mpsc::TryRecvError::Empty) if is_idle => {
-                    let until =
-                        [sync_at, self.leave_at].into_iter().flatten().fold(self.look_at, Instant::min);
+                    let until = [sync_at, self.leave_at, Some(self.keep_at)]
+                        .into_iter()
+                        .flatten()
+                        .fold(self.look_at, Instant::min);
                     match commands.recv_timeout(until.saturating_duration_since(now)) {
                         Ok(command) => Some(command),
                         Err(std_mpsc::RecvTimeoutError::Timeout) => continue,
@@ -302,8 +328,9 @@ impl Thread {
                 Some(Command::SetAside { file, place, batch, reason }) => {
                     let result = self.guarded("set a batch aside in", |thread| {
                         fault::point("spool set aside");
+                        thread.spool().and_then(|spool| spool.set_aside(&batch, &reason))?;
                         thread.quarantine_grew = true;
-                        thread.spool().and_then(|spool| spool.set_aside(&batch, &reason))
+                        Ok(())
                     });
                     Reply::SetAside { file, place, batch, result }
                 }
@@ -342,11 +369,16 @@ impl Thread {
                     self.ledger_doubted = false;
                     continue;
                 }
+                Some(Command::LedgerMoved(file)) => {
+                    self.ledger_moved(file);
+                    continue;
+                }
                 Some(Command::Stop) | None => break,
             };
             self.reply(reply);
         }
         self.reader = None;
+        self.leaving.extend_from_slice(&self.staying);
         while !self.leaving.is_empty() {
             let left = self.leaving.len();
             let _ = self.guarded("remove files from", |thread| {
@@ -481,9 +513,30 @@ impl Thread {
             return;
         }
         fault::point("spool leave");
+        let told: HashSet<Uuid> = self.staying.iter().map(|file| file.id).collect();
         while let Some(file) = self.leaving.pop() {
             let result = self.guarded("remove a file from", |thread| thread.remove(&file));
-            self.reply(Reply::Removed(file, result));
+            self.staying.retain(|other| other.id != file.id);
+            if result.is_err() {
+                self.staying.push(file.clone());
+            }
+            if result.is_ok() || !told.contains(&file.id) {
+                self.reply(Reply::Removed(file, result));
+            }
+        }
+    }
+
+    /// Tries once more to remove files that could not be removed, when it is time.
+    fn leave_again(&mut self) {
+        let now = Instant::now();
+        let (at, pause) = self.leave_again;
+        if self.staying.is_empty() {
+            self.leave_again = (now + AGAIN.0, AGAIN.0);
+        } else if now >= at {
+            let pause = (pause * 2).min(AGAIN.1);
+            self.leave_again = (now + pause, pause);
+            self.leaving.extend_from_slice(&self.staying);
+            self.leave_at.get_or_insert(now);
         }
     }
 
@@ -537,8 +590,8 @@ impl Thread {
             self.reader = Some((file.id, reader));
         } else if reader.damage().is_some() {
             // What cannot be delivered is set aside before the file may go.
-            self.quarantine_grew = true;
             self.spool()?.quarantine(file)?;
+            self.quarantine_grew = true;
         }
         Ok(piece)
     }

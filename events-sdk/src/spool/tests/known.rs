@@ -104,8 +104,7 @@ fn damage_in_a_segment_costs_nothing_when_its_batch_is_in_a_file() {
     let spool = Spool::open(dir.path()).unwrap();
     spill(&spool, id(1), 0..2, true).unwrap();
     let mut bytes = vec![0; 4096];
-    format::begin(&mut bytes, id(1), 0xfeed);
-    let seed = format::seed(id(1));
+    let seed = format::begin(&mut bytes, id(1), 0xfeed);
     let first = format::push(&mut bytes, format::HEADER, 0, seed, &entry(0), 1, 2).unwrap();
     format::push(&mut bytes, first, 1, seed, &entry(1), 1, 2).unwrap();
     bytes[first + 40] ^= 1;

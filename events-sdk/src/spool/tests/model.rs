@@ -501,8 +501,7 @@ impl Runtime {
         }
         let (events, id) = (self.new_events(count), self.new_id());
         let mut bytes = vec![0; 4096];
-        segment_format::begin(&mut bytes, id, 0xfeed);
-        let (mut at, seed) = (segment_format::HEADER, segment_format::seed(id));
+        let (mut at, seed) = (segment_format::HEADER, segment_format::begin(&mut bytes, id, 0xfeed));
         for (place, &index) in (0..).zip(&events) {
             let severity = level(index).severity();
             at = segment_format::push(&mut bytes, at, place, seed, &entry(index), severity, 2).unwrap();

@@ -38,7 +38,10 @@ impl Thread {
             None => spool.adopt_segment(segment),
         };
         let left = match adopted {
-            Ok(Adopted { file, damaged, left }) => {
+            Ok(Adopted { file, damaged, torn, left }) => {
+                if torn > 0 {
+                    tracing::warn!(segment = %segment.display(), torn, "events of an earlier process had not reached the disk when the machine stopped");
+                }
                 if damaged > 0 {
                     self.quarantine_grew = true;
                     tracing::error!(segment = %segment.display(), damaged, "events of an earlier process are damaged; they are in the quarantine folder");

@@ -31,7 +31,8 @@ static BASES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     bases.push(segment.clone());
     format::set_timestamp(&mut segment, 1_700_000_000_000);
     bases.push(segment.clone());
-    format::drop_entries(&mut segment, end, format::seed(id(1)), |place| place % 2 == 1);
+    let generation = format::Generation::in_header(&segment);
+    format::drop_entries(&mut segment, end, generation, |place| place % 2 == 1);
     bases.push(segment);
     let mut segment = used;
     format::begin(&mut segment, id(1), 7);
@@ -42,10 +43,10 @@ static BASES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 });
 
 fn fill(bytes: &mut [u8], id: Uuid, events: &[Vec<u8>]) -> usize {
-    format::begin(bytes, id, 7);
+    let generation = format::begin(bytes, id, 7);
     let mut at = format::HEADER;
     for (count, event) in (0..).zip(events) {
-        at = format::push(bytes, at, count, format::seed(id), event, 1 + count as u8 % 7, 2).unwrap();
+        at = format::push(bytes, at, count, generation, event, 1 + count as u8 % 7, 2).unwrap();
     }
     at
 }

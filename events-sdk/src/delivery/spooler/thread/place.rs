@@ -1,0 +1,109 @@
+//! Whether what this process counts on lies where the next one looks for it: the directory with its lock, the segments, the ledger.
+//!
+//! Files that are mapped can be written to after they were removed, and nobody would ever find again what is stored there. So it
+//! is looked every second, and what is gone is made again.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Reply, Thread};
+use crate::{
+    ledger::{self, Ledger},
+    spool::Spool,
+};
+
+/// How often it is looked: what is emitted meanwhile may be in files that nobody finds. Costs three system calls.
+pub(super) const KEEP: Duration = Duration::from_secs(1);
+
+impl Thread {
+    /// Makes again what was removed.
+    pub(super) fn keep_place(&mut self) {
+        let Some(spool) = &self.spool else { return };
+        let kept = spool.keep();
+        self.keep_segments(kept.is_ok());
+        match kept {
+            Ok(()) => {
+                self.keep_ledger();
+                if std::mem::take(&mut self.displaced) {
+                    self.reply(Reply::Probed(Ok(())));
+                }
+            }
+            Err(error) => {
+                self.displaced = true;
+                self.reply(Reply::Probed(Err(error)));
+            }
+        }
+    }
+
+    /// Marks segments that are gone. Their folder is made again where the directory is `ours`.
+    fn keep_segments(&self, ours: bool) {
+        let Some(segments) = &self.segments else { return };
+        let lost = segments.find_lost();
+        if ours
+            && !segments.is_in_place()
+            && let Err(error) = segments.open(&self.directory)
+        {
+            // Whoever needs a segment says so.
+            tracing::debug!(%error, "the folder of segments cannot be used");
+        }
+        match lost {
+            Ok(0) => {}
+            Ok(lost) => self.reply(Reply::SegmentsLost(lost)),
+            Err(error) => tracing::debug!(%error, "the folder of segments is not listed"),
+        }
+    }
+
+    /// Has the ledger go on in a new file if its own is gone.
+    fn keep_ledger(&mut self) {
+        let path = self.directory.join(ledger::FILE);
+        if self.ledger_doubted || self.ledger.as_ref().is_none_or(|file| is_at(file, &path)) {
+            return;
+        }
+        match Ledger::create(&self.directory, crate::emit::now_ms()) {
+            Ok(empty) => {
+                // Nothing may be removed on the word of a file that has no name.
+                self.ledger_doubted = true;
+                self.reply(Reply::LedgerLost(Box::new(empty)));
+            }
+            // Files that were delivered still go: they may be what has filled the disk.
+            Err(error) => self.complain_of_ledger(&error),
+        }
+    }
+
+    /// The ledger is in this new file, which gets its name.
+    pub(super) fn ledger_moved(&mut self, file: Option<Arc<File>>) {
+        let published = Ledger::publish(&self.directory);
+        (self.ledger, self.ledger_doubted) = (file, false);
+        match published {
+            Ok(()) => {
+                self.ledger_complained = false;
+                tracing::warn!("the accounts of the spool were removed, and were made again");
+                self.sync_ledger();
+                self.spool.as_ref().map(Spool::sync_removals);
+            }
+            // It is looked again in a moment.
+            Err(error) => self.complain_of_ledger(&error),
+        }
+    }
+
+    fn complain_of_ledger(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.ledger_complained, true) {
+            tracing::error!(%error, "the accounts of the spool were removed and cannot be made again; they end with this process unless that is mended");
+        }
+    }
+}
+
+/// Whether a file lies there. What cannot be looked at is believed to.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(ours), there) = (file.metadata(), fs::symlink_metadata(path)) else { return true };
+    match there {
+        Ok(there) => (there.dev(), there.ino()) == (ours.dev(), ours.ino()),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}

@@ -1,0 +1,138 @@
+//! Somebody removes what a running process counts on: it is made again, and what is still in memory outlives the process again.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use events_sdk::{Config, DurabilityMode, Events, WaitOutcome, testing::Toggle};
+use events_tests::{Rig, assert_numbers, config, queue_number, storm, wait_until};
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Events wait in memory and in their segment, for nothing else that would take them to disk.
+fn rig(durability: DurabilityMode) -> (Rig, PathBuf) {
+    let mut spool = PathBuf::new();
+    let rig = Rig::with(|config| {
+        config.spool_dir.push("events");
+        spool.clone_from(&config.spool_dir);
+        (config.durability, config.batch_timeout) = (durability, Duration::from_secs(600));
+        config.sync_interval = Duration::from_secs(3600);
+        (config.batch_size, config.flush_threshold) = (1_000, 10_000);
+    });
+    rig.toggle.stop();
+    (rig, spool)
+}
+
+fn segments(spool: &Path) -> Vec<PathBuf> {
+    let folder = fs::read_dir(spool.join("segments")).into_iter().flatten();
+    folder.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// What a process that is killed now leaves, delivered by the next one.
+fn assert_next_delivers(spool: &Path, count: usize) {
+    let (copy, toggle) = (TempDir::new().unwrap(), Toggle::start().unwrap());
+    for folder in ["", "segments"] {
+        let (from, to) = (spool.join(folder), copy.path().join(folder));
+        fs::create_dir_all(&to).unwrap();
+        for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_file() {
+                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    let next = Events::start(config(&toggle, copy.path())).unwrap();
+    assert!(toggle.wait_for_events(count, PATIENCE), "{:#?}", next.stats());
+    let stats = wait_until(&next, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    assert_numbers(&toggle, count);
+    assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
+}
+
+#[test]
+fn what_was_in_segments_that_somebody_removed_outlives_the_process_again() {
+    let removals: [fn(&Path); 4] = [
+        |spool| fs::remove_dir_all(spool.join("segments")).unwrap(),
+        |spool| segments(spool).iter().for_each(|path| fs::remove_file(path).unwrap()),
+        |spool| fs::remove_dir_all(spool).unwrap(),
+        |spool| {
+            fs::rename(spool, spool.with_extension("old")).unwrap();
+            fs::create_dir(spool).unwrap();
+        },
+    ];
+    for durability in [DurabilityMode::Process, DurabilityMode::Power] {
+        for (number, remove) in removals.iter().enumerate() {
+            let (rig, spool) = rig(durability);
+            (0..250).for_each(|number| assert!(queue_number(&rig.events, number).is_queued()));
+            assert_eq!(rig.events.stats().in_memory, 250);
+            remove(&spool);
+            // Toggle is away, so they go to disk, if only because it was noticed.
+            let stats = wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == 250);
+            assert_eq!(stats.on_disk, 250, "{durability:?}, {number}: {stats:#?}");
+            let why = stats.last_error.clone().unwrap_or_default();
+            assert!(!why.is_empty(), "{durability:?}, {number}: nobody is told");
+            // What comes in now is in new segments.
+            let last = (250..300).map(|number| queue_number(&rig.events, number)).last().unwrap();
+            let stats = rig.events.stats();
+            assert_eq!((stats.durability.degraded, stats.durability.unprotected), (None, 0), "{number}");
+            assert!(!segments(&spool).is_empty(), "{durability:?}, {number}");
+            assert_eq!(rig.events.wait(&last, PATIENCE), WaitOutcome::Settled);
+            assert_eq!(rig.events.stats().on_disk, 250, "synced, not spilled");
+            assert_next_delivers(&spool, 300);
+            rig.toggle.restart().unwrap();
+            let _ = rig.events.flush(PATIENCE);
+            rig.assert_all_delivered(300, PATIENCE);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_made_behind_a_link_that_takes_the_place_of_the_segments() {
+    let (rig, spool) = rig(DurabilityMode::Process);
+    let outside = TempDir::new().unwrap();
+    assert!(queue_number(&rig.events, 0).is_queued());
+    fs::remove_dir_all(spool.join("segments")).unwrap();
+    symlink(outside.path(), spool.join("segments")).unwrap();
+    let stats =
+        wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == 1 && stats.durability.degraded.is_some());
+    let why = stats.durability.degraded.clone().unwrap_or_default();
+    assert!(why.contains("links are not followed"), "{stats:#?}");
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    // Once it is gone the folder is made.
+    fs::remove_file(spool.join("segments")).unwrap();
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.durability.degraded.is_none());
+    assert_eq!(stats.durability.degraded, None);
+    assert!(queue_number(&rig.events, 1).is_queued());
+    assert_eq!(rig.events.stats().durability.unprotected, 0);
+    assert_next_delivers(&spool, 2);
+}
+
+#[test]
+fn accounts_that_somebody_removed_go_on_with_the_same_numbers() {
+    let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
+    let events = Events::start(config(&toggle, spool.path())).unwrap();
+    storm(&events, 0..300, 1_000_000);
+    wait_until(&events, PATIENCE, |stats| stats.delivered == 300);
+    toggle.stop();
+    storm(&events, 300..400, 1_000_000);
+    wait_until(&events, PATIENCE, |stats| stats.on_disk == 100);
+    let accounts = spool.path().join(".accounts");
+    fs::remove_file(&accounts).unwrap();
+    let start = Instant::now();
+    while !accounts.exists() && start.elapsed() < PATIENCE {
+        std::thread::yield_now();
+    }
+    // What happens to them from now on is in the new file.
+    toggle.restart().unwrap();
+    let stats = wait_until(&events, PATIENCE, |stats| stats.delivered == 400 && stats.spool.files == 0);
+    assert_eq!((stats.delivered, stats.spool.files), (400, 0), "{stats:#?}");
+    assert!(events.shutdown(PATIENCE).complete);
+    let next = Events::start(Config { ..config(&toggle, spool.path()) }).unwrap();
+    let stats = wait_until(&next, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    assert_eq!((stats.lifetime.accepted, stats.lifetime.delivered), (400, 400), "{stats:#?}");
+    assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
+}
