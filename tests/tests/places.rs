@@ -181,7 +181,7 @@ fn what_lies_behind_a_link_in_the_place_of_the_quarantine_is_neither_counted_nor
     storm(&events, 0..EVENTS, 1_000_000);
     assert!(toggle.wait_for_events(EVENTS - 1, PATIENCE), "{:#?}", events.stats());
     let says_so = |stats: &Stats| {
-        stats.spool.broken.as_ref().is_some_and(|broken| broken.contains("links are not followed"))
+        stats.last_error.as_ref().is_some_and(|error| error.contains("links are not followed"))
     };
     let stats = wait_until(&events, PATIENCE, says_so);
     assert!(says_so(&stats), "{stats:#?}");
