@@ -7,20 +7,24 @@
 //! When memory is full, an event that is graver than the least grave ones waiting takes their place; otherwise it is
 //! dropped itself. Either way it is counted.
 
+mod bounds;
+mod leaving;
+
 use std::{
     collections::VecDeque,
     path::Path,
     sync::{Arc, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+pub(crate) use self::bounds::Limits;
 use crate::{
     DropReason, Level, Ticket,
-    accounts::{Accounts, Place},
-    chunk::{Chunk, Entry, SEVERITIES},
+    accounts::Accounts,
+    chunk::{Chunk, SEVERITIES},
     id::{self, ID_TEXT_LEN, IdGenerator},
     ledger::Ledger,
     primitives::{Mutex, MutexGuard},
@@ -42,40 +46,6 @@ const SPARE_BYTES: usize = 2 << 20;
 
 /// Events of this level and graver are sent at once.
 pub(crate) const URGENT: Level = Level::Error;
-
-/// One part in so many comes on top of the bounds on events and bytes for those of [`URGENT`] and graver, so that they find
-/// a place while all others are on their way to Toggle or to disk and none can make room.
-const RESERVE: usize = 20;
-
-/// What the buffer may hold.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// Events in memory, those on their way to disk included, and those of [`URGENT`] and graver not counted that come on
-    /// top: see [`RESERVE`].
-    pub(crate) events: usize,
-    /// Bytes of events that wait, are being written to disk, or failed and are in memory; with the same reserve.
-    pub(crate) bytes: usize,
-    /// So many waiting events are written to disk.
-    pub(crate) threshold: usize,
-    /// So many events make a batch.
-    pub(crate) batch: usize,
-    /// And so do so many bytes.
-    pub(crate) batch_bytes: usize,
-}
-
-impl Limits {
-    /// How many events may be in memory when one of this severity comes in.
-    fn events_for(&self, severity: u8) -> u64 {
-        let reserve = if severity >= URGENT.severity() { self.events / RESERVE } else { 0 };
-        (self.events + reserve) as u64
-    }
-
-    /// How many bytes may be in memory with an event of this severity.
-    fn bytes_for(&self, severity: u8) -> usize {
-        let reserve = if severity >= URGENT.severity() { self.bytes / RESERVE } else { 0 };
-        self.bytes.saturating_add(reserve)
-    }
-}
 
 /// What kind of guest an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -339,41 +309,6 @@ impl State {
         }
     }
 
-    /// Counts an event of the chunk of this place in the order as dropped out of memory.
-    pub(crate) fn lose(&mut self, from: Place, reason: DropReason, entry: Entry, sequence: u64) {
-        self.accounts.lose(from, reason, entry.category, entry.severity);
-        self.untold.extend(entry.is_own().then_some(sequence));
-    }
-
-    /// The places in the order of those chunks out of which an event was dropped that tells of losses, since this was asked last.
-    pub(crate) fn take_untold(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.untold)
-    }
-
-    /// Of what was taken to be written, drops the events that are not worth a place on disk.
-    pub(crate) fn shed(&mut self, chunks: &mut Vec<Chunk>) {
-        let Self { accounts, writing_bytes, .. } = self;
-        for chunk in chunks.iter_mut().filter(|chunk| chunk.has_best_effort()) {
-            *writing_bytes -= chunk.evict_where(Entry::is_best_effort, |entry| {
-                accounts.lose(Place::Memory, DropReason::BestEffort, entry.category, entry.severity);
-            });
-        }
-        for empty in chunks.extract_if(.., |chunk| chunk.is_empty()).collect::<Vec<_>>() {
-            self.recycle(empty);
-        }
-    }
-
-    /// Whether an event of `length` bytes exceeds a bound.
-    fn is_full_for(&self, length: usize, severity: u8) -> bool {
-        self.accounts.in_memory >= self.limits.events_for(severity)
-            || self.bytes_in_memory() + length > self.limits.bytes_for(severity)
-    }
-
-    /// Bytes of all that is counted as in memory.
-    fn bytes_in_memory(&self) -> usize {
-        self.waiting_bytes + self.writing_bytes + self.held_bytes
-    }
-
     #[inline]
     fn append(
         &mut self,
@@ -491,126 +426,6 @@ impl State {
         }
     }
 
-    /// Drops the least grave events waiting until an event of `severity` and `length` bytes fits. `false` when nothing
-    /// less grave waits.
-    fn make_room(&mut self, length: usize, severity: u8) -> bool {
-        let lower = ..usize::from(severity) % SEVERITIES;
-        let events: u64 = self.waiting_by_severity[lower].iter().map(|&count| u64::from(count)).sum();
-        let bytes: usize = self.waiting_bytes_by_severity[lower].iter().sum();
-        let would_fit = self.accounts.in_memory - events < self.limits.events_for(severity)
-            && self.bytes_in_memory() - bytes + length <= self.limits.bytes_for(severity);
-        if !would_fit {
-            // Nothing is dropped in vain.
-            return false;
-        }
-        while self.is_full_for(length, severity) {
-            let Some(least) =
-                (0..usize::from(severity)).find(|&severity| self.waiting_by_severity[severity] > 0)
-            else {
-                return false;
-            };
-            self.evict(least);
-        }
-        true
-    }
-
-    /// Drops the events of one severity out of the oldest chunk that holds any.
-    fn evict(&mut self, severity: usize) {
-        let Self { ready, open, accounts, untold, .. } = self;
-        let place = ready.iter().position(|chunk| chunk.count_of(severity) > 0);
-        let chunk = match place {
-            Some(place) => &mut ready[place],
-            None => open,
-        };
-        let count = chunk.count_of(severity);
-        let sequence = chunk.sequence;
-        let freed = chunk.evict(severity, |entry: Entry| {
-            accounts.lose(Place::Memory, DropReason::BufferFull, entry.category, entry.severity);
-            untold.extend(entry.is_own().then_some(sequence));
-        });
-        self.waiting_events -= count as usize;
-        self.waiting_bytes -= freed;
-        self.waiting_by_severity[severity] -= count;
-        self.waiting_bytes_by_severity[severity] -= freed;
-        if let Some(place) = place
-            && self.ready[place].is_empty()
-            && let Some(chunk) = self.ready.remove(place)
-        {
-            self.recycle(chunk);
-        }
-    }
-
-    /// The oldest chunk to be sent now: a full one, or the open one if it is due.
-    pub(crate) fn take_due(&mut self, timeout: Duration, now: Instant, all: bool) -> Option<Chunk> {
-        if self.ready.is_empty() {
-            let due = all || self.open.urgent || self.open.opened_at.is_some_and(|at| now >= at + timeout);
-            if !due {
-                return None;
-            }
-            self.seal();
-        }
-        let chunk = self.ready.pop_front()?;
-        self.uncount(&chunk);
-        Some(chunk)
-    }
-
-    /// Everything that waits, oldest first.
-    pub(crate) fn take_all(&mut self) -> Vec<Chunk> {
-        self.seal();
-        let chunks: Vec<_> = self.ready.drain(..).collect();
-        for chunk in &chunks {
-            self.uncount(chunk);
-            self.writing_bytes += chunk.bytes().len();
-        }
-        chunks
-    }
-
-    /// Chunks that were taken out to be written are on disk.
-    pub(crate) fn written(&mut self, chunks: Vec<Chunk>) {
-        for chunk in chunks {
-            self.writing_bytes -= chunk.bytes().len();
-            self.recycle(chunk);
-        }
-    }
-
-    /// Chunks that could neither be sent nor written come back, in front of all others.
-    pub(crate) fn put_back(&mut self, chunks: Vec<Chunk>) {
-        for chunk in chunks.into_iter().rev() {
-            self.writing_bytes -= chunk.bytes().len();
-            self.waiting_events += chunk.len();
-            self.waiting_bytes += chunk.bytes().len();
-            for (severity, count) in self.waiting_by_severity.iter_mut().enumerate() {
-                *count += chunk.count_of(severity);
-                self.waiting_bytes_by_severity[severity] += chunk.bytes_of(severity);
-            }
-            // Where several files were to be written, they fail one after the other.
-            let place = self.ready.partition_point(|other| other.sequence < chunk.sequence);
-            self.ready.insert(place, chunk);
-        }
-    }
-
-    fn uncount(&mut self, chunk: &Chunk) {
-        self.waiting_events -= chunk.len();
-        self.waiting_bytes -= chunk.bytes().len();
-        for (severity, count) in self.waiting_by_severity.iter_mut().enumerate() {
-            *count -= chunk.count_of(severity);
-            self.waiting_bytes_by_severity[severity] -= chunk.bytes_of(severity);
-        }
-    }
-
-    /// Keeps the memory of a chunk whose events have left.
-    pub(crate) fn recycle(&mut self, mut chunk: Chunk) {
-        if let Some(pool) = &mut self.pool
-            && let Some(segment) = chunk.take_segment()
-        {
-            pool.give_back(segment);
-        }
-        if self.spare.len() < SPARE_CHUNKS && chunk.capacity() <= SPARE_BYTES {
-            chunk.clear();
-            self.spare.push(chunk);
-        }
-    }
-
     /// A new id for a batch or a file.
     pub(crate) fn next_id(&mut self, now_ms: u64) -> Uuid {
         self.ids.next(now_ms)
@@ -637,27 +452,9 @@ impl State {
         self.waiting_bytes
     }
 
-    /// Whether so much waits that it should go to disk: the flush threshold, or nine tenths of the bytes, what failed
-    /// included.
-    pub(crate) fn is_over_threshold(&self) -> bool {
-        self.waiting_events >= self.limits.threshold
-            || self.waiting_bytes + self.held_bytes >= self.limits.bytes / 10 * 9
-    }
-
-    /// Whether memory is about to overflow: nine tenths of the events or of the bytes that it may hold are there.
-    pub(crate) fn is_nearly_full(&self) -> bool {
-        self.accounts.in_memory >= (self.limits.events / 10 * 9) as u64
-            || self.bytes_in_memory() >= self.limits.bytes / 10 * 9
-    }
-
     /// Whether something waits that goes with the process.
     pub(crate) fn holds_unkept(&self) -> bool {
         self.ready.iter().chain([&self.open]).any(|chunk| !chunk.is_empty() && !chunk.is_kept())
-    }
-
-    /// The delivery task has so many bytes in memory of batches that failed and are not on disk yet.
-    pub(crate) fn hold(&mut self, bytes: usize) {
-        self.held_bytes = bytes;
     }
 
     /// Whether something waits whose segment could not be synced, or is gone.

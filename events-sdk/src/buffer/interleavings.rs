@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use shuttle::{future::block_on, thread};

@@ -1,5 +1,6 @@
 //! The thread itself: what it does for each command, and between them.
 
+mod leaving;
 mod place;
 mod survey;
 
@@ -16,6 +17,7 @@ use std::{
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use self::leaving::{LEAVE, SYNC_REMOVALS};
 use super::{Command, Content, Reply, Write};
 use crate::{
     chunk::{Chunk, SEVERITIES, level_counts},
@@ -33,16 +35,6 @@ const LOOK_AROUND: Duration = Duration::from_secs(3);
 /// A directory that was changed this short a time before it was listed may have been changed again just after, without
 /// showing a later time. The coarsest local file systems count in two seconds.
 const SETTLED_MS: i64 = 2_000;
-
-/// So long after a file was removed that is brought to stable storage, with all that were removed meanwhile: a sync takes
-/// longer than all else that is done for a small file, and a removal that a loss of power takes back repeats known ids.
-const SYNC_REMOVALS: Duration = Duration::from_secs(1);
-
-/// Files that have been dealt with are removed together, so that one sync of the ledger serves them all: after this time,
-const LEAVE: Duration = Duration::from_millis(200);
-
-/// or when there are so many.
-const LEAVE_TOGETHER: usize = 64;
 
 /// What earlier processes left and could not be read or taken over is tried again after this, doubling up to the second.
 pub(super) const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
@@ -476,56 +468,6 @@ impl Thread {
         Ok(opened)
     }
 
-    /// Brings the ledger to stable storage.
-    fn sync_ledger(&mut self) -> bool {
-        if self.ledger_doubted {
-            return false;
-        }
-        let synced = self.ledger.as_ref().map_or(Ok(()), |file| {
-            fault::fallible("sync ledger")?;
-            file.sync_data()
-        });
-        if let Err(error) = &synced {
-            tracing::debug!(%error, "the accounts of the spool are not on stable storage");
-            self.ledger_doubted = true;
-            self.reply(Reply::LedgerNotSynced);
-        }
-        synced.is_ok()
-    }
-
-    /// A file has been dealt with, and is removed before long.
-    fn leave(&mut self, file: SpoolFile) {
-        self.leaving.push(file);
-        let now = Instant::now();
-        // Exactly so many: where more wait, the ledger could not be synced, and the next attempt has its time.
-        if self.leaving.len() == LEAVE_TOGETHER {
-            self.leave_at = Some(now);
-        }
-        self.leave_at.get_or_insert(now + LEAVE);
-    }
-
-    /// Removes the files that have been dealt with, once it is certain that the ledger says so.
-    fn remove_leaving(&mut self) {
-        self.leave_at = None;
-        if !self.sync_ledger() {
-            // What stays is not sent again, unless the power fails as well.
-            self.leave_at = (!self.leaving.is_empty()).then(|| Instant::now() + SYNC_REMOVALS);
-            return;
-        }
-        fault::point("spool leave");
-        let told: HashSet<Uuid> = self.staying.iter().map(|file| file.id).collect();
-        while let Some(file) = self.leaving.pop() {
-            let result = self.guarded("remove a file from", |thread| thread.remove(&file));
-            self.staying.retain(|other| other.id != file.id);
-            if result.is_err() {
-                self.staying.push(file.clone());
-            }
-            if result.is_ok() || !told.contains(&file.id) {
-                self.reply(Reply::Removed(file, result));
-            }
-        }
-    }
-
     /// Tries once more to remove files that could not be removed, when it is time.
     fn leave_again(&mut self) {
         let now = Instant::now();
@@ -605,14 +547,6 @@ impl Thread {
         }
     }
 
-    fn remove(&mut self, file: &SpoolFile) -> Result<(), SpoolError> {
-        fault::point("spool remove");
-        self.spool()?.remove(file)?;
-        self.known.remove(&file.id);
-        self.removed_at.get_or_insert_with(Instant::now);
-        Ok(())
-    }
-
     /// Brings to stable storage which segments are free. A file out of which events are dropped may have been one of them:
     /// should that come back after a loss of power, so would what was dropped, and the rest under another id.
     fn sync_freed(&self) -> Result<(), SpoolError> {
@@ -624,11 +558,5 @@ impl Thread {
             // Free segments are removed then, before this is tried again.
             .inspect_err(|_| segments.distrust())
             .map_err(|error| SpoolError::new("sync the segments in", &self.directory, error))
-    }
-
-    fn sync_removals(&mut self) {
-        if let (Some(_), Some(spool)) = (self.removed_at.take(), &self.spool) {
-            spool.sync_removals();
-        }
     }
 }

@@ -1,0 +1,146 @@
+//! How much memory may hold, and what goes when that is reached.
+
+use super::{State, URGENT};
+use crate::{
+    DropReason,
+    accounts::Place,
+    chunk::{Chunk, Entry, SEVERITIES},
+};
+
+/// One part in so many comes on top of the bounds on events and bytes for those of [`URGENT`] and graver, so that they find
+/// a place while all others are on their way to Toggle or to disk and none can make room.
+const RESERVE: usize = 20;
+
+/// What the buffer may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Events in memory, those on their way to disk included, and those of [`URGENT`] and graver not counted that come on
+    /// top: see [`RESERVE`].
+    pub(crate) events: usize,
+    /// Bytes of events that wait, are being written to disk, or failed and are in memory; with the same reserve.
+    pub(crate) bytes: usize,
+    /// So many waiting events are written to disk.
+    pub(crate) threshold: usize,
+    /// So many events make a batch.
+    pub(crate) batch: usize,
+    /// And so do so many bytes.
+    pub(crate) batch_bytes: usize,
+}
+
+impl Limits {
+    /// How many events may be in memory when one of this severity comes in.
+    fn events_for(&self, severity: u8) -> u64 {
+        let reserve = if severity >= URGENT.severity() { self.events / RESERVE } else { 0 };
+        (self.events + reserve) as u64
+    }
+
+    /// How many bytes may be in memory with an event of this severity.
+    fn bytes_for(&self, severity: u8) -> usize {
+        let reserve = if severity >= URGENT.severity() { self.bytes / RESERVE } else { 0 };
+        self.bytes.saturating_add(reserve)
+    }
+}
+
+impl State {
+    /// Whether an event of `length` bytes exceeds a bound.
+    pub(super) fn is_full_for(&self, length: usize, severity: u8) -> bool {
+        self.accounts.in_memory >= self.limits.events_for(severity)
+            || self.bytes_in_memory() + length > self.limits.bytes_for(severity)
+    }
+
+    /// Bytes of all that is counted as in memory.
+    pub(super) fn bytes_in_memory(&self) -> usize {
+        self.waiting_bytes + self.writing_bytes + self.held_bytes
+    }
+
+    /// Whether so much waits that it should go to disk: the flush threshold, or nine tenths of the bytes, what failed
+    /// included.
+    pub(crate) fn is_over_threshold(&self) -> bool {
+        self.waiting_events >= self.limits.threshold
+            || self.waiting_bytes + self.held_bytes >= self.limits.bytes / 10 * 9
+    }
+
+    /// Whether memory is about to overflow: nine tenths of the events or of the bytes that it may hold are there.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        self.accounts.in_memory >= (self.limits.events / 10 * 9) as u64
+            || self.bytes_in_memory() >= self.limits.bytes / 10 * 9
+    }
+
+    /// The delivery task has so many bytes in memory of batches that failed and are not on disk yet.
+    pub(crate) fn hold(&mut self, bytes: usize) {
+        self.held_bytes = bytes;
+    }
+
+    /// Drops the least grave events waiting until an event of `severity` and `length` bytes fits. `false` when nothing
+    /// less grave waits.
+    pub(super) fn make_room(&mut self, length: usize, severity: u8) -> bool {
+        let lower = ..usize::from(severity) % SEVERITIES;
+        let events: u64 = self.waiting_by_severity[lower].iter().map(|&count| u64::from(count)).sum();
+        let bytes: usize = self.waiting_bytes_by_severity[lower].iter().sum();
+        let would_fit = self.accounts.in_memory - events < self.limits.events_for(severity)
+            && self.bytes_in_memory() - bytes + length <= self.limits.bytes_for(severity);
+        if !would_fit {
+            // Nothing is dropped in vain.
+            return false;
+        }
+        while self.is_full_for(length, severity) {
+            let Some(least) =
+                (0..usize::from(severity)).find(|&severity| self.waiting_by_severity[severity] > 0)
+            else {
+                return false;
+            };
+            self.evict(least);
+        }
+        true
+    }
+
+    /// Drops the events of one severity out of the oldest chunk that holds any.
+    pub(super) fn evict(&mut self, severity: usize) {
+        let Self { ready, open, accounts, untold, .. } = self;
+        let place = ready.iter().position(|chunk| chunk.count_of(severity) > 0);
+        let chunk = match place {
+            Some(place) => &mut ready[place],
+            None => open,
+        };
+        let count = chunk.count_of(severity);
+        let sequence = chunk.sequence;
+        let freed = chunk.evict(severity, |entry: Entry| {
+            accounts.lose(Place::Memory, DropReason::BufferFull, entry.category, entry.severity);
+            untold.extend(entry.is_own().then_some(sequence));
+        });
+        self.waiting_events -= count as usize;
+        self.waiting_bytes -= freed;
+        self.waiting_by_severity[severity] -= count;
+        self.waiting_bytes_by_severity[severity] -= freed;
+        if let Some(place) = place
+            && self.ready[place].is_empty()
+            && let Some(chunk) = self.ready.remove(place)
+        {
+            self.recycle(chunk);
+        }
+    }
+
+    /// Of what was taken to be written, drops the events that are not worth a place on disk.
+    pub(crate) fn shed(&mut self, chunks: &mut Vec<Chunk>) {
+        let Self { accounts, writing_bytes, .. } = self;
+        for chunk in chunks.iter_mut().filter(|chunk| chunk.has_best_effort()) {
+            *writing_bytes -= chunk.evict_where(Entry::is_best_effort, |entry| {
+                accounts.lose(Place::Memory, DropReason::BestEffort, entry.category, entry.severity);
+            });
+        }
+        for empty in chunks.extract_if(.., |chunk| chunk.is_empty()).collect::<Vec<_>>() {
+            self.recycle(empty);
+        }
+    }
+
+    /// Counts an event of the chunk of this place in the order as dropped out of memory.
+    pub(crate) fn lose(&mut self, from: Place, reason: DropReason, entry: Entry, sequence: u64) {
+        self.accounts.lose(from, reason, entry.category, entry.severity);
+        self.untold.extend(entry.is_own().then_some(sequence));
+    }
+
+    /// The places in the order of those chunks out of which an event was dropped that tells of losses, since this was asked last.
+    pub(crate) fn take_untold(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.untold)
+    }
+}
