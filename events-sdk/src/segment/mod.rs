@@ -96,8 +96,12 @@ pub(crate) struct Segment {
 /// Whether the file of a segment is gone.
 type Lost = std::sync::atomic::AtomicBool;
 
-/// What is known of a segment by its name: how large it is, and whether it is gone.
-type There = (u64, Arc<Lost>);
+/// What is remembered of a segment wherever it is.
+#[derive(Debug)]
+struct Known {
+    bytes: u64,
+    lost: Arc<Lost>,
+}
 
 impl Segment {
     /// Begins a use for the batch of this id.
@@ -189,7 +193,7 @@ pub(crate) struct Segments {
     /// The directory, once it is there and ours.
     folder: Mutex<Option<Folder>>,
     /// The segments of this process.
-    there: Mutex<HashMap<Arc<Path>, There>>,
+    there: Mutex<HashMap<Arc<Path>, Known>>,
     /// When the directory was changed in which all of them were found, if it has been quiet since.
     settled: Mutex<Option<SystemTime>>,
     /// What distinguishes our names from those of earlier processes.
@@ -346,7 +350,7 @@ impl Segments {
         self.there
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(Arc::clone(&path), (capacity as u64, Arc::clone(&lost)));
+            .insert(Arc::clone(&path), Known { bytes: capacity as u64, lost: Arc::clone(&lost) });
         self.names_changed.store(true, Ordering::Release);
         Ok(Segment {
             // A file descriptor for each would soon be all a process may have. The file is opened again to be synced.
@@ -401,7 +405,7 @@ impl Segments {
     /// The file of a segment is gone, and takes up no room.
     fn lose(&self, path: &Path) -> bool {
         let gone = self.there.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
-        if let Some((bytes, lost)) = &gone {
+        if let Some(Known { bytes, lost }) = &gone {
             lost.store(true, Ordering::Release);
             self.quota.give_back(*bytes);
         }
