@@ -7,7 +7,7 @@ pub mod acme {
     use events_sdk::Ticket;
 
     pub fn emit_acme_job(_: kinds::acme_job::Payload, _: ()) -> Ticket {
-        unimplemented!()
+        panic!("only looked at by the compiler")
     }
 
     pub mod kinds {
