@@ -104,7 +104,7 @@ pub(crate) struct Backlog {
     /// Files that could not be read, and when each is tried again. They hold up no other.
     parked: Vec<(Instant, Uuid)>,
     /// Files in which no room could be made, until when they are left alone.
-    spared: Vec<(Instant, Uuid)>,
+    spared: HashMap<Uuid, Instant>,
     /// Files that are to be removed, until they are.
     leaving: HashSet<Uuid>,
 }

@@ -16,6 +16,9 @@ const BUSY_PAUSE_MOST: Duration = Duration::from_secs(300);
 /// Where Toggle fails in two ways by turns, each is told once, and again after this.
 const TELL_AGAIN: Duration = Duration::from_secs(600);
 
+/// One that was told so short a time ago is told again only if it lasts: a Toggle that comes and goes fills no log.
+const FLAPS: Duration = Duration::from_secs(60);
+
 /// While Toggle is away, one batch at a time probes it.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -30,6 +33,8 @@ pub(crate) struct Link {
     backoff: Backoff,
     /// The ways of this outage that an operator was told of, and when last.
     told: Vec<(UplinkState, Instant)>,
+    /// An operator was told of this outage.
+    is_told: bool,
 }
 
 /// What an answer changed.
@@ -55,6 +60,7 @@ impl Link {
             hold_until: now,
             backoff,
             told: Vec::new(),
+            is_told: false,
         }
     }
 
@@ -92,6 +98,11 @@ impl Link {
         self.retry_at = self.retry_at.min(now + self.backoff.pause(1));
     }
 
+    /// Whether an operator was told of the last outage.
+    pub(crate) fn is_told(&self) -> bool {
+        self.is_told
+    }
+
     /// Toggle took a batch.
     pub(crate) fn delivered(&mut self, now: Instant) -> Change {
         self.busy = 0;
@@ -118,11 +129,12 @@ impl Link {
             self.retry_at = now + self.backoff.pause(self.failures);
         }
         if self.state == state {
-            return Change::None;
+            // An outage that was too fresh to be told lasts.
+            return if self.is_told { Change::None } else { self.tell(state, now) };
         }
         if self.is_open() {
             self.since = now;
-            self.told.clear();
+            self.is_told = false;
         }
         self.state = state;
         self.tell(state, now)
@@ -130,11 +142,14 @@ impl Link {
 
     /// Whether an operator must hear that Toggle is away in this way.
     fn tell(&mut self, state: UplinkState, now: Instant) -> Change {
+        let since = self.since;
+        let pause = |at: Instant| if at >= since { TELL_AGAIN } else { FLAPS };
         match self.told.iter_mut().find(|(told, _)| *told == state) {
-            Some((_, at)) if now.saturating_duration_since(*at) < TELL_AGAIN => return Change::None,
+            Some((_, at)) if now.saturating_duration_since(*at) < pause(*at) => return Change::None,
             Some((_, at)) => *at = now,
             None => self.told.push((state, now)),
         }
+        self.is_told = true;
         Change::Lost
     }
 
@@ -206,10 +221,20 @@ mod tests {
             assert_eq!(lost(&mut link, now), 0);
             assert_eq!(link.state(), UplinkState::Unauthenticated, "it is shown all the same");
         }
-        assert_eq!(lost(&mut link, now + TELL_AGAIN), 2);
-        // The next outage is told anew.
-        assert!(matches!(link.delivered(now), Change::Back(_)));
+        now += TELL_AGAIN;
         assert_eq!(lost(&mut link, now), 2);
+        // The next outage is told anew, unless it comes at once and does not last.
+        assert!(matches!(link.delivered(now), Change::Back(_)) && link.is_told());
+        for _ in 0..5 {
+            now += Duration::from_millis(100);
+            assert_eq!(lost(&mut link, now), 0);
+            assert!(matches!(link.delivered(now), Change::Back(_)) && !link.is_told());
+        }
+        assert_eq!(lost(&mut link, now), 0);
+        now += FLAPS;
+        assert_eq!(lost(&mut link, now), 2);
+        assert!(matches!(link.delivered(now), Change::Back(_)) && link.is_told());
+        assert_eq!(lost(&mut link, now + FLAPS), 2);
     }
 
     #[test]

@@ -47,6 +47,9 @@ const LEAST_WRITE: u64 = 4 << 10;
 /// Where writes of this size go well, their size is not bounded any more.
 const LARGE_WRITE: u64 = 64 << 20;
 
+/// When so many files in a row could not be thinned, the next is tried [a moment](LOOK_AGAIN) later.
+const FAILURES: u32 = 3;
+
 /// A file that could not be thinned is left alone for so long.
 const SPARED: Duration = Duration::from_secs(60);
 
@@ -66,6 +69,8 @@ pub(super) struct Room {
     ballast_dropped: bool,
     /// A file is being thinned.
     pub(super) thinning: bool,
+    /// So many files in a row could not be thinned.
+    failures: u32,
     /// A file could not be rewritten for lack of room: until then only files that go as a whole help.
     whole_files_until: Option<Instant>,
     /// There was no room, and nothing that may go.
@@ -93,6 +98,7 @@ impl Room {
             resigned_until: None,
             ballast_dropped: false,
             thinning: false,
+            failures: 0,
             whole_files_until: None,
             look_again_at: None,
             look_for_held_at: None,
@@ -114,8 +120,8 @@ impl Room {
     /// The disk had room, or it is time to see whether it has.
     pub(super) fn is_enough(&mut self) {
         let most = self.most.map(|most| most * 2).filter(|&most| most < LARGE_WRITE);
-        let Self { thinning, ballast_dropped, max_bytes, .. } = *self;
-        *self = Self { thinning, ballast_dropped, most, ..Self::new(max_bytes) };
+        let Self { thinning, failures, ballast_dropped, max_bytes, .. } = *self;
+        *self = Self { thinning, failures, ballast_dropped, most, ..Self::new(max_bytes) };
     }
 
     /// A write of so many bytes, which can be cut, failed because the disk is full. Whether a smaller one should be tried.
@@ -298,6 +304,27 @@ impl Delivery {
         self.backlog.least_severity(self.room.whole_files_until.is_some_and(|at| now < at), now)
     }
 
+    /// No room can be made in a file: it is left alone for a while. Where one after the other fails it is hardly the files' fault.
+    fn not_thinned(&mut self, file: SpoolFile, error: &SpoolError) {
+        let now = Instant::now();
+        self.room.failures = self.room.failures.saturating_add(1);
+        if self.room.failures == 1 {
+            tracing::warn!(%error, file = %file.id, "no room can be made in a spill file; it is left as it is for a minute");
+        }
+        self.intake.buffer.lock().status.last_error = Some(error.to_string());
+        if self.room.failures >= FAILURES {
+            self.room.look_again_at = Some(now + LOOK_AGAIN);
+        }
+        if error.is_of_file_system() {
+            // No file can be written either, which whoever looks wants to know.
+            self.write_failed = true;
+            self.spool_fails(error);
+        } else {
+            self.backlog.spare(file.id, now + SPARED);
+        }
+        self.backlog.add(file);
+    }
+
     /// A file was thinned or not.
     pub(super) fn thinned(&mut self, old: SpoolFile, result: Result<Thinned, SpoolError>) {
         self.room.thinning = false;
@@ -316,13 +343,9 @@ impl Delivery {
                 self.backlog.add(old);
                 return;
             }
-            Err(error) => {
-                tracing::warn!(%error, file = %old.id, "no room can be made in a spill file; it is left as it is for a minute");
-                self.intake.buffer.lock().status.last_error = Some(error.to_string());
-                self.backlog.spare(old.id, Instant::now() + SPARED);
-                return self.backlog.add(old);
-            }
+            Err(error) => return self.not_thinned(old, &error),
         };
+        self.room.failures = 0;
         let mut state = self.intake.buffer.lock();
         let foreign = !old.is_of(state.accounts.ledger.id());
         let mut total = 0;

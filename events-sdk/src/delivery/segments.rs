@@ -20,6 +20,10 @@ const LAST_SYNC: Duration = Duration::from_millis(50);
 /// Logs what happened to segments.
 fn tell(news: News) {
     match news {
+        News::Removed(count) => tracing::error!(
+            count,
+            "segments were removed: what they held is sent or written to spill files at once, and new ones are made"
+        ),
         News::NotMade(error) => {
             tracing::error!(%error, "no segment can be made: until that is mended, events are kept in memory only");
         }

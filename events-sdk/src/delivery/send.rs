@@ -162,9 +162,10 @@ impl Delivery {
         let count = parcel.batch.len() as u64;
         let mut state = self.intake.buffer.lock();
         match &parcel.origin {
-            Origin::Memory { chunk, .. } => {
-                let kept = chunk.is_kept().then(|| parcel.batch.id());
-                state.accounts.deliver(count, kept);
+            Origin::Memory { chunk, file } => {
+                // A copy of it in a segment, or on disk by now, that a later start finds must not count as new.
+                let is_twice = chunk.is_kept() || !matches!(file, DiskCopy::None);
+                state.accounts.deliver(count, is_twice.then(|| parcel.batch.id()));
             }
             Origin::Disk { file, place } => {
                 let step = self.backlog.dealt_with(*file, *place, count, 0);
@@ -186,9 +187,11 @@ impl Delivery {
     fn is_back(&mut self, after: Duration, now: Instant) {
         let live = self.live_batches(after);
         self.pace.back(after, live, self.spool_backoff.chance(), now);
-        tracing::info!(target = %self.uplink_target, ?after, "Toggle takes events again");
-        // Whatever could not be read before, or was put there meanwhile.
-        self.spooler.list();
+        if self.link.is_told() {
+            tracing::info!(target = %self.uplink_target, ?after, "Toggle takes events again");
+            // Whatever could not be read before, or was put there meanwhile.
+            self.spooler.list();
+        }
     }
 
     /// How many batches a second came in and were kept since Toggle was lost, so long ago.
@@ -291,7 +294,7 @@ impl Delivery {
         state.status.last_error = Some(error.to_string());
         state.accounts.shift(parcel.batch.len() as u64, Place::Flight, to);
         parcel.place = to;
-        if change == Change::Lost {
+        if !self.link.is_open() {
             self.kept_before.get_or_insert(state.accounts.kept());
         }
         drop(state);

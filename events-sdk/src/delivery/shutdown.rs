@@ -103,6 +103,9 @@ impl Delivery {
         } else if let Some(place) = self.copying.iter().position(|held| held.batch.id() == batch.id()) {
             let failed = self.copying.swap_remove(place);
             self.held.push_back(failed);
+        } else {
+            // Toggle has it already, and there is no copy that a later start might find.
+            self.intake.buffer.lock().accounts.ledger.forget(batch.id());
         }
     }
 
@@ -211,7 +214,10 @@ impl Delivery {
             .filter(|dropped| dropped.reason == DropReason::Shutdown)
             .map(|dropped| dropped.count)
             .sum();
-        state.accounts.ledger.close();
+        if self.writing.is_empty() {
+            // Else nobody knows whether that is on disk.
+            state.accounts.ledger.close();
+        }
         let spool = state.status.spool.broken.clone();
         drop(state);
         self.settle_told();

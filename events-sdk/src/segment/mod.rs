@@ -231,8 +231,18 @@ impl Folder {
     }
 
     /// What is known of it, if it still lies there.
-    fn metadata(&self) -> Option<fs::Metadata> {
-        Self::at(&self.path).ok().filter(|(there, _)| there == self).map(|(_, about)| about)
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be looked at.
+    fn metadata(&self) -> io::Result<Option<fs::Metadata>> {
+        match Self::at(&self.path) {
+            Ok((there, about)) => Ok((there == *self).then_some(about)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -335,7 +345,7 @@ impl Segments {
         let folder = self
             .folder()
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the spool directory is not open"))?;
-        if folder.metadata().is_none() {
+        if folder.metadata()?.is_none() {
             // It was removed, or something else has its name.
             self.open(folder.path.parent().unwrap_or(&folder.path))?;
         }
@@ -386,7 +396,7 @@ impl Segments {
         let Some(folder) = self.folder() else { return Ok(0) };
         let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
         let mut names = HashSet::<OsString>::new();
-        if let Some(changed) = folder.metadata().map(|about| about.modified()).transpose()? {
+        if let Some(changed) = folder.metadata()?.map(|about| about.modified()).transpose()? {
             if *settled == Some(changed) {
                 return Ok(0);
             }
@@ -414,7 +424,8 @@ impl Segments {
 
     /// Whether the folder lies where it was made.
     pub(crate) fn is_in_place(&self) -> bool {
-        self.folder().is_some_and(|folder| folder.metadata().is_some())
+        // What cannot be looked at is believed to.
+        self.folder().is_some_and(|folder| !matches!(folder.metadata(), Ok(None)))
     }
 
     /// Begins a sync. What is removed from now on, because its events are elsewhere, is not missed by it.

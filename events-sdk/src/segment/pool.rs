@@ -44,6 +44,7 @@ pub(crate) struct Pool {
 /// What the log is told, by whoever does not hold the lock of the buffer: what takes the log may emit events itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum News {
+    Removed(usize),
     NotMade(String),
     MadeAgain,
     NotSynced(String),
@@ -159,10 +160,7 @@ impl Pool {
 
     /// So many files of segments are gone: what is in segments now does not outlive the process.
     pub(crate) fn lose(&mut self, count: usize) {
-        tracing::error!(
-            count,
-            "segments were removed: what they held is sent or written to spill files at once, and new ones are made"
-        );
+        self.news.push(News::Removed(count));
         self.segments.distrust();
         self.unsynced.clear();
         self.forsake();

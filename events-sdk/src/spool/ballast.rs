@@ -1,70 +1,87 @@
 //! The ballast: room on disk that is given up when there is no other.
 //!
 //! To drop events out of a spill file what is kept of it is written anew, which needs room for a moment. On a disk without a byte
-//! left that is this file's. It is made again once there is plenty. At a shutdown it makes room for what is in memory.
+//! left that is this file's. It is set aside again as soon as the old file is gone. At a shutdown it makes room for what is in
+//! memory.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Spool, SpoolError, SpoolErrorKind,
-    storage::{EntryKind, WriteFile},
+    storage::{EntryKind, Storage},
 };
 
 /// The name of the file in the spool directory.
-pub(super) const FILE: &str = ".ballast";
+const FILE: &str = ".ballast";
 
-/// It is made when so many times its size is free beyond what is to stay free.
-const PLENTY: u64 = 4;
+/// It takes no more than this part of what is free beyond what is to stay free,
+const SHARE: u64 = 4;
 
-/// What it is written of in one go. Not zeros, which some file systems keep nowhere.
-const BLOCK: usize = 64 << 10;
+/// and is not worth it below so many bytes.
+const LEAST: u64 = 64 << 10;
 
 impl Spool {
-    /// Makes the ballast if it is not there and there is plenty of room.
-    pub(crate) fn keep_ballast(&self) {
-        let wanted = self.bounds.ballast;
-        let path = self.ballast();
-        if wanted == 0 || self.storage.metadata(&path).is_ok_and(|there| there.len >= wanted) {
-            return;
+    /// Makes the ballast, or a larger one, if there is room.
+    ///
+    /// # Errors
+    ///
+    /// When the disk does not take it although there seems to be room.
+    pub(crate) fn keep_ballast(&self) -> io::Result<()> {
+        let there = self.ballast_bytes().unwrap_or_default();
+        if there >= self.bounds.ballast {
+            return Ok(());
         }
-        let plenty = self.bounds.min_free.saturating_add(wanted.saturating_mul(PLENTY));
-        if self.storage.free_bytes(&self.dir).is_ok_and(|free| free < plenty) || self.keep_lock().is_err() {
-            return;
+        let free = self.storage.free_bytes(&self.dir)?.saturating_sub(self.bounds.min_free) + there;
+        let bytes = self.bounds.ballast.min(free / SHARE);
+        // Not larger by a little again and again.
+        if bytes < LEAST || (bytes < self.bounds.ballast && bytes < there * 2) {
+            return Ok(());
         }
-        let made = self
-            .remove_ballast()
-            .and_then(|_| self.storage.create(&path))
-            .and_then(|mut file| fill(file.as_mut(), wanted));
-        if let Err(error) = made {
-            tracing::debug!(path = %path.display(), %error, "no room can be set aside for a full disk");
-            let _ = self.remove_ballast();
-        }
+        self.drop_ballast();
+        self.set_ballast_aside(bytes)
     }
 
-    /// Gives its room up. `false` if there is none.
-    pub(crate) fn drop_ballast(&self) -> bool {
-        self.keep_lock().is_ok() && self.remove_ballast().unwrap_or(false)
+    /// Gives its room up, and says how much that was.
+    pub(crate) fn drop_ballast(&self) -> Option<u64> {
+        let bytes = self.ballast_bytes()?;
+        let removed = self.keep_lock().is_ok() && self.storage.remove(&self.ballast()).is_ok();
+        removed.then_some(bytes)
     }
 
-    /// Does something; once more without the ballast, if there was no room for it.
-    pub(crate) fn or_without_ballast<T>(
+    /// Does something; once more with the room of the ballast, if there was no other. The ballast is set aside again after that.
+    pub(crate) fn with_ballast<T>(
         &self,
         mut what: impl FnMut(&Self) -> Result<T, SpoolError>,
     ) -> Result<T, SpoolError> {
-        match what(self) {
-            Err(error) if error.kind() == SpoolErrorKind::Full && self.drop_ballast() => what(self),
-            result => result,
+        let is_full = |result: &Result<T, SpoolError>| {
+            result.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Full)
+        };
+        let mut result = what(self);
+        if is_full(&result)
+            && let Some(bytes) = self.drop_ballast()
+        {
+            result = what(self);
+            if let Err(error) = self.set_ballast_aside(bytes) {
+                tracing::debug!(dir = %self.dir.display(), %error, "no room can be set aside for a full disk");
+            }
         }
+        result
     }
 
-    fn remove_ballast(&self) -> io::Result<bool> {
+    fn set_ballast_aside(&self, bytes: u64) -> io::Result<()> {
         let path = self.ballast();
-        match self.storage.metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-            Ok(there) if there.kind == EntryKind::Dir => Ok(false),
-            Ok(_) => self.storage.remove(&path).map(|()| true),
-        }
+        self.storage.reserve(&path, bytes).inspect_err(|_| {
+            // A part of it is of no use.
+            let _ = self.storage.remove(&path);
+        })
+    }
+
+    /// How large it is; `None` where there is none.
+    fn ballast_bytes(&self) -> Option<u64> {
+        bytes(self.storage.as_ref(), &self.dir)
     }
 
     fn ballast(&self) -> PathBuf {
@@ -72,22 +89,8 @@ impl Spool {
     }
 }
 
-fn fill(file: &mut dyn WriteFile, bytes: u64) -> io::Result<()> {
-    let mut block = vec![0_u8; BLOCK];
-    // Xorshift (Marsaglia, 2003): nothing that can be compressed.
-    let mut word = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut left = bytes;
-    while left > 0 {
-        for eight in block.chunks_exact_mut(8) {
-            word ^= word << 13;
-            word ^= word >> 7;
-            word ^= word << 17;
-            eight.copy_from_slice(&word.to_le_bytes());
-        }
-        let now = left.min(BLOCK as u64);
-        // No more than a block.
-        file.write_all(&block[..now as usize])?;
-        left -= now;
-    }
-    file.sync()
+/// How large the ballast in a spool directory is; `None` where there is none.
+pub(super) fn bytes(storage: &dyn Storage, dir: &Path) -> Option<u64> {
+    let there = storage.metadata(&dir.join(FILE)).ok()?;
+    (there.kind == EntryKind::File).then_some(there.len)
 }

@@ -11,7 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{OFlags, StatVfsMountFlags};
+use rustix::{
+    fs::{FallocateFlags, OFlags, StatVfsMountFlags},
+    io::Errno,
+    process::Resource,
+};
 
 use crate::{fault, fork::LockFile};
 
@@ -26,6 +30,9 @@ const FILE_MODE: u32 = 0o600;
 const LOCK_ATTEMPTS: u32 = 8;
 /// A process id and a line end fit several times over; whatever else stands in a lock file is not read.
 const NOTE_BYTES: u64 = 64;
+
+/// What is written of a file without interest in one go.
+const BLOCK: usize = 64 << 10;
 
 /// The file system of the machine.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +53,19 @@ impl Storage for Disk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         let file = options(OFlags::NOFOLLOW).write(true).create_new(true).mode(FILE_MODE).open(path)?;
         Ok(Box::new(file))
+    }
+
+    fn reserve(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        // Beyond the limit the process would be sent a signal that ends it.
+        if rustix::process::getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < bytes) {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let mut file = options(OFlags::NOFOLLOW).write(true).create_new(true).mode(FILE_MODE).open(path)?;
+        match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+            // Some file systems know no other way.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => fill(&mut file, bytes),
+            reserved => Ok(reserved?),
+        }
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
@@ -181,6 +201,25 @@ impl Storage for Disk {
         }
         concerns
     }
+}
+
+/// Writes so many bytes that cannot be compressed: xorshift (Marsaglia, 2003).
+fn fill(file: &mut File, bytes: u64) -> io::Result<()> {
+    let mut block = vec![0_u8; BLOCK];
+    let (mut word, mut left) = (0x9e37_79b9_7f4a_7c15_u64, bytes);
+    while left > 0 {
+        for eight in block.chunks_exact_mut(8) {
+            word ^= word << 13;
+            word ^= word >> 7;
+            word ^= word << 17;
+            eight.copy_from_slice(&word.to_le_bytes());
+        }
+        // No more than a block.
+        let now = left.min(BLOCK as u64) as usize;
+        file.write_all(&block[..now])?;
+        left -= now as u64;
+    }
+    file.sync_data()
 }
 
 /// How many bytes of the file system around this directory this process may still use.

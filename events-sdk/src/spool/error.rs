@@ -91,6 +91,11 @@ impl SpoolError {
         &self.path
     }
 
+    /// Whether nothing can be changed on this file system, whichever file it is.
+    pub(crate) fn is_of_file_system(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::ReadOnlyFilesystem)
+    }
+
     /// Whether the cause is that something is not there.
     pub(super) fn is_not_found(&self) -> bool {
         self.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::NotFound)

@@ -94,11 +94,11 @@ impl Spool {
     }
 
     /// Removes the oldest of the quarantine until it is within its bound. Gives the number of events that went, as far as
-    /// it can be known.
-    pub(crate) fn clear_quarantine(&self) -> Result<u64, SpoolError> {
+    /// it can be known, and why not all went that should have.
+    pub(crate) fn clear_quarantine(&self) -> (u64, Result<(), SpoolError>) {
         if self.quarantined.load(Ordering::Relaxed) <= self.bounds.quarantine {
             // Looking at each of many files for each that comes would take longer and longer.
-            return Ok(0);
+            return (0, Ok(()));
         }
         let folder = self.dir.join(FOLDER);
         let mut files = Vec::new();
@@ -109,13 +109,15 @@ impl Spool {
                 files.push((metadata, name));
             }
         };
-        if !list_folder(self.storage.as_ref(), &folder, &mut each)? {
-            return Ok(0);
+        match list_folder(self.storage.as_ref(), &folder, &mut each) {
+            Ok(true) => {}
+            Ok(false) => return (0, Ok(())),
+            Err(error) => return (0, Err(error)),
         }
         let mut bytes: u64 = files.iter().map(|(metadata, _)| metadata.len).sum();
         self.quarantined.store(bytes, Ordering::Relaxed);
         if bytes <= self.bounds.quarantine {
-            return Ok(0);
+            return (0, Ok(()));
         }
         // A description goes behind what it describes, though it was written before: without it nobody knows how many events
         // went.
@@ -128,23 +130,28 @@ impl Spool {
                 None => (about.modified_ms, name.clone(), false),
             }
         });
-        let mut gone = 0;
+        let (mut gone, mut stays, mut cleared) = (0, 0, Ok(()));
         for (metadata, name) in files {
             if bytes <= self.bounds.quarantine {
                 break;
             }
             let path = folder.join(&name);
-            gone = events_in(self.storage.as_ref(), &path).unwrap_or_default().saturating_add(gone);
+            let events = events_in(self.storage.as_ref(), &path).unwrap_or_default();
             match self.storage.remove(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(SpoolError::new("clear the quarantine of", &path, error));
+                    // The next oldest goes for it.
+                    cleared = Err(SpoolError::new("clear the quarantine of", &path, error));
+                    stays += metadata.len;
+                    continue;
                 }
-                _ => bytes -= metadata.len,
+                _ => {}
             }
+            (bytes, gone) = (bytes - metadata.len, events.saturating_add(gone));
             self.twice.is_gone(&name);
         }
-        self.quarantined.store(bytes, Ordering::Relaxed);
-        Ok(gone)
+        // What cannot go is not looked at again before there is more.
+        self.quarantined.store(bytes.saturating_sub(stays), Ordering::Relaxed);
+        (gone, cleared)
     }
 
     /// How many events the quarantine holds, as far as it can be known. What is put there under a name that it holds is

@@ -19,6 +19,9 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync {
     /// Makes a new file, readable by its owner only. It must not exist yet.
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
 
+    /// Makes a new file that takes up so much of the disk and holds nothing of interest. It must not exist yet.
+    fn reserve(&self, path: &Path, bytes: u64) -> io::Result<()>;
+
     /// Opens a regular file to read it.
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
 

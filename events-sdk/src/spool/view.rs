@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    FileName, LOCK, SpoolError, SpoolFile,
+    FileName, LOCK, SpoolError, SpoolFile, ballast,
     disk::Disk,
     format::varint,
     inspect_file, is_cut_off, list_files, quarantine,
@@ -87,6 +87,11 @@ impl View {
         let signs = [LOCK, ledger::FILE, quarantine::FOLDER];
         // The quarantine itself may be looked at.
         self.dir.ends_with(quarantine::FOLDER) || signs.iter().any(|name| self.dir.join(name).exists())
+    }
+
+    /// How many bytes are set aside for the moment when the disk is full.
+    pub(crate) fn ballast_bytes(&self) -> u64 {
+        ballast::bytes(self.storage.as_ref(), &self.dir).unwrap_or_default()
     }
 
     /// The spill files, oldest first.

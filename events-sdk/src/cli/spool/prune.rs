@@ -30,7 +30,7 @@ use crate::{
         shown, time,
     },
     id::IdGenerator,
-    spool::{FileName, Item, Sealing, SpoolFile, free_bytes},
+    spool::{FileName, Item, Sealing, SpoolFile, View, free_bytes},
 };
 
 /// What a file has beside its events, the rest of a block included.
@@ -125,7 +125,9 @@ impl PruneArgs {
         let mut work = if self.yes {
             Work::Really(Hold::open(&dir, meanwhile)?)
         } else {
-            Work::Seemingly(Books::look(&dir, meanwhile)?, free_bytes(&dir).unwrap_or(u64::MAX))
+            let ballast = View::of(&dir).ballast_bytes();
+            let room = free_bytes(&dir).map_or(u64::MAX, |free| free + ballast);
+            Work::Seemingly(Books::look(&dir, meanwhile)?, room)
         };
         let schema = Schema::load()?;
         let sources = Where::files(&dir)?;
@@ -256,8 +258,10 @@ impl Work {
         let written = match self {
             Self::Really(hold) => {
                 let written = rewritten(plan, doomed).or_else(|failure| match failure {
-                    // Some file systems give back what was freed only now.
-                    Failure::Full(_) if tally.removed + tally.rewritten > 0 => {
+                    Failure::Full(_) => {
+                        // For a moment like this it was set aside; the agent does so again. Some file systems give back what was
+                        // freed only after a sync.
+                        hold.spool.drop_ballast();
                         hold.spool.sync_removals();
                         rewritten(plan, doomed)
                     }

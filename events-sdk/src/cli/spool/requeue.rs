@@ -103,22 +103,25 @@ fn requeue(hold: &mut Hold, dir: &Path, quarantine: &Path, name: &FileName) -> R
     let failed = |error: io::Error| {
         Failure::Broken(format!("cannot move {} to {}: {error}", from.display(), to.display()))
     };
+    let quarantine = open(CWD, quarantine, OFlags::DIRECTORY).map_err(failed)?;
+    let spool = open(CWD, dir, OFlags::DIRECTORY).map_err(failed)?;
+    // That one may have been delivered, and wait to be removed.
+    must_be_free(&spool, &name.to_os_string()).map_err(failed)?;
     // A slot of the file that was once delivered under this identity, left by a kill, would have the next start of the agent remove
     // this one as done.
     hold.books.forget(name.id())?;
-    let quarantine = open(CWD, quarantine, OFlags::DIRECTORY).map_err(failed)?;
-    let spool = open(CWD, dir, OFlags::DIRECTORY).map_err(failed)?;
     move_file(&quarantine, &spool, &name.to_os_string()).map_err(failed)
 }
 
-fn move_file(quarantine: &File, spool: &File, name: &OsStr) -> io::Result<()> {
+fn must_be_free(spool: &File, name: &OsStr) -> io::Result<()> {
     match statat(spool, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-        Ok(_) => {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file of this name is there"));
-        }
+        Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file of this name is there")),
     }
+}
+
+fn move_file(quarantine: &File, spool: &File, name: &OsStr) -> io::Result<()> {
     // Without NONBLOCK, opening a named pipe would wait for its writer for ever.
     owner::give(&spool.metadata()?, &open(quarantine, Path::new(name), OFlags::NONBLOCK)?)?;
     renameat(quarantine, name, spool, name)?;

@@ -13,7 +13,7 @@ impl Backlog {
     ///
     /// What was read ahead of it is forgotten.
     pub(crate) fn least(&mut self, severity: u8, whole: bool, now: Instant) -> Option<(SpoolFile, u8)> {
-        self.spared.retain(|&(until, _)| now < until);
+        self.spared.retain(|_, until| now < *until);
         let (least, _, id) = self.lightest(whole, now).filter(|&(least, ..)| least <= severity)?;
         let file = self.take_out(id)?;
         self.leaving.insert(id);
@@ -43,12 +43,11 @@ impl Backlog {
 
     /// Room cannot be made in this file before that.
     pub(crate) fn spare(&mut self, file: Uuid, until: Instant) {
-        self.spared.retain(|&(_, other)| other != file);
-        self.spared.push((until, file));
+        self.spared.insert(file, until);
     }
 
     fn is_spared(&self, file: Uuid, now: Instant) -> bool {
-        self.spared.iter().any(|&(until, id)| id == file && now < until)
+        self.spared.get(&file).is_some_and(|&until| now < until)
     }
 
     /// The files of which nothing was sent.

@@ -39,6 +39,9 @@ const SETTLED_MS: i64 = 2_000;
 /// What earlier processes left and could not be read or taken over is tried again after this, doubling up to the second.
 pub(super) const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
+/// A disk that does not take the ballast although it has room is left alone for so long.
+const BALLAST: Duration = Duration::from_secs(3600);
+
 /// Small files are examined for so long before the delivery task is told of them: it has other things to do than to
 /// hear of each.
 const EXAMINE: Duration = Duration::from_millis(2);
@@ -97,8 +100,12 @@ pub(super) struct Thread {
     complained: HashSet<PathBuf>,
     /// Files and segments over which it has panicked once: they are looked at once more, behind the others.
     panicked: HashSet<PathBuf>,
+    /// Room for a full disk is not set aside before that.
+    ballast_at: Instant,
     /// Something was put into the quarantine, which may be too large now.
     quarantine_grew: bool,
+    /// The log says that it is too large.
+    quarantine_complained: bool,
     /// When to see whether all is where the next process looks for it.
     keep_at: Instant,
     /// The directory was not there, and could not be made again.
@@ -147,6 +154,8 @@ impl Thread {
             complained: HashSet::new(),
             panicked: HashSet::new(),
             quarantine_grew: false,
+            ballast_at: Instant::now(),
+            quarantine_complained: false,
             keep_at: Instant::now() + place::KEEP,
             displaced: false,
             ledger_complained: false,
@@ -295,7 +304,7 @@ impl Thread {
                         fault::point("spool thin");
                         thread.sync_freed()?;
                         let thin = |spool: &Spool| spool.thin(&file, thinning);
-                        let thinned = thread.spool().and_then(|spool| spool.or_without_ballast(thin));
+                        let thinned = thread.spool().and_then(|spool| spool.with_ballast(thin));
                         if thinned.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
                             // Should it come back, it is new.
                             thread.known.remove(&file.id);
@@ -370,7 +379,7 @@ impl Thread {
             self.reply(reply);
         }
         self.reader = None;
-        self.leaving.extend_from_slice(&self.staying);
+        self.take_up_staying();
         while !self.leaving.is_empty() {
             let left = self.leaving.len();
             let _ = self.guarded("remove files from", |thread| {
@@ -468,20 +477,6 @@ impl Thread {
         Ok(opened)
     }
 
-    /// Tries once more to remove files that could not be removed, when it is time.
-    fn leave_again(&mut self) {
-        let now = Instant::now();
-        let (at, pause) = self.leave_again;
-        if self.staying.is_empty() {
-            self.leave_again = (now + AGAIN.0, AGAIN.0);
-        } else if now >= at {
-            let pause = (pause * 2).min(AGAIN.1);
-            self.leave_again = (now + pause, pause);
-            self.leaving.extend_from_slice(&self.staying);
-            self.leave_at.get_or_insert(now);
-        }
-    }
-
     fn write(&mut self, write: &Write) -> Result<SpoolFile, SpoolError> {
         fault::point("spool write");
         let (fingerprint, ledger) = (self.fingerprint, self.ledger_id);
@@ -539,11 +534,16 @@ impl Thread {
     }
 
     /// Keeps the quarantine within its bound.
-    fn clear_quarantine(&self) {
-        match self.spool.as_ref().map(Spool::clear_quarantine) {
-            Some(Ok(gone)) if gone > 0 => self.reply(Reply::Cleared(gone)),
-            Some(Err(error)) => tracing::warn!(%error, "the quarantine is not kept within its bound"),
-            Some(Ok(_)) | None => {}
+    fn clear_quarantine(&mut self) {
+        let Some((gone, cleared)) = self.spool.as_ref().map(Spool::clear_quarantine) else { return };
+        if gone > 0 {
+            self.reply(Reply::Cleared(gone));
+        }
+        let complained = std::mem::replace(&mut self.quarantine_complained, cleared.is_err());
+        if let Err(error) = cleared
+            && !complained
+        {
+            tracing::warn!(%error, "the quarantine is not kept within its bound");
         }
     }
 

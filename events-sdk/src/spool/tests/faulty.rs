@@ -150,6 +150,12 @@ impl Storage for Faulty {
         Ok(Box::new(Open { disk: self.clone(), inode }))
     }
 
+    fn reserve(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let mut file = self.create(path)?;
+        file.write_all(&vec![0; bytes as usize])?;
+        file.sync()
+    }
+
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
         let state = self.step()?;
         let bytes = state.inodes[find(&state, path)?].now.clone();

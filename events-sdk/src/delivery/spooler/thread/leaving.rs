@@ -7,7 +7,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Reply, Thread};
+use super::{AGAIN, Reply, Thread};
 use crate::{
     fault,
     spool::{SpoolError, SpoolFile},
@@ -24,6 +24,26 @@ pub(super) const LEAVE: Duration = Duration::from_millis(200);
 const LEAVE_TOGETHER: usize = 64;
 
 impl Thread {
+    /// Tries once more to remove files that could not be removed, when it is time.
+    pub(super) fn leave_again(&mut self) {
+        let now = Instant::now();
+        let (at, pause) = self.leave_again;
+        if self.staying.is_empty() {
+            self.leave_again = (now + AGAIN.0, AGAIN.0);
+        } else if now >= at {
+            let pause = (pause * 2).min(AGAIN.1);
+            self.leave_again = (now + pause, pause);
+            self.take_up_staying();
+            self.leave_at.get_or_insert(now);
+        }
+    }
+
+    /// Those that could not be removed are among those to be removed, each once.
+    pub(super) fn take_up_staying(&mut self) {
+        let under_way: HashSet<Uuid> = self.leaving.iter().map(|file| file.id).collect();
+        self.leaving.extend(self.staying.iter().filter(|file| !under_way.contains(&file.id)).cloned());
+    }
+
     /// A file has been dealt with, and is removed before long.
     pub(super) fn leave(&mut self, file: SpoolFile) {
         self.leaving.push(file);

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, path::Path, time::Instant};
 
 use uuid::Uuid;
 
-use super::{AGAIN, EXAMINE, Reply, SETTLED_MS, Thread};
+use super::{AGAIN, BALLAST, EXAMINE, Reply, SETTLED_MS, Thread};
 use crate::{
     fault,
     spool::{Adopted, FileName, Spool, SpoolError, SpoolErrorKind},
@@ -80,7 +80,12 @@ impl Thread {
         self.sync_ledger();
         self.try_again();
         let Some(spool) = self.spool.as_ref().filter(|_| self.found.is_empty()) else { return };
-        spool.keep_ballast();
+        if Instant::now() >= self.ballast_at
+            && let Err(error) = spool.keep_ballast()
+        {
+            tracing::debug!(%error, "no room can be set aside for a full disk");
+            self.ballast_at = Instant::now() + BALLAST;
+        }
         // Asked for before the list, so that what changes meanwhile is seen the next time.
         let Ok(changed_ms) = spool.changed_ms() else { return };
         if self.settled == Some(changed_ms) {

@@ -27,6 +27,12 @@ impl Storage for Simulated {
         Ok(Box::new(Open { disk: self.clone(), inode, path: path.to_owned() }))
     }
 
+    fn reserve(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let mut file = self.create(path)?;
+        file.write_all(&vec![0; bytes as usize])?;
+        file.sync()
+    }
+
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
         let inner = self.step("open", path)?;
         match &inner.state.inodes[inner.state.find(path)?] {
