@@ -212,6 +212,10 @@ pub(crate) struct Delivery {
     /// How often in a row an event could not be set aside.
     quarantine_failures: u32,
     spool_retry_at: Option<Instant>,
+    /// The log says that the spool takes nothing.
+    spool_is_told: bool,
+    /// When it said so last.
+    spool_told_at: Option<Instant>,
     /// A spill file could not be written, and nothing went well since.
     write_failed: bool,
     /// It was asked whether the disk takes something again.
@@ -285,6 +289,9 @@ impl Delivery {
             quarantine_failures: 0,
             spool_backoff: Backoff::new(READ_RETRY.0, READ_RETRY.1),
             spool_retry_at: (!spool_is_open).then(|| Instant::now() + SPOOL_RETRY),
+            // At the start whoever opened it in vain has said so.
+            spool_is_told: !spool_is_open,
+            spool_told_at: None,
             write_failed: false,
             probing: false,
             making: false,

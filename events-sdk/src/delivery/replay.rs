@@ -14,6 +14,9 @@ use crate::fault;
 use crate::ledger::{Known, Ledger};
 use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
 
+/// A spool that breaks and is mended by turns, as on a full disk where room is made again and again, is told so often.
+const FLAPS: Duration = Duration::from_secs(60);
+
 /// Longer than it takes until it is tried again to remove a segment.
 const BOUND: Duration = Duration::from_secs(150);
 
@@ -196,7 +199,8 @@ impl Delivery {
         self.spool_retry_at = None;
         self.write_failed = false;
         self.spool_failures = 0;
-        if self.intake.buffer.lock().status.spool.broken.take().is_some() {
+        let was_broken = self.intake.buffer.lock().status.spool.broken.take().is_some();
+        if was_broken && std::mem::take(&mut self.spool_is_told) {
             tracing::info!("the spool takes events again");
         }
     }
@@ -206,10 +210,12 @@ impl Delivery {
         let pause = self.spool_backoff.pause(self.spool_failures).min(SPOOL_RETRY);
         self.spool_retry_at = Some(Instant::now() + pause);
         let mut state = self.intake.buffer.lock();
-        let is_news = state.status.spool.broken.replace(error.to_string()).is_none();
+        state.status.spool.broken = Some(error.to_string());
         state.status.last_error = Some(error.to_string());
         drop(state);
-        if is_news {
+        let now = Instant::now();
+        if !self.spool_is_told && self.spool_told_at.is_none_or(|at| now.duration_since(at) >= FLAPS) {
+            (self.spool_is_told, self.spool_told_at) = (true, Some(now));
             tracing::error!(%error, "the spool takes no events; they stay in memory");
         }
     }

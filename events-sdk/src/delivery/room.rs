@@ -212,13 +212,15 @@ impl Delivery {
     }
 
     /// The severity up to which events on a full disk may go for what is in memory. While the process lives, that of the least grave
-    /// event that waits or failed. At the end what is [lighter](Self::lighter_than) than any of it.
+    /// event that waits, which is the next to be dropped otherwise; where none does, of those that failed. At the end what is
+    /// [lighter](Self::lighter_than) than any of it.
     fn up_to(&self, state: &State) -> u8 {
         let failed = || self.held.iter().map(|Held { chunk, .. }| chunk);
+        if self.closing.is_none() && state.waiting_events() > 0 {
+            return state.least_severity();
+        }
         if self.closing.is_none() {
-            let waiting = (state.waiting_events() > 0).then(|| state.least_severity());
-            let failed = failed().map(Chunk::least_severity);
-            return waiting.into_iter().chain(failed).min().unwrap_or_default();
+            return failed().map(Chunk::least_severity).min().unwrap_or_default();
         }
         // What waits is written by severity. What is in flight may well be acknowledged.
         let waiting = state.gravest_severity().checked_sub(1);
@@ -368,9 +370,12 @@ impl Delivery {
                 "the spool is full: the least grave of the oldest events are dropped to make room"
             );
         }
-        if let Some((freed, _)) = &mut self.room.freed {
-            *freed += old.bytes.saturating_sub(thinned.file.as_ref().map_or(0, |file| file.bytes));
+        let freed = old.bytes.saturating_sub(thinned.file.as_ref().map_or(0, |file| file.bytes));
+        if let Some((all, _)) = &mut self.room.freed {
+            *all += freed;
         }
+        // So much has room at once.
+        self.room.most = self.room.most.map(|most| most.max(freed));
         // There is room now, whatever there was before.
         self.room.full = None;
         if !self.spool_is_closed {

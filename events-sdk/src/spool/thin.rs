@@ -1,6 +1,11 @@
 //! Makes room: drops the least grave events of a spill file, oldest first, and keeps the others.
 
-use std::{ffi::OsString, io, path::Path, sync::Arc};
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -126,7 +131,7 @@ impl Spool {
         let name = FileName::of(sealing.id);
         // Not ours where there is none: no name of ours is so long. Then it is safe from everything but a crash at this
         // moment, which repeats events under another id.
-        let waiting = name::replacement(sealing.id, &old.name).map(|waiting| self.dir.join(waiting));
+        let waiting = self.waiting_for(sealing.id, &old.name);
         let target = waiting.clone().unwrap_or_else(|| self.path_of(&name));
         let (events, severities) = (new.events(), new.severities());
         let (temp, written) = new.close(sealing);
@@ -141,26 +146,42 @@ impl Spool {
             severities,
             ledger: sealing.ledger,
         };
+        self.swap(old, waiting.as_deref(), &file.name)?;
+        Ok(file)
+    }
+
+    /// Where a file of this identity waits to take the place of another; `None` where no name is that long.
+    pub(crate) fn waiting_for(&self, id: Uuid, old: &FileName) -> Option<PathBuf> {
+        name::replacement(id, old).map(|waiting| self.dir.join(waiting))
+    }
+
+    /// Removes a file, and gives the one that [waits](Self::waiting_for) for it its name. Where none waits it has its name already.
+    pub(crate) fn swap(
+        &self,
+        old: &SpoolFile,
+        waiting: Option<&Path>,
+        name: &FileName,
+    ) -> Result<(), SpoolError> {
         let Some(waiting) = waiting else {
             self.remove(old)?;
             self.sync_removals();
-            return Ok(file);
+            return Ok(());
         };
         let removed = self.storage.metadata(&self.path_of(&old.name)).and_then(|_| {
             // Not gone before: somebody who removed it does not want its events.
             self.storage.remove(&self.path_of(&old.name))
         });
         if let Err(error) = removed {
-            self.give_up(&waiting);
+            self.give_up(waiting);
             self.sync_removals();
             return Err(SpoolError::of_file("replace the spill file", &self.path_of(&old.name), error));
         }
         // The old file is gone, and what was dropped of it is dropped: from here on this has succeeded.
-        if let Err(error) = self.take_place(&waiting, &file.name) {
+        if let Err(error) = self.take_place(waiting, name) {
             tracing::warn!(%error, "what is left of a spill file has no name yet; it is tried again before anything else");
-            self.misplaced(&waiting, Some(file.name.clone()));
+            self.misplaced(waiting, Some(name.clone()));
         }
-        Ok(file)
+        Ok(())
     }
 
     /// The file that is waited for is gone: the one that waits gets its name.

@@ -8,7 +8,7 @@ use crate::{
     Category, DropReason, Level,
     cli::{failure::Failure, out::note},
     ledger::{self, Known, Ledger},
-    spool::{Spool, SpoolFile},
+    spool::{FileName, Spool, SpoolFile},
 };
 
 /// The spool and its accounts, as long as nobody else may touch them.
@@ -34,12 +34,31 @@ impl Hold {
         Ok(Self { spool, books })
     }
 
-    /// Books what was dropped of a file, which then is only to be removed, and removes it.
+    /// Removes a file, and books that all of it was dropped.
     pub(super) fn remove(
         &mut self,
         file: &SpoolFile,
         dropped: &BTreeMap<(i32, i32), u64>,
     ) -> Result<(), Failure> {
+        self.spool.remove(file)?;
+        self.spool.sync_removals();
+        self.book(file, dropped)
+    }
+
+    /// Puts what is kept of a file, which waits or has its name already, in its place, and books what was dropped.
+    pub(super) fn replace(
+        &mut self,
+        file: &SpoolFile,
+        waiting: Option<&Path>,
+        name: &FileName,
+        dropped: &BTreeMap<(i32, i32), u64>,
+    ) -> Result<(), Failure> {
+        self.spool.swap(file, waiting, name)?;
+        self.book(file, dropped)
+    }
+
+    /// Books what was dropped of a file that is gone. After a kill before this the next start of the agent counts it as vanished.
+    fn book(&mut self, file: &SpoolFile, dropped: &BTreeMap<(i32, i32), u64>) -> Result<(), Failure> {
         if let Some(ledger) = &mut self.books.ledger {
             let foreign = !file.is_of(ledger.id());
             for (&(level, category), &count) in dropped {
@@ -47,14 +66,9 @@ impl Hold {
                 let category = Category::from_number(category).map_or(0, |category| category as u8);
                 ledger.drop_events(DropReason::Pruned, category, severity, count, foreign);
             }
-            ledger.finish(file.id, 0, foreign);
-        }
-        self.books.sync()?;
-        self.spool.remove(file)?;
-        if let Some(ledger) = &mut self.books.ledger {
             ledger.forget(file.id);
         }
-        Ok(())
+        self.books.sync()
     }
 }
 

@@ -2,14 +2,20 @@
 //!
 //! A file of which something remains gets a new identity, because its pieces are others now: under the old one Toggle
 //! would take them for what it may have seen already. Events of it that were delivered before a crash may so come twice;
-//! their `event_id` tells.
+//! their `event_id` tells. At no time are both files there for an agent to find, and at no time is neither: see
+//! [`Spool::swap`](crate::spool::Spool::swap).
 //!
 //! Often the disk is full when somebody prunes. So what goes as a whole goes first, which takes no room, and of the rest what needs
 //! the least; a file for which there is none stays as it is.
 
-use std::{collections::BTreeMap, io::Write, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
+use uuid::Uuid;
 
 use super::{
     hold::{Books, Hold},
@@ -257,17 +263,21 @@ impl Work {
     fn rewrite(&mut self, plan: &Plan<'_>, doomed: &impl Fn(&Facts<'_>) -> bool, tally: &mut Tally) {
         let written = match self {
             Self::Really(hold) => {
-                let written = rewritten(plan, doomed).or_else(|failure| match failure {
+                let id = IdGenerator::new().next(u64::try_from(plan.file.timestamp_ms).unwrap_or(0));
+                let name = FileName::of(id);
+                let waiting = hold.spool.waiting_for(id, &plan.file.name);
+                let target = waiting.clone().unwrap_or_else(|| plan.source.view.path_of(&name));
+                let written = rewritten(plan, id, &target, doomed).or_else(|failure| match failure {
                     Failure::Full(_) => {
                         // For a moment like this it was set aside; the agent does so again. Some file systems give back what was
                         // freed only after a sync.
                         hold.spool.drop_ballast();
                         hold.spool.sync_removals();
-                        rewritten(plan, doomed)
+                        rewritten(plan, id, &target, doomed)
                     }
                     failure => Err(failure),
                 });
-                written.and_then(|()| hold.remove(&plan.file, &plan.dropped))
+                written.and_then(|()| hold.replace(&plan.file, waiting.as_deref(), &name, &plan.dropped))
             }
             Self::Seemingly(_, room) if *room < plan.kept_bytes => {
                 Err(Failure::Full(format!("{} bytes are needed, and {room} are free", plan.kept_bytes)))
@@ -281,11 +291,14 @@ impl Work {
     }
 }
 
-/// First the new file, durably: a crash before the old one is removed leaves events twice rather than not at all.
-fn rewritten(plan: &Plan<'_>, doomed: &impl Fn(&Facts<'_>) -> bool) -> Result<(), Failure> {
+/// Writes what is kept of a file under another identity, durably.
+fn rewritten(
+    plan: &Plan<'_>,
+    id: Uuid,
+    target: &Path,
+    doomed: &impl Fn(&Facts<'_>) -> bool,
+) -> Result<(), Failure> {
     let Plan { source, file, fingerprint, skip, .. } = plan;
-    let id = IdGenerator::new().next(u64::try_from(file.timestamp_ms).unwrap_or(0));
-    let target = source.view.path_of(&FileName::of(id));
     let sealing = Sealing {
         id,
         timestamp_ms: file.timestamp_ms,
@@ -293,7 +306,7 @@ fn rewritten(plan: &Plan<'_>, doomed: &impl Fn(&Facts<'_>) -> bool) -> Result<()
         fingerprint: *fingerprint,
         ledger: file.ledger,
     };
-    rewrite(source, &target, sealing, false, *skip, |facts| !doomed(facts)).map(drop)
+    rewrite(source, target, sealing, false, *skip, |facts| !doomed(facts)).map(drop)
 }
 
 impl Tally {
