@@ -6,17 +6,19 @@ use std::{
     cell::Cell,
     fs,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use events_sdk::{
-    DurabilityMode, Events,
-    testing::{self, Mode},
+    Batch, Config, DurabilityMode, Events, SendError, SendErrorKind, Uplink,
+    testing::{self, Mode, Toggle},
+    uplink::SendFuture,
 };
-use events_tests::{Rig, emit_number, storm, wait_until};
+use events_tests::{Rig, SmallDisk, emit_number, storm, wait_until};
+use tempfile::TempDir;
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
@@ -78,13 +80,27 @@ impl Subscriber for Listener {
     fn exit(&self, _: &Id) {}
 }
 
+fn times(part: &str) -> usize {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|line| line.contains(part)).count()
+}
+
 fn said(part: &str) -> bool {
-    LINES.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|line| line.contains(part))
+    times(part) > 0
+}
+
+/// One test at a time hears what is said.
+fn listen() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    static LISTENS: Once = Once::new();
+    let mine = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    LISTENS.call_once(|| tracing::subscriber::set_global_default(Listener).expect("the only one"));
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    mine
 }
 
 #[test]
 fn whoever_takes_the_log_may_emit_and_look_at_the_statistics() {
-    tracing::subscriber::set_global_default(Listener).expect("the only one");
+    let _mine = listen();
     let rig = Rig::with(|config| {
         config.durability = DurabilityMode::Power;
         config.sync_interval = Duration::from_millis(50);
@@ -108,9 +124,16 @@ fn whoever_takes_the_log_may_emit_and_look_at_the_statistics() {
         storm(&events, 600..700, 1_000_000);
         wait_until(&events, Duration::from_secs(2), |_| testing::faults_left() == 0);
     }
-    // No segment can be made, nor a file be written.
+    // Somebody removes the segments; then none can be made, nor a file be written.
     let segments = rig.spool.path().join("segments");
-    fs::remove_dir_all(&segments).expect("ours");
+    for _ in 0..2 {
+        // Something new may be made in it meanwhile.
+        let gone = (0..100).any(|_| fs::remove_dir_all(&segments).is_ok());
+        assert!(gone);
+        if !said("segments were removed") {
+            wait_until(&events, PATIENCE, |_| said("segments were removed"));
+        }
+    }
     fs::write(&segments, "in the way").expect("ours");
     testing::limit_free_bytes(Some(0));
     wait_until(&events, PATIENCE, |_| {
@@ -126,6 +149,7 @@ fn whoever_takes_the_log_may_emit_and_look_at_the_statistics() {
     let report = events.shutdown(PATIENCE);
     assert!(report.stats.lifetime.balances(), "{report:#?}");
     let all = [
+        "segments were removed",
         "Toggle does not take events",
         "panicked and was restarted",
         "cannot be synced",
@@ -135,4 +159,78 @@ fn whoever_takes_the_log_may_emit_and_look_at_the_statistics() {
         assert!(said(part), "{part:?} is not among {LINES:#?}");
     }
     assert!(EMITTED.load(Ordering::Relaxed) >= all.len());
+}
+
+/// Takes each second batch.
+struct OneOfTwo(AtomicUsize);
+
+impl Uplink for OneOfTwo {
+    fn send(&self, _: Arc<Batch>) -> SendFuture<'_> {
+        let is_taken = self.0.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        let answer = is_taken.then_some(());
+        Box::pin(
+            async move { answer.ok_or(SendError::new(SendErrorKind::Unavailable, "one of two backends")) },
+        )
+    }
+
+    fn target(&self) -> String {
+        "one of two".to_owned()
+    }
+}
+
+#[test]
+fn a_toggle_that_comes_and_goes_is_told_once() {
+    let _mine = listen();
+    let spool = TempDir::new().expect("a folder");
+    let config = Config {
+        spool_dir: spool.path().to_owned(),
+        batch_timeout: Duration::from_millis(20),
+        retry_max: Duration::from_millis(20),
+        retry_initial: Duration::from_millis(20),
+        ..Config::default()
+    };
+    let uplink = Arc::new(OneOfTwo(AtomicUsize::new(0)));
+    let events = Events::start_with(config, Arc::clone(&uplink) as Arc<dyn Uplink>).expect("an event system");
+    wait_until(&events, PATIENCE, |_| {
+        emit_number(&events, 0);
+        uplink.0.load(Ordering::Relaxed) > 100
+    });
+    assert!(uplink.0.load(Ordering::Relaxed) > 100);
+    let lines = ["Toggle does not take events", "Toggle takes events again"].map(times);
+    assert_eq!(lines, [1, 1], "in {PATIENCE:?} at most");
+}
+
+#[test]
+fn a_disk_on_which_room_is_made_again_and_again_is_told_once() {
+    let _mine = listen();
+    let Some(disk) = SmallDisk::mount(8 << 10) else { return };
+    let toggle = Toggle::start().expect("loopback");
+    toggle.stop();
+    let config = Config {
+        spool_max_bytes: 64 << 20,
+        spool_min_free_bytes: 0,
+        buffer_size: 2_000,
+        flush_threshold: 1_000,
+        ..events_tests::config(&toggle, disk.path())
+    };
+    let events = Events::start(config).expect("an event system");
+    for _ in 0..5 {
+        storm(&events, 0..1_000, 1_000_000);
+        wait_until(&events, PATIENCE, |stats| stats.in_memory == 0);
+    }
+    disk.fill(0);
+    let thinned = Cell::new((0, 0));
+    wait_until(&events, PATIENCE, |stats| {
+        storm(&events, 0..100, 1_000_000);
+        let (times, events) = thinned.get();
+        if stats.spool.thinned > events {
+            thinned.set((times + 1, stats.spool.thinned));
+        }
+        times > 3
+    });
+    assert!(thinned.get().0 > 3, "{:#?}", events.stats());
+    assert!(
+        times("the spool takes no events") <= 1 && times("the spool takes events again") <= 1,
+        "{LINES:#?}"
+    );
 }

@@ -5,7 +5,7 @@
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use events_sdk::{Config, DropReason, DurabilityMode, Events, Level, Stats, payload::*, testing::Mode};
-use events_tests::{NUMBER, Rig, emit_number, losses_in, storm, wait_until};
+use events_tests::{Mounted, NUMBER, Rig, emit_number, losses_in, storm, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const QUOTA: usize = 1 << 20;
@@ -388,4 +388,24 @@ fn at_the_shutdown_what_finds_room_is_written_though_not_all_does() {
     let report = rig.events.shutdown(Duration::from_secs(5));
     let infos = dropped(&report.stats, Level::Info);
     assert!(infos > 0 && infos < 700 && dropped(&report.stats, Level::Error) == 0, "{report:#?}");
+}
+
+#[test]
+fn a_full_spool_on_a_file_system_that_turned_read_only_says_so_and_goes_on_when_it_is_mended() {
+    let rig = Rig::with(small);
+    rig.toggle.stop();
+    emit(&rig, 12_000, |_| Level::Info);
+    let Some(read_only) = Mounted::read_only(rig.spool.path()) else { return };
+    let says_so = |stats: &Stats| stats.spool.broken.as_ref().is_some_and(|why| why.contains("Read-only"));
+    let stats = wait_until(&rig.events, PATIENCE, |stats| {
+        emit_level(&rig.events, Level::Warn, 20);
+        says_so(stats)
+    });
+    assert!(says_so(&stats), "{stats:#?}");
+    drop(read_only);
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.broken.is_none());
+    assert_eq!(stats.spool.broken, None);
+    let goes_on = |stats: &Stats| stats.on_disk > 0 && stats.in_memory < 500;
+    let stats = wait_until(&rig.events, PATIENCE, goes_on);
+    assert!(goes_on(&stats), "{stats:#?}");
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::{
+    fs,
     path::Path,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -16,12 +17,13 @@ use std::{
 };
 
 use events_sdk::{
-    Batch, Config, DurabilityMode, ErrorKind, Events, FlushOutcome, ShutdownReport, TokenSource, Uplink,
-    WaitOutcome,
+    Batch, Config, DurabilityMode, ErrorKind, Events, FlushOutcome, ShutdownReport, Stats, TokenSource,
+    Uplink, WaitOutcome,
     testing::{Mode, Toggle, faults_left, hang_at, let_go, panic_points, syncs},
     uplink::SendFuture,
 };
 use events_tests::{Rig, assert_numbers, config, emit_number, queue_number, storm, wait_until};
+use tempfile::TempDir;
 
 const EVENTS: usize = 300;
 /// The time that a shutdown is given.
@@ -306,4 +308,38 @@ fn flushes_and_waits_under_way_end_with_the_shutdown() {
         assert_eq!(flush.join().unwrap(), FlushOutcome::Complete);
     }
     assert_eq!(waiting.join().unwrap(), WaitOutcome::Settled);
+}
+
+#[test]
+fn a_copy_that_was_not_needed_is_not_counted_by_the_process_that_finds_it() {
+    let _mine = Faults::mine();
+    let rig = Rig::with(|config| {
+        config.batch_timeout = Duration::from_millis(50);
+        config.toggle.timeout = NEVER;
+    });
+    rig.toggle.set_mode(Mode::Slow(Duration::from_secs(1)));
+    storm(&rig.events, 0..100, 1_000_000);
+    wait_until(&rig.events, NEVER, |stats| stats.in_flight == 100);
+    // It is delivered while it is being copied to disk, and the process is killed before the copy is removed.
+    hang_at("spool write");
+    let events = rig.events.clone();
+    let down = thread::spawn(move || events.shutdown(NEVER));
+    wait_until(&rig.events, NEVER, |stats| stats.delivered == 100);
+    hang_at("spool leave");
+    let is_written = |_: &Stats| !rig.spill_files().is_empty();
+    wait_until(&rig.events, NEVER, is_written);
+    let left = TempDir::new().unwrap();
+    for entry in fs::read_dir(rig.spool.path()).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), left.path().join(entry.file_name())).unwrap();
+        }
+    }
+    let_go();
+    let report = down.join().unwrap();
+    assert_eq!((report.delivered, report.on_disk, report.dropped), (100, 0, 0), "{report:#?}");
+    rig.toggle.set_mode(Mode::Ok);
+    let next = Events::start(config(&rig.toggle, left.path())).unwrap();
+    let is_done = |stats: &Stats| stats.lifetime.is_surveyed && stats.spool.files == 0;
+    let life = wait_until(&next, NEVER, is_done).lifetime;
+    assert_eq!((life.accepted, life.delivered, life.on_disk), (100, 100, 0), "{life:#?}");
 }

@@ -2,10 +2,15 @@
 
 #![allow(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use events_sdk::{Config, DropReason, Events, Level, Stats, payload::*, testing::Toggle};
 use events_tests::{SmallDisk, config, wait_until};
+use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What is set aside on disk for the moment when it is full, of this quota.
@@ -63,7 +68,7 @@ fn where_every_file_is_mixed_the_lightest_events_go_out_of_them_on_a_disk_withou
         emit(&events, Level::Warn, 100);
         wait_until(&events, Duration::from_millis(500), |stats| stats.in_memory < 1_000);
     }
-    let stats = wait_until(&events, PATIENCE, |stats| stats.in_memory < 1_000);
+    let stats = events.stats();
     assert!(dropped(&stats, Level::Info) > 0, "{stats:#?}");
     assert_eq!(dropped(&stats, Level::Warn), 0, "{stats:#?}");
     assert!(stats.balances() && stats.dropped_for(DropReason::SpoolFull) > 0, "{stats:#?}");
@@ -101,4 +106,50 @@ fn at_the_shutdown_what_is_in_memory_takes_the_place_of_the_ballast() {
     let report = events.shutdown(Duration::from_secs(5));
     assert_eq!((report.on_disk, report.dropped, report.complete), (3_000, 0, true), "{report:#?}");
     assert!(!has_ballast(disk.path()));
+}
+
+#[test]
+fn on_a_disk_that_stays_full_lighter_events_go_for_graver_ones_as_long_as_there_are_any() {
+    let Some(disk) = SmallDisk::mount(32 << 10) else { return };
+    let toggle = Toggle::start().expect("a port on loopback");
+    toggle.stop();
+    let events = start(&toggle, disk.path(), |_| {});
+    wait_for_ballast(&events, disk.path());
+    for _ in 0..30 {
+        for _ in 0..500 {
+            emit(&events, Level::Info, 1);
+            emit(&events, Level::Warn, 1);
+        }
+        wait_until(&events, PATIENCE, |stats| stats.in_memory == 0);
+    }
+    disk.fill(0);
+    // Beyond what memory holds, in files each of which must be written anew.
+    for _ in 0..300 {
+        emit(&events, Level::Error, 100);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let stats = events.stats();
+    assert_eq!(dropped(&stats, Level::Error), 0, "{stats:#?}");
+    assert!(dropped(&stats, Level::Info) > 5_000 && stats.balances(), "{stats:#?}");
+    events.shutdown(Duration::from_secs(5));
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_does_not_end_the_process() {
+    let (dir, toggle) = (TempDir::new().expect("a folder"), Toggle::start().expect("a port on loopback"));
+    let mut agent = Command::new("sh")
+        // In blocks of 512 bytes, or of 1 KiB: less than what is set aside on disk, more than anything else.
+        .args(["-c", "ulimit -f 4096; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_agent"), &toggle.endpoint()])
+        .arg(dir.path())
+        .arg("1000")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("an agent");
+    // Longer than until it looks around in its spool.
+    std::thread::sleep(Duration::from_secs(5));
+    let ended = agent.try_wait().expect("ours");
+    let _ = agent.kill();
+    let _ = agent.wait();
+    assert_eq!(ended, None);
 }

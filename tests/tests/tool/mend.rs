@@ -515,3 +515,21 @@ fn a_file_of_another_that_is_cut_off_is_no_loss_of_power_and_is_counted_once_whe
         }
     }
 }
+
+#[test]
+fn prune_takes_the_room_that_was_set_aside_for_a_full_disk() {
+    let (dir, _) = three_files();
+    let Some(disk) = SmallDisk::mount(1_500) else { return };
+    for entry in fs::read_dir(dir.path()).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), disk.path().join(entry.file_name())).unwrap();
+        }
+    }
+    fs::write(disk.path().join(".ballast"), vec![1; 700 << 10]).unwrap();
+    disk.fill(0);
+    let would = spool(disk.path(), &DISKS_AND_USERS[..4]);
+    let did = spool(disk.path(), &DISKS_AND_USERS);
+    assert_eq!((would.code, did.code), (0, 0), "{did:?}");
+    assert!(!disk.path().join(".ballast").exists());
+    assert_eq!(spool(disk.path(), &["accounts"]).code, 0);
+}

@@ -361,3 +361,30 @@ fn what_goes_out_of_a_full_quarantine_is_counted_though_its_description_is_older
     assert_eq!(spool.clear_quarantine().0, 1);
     assert_eq!(fs::read_dir(dir.path().join("quarantine")).unwrap().count(), 0);
 }
+
+#[test]
+fn what_cannot_leave_a_full_quarantine_keeps_nothing_else_there_and_no_count_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    let events: [Vec<u8>; 3] = [0, 1, 2].map(entry);
+    let batches = [1, 2, 3].map(|id| Batch::new(Uuid::from_u128(id), 1, events[id as usize - 1].clone(), 1));
+    batches.iter().for_each(|batch| spool.set_aside(batch, "no").unwrap());
+    let aside = dir.path().join("quarantine");
+    let stays = aside.join(format!("{}.pb", batches[0].id()));
+    let chattr = |how: &str| {
+        std::process::Command::new("chattr")
+            .arg(how)
+            .arg(&stays)
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    if !chattr("+i") {
+        // Not every file system, and not everybody, can have a file that nobody removes.
+        return;
+    }
+    let spool = spool.bounded(Bounds { quarantine: 0, ..Bounds::NONE });
+    let (gone, cleared) = spool.clear_quarantine();
+    let left = spool.quarantined_events().unwrap();
+    assert!(chattr("-i"));
+    assert_eq!((gone, left, cleared.is_err()), (2, 1, true));
+}
