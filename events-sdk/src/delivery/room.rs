@@ -38,6 +38,9 @@ const IN_VAIN: u64 = 4;
 /// and after that, or once it is known that what is freed does not stay free, nothing for this time.
 const RESIGNED: Duration = Duration::from_secs(60);
 
+/// So long after a write failed nobody asks whether the disk is still full.
+const FRESH: Duration = Duration::from_millis(100);
+
 /// Once a file could not be rewritten for lack of room, only files that go as a whole are thinned for so long.
 const WHOLE_FILES: Duration = Duration::from_secs(10);
 
@@ -86,6 +89,15 @@ struct Full {
     bytes: u64,
     /// So much more would have to be free for a write of nothing, where that is known.
     deficit: Option<i64>,
+    /// When it failed.
+    at: Instant,
+}
+
+impl Full {
+    /// Whether it is known that the disk is full now, rather than a moment ago.
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) < FRESH
+    }
 }
 
 impl Room {
@@ -113,8 +125,9 @@ impl Room {
     /// A write of so many bytes failed because the disk is full; perhaps it says how much is missing.
     pub(super) fn is_full(&mut self, bytes: u64, missing: Option<u64>) {
         let deficit = missing.map(|missing| missing.cast_signed().saturating_sub(bytes.cast_signed()));
-        let full = Full { bytes: missing.unwrap_or(bytes), deficit };
-        self.full = Some(self.full.map_or(full, |other| if other.bytes > full.bytes { other } else { full }));
+        let full = Full { bytes: missing.unwrap_or(bytes), deficit, at: Instant::now() };
+        let larger = self.full.filter(|other| other.bytes > full.bytes && other.is_fresh(full.at));
+        self.full = Some(larger.unwrap_or(full));
     }
 
     /// The disk had room, or it is time to see whether it has.
@@ -251,10 +264,10 @@ impl Delivery {
         false
     }
 
-    /// The disk was full just now: has the least grave events on it dropped, if otherwise some would be lost in memory and
+    /// The disk is full: has the least grave events on it dropped, if otherwise some would be lost in memory and
     /// if that can help. If not, the write is simply repeated after a pause.
     pub(super) fn free_disk(&mut self, now: Instant) {
-        let Some(full) = self.room.full.take() else { return };
+        let Some(full) = self.room.full else { return };
         let state = self.intake.buffer.lock();
         let must = match self.closing {
             Some(_) => self.holds_unkept(&state) || self.in_flight_unkept().next().is_some(),
@@ -262,8 +275,16 @@ impl Delivery {
         };
         let up_to = self.up_to(&state);
         drop(state);
-        if must
-            && self.room.may_free(full, now)
+        if !must {
+            return;
+        }
+        self.room.full = None;
+        if !full.is_fresh(now) {
+            // The next write shows it, at once.
+            self.spool_retry_at = None;
+            return;
+        }
+        if self.room.may_free(full, now)
             && (full.deficit.is_none() || self.backlog.bytes_up_to(up_to) >= full.bytes)
             && self.make_room(full.bytes, up_to)
         {
