@@ -126,15 +126,18 @@ fn whoever_takes_the_log_may_emit_and_look_at_the_statistics() {
     }
     // Somebody removes the segments; then none can be made, nor a file be written.
     let segments = rig.spool.path().join("segments");
-    for _ in 0..2 {
-        // Something new may be made in it meanwhile.
-        let gone = (0..100).any(|_| fs::remove_dir_all(&segments).is_ok());
-        assert!(gone);
-        if !said("segments were removed") {
-            wait_until(&events, PATIENCE, |_| said("segments were removed"));
-        }
-    }
-    fs::write(&segments, "in the way").expect("ours");
+    wait_until(&events, PATIENCE, |_| {
+        // Something must be in them, and something new may be made meanwhile.
+        storm(&events, 600..700, 1_000_000);
+        let _ = fs::remove_dir_all(&segments);
+        said("segments were removed")
+    });
+    // Made again at once, most likely.
+    let blocked = (0..1_000).any(|_| {
+        let _ = fs::remove_dir_all(&segments);
+        fs::write(&segments, "in the way").is_ok()
+    });
+    assert!(blocked);
     testing::limit_free_bytes(Some(0));
     wait_until(&events, PATIENCE, |_| {
         storm(&events, 600..1_600, 1_000_000);
@@ -229,6 +232,11 @@ fn a_disk_on_which_room_is_made_again_and_again_is_told_once() {
         times > 3
     });
     assert!(thinned.get().0 > 3, "{:#?}", events.stats());
+    wait_until(&events, PATIENCE, |_| {
+        storm(&events, 0..5_000, 1_000_000);
+        said("memory is full: events are dropped")
+    });
+    assert_eq!(times("memory is full: events are dropped"), 1);
     assert!(
         times("the spool takes no events") <= 1 && times("the spool takes events again") <= 1,
         "{LINES:#?}"

@@ -5,7 +5,7 @@
 use std::{fs, time::Duration};
 
 use events_sdk::{
-    Events,
+    DropReason, Events,
     testing::{Mode, Toggle},
 };
 use events_tests::{NUMBER, Rig, config, losses_in, spill_files, storm, wait_until};
@@ -87,4 +87,30 @@ fn while_nothing_can_be_set_aside_the_spool_and_all_others_go_on() {
     fs::remove_file(rig.spool.path().join("quarantine")).expect("ours");
     let stats = wait_until(&rig.events, PATIENCE, |stats| stats.quarantined == 1);
     assert_eq!((stats.quarantined, stats.on_disk), (1, 0), "{stats:#?}");
+}
+
+#[test]
+fn a_quarantine_that_can_be_counted_only_later_keeps_no_loss_from_being_found() {
+    let rig = Rig::with(|config| config.retry_max = Duration::from_millis(200));
+    rig.toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|number| number == "3"));
+    storm(&rig.events, 0..EVENTS, 1_000_000);
+    wait_until(&rig.events, PATIENCE, |stats| stats.quarantined == 1 && stats.spool.files == 0);
+    rig.toggle.set_mode(Mode::Unavailable);
+    storm(&rig.events, EVENTS..2 * EVENTS, 1_000_000);
+    let report = rig.events.shutdown(PATIENCE);
+    assert_eq!((report.on_disk as usize, report.dropped), (EVENTS, 0), "{report:#?}");
+    // Somebody removes a file, and something is in the way of the quarantine.
+    let files = rig.spill_files();
+    fs::remove_file(rig.spool.path().join(&files[0])).expect("ours");
+    let (place, aside) = (rig.spool.path().join("quarantine"), rig.spool.path().join("aside"));
+    fs::rename(&place, &aside).expect("ours");
+    fs::write(&place, "in the way").expect("ours");
+    let events = Events::start(config(&rig.toggle, rig.spool.path())).expect("an event system");
+    let stats = wait_until(&events, Duration::from_secs(1), |stats| stats.lifetime.is_surveyed);
+    assert!(!stats.lifetime.is_surveyed, "{stats:#?}");
+    fs::remove_file(&place).expect("ours");
+    fs::rename(&aside, &place).expect("ours");
+    let life = wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed).lifetime;
+    assert!(life.is_surveyed && life.balances(), "{life:#?}");
+    assert_eq!((life.quarantined, life.dropped_for(DropReason::Vanished) > 0), (1, true), "{life:#?}");
 }

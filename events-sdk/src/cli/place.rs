@@ -196,6 +196,24 @@ impl Where {
     }
 }
 
+/// Says that events lie in segments too, which the agent alone takes up.
+pub(super) fn tell_segments(dir: &Path) -> Result<(), Failure> {
+    let view = View::of(dir);
+    let mut events = 0_u64;
+    for (path, name) in view.list_segments()? {
+        let source = Source { segment: Some(path), ..Source::file(view.clone(), name) };
+        // What cannot be read the agent sets aside.
+        let count = source.inspect().map_or(1, |(file, _)| u64::from(file.events));
+        events = events.saturating_add(count);
+    }
+    if events > 0 {
+        note(&format!(
+            "{events} events lie in segments, which are left alone: the next start of the agent makes spill files of them, and sets aside what is damaged"
+        ));
+    }
+    Ok(())
+}
+
 fn must_be_there(dir: PathBuf) -> Result<PathBuf, Failure> {
     match fs::metadata(&dir) {
         Ok(metadata) if metadata.is_dir() => Ok(dir),

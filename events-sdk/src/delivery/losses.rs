@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Delivery;
 use crate::{
+    DropReason,
     buffer::{Guest, State},
     emit::now_ms,
     ledger::Ledger,
@@ -17,6 +18,9 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// Losses that are not worth telling yet are looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// The log hears of a full memory at most so often.
+const LOG_AGAIN: Duration = Duration::from_secs(60);
+
 /// What was told, and when there may be more.
 #[derive(Debug)]
 pub(super) struct Teller {
@@ -24,11 +28,15 @@ pub(super) struct Teller {
     /// What is being told, and the place of the events that tell it in the order of chunks.
     telling: Vec<(u64, Losses)>,
     not_before: Option<Instant>,
+    /// How many events had been dropped when it was looked for the log last, how many of them for want of memory, and when the log
+    /// heard of it.
+    logged: (u64, u64, Option<Instant>),
 }
 
 impl Teller {
     pub(super) fn new(ledger: &Ledger) -> Self {
-        Self { told: Told::by(ledger), telling: Vec::new(), not_before: None }
+        let logged = (ledger.dropped(), 0, None);
+        Self { told: Told::by(ledger), telling: Vec::new(), not_before: None, logged }
     }
 
     /// The ledger goes on in another, of which earlier processes have told.
@@ -54,6 +62,28 @@ impl Delivery {
         let is_told = losses.are_worth_telling(false) && self.tell(losses);
         let pause = if is_told { INTERVAL } else { LOOK_AGAIN };
         self.teller.not_before = Some(now + pause);
+    }
+
+    /// Has the log say that events are dropped for want of memory.
+    pub(super) fn log_losses(&mut self, now: Instant) {
+        let (seen, logged, at) = self.teller.logged;
+        if at.is_some_and(|at| now < at + LOG_AGAIN) {
+            return;
+        }
+        let state = self.intake.buffer.lock();
+        let all = state.accounts.ledger.dropped();
+        if all == seen {
+            return;
+        }
+        let dropped = state.accounts.dropped();
+        drop(state);
+        let for_memory = dropped.iter().filter(|dropped| dropped.reason == DropReason::BufferFull);
+        let lost = for_memory.map(|dropped| dropped.count).sum();
+        let is_news = lost > logged;
+        self.teller.logged = (all, lost, if is_news { Some(now) } else { at });
+        if is_news {
+            tracing::error!(lost, "memory is full: events are dropped, the lightest first");
+        }
     }
 
     /// Tells what was lost before the event system ends, if anybody takes it.

@@ -340,6 +340,7 @@ impl Delivery {
         self.tend_segments();
         self.count_held();
         self.tell_losses(Instant::now());
+        self.log_losses(Instant::now());
         self.spill();
         self.send();
         self.read_ahead();

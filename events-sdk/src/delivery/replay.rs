@@ -45,7 +45,7 @@ impl Delivery {
                     }
                 }
             }
-            Reply::Surveyed(quarantined) => self.surveyed(quarantined),
+            Reply::Surveyed { quarantined, is_late } => self.surveyed(quarantined, is_late),
             Reply::Bound(file) => self.backlog.spare(file, Instant::now() + BOUND),
             Reply::Stuck(count) => self.intake.buffer.lock().status.spool.stuck = count,
             Reply::Damaged(events) => self.damaged(events),
@@ -162,8 +162,11 @@ impl Delivery {
     }
 
     /// All that earlier processes left is found.
-    fn surveyed(&mut self, quarantined: u64) {
-        let missing = self.intake.buffer.lock().accounts.survey(quarantined);
+    fn surveyed(&mut self, quarantined: u64, is_late: bool) {
+        let mut state = self.intake.buffer.lock();
+        let of_ours = if is_late { state.accounts.ledger.set_aside_since() } else { 0 };
+        let missing = state.accounts.survey(quarantined.saturating_sub(of_ours));
+        drop(state);
         if let Some((reason, lost)) = missing {
             tracing::error!(lost, %reason, "events of earlier processes are lost");
         }

@@ -117,8 +117,9 @@ pub(crate) enum Reply {
     Found(Vec<SpoolFile>),
     /// The directory could be opened now, or not; with the ledger in it, if that was not known.
     Opened(Result<Option<Box<Ledger>>, SpoolError>),
-    /// All files of earlier processes were found, and at the start so many events were in the quarantine.
-    Surveyed(u64),
+    /// All files of earlier processes were found, and so many events were in the quarantine at the start; or later, where what this
+    /// process has set aside since is among them.
+    Surveyed { quarantined: u64, is_late: bool },
     /// Nothing may be dropped out of this file for now: a segment holds all of it as well, and cannot be removed.
     Bound(Uuid),
     /// So many files and segments of earlier processes cannot be read or taken over at present.

@@ -429,6 +429,11 @@ impl Ledger {
         (lost > 0).then_some((reason, lost.unsigned_abs()))
     }
 
+    /// How many events more are in the quarantine than when the ledger was opened.
+    pub(crate) fn set_aside_since(&self) -> u64 {
+        self.cells.load(QUARANTINED).saturating_sub(self.survey.quarantined)
+    }
+
     /// Events are set aside once more that were counted in the quarantine at the start, because a process ended before it was
     /// written down here that they had been. Whoever calls this [sets them aside](Self::set_aside) as well.
     pub(crate) fn counted_twice(&mut self, events: u64) {

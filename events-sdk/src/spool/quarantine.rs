@@ -80,7 +80,7 @@ impl Spool {
         let temp = folder.join(format!(".{}.tmp", batch.id()));
         let report = format!(
             "{} event(s) that Toggle refused: {reason}\n\
-             Move the .pb file back into the spool directory to have it offered again at the next start.\n",
+             `events spool requeue` has it offered again, and so does moving the .pb file back into the spool directory.\n",
             batch.len()
         );
         let written = self

@@ -168,6 +168,7 @@ impl PruneArgs {
             })?;
         }
         tally.tell(self.json, self.yes, out)?;
+        place::tell_segments(&dir)?;
         Ok(tally.code())
     }
 

@@ -14,7 +14,7 @@ use crate::{
         json::Object,
         out::{Out, Table, note},
         owner,
-        place::{Source, Where},
+        place::{self, Source, Where},
         progress::Progress,
         spool::{rewrite::rewrite, verify},
     },
@@ -87,6 +87,7 @@ impl RepairArgs {
         }
         let done = if self.dry_run { "would be repaired" } else { "repaired" };
         writeln!(out, "{} of {} files {done}", lines.len(), sources.len())?;
+        place::tell_segments(&dir)?;
         Ok(code)
     }
 }

@@ -80,6 +80,10 @@ pub(super) struct Thread {
     surveying: Option<u64>,
     /// That was counted, at the start or when the directory could be opened.
     survey_begun: bool,
+    /// It could not be counted.
+    survey_failed: bool,
+    /// It was counted after that, when this process may have put something there.
+    survey_is_late: bool,
     /// Files to be removed once the ledger, which says that all of them is dealt with, is on stable storage.
     leaving: Vec<SpoolFile>,
     /// When to do that.
@@ -143,6 +147,8 @@ impl Thread {
             ledger_doubted: false,
             surveying: None,
             survey_begun: false,
+            survey_failed: false,
+            survey_is_late: false,
             leaving: Vec::new(),
             leave_at: None,
             staying: Vec::new(),

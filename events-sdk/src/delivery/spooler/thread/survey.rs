@@ -105,11 +105,15 @@ impl Thread {
     fn try_again(&mut self) {
         let now = Instant::now();
         let (at, pause) = self.again;
-        if self.stuck + self.unreadable.len() == 0 {
+        if self.stuck + self.unreadable.len() == 0 && !self.survey_failed {
             self.again = (now + AGAIN.0, AGAIN.0);
         } else if now >= at && self.found.is_empty() && self.left.is_empty() {
             let pause = (pause * 2).min(AGAIN.1);
             self.again = (now + pause, pause);
+            if std::mem::take(&mut self.survey_failed) {
+                self.survey_is_late = true;
+                self.begin_survey();
+            }
             if let Err(error) = self.look_anew() {
                 tracing::debug!(%error, "the spool directory is not listed");
             }
@@ -176,14 +180,19 @@ impl Thread {
         }
     }
 
-    /// Counts what is in the quarantine before anything of this process can be.
+    /// Counts what is in the quarantine before anything of this process is, unless that was not possible.
     pub(super) fn begin_survey(&mut self) {
         fault::point("spool survey");
         let counted = self.spool.as_ref().map(Spool::quarantined_events);
         match counted {
             Some(Ok(quarantined)) => self.surveying = Some(quarantined),
-            // What is missing cannot be told from what is there. The next start tries again.
-            Some(Err(error)) => tracing::warn!(%error, "what is in the quarantine is not counted"),
+            // What is missing cannot be told from what is there.
+            Some(Err(error)) => {
+                self.survey_failed = true;
+                if !self.survey_is_late {
+                    tracing::warn!(%error, "what is in the quarantine is not counted yet; it is tried again within a minute");
+                }
+            }
             None => {}
         }
         self.survey_begun = true;
@@ -195,7 +204,7 @@ impl Thread {
             return;
         }
         if let Some(quarantined) = self.surveying.take() {
-            self.reply(Reply::Surveyed(quarantined));
+            self.reply(Reply::Surveyed { quarantined, is_late: self.survey_is_late });
         }
     }
 }
