@@ -347,6 +347,11 @@ impl Chunk {
     }
 }
 
+/// The size of the events of chunks.
+pub(crate) fn total_bytes(chunks: &[Chunk]) -> u64 {
+    chunks.iter().map(|chunk| chunk.bytes().len() as u64).sum()
+}
+
 /// Counts by severity as pairs of wire number and count, zeros left out.
 pub(crate) fn level_counts(by_severity: &[u32; SEVERITIES]) -> Vec<(i32, u32)> {
     Level::ALL

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::LOG_AGAIN;
 use crate::{SendError, SendErrorKind, backoff::Backoff, stats::UplinkState};
 
 /// So many times in a row Toggle may ask for less before it counts as away and events go to disk instead of waiting.
@@ -15,9 +16,6 @@ const BUSY_PAUSE_MOST: Duration = Duration::from_secs(300);
 
 /// Where Toggle fails in two ways by turns, each is told once, and again after this.
 const TELL_AGAIN: Duration = Duration::from_secs(600);
-
-/// One that was told so short a time ago is told again only if it lasts: a Toggle that comes and goes fills no log.
-const FLAPS: Duration = Duration::from_secs(60);
 
 /// While Toggle is away, one batch at a time probes it.
 #[derive(Debug)]
@@ -143,7 +141,8 @@ impl Link {
     /// Whether an operator must hear that Toggle is away in this way.
     fn tell(&mut self, state: UplinkState, now: Instant) -> Change {
         let since = self.since;
-        let pause = |at: Instant| if at >= since { TELL_AGAIN } else { FLAPS };
+        // One that comes and goes fills no log: an outage is told once it lasts.
+        let pause = |at: Instant| if at >= since { TELL_AGAIN } else { LOG_AGAIN };
         match self.told.iter_mut().find(|(told, _)| *told == state) {
             Some((_, at)) if now.saturating_duration_since(*at) < pause(*at) => return Change::None,
             Some((_, at)) => *at = now,
@@ -231,10 +230,10 @@ mod tests {
             assert!(matches!(link.delivered(now), Change::Back(_)) && !link.is_told());
         }
         assert_eq!(lost(&mut link, now), 0);
-        now += FLAPS;
+        now += LOG_AGAIN;
         assert_eq!(lost(&mut link, now), 2);
         assert!(matches!(link.delivered(now), Change::Back(_)) && link.is_told());
-        assert_eq!(lost(&mut link, now + FLAPS), 2);
+        assert_eq!(lost(&mut link, now + LOG_AGAIN), 2);
     }
 
     #[test]

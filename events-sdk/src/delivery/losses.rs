@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Delivery;
+use super::{Delivery, LOG_AGAIN};
 use crate::{
     DropReason,
     buffer::{Guest, State},
@@ -17,9 +17,6 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Losses that are not worth telling yet are looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// The log hears of a full memory at most so often.
-const LOG_AGAIN: Duration = Duration::from_secs(60);
 
 /// What was told, and when there may be more.
 #[derive(Debug)]

@@ -94,6 +94,9 @@ const URGENT_PATIENCE: Duration = Duration::from_secs(1);
 /// the emitting thread a system call, more than a dozen emits.
 const LINGER: Duration = Duration::from_millis(1);
 
+/// What comes and goes, or goes on and on, is told to the log so often.
+const LOG_AGAIN: Duration = Duration::from_secs(60);
+
 /// When the task has nothing to wait for but events, it still looks around this often.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 

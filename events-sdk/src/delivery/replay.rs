@@ -7,15 +7,12 @@ use std::{
 
 use super::backlog::Finished;
 use super::spooler::Reply;
-use super::{Delivery, SPOOL_RETRY};
+use super::{Delivery, LOG_AGAIN, SPOOL_RETRY};
 use crate::DropReason;
 use crate::accounts::Place;
 use crate::fault;
 use crate::ledger::{Known, Ledger};
 use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
-
-/// A spool that breaks and is mended by turns, as on a full disk where room is made again and again, is told so often.
-const FLAPS: Duration = Duration::from_secs(60);
 
 /// Longer than it takes until it is tried again to remove a segment.
 const BOUND: Duration = Duration::from_secs(150);
@@ -217,7 +214,8 @@ impl Delivery {
         state.status.last_error = Some(error.to_string());
         drop(state);
         let now = Instant::now();
-        if !self.spool_is_told && self.spool_told_at.is_none_or(|at| now.duration_since(at) >= FLAPS) {
+        // On a full disk where room is made again and again it breaks and is mended by turns.
+        if !self.spool_is_told && self.spool_told_at.is_none_or(|at| now.duration_since(at) >= LOG_AGAIN) {
             (self.spool_is_told, self.spool_told_at) = (true, Some(now));
             tracing::error!(%error, "the spool takes no events; they stay in memory");
         }

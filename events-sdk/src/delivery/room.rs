@@ -16,11 +16,8 @@ use crate::{
     buffer::{State, URGENT},
     chunk::Chunk,
     delivery::spooler::Write,
-    spool::{SpoolError, SpoolErrorKind, SpoolFile, Thinned},
+    spool::{RESERVE, SpoolError, SpoolErrorKind, SpoolFile, Thinned, quota_for},
 };
-
-/// The share of the quota that only grave events may use: one part in so many.
-const RESERVE: u64 = 10;
 
 /// At least this part of the quota is freed at once, so that not every batch rewrites a file,
 const AT_ONCE: u64 = 64;
@@ -119,7 +116,7 @@ impl Room {
 
     /// How many bytes the spool may hold of such files.
     fn limit(&self, grave: bool) -> u64 {
-        if grave { self.max_bytes } else { self.max_bytes - self.max_bytes / RESERVE }
+        quota_for(self.max_bytes, grave)
     }
 
     /// A write of so many bytes failed because the disk is full; perhaps it says how much is missing.

@@ -211,8 +211,8 @@ impl Delivery {
                 let (batch, is_kept) = (parcel.batch.id(), chunk.is_kept());
                 recycle(&mut state, parcel.batch, chunk);
                 match file {
+                    // The ledger has known since it was delivered that the copy is only to be removed.
                     DiskCopy::Written(file) => {
-                        state.accounts.finish(file.id, 0, false);
                         drop(state);
                         self.spooler.remove(file);
                     }

@@ -11,15 +11,10 @@ use crate::Batch;
 use crate::accounts::Place;
 use crate::buffer::State;
 use crate::buffer::URGENT;
-use crate::chunk::{Chunk, SEVERITIES};
+use crate::chunk::{self, Chunk, SEVERITIES};
 use crate::emit::now_ms;
 use crate::fault;
 use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
-
-/// The size of the events of chunks.
-fn size_of(chunks: &[Chunk]) -> u64 {
-    chunks.iter().map(|chunk| chunk.bytes().len() as u64).sum()
-}
 
 /// A batch for which there is no room: the graver it is, the more may go for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +75,7 @@ impl Delivery {
         let mut chunks = state.take_all();
         state.shed(&mut chunks);
         let now_ms = now_ms();
-        if state.pool.is_none() && self.room.most().is_some_and(|most| size_of(&chunks) > most) {
+        if state.pool.is_none() && self.room.most().is_some_and(|most| chunk::total_bytes(&chunks) > most) {
             let part = self.take_a_part(&mut state, chunks);
             drop(state);
             return self.write_part(part);
@@ -219,7 +214,7 @@ impl Delivery {
         from: u8,
         going: &mut Vec<Chunk>,
     ) -> Vec<Chunk> {
-        let mut bytes = size_of(going);
+        let mut bytes = chunk::total_bytes(going);
         let mut staying = Vec::new();
         for mut chunk in chunks {
             // A batch in a segment is not cut: what shares it with a grave event goes along.

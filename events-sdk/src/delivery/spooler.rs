@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::thread::Thread;
 use crate::{
     Batch,
-    chunk::{Chunk, SEVERITIES},
+    chunk::{self, Chunk, SEVERITIES},
     ledger::Ledger,
     segment::{Segment, Segments},
     spool::{Bounds, Piece, Spool, SpoolError, SpoolFile, Thinned, Thinning},
@@ -61,11 +61,10 @@ pub(crate) struct Write {
 impl Write {
     /// The size of its events.
     pub(crate) fn bytes(&self) -> u64 {
-        let bytes: usize = match &self.content {
-            Content::Chunks { chunks, .. } => chunks.iter().map(|chunk| chunk.bytes().len()).sum(),
-            Content::Whole { batch, .. } => batch.events().len(),
-        };
-        bytes as u64
+        match &self.content {
+            Content::Chunks { chunks, .. } => chunk::total_bytes(chunks),
+            Content::Whole { batch, .. } => batch.events().len() as u64,
+        }
     }
 
     /// Whether it may as well be written in several files.

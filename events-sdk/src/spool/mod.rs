@@ -400,6 +400,14 @@ impl Spool {
     }
 }
 
+/// The share of the quota that only grave events may use: one part in so many.
+pub(crate) const RESERVE: u64 = 10;
+
+/// How many bytes of a quota files may have: all of it where something grave is in them.
+pub(crate) fn quota_for(max_bytes: u64, grave: bool) -> u64 {
+    if grave { max_bytes } else { max_bytes - max_bytes / RESERVE }
+}
+
 impl Bounds {
     /// Nothing is bounded.
     pub(crate) const NONE: Self = Self { min_free: 0, quarantine: u64::MAX, ballast: 0 };

@@ -533,3 +533,45 @@ fn prune_takes_the_room_that_was_set_aside_for_a_full_disk() {
     assert!(!disk.path().join(".ballast").exists());
     assert_eq!(spool(disk.path(), &["accounts"]).code, 0);
 }
+
+#[test]
+fn a_prune_that_is_killed_leaves_no_event_twice() {
+    let dir = TempDir::new().unwrap();
+    let toggle = events_sdk::testing::Toggle::start().unwrap();
+    toggle.stop();
+    let config = || events_sdk::Config {
+        batch_size: 10,
+        flush_threshold: 20,
+        spool_min_free_bytes: 0,
+        ..events_tests::config(&toggle, dir.path())
+    };
+    let events = Events::start(config()).unwrap();
+    for _ in 0..100 {
+        events_tests::storm_of(&events, 0..20, 1_000_000, |number| match number % 2 {
+            0 => Level::Info,
+            _ => Level::Warn,
+        });
+        events_tests::wait_until(&events, PATIENCE, |stats| stats.in_memory == 0);
+    }
+    let report = events.shutdown(PATIENCE);
+    assert_eq!((report.on_disk, report.dropped), (2_000, 0), "{report:#?}");
+    drop(events);
+    for ms in [20, 40, 60, 80, 100] {
+        let mut prune =
+            command(&["spool", "--spool", dir.path().to_str().unwrap(), "prune", "--below", "warn", "--yes"]);
+        let mut prune =
+            prune.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(ms));
+        let _ = prune.kill();
+        prune.wait().unwrap();
+    }
+    toggle.restart().unwrap();
+    let events = Events::start(config()).unwrap();
+    let is_done = |stats: &events_sdk::Stats| stats.lifetime.is_surveyed && stats.spool.files == 0;
+    let life = events_tests::wait_until(&events, PATIENCE, is_done).lifetime;
+    // One more where it tells of what was deleted and not booked.
+    assert!(life.balances() && (2_000..=2_001).contains(&life.accepted), "{life:#?}");
+    assert_eq!((toggle.repeated_event_ids(), toggle.altered_repeats()), (0, 0));
+    let of = |level: Level| toggle.events().iter().filter(|event| event.level == level.number()).count();
+    assert_eq!(of(Level::Warn), 1_000);
+}

@@ -8,13 +8,10 @@ use crate::{
     buffer::URGENT,
     segment,
     spool::{
-        FileName, SpoolError, severity_of,
+        FileName, SpoolError, quota_for, severity_of,
         storage::{EntryKind, Storage},
     },
 };
-
-/// The share of the quota that only grave events may use, one part in so many: as the agent keeps it, see `delivery/room.rs`.
-const RESERVE: u64 = 10;
 
 /// The bounds of the configuration.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +44,7 @@ impl Quota {
         }
         let is_grave = severity_of(level) >= URGENT.severity();
         let max = self.max_bytes;
-        let limit = if is_grave { max } else { max - max / RESERVE };
+        let limit = quota_for(max, is_grave);
         let there = taken(storage, dir)?;
         if there.saturating_add(bytes) > limit {
             let reserve = if is_grave { "" } else { ", a tenth of it for ERROR and above" };
