@@ -127,7 +127,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         path: "quarantine_max_bytes",
         slot: Slot::Bytes(|config| &mut config.quarantine_max_bytes, 64 * KIB..=MIB * MIB),
-        meaning: "how many bytes the quarantine may have; beyond that the oldest of it goes",
+        meaning: "how many bytes of disk the quarantine may have, in blocks of 4 KiB; beyond that the oldest of it goes",
     },
     Key {
         path: "durability",

@@ -96,7 +96,7 @@ pub struct Config {
     pub spool_max_bytes: usize,
     /// How many bytes of the file system spill files and segments leave free. Default: 128 MiB.
     pub spool_min_free_bytes: usize,
-    /// How many bytes the quarantine may have. Beyond that the oldest of it is removed. Default: 64 MiB.
+    /// How many bytes of disk the quarantine may have, in blocks of 4 KiB. Beyond that the oldest of it is removed. Default: 64 MiB.
     pub quarantine_max_bytes: usize,
     /// What an accepted event outlives. Default: memory.
     pub durability: DurabilityMode,

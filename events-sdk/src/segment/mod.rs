@@ -26,6 +26,8 @@ pub(crate) mod boot;
 pub(crate) mod format;
 pub(crate) mod pool;
 pub(crate) mod quota;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -210,24 +212,21 @@ pub(crate) struct Segments {
 }
 
 /// The directory of segments: its path, and what tells it from another one of that name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct Folder {
     path: PathBuf,
     device: u64,
     inode: u64,
+    /// The spool directory around it. As long as it is open its number is not given to another one.
+    spool: Arc<File>,
 }
 
 impl Folder {
-    /// What lies there, if it is a directory.
-    fn at(path: &Path) -> io::Result<(Self, fs::Metadata)> {
-        let about = fs::symlink_metadata(path)?;
-        if !about.is_dir() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotADirectory,
-                format!("{} is not a directory; links are not followed", path.display()),
-            ));
-        }
-        Ok((Self { path: path.to_owned(), device: about.dev(), inode: about.ino() }, about))
+    /// That of this spool directory.
+    fn of(spool: &Path) -> io::Result<Self> {
+        let path = spool.join(FOLDER);
+        let about = look_at(&path)?;
+        Ok(Self { path, device: about.dev(), inode: about.ino(), spool: Arc::new(File::open(spool)?) })
     }
 
     /// What is known of it, if it still lies there.
@@ -236,13 +235,37 @@ impl Folder {
     ///
     /// When it cannot be looked at.
     fn metadata(&self) -> io::Result<Option<fs::Metadata>> {
-        match Self::at(&self.path) {
-            Ok((there, about)) => Ok((there == *self).then_some(about)),
+        match look_at(&self.path) {
+            Ok(about) => Ok(((about.dev(), about.ino()) == (self.device, self.inode)).then_some(about)),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 Ok(None)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The spool directory, if it still lies where it was found: another one of its name is another process's.
+    fn spool(&self) -> io::Result<&Path> {
+        let path = self.path.parent().unwrap_or(&self.path);
+        let (ours, there) = (self.spool.metadata()?, fs::metadata(path)?);
+        if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+            Ok(path)
+        } else {
+            Err(io::Error::new(io::ErrorKind::NotFound, format!("{} was replaced", path.display())))
+        }
+    }
+}
+
+/// What lies there, if it is a directory.
+fn look_at(path: &Path) -> io::Result<fs::Metadata> {
+    let about = fs::symlink_metadata(path)?;
+    if about.is_dir() {
+        Ok(about)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            format!("{} is not a directory; links are not followed", path.display()),
+        ))
     }
 }
 
@@ -323,15 +346,13 @@ impl Segments {
     ///
     /// When the folder cannot be made, or something else has its name.
     pub(crate) fn open(&self, spool: &Path) -> io::Result<()> {
-        let folder = spool.join(FOLDER);
-        match DirBuilder::new().mode(0o700).create(&folder) {
+        match DirBuilder::new().mode(0o700).create(spool.join(FOLDER)) {
             Ok(()) => {}
             // A process that made it may have been killed before its name was on stable storage.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
-        let (folder, _) = Folder::at(&folder)?;
-        *self.folder.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder);
+        *self.folder.lock().unwrap_or_else(PoisonError::into_inner) = Some(Folder::of(spool)?);
         self.is_new.store(true, Ordering::Release);
         Ok(())
     }
@@ -346,8 +367,8 @@ impl Segments {
             .folder()
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the spool directory is not open"))?;
         if folder.metadata()?.is_none() {
-            // It was removed, or something else has its name.
-            self.open(folder.path.parent().unwrap_or(&folder.path))?;
+            // It was removed, or something else has its name. Not so with the directory around it, unless its lock is taken anew.
+            self.open(folder.spool()?)?;
         }
         let folder = folder.path;
         // Looked at first: its name is younger than whatever fails from now on.

@@ -29,7 +29,7 @@ const FILE_MODE: u32 = 0o600;
 /// accident but somebody who does it on purpose.
 const LOCK_ATTEMPTS: u32 = 8;
 /// A process id and a line end fit several times over; whatever else stands in a lock file is not read.
-const NOTE_BYTES: u64 = 64;
+pub(super) const NOTE_BYTES: u64 = 64;
 
 /// What is written of a file without interest in one go.
 const BLOCK: usize = 64 << 10;

@@ -29,6 +29,9 @@ pub(super) const FOLDER: &str = "quarantine";
 /// same.
 const DESCRIBED_SPANS: u64 = 100;
 
+/// A file takes up whole blocks. This is their size on ext4 and XFS, unless they were made with another one.
+const BLOCK: u64 = 4096;
+
 /// The head of a description, which says how many events there are.
 const DESCRIPTION_BYTES: u64 = 1 << 10;
 
@@ -114,7 +117,7 @@ impl Spool {
             Ok(false) => return (0, Ok(())),
             Err(error) => return (0, Err(error)),
         }
-        let mut bytes: u64 = files.iter().map(|(metadata, _)| metadata.len).sum();
+        let mut bytes: u64 = files.iter().map(|(metadata, _)| on_disk(metadata.len)).sum();
         self.quarantined.store(bytes, Ordering::Relaxed);
         if bytes <= self.bounds.quarantine {
             return (0, Ok(()));
@@ -141,12 +144,12 @@ impl Spool {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     // The next oldest goes for it.
                     cleared = Err(SpoolError::new("clear the quarantine of", &path, error));
-                    stays += metadata.len;
+                    stays += on_disk(metadata.len);
                     continue;
                 }
                 _ => {}
             }
-            (bytes, gone) = (bytes - metadata.len, events.saturating_add(gone));
+            (bytes, gone) = (bytes - on_disk(metadata.len), events.saturating_add(gone));
             self.twice.is_gone(&name);
         }
         // What cannot go is not looked at again before there is more.
@@ -228,7 +231,7 @@ impl Spool {
 
     /// So many bytes more are in the quarantine, or take the place of others: it is no less than what is there.
     fn count_quarantined(&self, bytes: u64) {
-        let more = |all: u64| Some(all.saturating_add(bytes));
+        let more = |all: u64| Some(all.saturating_add(on_disk(bytes)));
         let _ = self.quarantined.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 
@@ -264,6 +267,11 @@ impl Spool {
             let _ = self.storage.remove(temp);
         })
     }
+}
+
+/// How much a file of so many bytes takes up.
+fn on_disk(bytes: u64) -> u64 {
+    bytes.checked_next_multiple_of(BLOCK).unwrap_or(bytes)
 }
 
 /// Whether the quarantine is there.

@@ -7,13 +7,14 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
     FileName, LOCK, SpoolError, SpoolFile, ballast,
-    disk::Disk,
+    disk::{Disk, NOTE_BYTES},
     format::varint,
     inspect_file, is_cut_off, list_files, quarantine,
     reader::Opened,
@@ -87,6 +88,13 @@ impl View {
         let signs = [LOCK, ledger::FILE, quarantine::FOLDER];
         // The quarantine itself may be looked at.
         self.dir.ends_with(quarantine::FOLDER) || signs.iter().any(|name| self.dir.join(name).exists())
+    }
+
+    /// The process that works here, or did so last, as it noted in its lock.
+    pub(crate) fn process(&self) -> Option<u32> {
+        let mut note = String::new();
+        self.storage.open(&self.dir.join(LOCK)).ok()?.take(NOTE_BYTES).read_to_string(&mut note).ok()?;
+        note.trim().parse().ok()
     }
 
     /// How many bytes are set aside for the moment when the disk is full.

@@ -39,6 +39,17 @@ fn a_running_agent_is_looked_at_without_its_lock_and_never_worked_on() {
 }
 
 #[test]
+fn the_accounts_name_the_process_that_has_events_in_memory() {
+    let rig = Rig::with(|config| config.batch_timeout = PATIENCE);
+    emit_number(&rig.events, 1);
+    let said = spool(rig.spool.path(), &["accounts", "--json"]);
+    let accounts = &said.json()[0];
+    assert_eq!((said.code, &accounts["in_memory_or_lost"]), (0, &1.into()), "{accounts}");
+    let verdict = accounts["verdict"].as_str().unwrap();
+    assert!(verdict.contains(&format!("in the memory of process {}", std::process::id())), "{verdict}");
+}
+
+#[test]
 fn files_that_vanish_while_they_are_read_are_no_error() {
     let dir = dead_spool(|events| (0..200).for_each(|number| emit_number(events, number)));
     let bytes = fs::read(only_file(dir.path())).unwrap();

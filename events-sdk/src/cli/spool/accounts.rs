@@ -53,6 +53,8 @@ struct Found {
     moving: bool,
     /// Files that end too early, where something is missing.
     torn: Vec<String>,
+    /// The process that works here, or did so last.
+    process: Option<u32>,
 }
 
 /// How many events the books say are neither delivered, dropped, set aside nor on disk: at least, and at most. They differ by those
@@ -154,7 +156,8 @@ impl Found {
         let totals = ledger.totals();
         let moving = read(view)?.totals() != before;
         let torn = Vec::new();
-        Ok(Self { ledger, totals, on_disk, others, unclear, quarantined, unreadable, moving, torn })
+        let process = view.process();
+        Ok(Self { ledger, totals, on_disk, others, unclear, quarantined, unreadable, moving, torn, process })
     }
 
     /// What the books say is neither delivered, dropped, set aside nor on disk.
@@ -212,9 +215,10 @@ impl Found {
             );
         }
         if least > 0 {
+            let process = self.process.map_or("the agent".to_owned(), |id| format!("process {id}"));
             return format!(
-                "the accounts balance: {least} events are in the memory of the agent that is running; if none is, they were \
-                 lost with it, and the next start counts them as `process_ended`"
+                "the accounts balance: {least} events are in the memory of {process}; if that has ended, they were lost \
+                 with it, and the next start counts them as `process_ended`"
             );
         }
         if least == 0 && most == 0 {

@@ -363,6 +363,19 @@ fn what_goes_out_of_a_full_quarantine_is_counted_though_its_description_is_older
 }
 
 #[test]
+fn the_quarantine_is_bounded_by_what_it_takes_up_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap().bounded(Bounds { quarantine: 64 << 10, ..Bounds::NONE });
+    assert_eq!(spool.clear_quarantine().0, 0);
+    // Of a few hundred bytes each, with a description: two blocks.
+    for id in 1..=10 {
+        spool.set_aside(&Batch::new(Uuid::from_u128(id), 1, entry(0), 1), "no").unwrap();
+    }
+    assert_eq!(spool.clear_quarantine().0, 2);
+    assert_eq!(fs::read_dir(dir.path().join("quarantine")).unwrap().count(), 16);
+}
+
+#[test]
 fn what_cannot_leave_a_full_quarantine_keeps_nothing_else_there_and_no_count_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path()).unwrap();
