@@ -184,7 +184,7 @@ impl Buffer {
         state.seal();
         state.unsafe_before = state.next_sequence;
         state.pool.as_mut().map(give_up);
-        state.status.last_error = Some(error);
+        state.status.fail(error);
         let last = state.last_place();
         drop(state);
         self.wake.notify_one();

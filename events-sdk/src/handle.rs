@@ -199,7 +199,7 @@ impl Events {
                 Some(spool) => spool.concerns().to_vec(),
                 None => Spool::concerns_about(&config.spool_dir),
             };
-            state.status.last_error.clone_from(&broken);
+            broken.iter().for_each(|error| state.status.fail(error));
             state.status.spool.broken = broken;
             state.status.durability = config.durability;
             state.status.uplink.target = uplink.target();

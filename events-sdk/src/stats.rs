@@ -1,6 +1,10 @@
 //! Statistics: what an operator may ask the event system.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use crate::{DropReason, DurabilityMode, accounts::Dropped, buffer::State};
 
@@ -45,8 +49,11 @@ pub struct Stats {
     pub durability: DurabilityStats,
     /// The connection to Toggle.
     pub uplink: UplinkStats,
-    /// The last thing that went wrong, in words.
+    /// The last thing that went wrong, in words. It stays when that is mended: `uplink`, `spool.broken` and `durability` tell
+    /// how things are now.
     pub last_error: Option<String>,
+    /// When that was, by the clock of the node.
+    pub last_error_at: Option<SystemTime>,
     /// How often a part of the event system panicked and was restarted. No event is lost by that, but it is a bug: the log
     /// has its message.
     pub restarts: u64,
@@ -239,9 +246,16 @@ pub(crate) struct Status {
     pub(crate) spool: SpoolStats,
     pub(crate) uplink: UplinkStats,
     pub(crate) uplink_since: Option<std::time::Instant>,
-    pub(crate) last_error: Option<String>,
+    last_error: Option<(String, SystemTime)>,
     pub(crate) restarts: u64,
     pub(crate) durability: DurabilityMode,
+}
+
+impl Status {
+    /// Something went wrong just now.
+    pub(crate) fn fail(&mut self, error: impl fmt::Display) {
+        self.last_error = Some((error.to_string(), SystemTime::now()));
+    }
 }
 
 impl State {
@@ -254,6 +268,7 @@ impl State {
             drains.then(|| Duration::from_secs(self.accounts.on_disk.div_ceil(spool.drain_rate)));
         let mut uplink = self.status.uplink.clone();
         uplink.since = self.status.uplink_since.map(|since| since.elapsed()).unwrap_or_default();
+        let (last_error, last_error_at) = self.status.last_error.clone().unzip();
         Stats {
             accepted: self.accounts.accepted,
             adopted: self.accounts.adopted,
@@ -283,7 +298,8 @@ impl State {
                 segment_bytes: self.pool.as_ref().map_or(0, |pool| pool.segment_bytes()),
             },
             uplink,
-            last_error: self.status.last_error.clone(),
+            last_error,
+            last_error_at,
             restarts: self.status.restarts,
             is_shutdown: self.is_closed(),
         }

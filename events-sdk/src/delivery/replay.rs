@@ -71,7 +71,7 @@ impl Delivery {
                 self.finish(finished);
             }
             Reply::Read(file, Err(error)) if error.kind() == SpoolErrorKind::Missing => {
-                self.intake.buffer.lock().status.last_error = Some(error.to_string());
+                self.intake.buffer.lock().status.fail(error);
                 // What was read of it is still being delivered.
                 let finished = self.backlog.vanished(file.id);
                 self.finish(finished);
@@ -83,7 +83,7 @@ impl Delivery {
                 if failures == 1 {
                     tracing::warn!(%error, file = %file.id, "a spill file cannot be read; it is tried again");
                 }
-                self.intake.buffer.lock().status.last_error = Some(error.to_string());
+                self.intake.buffer.lock().status.fail(error);
             }
             Reply::Removed(file, Ok(())) => {
                 self.backlog.removed(file.id);
@@ -95,7 +95,7 @@ impl Delivery {
             Reply::Removed(file, Err(error)) => {
                 // It stays known, so that it is not taken for a new one; the next start knows it by its slot in the ledger.
                 tracing::warn!(%error, file = %file.id, "a delivered spill file cannot be removed; it is tried again within a minute");
-                self.intake.buffer.lock().status.last_error = Some(error.to_string());
+                self.intake.buffer.lock().status.fail(error);
             }
             Reply::Thinned(file, result) => self.thinned(file, result),
             Reply::LedgerNotSynced => {
@@ -211,7 +211,7 @@ impl Delivery {
         self.spool_retry_at = Some(Instant::now() + pause);
         let mut state = self.intake.buffer.lock();
         state.status.spool.broken = Some(error.to_string());
-        state.status.last_error = Some(error.to_string());
+        state.status.fail(error);
         drop(state);
         let now = Instant::now();
         // On a full disk where room is made again and again it breaks and is mended by turns.

@@ -331,7 +331,7 @@ impl Delivery {
         if self.room.failures == 1 {
             tracing::warn!(%error, file = %file.id, "no room can be made in a spill file; it is left as it is for a minute");
         }
-        self.intake.buffer.lock().status.last_error = Some(error.to_string());
+        self.intake.buffer.lock().status.fail(error);
         if self.room.failures >= FAILURES {
             self.room.look_again_at = Some(now + LOOK_AGAIN);
         }

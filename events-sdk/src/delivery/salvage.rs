@@ -142,7 +142,7 @@ impl Panics {
 pub(crate) fn restarted(buffer: &Buffer, part: &str, panic: &str) {
     let mut state = buffer.lock();
     state.status.restarts += 1;
-    state.status.last_error = Some(format!("{part} panicked: {panic}"));
+    state.status.fail(format!("{part} panicked: {panic}"));
     drop(state);
     tracing::error!(
         part,

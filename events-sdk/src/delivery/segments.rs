@@ -74,7 +74,7 @@ impl Delivery {
             }
         }
         if let Some(error) = error {
-            state.status.last_error = Some(format!("cannot make a segment: {error}"));
+            state.status.fail(format!("cannot make a segment: {error}"));
         }
     }
 

@@ -291,7 +291,7 @@ impl Delivery {
         state.status.uplink.attempts_failed += 1;
         state.status.uplink.state = self.link.state();
         state.status.uplink_since = Some(self.link.since());
-        state.status.last_error = Some(error.to_string());
+        state.status.fail(error);
         state.accounts.shift(parcel.batch.len() as u64, Place::Flight, to);
         parcel.place = to;
         if !self.link.is_open() {
@@ -406,7 +406,7 @@ impl Delivery {
                 if self.quarantine_failures == 1 {
                     tracing::error!(%error, "a refused event cannot be put into the quarantine; it stays in its spill file, and it is tried again within a minute");
                 }
-                self.intake.buffer.lock().status.last_error = Some(error.to_string());
+                self.intake.buffer.lock().status.fail(error);
                 let pause = self.spool_backoff.pause(self.quarantine_failures);
                 let not_before = Some(Instant::now() + pause);
                 self.backlog.put_back(Waiting { file, place, batch, refusals: 1, not_before });
