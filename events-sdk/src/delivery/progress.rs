@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::buffer::State;
 
-/// The rate is measured over spells of this length.
+/// The rate is measured over spells of this length at least: where the pace is slow they last from one batch to the next.
 const SPELL: Duration = Duration::from_secs(1);
 
-/// How much the last spell counts against those before it.
-const WEIGHT: f64 = 0.3;
+/// How much of what was known before counts after a second.
+const KEPT: f64 = 0.7;
 
 /// A drain that takes long is mentioned in the log so often.
 const REPORT: Duration = Duration::from_secs(30);
@@ -70,7 +70,8 @@ impl Progress {
             return;
         }
         let last = count as f64 / lasted.as_secs_f64();
-        self.rate = Some(self.rate.map_or(last, |rate| rate + (last - rate) * WEIGHT));
+        let kept = KEPT.powf(lasted.as_secs_f64());
+        self.rate = Some(self.rate.map_or(last, |rate| last + (rate - last) * kept));
         self.spell = (0, now);
     }
 }
@@ -93,5 +94,18 @@ mod tests {
         }
         let rate = progress.rate.unwrap();
         assert!((90.0..=130.0).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn a_drain_that_was_slowed_down_is_not_long_taken_for_a_fast_one() {
+        let start = Instant::now();
+        let mut progress = Progress::new(start);
+        progress.add(5_000, start + Duration::from_secs(1));
+        // A batch every four seconds.
+        for step in 1..=6 {
+            progress.add(100, start + Duration::from_secs(1) + Duration::from_secs(4) * step);
+        }
+        let rate = progress.rate.unwrap();
+        assert!((25.0..=30.0).contains(&rate), "{rate}");
     }
 }
