@@ -185,14 +185,14 @@ impl Intake {
         ticket.of(self.number)
     }
 
-    /// Waits until the event is on stable storage.
+    /// Waits until the event is on stable storage or with Toggle.
     #[cold]
     fn wait(&self, ticket: Ticket) -> Ticket {
         let place = ticket.place();
         let Some(syncs) = self.syncs.as_ref().filter(|_| ticket.is_queued() && place.is_kept()) else {
             return ticket;
         };
-        match syncs.wait(place.order(), Instant::now() + SYNC_PATIENCE) {
+        match syncs.wait(place, Instant::now() + SYNC_PATIENCE) {
             Some(true) => ticket.with_durable(),
             _ => ticket,
         }

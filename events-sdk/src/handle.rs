@@ -117,6 +117,16 @@ const MOST_BALLAST: u64 = 8 << 20;
 /// and no more than this part of `spool_max_bytes`.
 const BALLAST: u64 = 64;
 
+/// What the delivery task says to who asks whether something has left memory.
+enum Answer {
+    /// It has.
+    Done,
+    /// The system is shut down, and nothing is in memory any more, but for what segments hold.
+    Ended,
+    /// Nothing in time.
+    None,
+}
+
 impl Events {
     /// Starts an event system that sends to the Toggle of the configuration.
     ///
@@ -317,10 +327,10 @@ impl Events {
     /// Sees that everything accepted so far is delivered or, while Toggle is away, on disk. Blocks the calling thread
     /// for at most `deadline`.
     pub fn flush(&self, deadline: Duration) -> FlushOutcome {
-        if self.ask(in_time(deadline), Control::Flush) {
-            FlushOutcome::Complete
-        } else {
-            FlushOutcome::TimedOut
+        let until = in_time(deadline);
+        match self.ask(until, |done| Control::Flush { until, done }) {
+            Answer::Done | Answer::Ended => FlushOutcome::Complete,
+            Answer::None => FlushOutcome::TimedOut,
         }
     }
 
@@ -345,36 +355,42 @@ impl Events {
         if let Some(syncs) =
             self.shared.intake.syncs.as_ref().filter(|_| place.is_kept() && !self.is_foreign())
         {
-            match syncs.wait(place.order(), until) {
+            match syncs.wait(place, until) {
                 Some(true) => return WaitOutcome::Settled,
                 None => return WaitOutcome::TimedOut,
                 // It cannot be had that way.
                 Some(false) => {}
             }
         }
-        if self.ask(until, |done| Control::Settle(place.sequence(), done)) {
-            WaitOutcome::Settled
-        } else {
-            WaitOutcome::TimedOut
-        }
+        let asked = |done| Control::Settle { sequence: place.sequence(), until, done };
+        let is_settled = match self.ask(until, asked) {
+            Answer::Done => true,
+            // What was left in segments is for the next start, and perhaps not on stable storage.
+            Answer::Ended if place.is_kept() => {
+                self.shared.intake.syncs.as_ref().is_some_and(|syncs| syncs.is_settled(place))
+            }
+            Answer::Ended => true,
+            Answer::None => false,
+        };
+        if is_settled { WaitOutcome::Settled } else { WaitOutcome::TimedOut }
     }
 
-    /// Asks the delivery task, and says whether it answered in time or has left nothing in memory.
-    fn ask(&self, until: Instant, what: impl FnOnce(std_mpsc::Sender<()>) -> Control) -> bool {
+    /// Asks the delivery task.
+    fn ask(&self, until: Instant, what: impl FnOnce(std_mpsc::Sender<()>) -> Control) -> Answer {
         if self.is_foreign() {
-            return false;
+            return Answer::None;
         }
         if let Some(Runs { control, worker }) = &self.shared.runs {
             let (done, answer) = std_mpsc::channel();
             let asked = control.send(what(done)).is_ok();
             let left = until.saturating_duration_since(Instant::now());
             if asked && !worker.is_current() && answer.recv_timeout(left).is_ok() {
-                return true;
+                return Answer::Done;
             }
         }
-        // No answer: out of time, or the system is shut down and nothing is only in memory any more.
         let stats = self.stats();
-        stats.is_shutdown && stats.in_memory == 0 && stats.in_flight == 0
+        let has_ended = stats.is_shutdown && stats.in_memory == 0 && stats.in_flight == 0;
+        if has_ended { Answer::Ended } else { Answer::None }
     }
 
     /// Stops accepting events, puts on disk what is left, sends while time is left, and reports.
@@ -385,6 +401,8 @@ impl Events {
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         self.shared.shutdown(deadline);
         let stats = self.stats();
+        // A thread that is not in a forked child may have held the lock of the syncs.
+        let syncs = self.shared.intake.syncs.as_ref().filter(|_| !self.is_foreign());
         ShutdownReport {
             delivered: stats.delivered,
             on_disk: stats.on_disk,
@@ -392,7 +410,7 @@ impl Events {
             complete: stats.in_memory == 0
                 && stats.in_flight == 0
                 && stats.dropped_for(DropReason::Shutdown) == 0
-                && !self.shared.intake.syncs.as_ref().is_some_and(|syncs| syncs.is_lacking()),
+                && !syncs.is_some_and(|syncs| syncs.is_lacking()),
             stats,
         }
     }

@@ -17,6 +17,7 @@ use crate::{
     fault,
     primitives::{Condvar, Mutex, MutexGuard},
     segment::{Segments, ToDisk},
+    ticket::Place,
 };
 
 /// What is known to be on stable storage, and who wants more.
@@ -33,8 +34,12 @@ struct State {
     durable: u64,
     /// A sync failed: nothing up to this place counts as durable by it.
     failed: u64,
+    /// Chunks below this one in their order have left memory: they are acknowledged, or in files on stable storage.
+    gone: u64,
     /// Somebody waits for this place.
     wanted: u64,
+    /// How many wait.
+    waiting: usize,
     stop: bool,
     /// The thread has ended.
     ended: bool,
@@ -46,30 +51,57 @@ impl State {
     fn attempted(&self) -> u64 {
         self.durable.max(self.failed)
     }
+
+    /// Whether the event at this place is on stable storage or with Toggle.
+    fn is_settled(&self, place: Place) -> bool {
+        let order = place.order();
+        place.sequence() < self.gone || (order > self.failed && order <= self.durable)
+    }
+
+    /// Whether that cannot be had by waiting for a sync.
+    fn is_hopeless(&self, place: Place) -> bool {
+        place.order() <= self.failed || self.stop
+    }
 }
 
 impl Syncs {
-    /// Waits until the event at this place is on stable storage: `Some(true)`. `Some(false)` if that cannot be had this
-    /// way, `None` at the end of the time.
-    pub(crate) fn wait(&self, place: u64, until: Instant) -> Option<bool> {
+    /// Waits until the event at this place is on stable storage or with Toggle: `Some(true)`. `Some(false)` if that cannot be
+    /// had by waiting here, `None` at the end of the time.
+    pub(crate) fn wait(&self, place: Place, until: Instant) -> Option<bool> {
         let mut state = self.lock();
-        if state.attempted() < place {
-            state.wanted = state.wanted.max(place);
+        let is_pending = |state: &State| !state.is_settled(place) && !state.is_hopeless(place);
+        if is_pending(&state) {
+            state.wanted = state.wanted.max(place.order());
             self.work.notify_one();
+            state.waiting += 1;
             let left = until.saturating_duration_since(Instant::now());
-            let pending = |state: &mut State| state.attempted() < place && !state.stop;
-            state =
-                self.done.wait_timeout_while(state, left, pending).unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.done.wait_timeout_while(state, left, |state| is_pending(state));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.waiting -= 1;
         }
-        if place <= state.failed {
-            Some(false)
-        } else if place <= state.durable {
+        if state.is_settled(place) {
             Some(true)
-        } else if state.stop {
+        } else if state.is_hopeless(place) {
             Some(false)
         } else {
             None
         }
+    }
+
+    /// All chunks below this one in their order have left memory, for Toggle or for files on stable storage.
+    pub(crate) fn gone_below(&self, chunk: u64) {
+        let mut state = self.lock();
+        if state.gone < chunk {
+            state.gone = chunk;
+            if state.waiting > 0 {
+                self.done.notify_all();
+            }
+        }
+    }
+
+    /// Whether the event at this place is on stable storage or with Toggle, as far as is known here.
+    pub(crate) fn is_settled(&self, place: Place) -> bool {
+        self.lock().is_settled(place)
     }
 
     /// Nothing up to this place is on stable storage by a sync.

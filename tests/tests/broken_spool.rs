@@ -4,8 +4,8 @@
 
 use std::{fs, time::Duration};
 
-use events_sdk::{DropReason, Level, payload::*};
-use events_tests::{Rig, losses_in, storm, wait_until};
+use events_sdk::{DropReason, FlushOutcome, Level, payload::*};
+use events_tests::{NUMBER, Rig, emit_number, losses_in, storm, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const BUFFER: usize = 1_000;
@@ -59,6 +59,29 @@ fn lower_levels_go_first_and_a_spool_that_comes_back_takes_the_rest() {
     assert_eq!(told.len(), 1);
     let errors = events.iter().filter(|event| event.level == Level::Error.number()).count();
     assert_eq!(errors, BUFFER / 2, "no error was lost");
+}
+
+#[test]
+fn a_flush_that_was_given_up_hurries_nobody() {
+    let rig = Rig::with(|config| {
+        config.spool_dir.push("events");
+        fs::write(&config.spool_dir, "in the way").expect("a file");
+        config.batch_timeout = Duration::from_secs(600);
+    });
+    rig.toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|number| number == "0"));
+    emit_number(&rig.events, 0);
+    // Neither Toggle nor the disk takes it.
+    assert_eq!(rig.events.flush(Duration::from_millis(200)), FlushOutcome::TimedOut);
+    for number in 1..50 {
+        emit_number(&rig.events, number);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // They wait for company, but for what shows whether Toggle takes others.
+    let delivered = rig.events.stats().delivered;
+    assert!(delivered <= 2, "{delivered}");
+    rig.toggle.refuse_nothing();
+    let _ = rig.events.flush(PATIENCE);
+    rig.assert_all_delivered(50, PATIENCE);
 }
 
 #[test]

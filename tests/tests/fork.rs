@@ -66,7 +66,15 @@ fn a_forked_child_leaves_its_parents_events_alone_and_may_start_a_system_of_its_
             }
             number
         });
-        for _ in 0..10 {
+        // And others that wait hold that of the syncs.
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _ = events.wait(&before, Duration::from_micros(50));
+                }
+            });
+        }
+        for _ in 0..40 {
             let code = in_child(|| {
                 if !was_refused(queue_number(&events, 1_000_000)) {
                     return 1;

@@ -197,3 +197,53 @@ fn files_stay_until_the_ledger_that_says_they_are_dealt_with_is_on_stable_storag
     assert_eq!((stats.lifetime.delivered, stats.lifetime.dropped_total()), (300, 0), "{stats:#?}");
     assert_numbers(&rig.toggle, 300);
 }
+
+#[test]
+fn what_a_shutdown_left_in_segments_unsynced_is_not_called_settled() {
+    let _alone = alone();
+    // In a spill file, in a segment whose sync fails, and in one that nobody syncs.
+    for (durability, fails) in [
+        (DurabilityMode::Power, None),
+        (DurabilityMode::Power, Some("sync segment")),
+        (DurabilityMode::Process, Some("sync file")),
+    ] {
+        let rig = Rig::with(|config| {
+            power(config);
+            config.durability = durability;
+            config.spool_min_free_bytes = 1 << 20;
+        });
+        rig.toggle.stop();
+        let ticket = queue_number(&rig.events, 0);
+        if let Some(fails) = fails {
+            fail_at(fails, 0, ALWAYS);
+        }
+        limit_free_bytes((fails == Some("sync segment")).then_some(0));
+        rig.events.shutdown(Duration::from_millis(500));
+        let stats = wait_until(&rig.events, PATIENCE, |stats| stats.in_memory + stats.in_flight == 0);
+        let outcome = rig.events.wait(&ticket, Duration::from_millis(50));
+        let_go();
+        limit_free_bytes(None);
+        assert_eq!(stats.on_disk, 1, "{stats:#?}");
+        assert_eq!(rig.spill_files().is_empty(), fails.is_some());
+        let expected = if fails.is_some() { WaitOutcome::TimedOut } else { WaitOutcome::Settled };
+        assert_eq!(outcome, expected, "{durability:?} {fails:?}");
+    }
+}
+
+#[test]
+fn an_event_that_toggle_has_is_settled_though_the_disk_hangs() {
+    let _alone = alone();
+    let rig = Rig::with(|config| {
+        power(config);
+        config.batch_timeout = Duration::from_millis(20);
+    });
+    hang_at("sync segment");
+    // Before it is acknowledged, and after.
+    let ticket = queue_number(&rig.events, 0);
+    assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled);
+    assert_eq!(rig.events.wait(&ticket, Duration::ZERO), WaitOutcome::Settled);
+    assert!(emit_synced(&rig.events, 1).is_durable());
+    let stats = rig.events.stats();
+    let_go();
+    assert_eq!(stats.delivered, 2, "{stats:#?}");
+}

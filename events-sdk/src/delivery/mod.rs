@@ -113,10 +113,10 @@ pub(crate) struct Settings {
 /// What the program asks of the task.
 #[derive(Debug)]
 pub(crate) enum Control {
-    /// See that everything accepted so far is delivered or on disk, and say so.
-    Flush(std::sync::mpsc::Sender<()>),
+    /// See that everything accepted so far is delivered or on disk, and say so. Nobody waits for that after `until`.
+    Flush { until: Instant, done: std::sync::mpsc::Sender<()> },
     /// The same, for the chunks up to this place in their order.
-    Settle(u64, std::sync::mpsc::Sender<()>),
+    Settle { sequence: u64, until: Instant, done: std::sync::mpsc::Sender<()> },
     /// The intake is closed: put what is left on disk, send until the deadline, and say so.
     Shutdown { deadline: Instant, done: std::sync::mpsc::Sender<()> },
 }
@@ -177,6 +177,8 @@ struct Writing {
 struct Flush {
     /// Chunks below this place in the order are meant.
     before: u64,
+    /// Then they have given up.
+    until: Instant,
     done: std::sync::mpsc::Sender<()>,
 }
 
@@ -347,7 +349,7 @@ impl Delivery {
         self.spill();
         self.send();
         self.read_ahead();
-        self.answer_flushes();
+        self.answer_waiting();
         if self.is_closed_down() {
             return Next::Close;
         }
@@ -367,17 +369,17 @@ impl Delivery {
         let kept = control.map(|control| self.salvage.keep(control));
         fault::point("control");
         match kept.and_then(Kept::release) {
-            Some(Control::Flush(done)) => {
+            Some(Control::Flush { until, done }) => {
                 let mut state = self.intake.buffer.lock();
                 state.seal();
-                self.flushes.push(Flush { before: state.next_sequence(), done });
+                self.flushes.push(Flush { before: state.next_sequence(), until, done });
             }
-            Some(Control::Settle(sequence, done)) => {
+            Some(Control::Settle { sequence, until, done }) => {
                 let mut state = self.intake.buffer.lock();
                 if state.next_sequence() == sequence + 1 {
                     state.seal();
                 }
-                self.flushes.push(Flush { before: sequence + 1, done });
+                self.flushes.push(Flush { before: sequence + 1, until, done });
             }
             Some(Control::Shutdown { deadline, done }) => self.begin_shutdown(deadline, Some(done)),
             // Nobody holds a handle any more and nobody said goodbye: what is left goes to disk.

@@ -94,6 +94,7 @@ impl Delivery {
     /// At the end: what stays in segments is brought to stable storage, where it is to outlive a loss of power.
     pub(super) fn sync_rest(&self) {
         let Some(syncs) = &self.intake.syncs else { return };
+        syncs.gone_below(self.oldest_in_memory());
         let is_power = self.intake.buffer.segments().is_some_and(|segments| segments.is_power);
         let state = self.intake.buffer.lock();
         let flying = self.in_flight.values().filter_map(|parcel| match &parcel.origin {

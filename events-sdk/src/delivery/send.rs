@@ -62,7 +62,7 @@ impl Delivery {
             self.intake.buffer.lock().accounts.shift(held.batch.len() as u64, Place::Memory, Place::Flight);
             return Some(self.salvage.keep(Parcel::from_memory(held.batch, held.chunk)));
         }
-        let all = self.closing.is_some() || !self.flushes.is_empty();
+        let all = self.closing.is_some() || self.is_waited_for(now);
         let mut state = self.intake.buffer.lock();
         let mut chunk = state.take_due(self.settings.batch_timeout, now, all)?;
         state.accounts.shift(chunk.len() as u64, Place::Memory, Place::Flight);

@@ -253,7 +253,7 @@ impl Delivery {
         let away = !self.link.is_open();
         state.is_over_threshold()
             || self.closing.is_some()
-            || (away && (!self.flushes.is_empty() || state.holds_unsafe()))
+            || (away && (self.is_waited_for(now) || state.holds_unsafe()))
             || (away && now >= oldest + self.patience(state))
     }
 

@@ -2,33 +2,48 @@
 
 use std::time::Instant;
 
-use super::{Delivery, HEARTBEAT, Origin, READ_AHEAD};
+use super::{Delivery, DiskCopy, HEARTBEAT, Origin, READ_AHEAD};
 use crate::buffer::WakeOn;
 
 impl Delivery {
-    pub(super) fn answer_flushes(&mut self) {
-        if self.flushes.is_empty() {
+    /// Tells those who wait what has left memory, and forgets those who have given up.
+    pub(super) fn answer_waiting(&mut self) {
+        let syncs = self.intake.syncs.as_ref();
+        if self.flushes.is_empty() && syncs.is_none() {
             return;
         }
         let oldest = self.oldest_in_memory();
-        for flush in self.flushes.extract_if(.., |flush| flush.before <= oldest) {
-            // Whoever asked may have given up.
-            let _ = flush.done.send(());
+        if let Some(syncs) = syncs {
+            syncs.gone_below(oldest);
+        }
+        let now = Instant::now();
+        for flush in self.flushes.extract_if(.., |flush| flush.before <= oldest || flush.until <= now) {
+            if flush.before <= oldest {
+                // Whoever asked may have given up just now.
+                let _ = flush.done.send(());
+            }
         }
     }
 
-    /// The lowest place in the order of chunks of what is neither delivered nor on disk.
+    /// Whether somebody waits until what is in memory has left it.
+    pub(super) fn is_waited_for(&self, now: Instant) -> bool {
+        self.flushes.iter().any(|flush| now < flush.until)
+    }
+
+    /// The lowest place in the order of chunks of what is neither delivered nor on disk; of what is not accepted yet, if that is
+    /// all.
     pub(super) fn oldest_in_memory(&self) -> u64 {
         let in_flight = self.in_flight.values().filter_map(|parcel| match &parcel.origin {
-            Origin::Memory { chunk, .. } => Some(chunk.sequence),
-            Origin::Disk { .. } => None,
+            Origin::Memory { chunk, file: DiskCopy::None | DiskCopy::Writing } => Some(chunk.sequence),
+            Origin::Memory { file: DiskCopy::Written(_), .. } | Origin::Disk { .. } => None,
         });
+        let state = self.intake.buffer.lock();
+        let waiting = state.oldest_sequence().unwrap_or(state.next_sequence());
+        drop(state);
         in_flight
             .chain(self.writing.iter().map(|writing| writing.sequence))
             .chain(self.held.iter().chain(&self.copying).map(|held| held.chunk.sequence))
-            .chain(self.intake.buffer.lock().oldest_sequence())
-            .min()
-            .unwrap_or(u64::MAX)
+            .fold(waiting, u64::min)
     }
 
     /// Says what to be woken for and until when to sleep; `None` when there is something to do already.

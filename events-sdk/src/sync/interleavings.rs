@@ -90,7 +90,7 @@ impl Stage {
                     // A sync failed while its segment was being made, which is not used then. It is not said to be safe.
                     continue;
                 }
-                match syncs.wait(place.order(), Instant::now() + Duration::from_secs(3600)) {
+                match syncs.wait(place, Instant::now() + Duration::from_secs(3600)) {
                     Some(true) => {
                         settled += 1;
                         assert!(durable.lock().unwrap().contains(&mark), "event {mark} is not on disk");
