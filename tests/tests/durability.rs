@@ -424,3 +424,29 @@ fn events_that_are_not_worth_a_place_on_disk_are_dropped_and_counted_when_the_ot
         events.shutdown(PATIENCE);
     }
 }
+
+#[test]
+fn what_was_set_aside_out_of_a_segment_is_found_there_by_the_next_process() {
+    let (toggle, spool) = killed_with(250);
+    let mut paths = segments(spool.path());
+    paths.retain(|path| holds_events(&fs::read(path).unwrap()));
+    let mut bytes = fs::read(&paths[0]).unwrap();
+    let at = bytes.windows(5).position(|window| window == b"storm").unwrap();
+    bytes[at] ^= 1;
+    fs::write(&paths[0], bytes).unwrap();
+    fs::write(spool.path().join("segments/0-short.seg"), [1; 100]).unwrap();
+
+    let config = durable(&toggle, spool.path(), DurabilityMode::Process);
+    let is_done =
+        |stats: &events_sdk::Stats| stats.lifetime.is_surveyed && stats.on_disk + stats.in_flight == 0;
+    let events = Events::start(config.clone()).unwrap();
+    let stats = wait_until(&events, PATIENCE, |stats| is_done(stats) && stats.quarantined > 0);
+    let aside = stats.lifetime.quarantined;
+    assert!((1..=2).contains(&aside), "{stats:#?}");
+    events.shutdown(PATIENCE);
+
+    let events = Events::start(config).unwrap();
+    let stats = wait_until(&events, PATIENCE, is_done);
+    assert_eq!((stats.lifetime.quarantined, stats.lifetime.dropped_total()), (aside, 0), "{stats:#?}");
+    events.shutdown(PATIENCE);
+}

@@ -347,7 +347,7 @@ fn events_in(storage: &dyn Storage, path: &Path) -> io::Result<u64> {
         let text = String::from_utf8_lossy(&text);
         let before = text.split(" events as far as can be known").next().unwrap_or_default();
         // More than that was never said by us: no file counts more.
-        let number = before.rsplit(' ').next().and_then(|number| number.parse::<u32>().ok());
+        let number = before.rsplit(char::is_whitespace).next().and_then(|number| number.parse::<u32>().ok());
         return Ok(number.unwrap_or_default().into());
     }
     Ok(0)
