@@ -153,9 +153,27 @@ impl Chunk {
         self.segment = Some(Hold::Shared(shared));
     }
 
-    /// Takes out every event of `severity` and calls `gone` for each. Gives the number of bytes freed.
-    pub(crate) fn evict(&mut self, severity: usize, gone: impl FnMut(Entry)) -> usize {
-        self.evict_where(|entry| usize::from(entry.severity) == severity, gone)
+    /// Takes out the first events of `severity`, as many as have so many bytes and are so many, if there are, and calls `gone`
+    /// for each. Gives the number of bytes freed.
+    pub(crate) fn evict(
+        &mut self,
+        severity: usize,
+        events: u64,
+        bytes: usize,
+        gone: impl FnMut(Entry),
+    ) -> usize {
+        let (mut count, mut freed, mut start, mut last) = (0, 0, 0, 0);
+        for entry in &self.entries {
+            let length = (entry.end - start) as usize;
+            start = entry.end;
+            if usize::from(entry.severity) == severity {
+                if count >= events && freed >= bytes {
+                    break;
+                }
+                (count, freed, last) = (count + 1, freed + length, entry.end);
+            }
+        }
+        self.evict_where(|entry| usize::from(entry.severity) == severity && entry.end <= last, gone)
     }
 
     /// The last event is dropped rather than put on disk.
@@ -372,7 +390,7 @@ mod tests {
             chunk.push(text.as_bytes(), severity, 1);
         }
         let mut gone = 0;
-        let freed = chunk.evict(3, |entry| {
+        let freed = chunk.evict(3, u64::MAX, 0, |entry| {
             assert_eq!(entry.severity, 3);
             gone += 1;
         });
@@ -432,7 +450,7 @@ mod tests {
     fn an_emptied_chunk_says_nothing_of_the_events_it_had() {
         let mut chunk = Chunk { opened_at: Some(Instant::now()), urgent: true, ..Chunk::default() };
         chunk.push(b"a", 3, 1);
-        chunk.evict(3, |_| {});
+        chunk.evict(3, u64::MAX, 0, |_| {});
         assert_eq!((chunk.opened_at, chunk.urgent), (None, false));
     }
 }

@@ -11,6 +11,9 @@ use crate::{
 /// a place while all others are on their way to Toggle or to disk and none can make room.
 const RESERVE: usize = 20;
 
+/// So many bytes are moved at most for each event that makes room.
+const MOVED: usize = 64 << 10;
+
 /// What the buffer may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -89,13 +92,16 @@ impl State {
             else {
                 return false;
             };
-            self.evict(least);
+            let events = (self.accounts.in_memory + 1).saturating_sub(self.limits.events_for(severity));
+            let bytes = self.bytes_in_memory() + length;
+            self.evict(least, events, bytes.saturating_sub(self.limits.bytes_for(severity)));
         }
         true
     }
 
-    /// Drops the events of one severity out of the oldest chunk that holds any.
-    pub(super) fn evict(&mut self, severity: usize) {
+    /// Drops the first events of one severity out of the oldest chunk that holds any: so many, and so many bytes, if it has
+    /// them.
+    pub(super) fn evict(&mut self, severity: usize, events: u64, bytes: usize) {
         let Self { ready, open, accounts, untold, .. } = self;
         let place = ready.iter().position(|chunk| chunk.count_of(severity) > 0);
         let chunk = match place {
@@ -104,10 +110,13 @@ impl State {
         };
         let count = chunk.count_of(severity);
         let sequence = chunk.sequence;
-        let freed = chunk.evict(severity, |entry: Entry| {
+        // What is left is moved together, which must not cost each that comes in more and more.
+        let events = events.max((chunk.bytes().len() / MOVED) as u64);
+        let freed = chunk.evict(severity, events, bytes, |entry: Entry| {
             accounts.lose(Place::Memory, DropReason::BufferFull, entry.category, entry.severity);
             untold.extend(entry.is_own().then_some(sequence));
         });
+        let count = count - chunk.count_of(severity);
         self.waiting_events -= count as usize;
         self.waiting_bytes -= freed;
         self.waiting_by_severity[severity] -= count;
