@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use events_sdk::{Config, DropReason, Events, Level, Stats, payload::*, testing::Toggle};
+use events_sdk::{Config, DropReason, DurabilityMode, Events, Level, Stats, payload::*, testing::Toggle};
 use events_tests::{SmallDisk, config, wait_until};
 use tempfile::TempDir;
 
@@ -64,9 +64,13 @@ fn where_every_file_is_mixed_the_lightest_events_go_out_of_them_on_a_disk_withou
     let stats = events.stats();
     assert_eq!((stats.on_disk, stats.dropped_total()), (5_000, 0), "{stats:#?}");
     disk.fill(0);
+    // As fast as room is made, until none is.
     for _ in 0..40 {
         emit(&events, Level::Warn, 100);
-        wait_until(&events, Duration::from_millis(500), |stats| stats.in_memory < 1_000);
+        let stats = wait_until(&events, Duration::from_secs(5), |stats| stats.in_memory < 1_000);
+        if stats.in_memory >= 1_000 {
+            break;
+        }
     }
     let stats = events.stats();
     assert!(dropped(&stats, Level::Info) > 0, "{stats:#?}");
@@ -108,6 +112,43 @@ fn at_the_shutdown_what_is_in_memory_takes_the_place_of_the_ballast() {
     let report = events.shutdown(Duration::from_secs(5));
     assert_eq!((report.on_disk, report.dropped, report.complete), (3_000, 0, true), "{report:#?}");
     assert!(!has_ballast(disk.path()));
+}
+
+#[test]
+fn at_the_shutdown_lighter_events_in_mixed_files_go_for_all_that_is_graver_in_memory() {
+    let Some(disk) = SmallDisk::mount(16 << 10) else { return };
+    let toggle = Toggle::start().expect("a port on loopback");
+    toggle.stop();
+    let events = start(&toggle, disk.path(), |config| {
+        config.spool_max_bytes = 4 * QUOTA;
+        config.durability = DurabilityMode::Process;
+    });
+    let has_ballast = || disk.path().join(".ballast").exists();
+    wait_until(&events, PATIENCE, |_| has_ballast());
+    assert!(has_ballast());
+    let large = "x".repeat(800);
+    let emit = |level, count| {
+        for _ in 0..count {
+            let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+            events.emit_storage_pool(level, payload, [("padding", large.as_str())]);
+        }
+    };
+    // All files are mixed.
+    for _ in 0..12 {
+        for _ in 0..125 {
+            emit(Level::Info, 3);
+            emit(Level::Error, 1);
+        }
+        let _ = events.flush(PATIENCE);
+    }
+    let stats = events.stats();
+    assert_eq!((stats.on_disk, stats.dropped_total()), (6_000, 0), "{stats:#?}");
+    disk.fill(0);
+    // More than the room of the ballast.
+    emit(Level::Error, 6_000);
+    let report = events.shutdown(Duration::from_secs(30));
+    assert_eq!(dropped(&report.stats, Level::Error), 0, "{report:#?}");
+    assert!(dropped(&report.stats, Level::Info) > 0, "{report:#?}");
 }
 
 #[test]

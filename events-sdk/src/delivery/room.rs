@@ -15,7 +15,6 @@ use crate::{
     accounts::Place,
     buffer::{State, URGENT},
     chunk::Chunk,
-    delivery::spooler::Write,
     spool::{RESERVE, SpoolError, SpoolErrorKind, SpoolFile, Thinned, quota_for},
 };
 
@@ -246,19 +245,28 @@ impl Delivery {
         if chunk.has_any(least + 1) { Some(least) } else { least.checked_sub(1) }
     }
 
-    /// A write had no room. `true` when a smaller one is to be tried, at once.
-    pub(super) fn had_no_room(&mut self, write: &Write, missing: Option<u64>) -> bool {
-        let bytes = write.bytes();
-        if self.closing.is_some() && !std::mem::replace(&mut self.room.ballast_dropped, true) {
-            // What it is kept for is over.
+    /// A write of so many bytes, which are in memory again, had no room. `true` when another one is to be tried at once, a smaller
+    /// one where it can be cut.
+    pub(super) fn had_no_room(&mut self, bytes: u64, can_be_cut: bool, missing: Option<u64>) -> bool {
+        if self.closing.is_some() && !self.room.ballast_dropped && !self.needs_ballast(Instant::now()) {
+            self.room.ballast_dropped = true;
             self.spooler.drop_ballast();
             return true;
         }
-        if write.can_be_cut() && self.room.is_too_much(bytes, missing) {
+        if can_be_cut && self.room.is_too_much(bytes, missing) {
             return true;
         }
         self.room.is_full(bytes, missing);
         false
+    }
+
+    /// Whether the ballast is still of use in a shutdown: lighter events on disk may go for what is in memory, which takes room for a
+    /// moment. In the second half of the time that is left it is memory's anyway.
+    fn needs_ballast(&self, now: Instant) -> bool {
+        let is_early = self.closing.as_ref().is_some_and(|closing| now < closing.half);
+        let is_resigned = self.room.resigned_until.is_some_and(|at| now < at);
+        let up_to = self.up_to(&self.intake.buffer.lock());
+        is_early && !is_resigned && self.least_on_disk().is_some_and(|least| least <= up_to)
     }
 
     /// The disk is full: has the least grave events on it dropped, if otherwise some would be lost in memory and

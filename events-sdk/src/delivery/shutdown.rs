@@ -26,6 +26,8 @@ const DISK_TIME: Duration = Duration::from_secs(5);
 pub(crate) struct Closing {
     /// Nothing is sent after this.
     pub(crate) deadline: Instant,
+    /// Half of the time has passed.
+    pub(crate) half: Instant,
     /// Toggle did not take the last batch: there is no point in waiting for it once everything is on disk.
     pub(crate) gave_up: bool,
     done: Option<mpsc::Sender<()>>,
@@ -35,9 +37,11 @@ impl Delivery {
     pub(super) fn begin_shutdown(&mut self, deadline: Instant, done: Option<mpsc::Sender<()>>) {
         self.intake.buffer.lock().close();
         self.tell_last_losses();
-        let left = deadline.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let left = deadline.saturating_duration_since(now);
+        let half = now + left / 2;
         let deadline = deadline.checked_sub(CLOSING_TIME.min(left / 10)).unwrap_or(deadline);
-        self.closing = Some(Closing { deadline, gave_up: false, done });
+        self.closing = Some(Closing { deadline, half, gave_up: false, done });
         // Whatever failed before gets one more try.
         self.spool_retry_at = None;
         self.room.is_enough();

@@ -363,15 +363,17 @@ impl Delivery {
     }
 
     pub(super) fn not_written(&mut self, write: Write, error: &SpoolError) {
-        let is_full = error.kind() == SpoolErrorKind::Full;
-        if !is_full || !self.had_no_room(&write, error.missing()) {
-            self.write_failed = true;
-            self.spool_fails(error);
-        }
+        let (bytes, can_be_cut) = (write.bytes(), write.can_be_cut());
         match write.content {
             Content::Chunks { chunks, .. } => self.intake.buffer.lock().put_back(chunks),
             Content::Whole { batch, chunk: Some(chunk), .. } => self.hold(batch, chunk),
             Content::Whole { batch, chunk: None, .. } => self.copy_not_written(&batch),
+        }
+        // What goes for it depends on what is in memory, this among it.
+        let is_full = error.kind() == SpoolErrorKind::Full;
+        if !is_full || !self.had_no_room(bytes, can_be_cut, error.missing()) {
+            self.write_failed = true;
+            self.spool_fails(error);
         }
     }
 
