@@ -153,6 +153,9 @@ mod tests {
         let path = Path::new("/spool/x.pb");
         let full = SpoolError::new("write the spill file", path, io::ErrorKind::StorageFull.into());
         assert_eq!(full.kind(), SpoolErrorKind::Full);
+        // EFBIG, which has the same number everywhere.
+        let limit = SpoolError::new("write the spill file", path, io::Error::from_raw_os_error(27));
+        assert_eq!(limit.kind(), SpoolErrorKind::Full);
         assert!(full.to_string().starts_with("cannot write the spill file /spool/x.pb: "));
         assert!(
             full.to_string().ends_with("free some disk space, or raise the quota or the file size limit")
