@@ -247,8 +247,8 @@ impl Delivery {
     }
 
     /// A write had no room. `true` when a smaller one is to be tried, at once.
-    pub(super) fn had_no_room(&mut self, write: &Write, missing: Option<u64>) -> bool {
-        let bytes = write.bytes();
+    pub(super) fn had_no_room(&mut self, write: &Write, error: &SpoolError) -> bool {
+        let (bytes, missing) = (write.bytes(), error.missing());
         if self.closing.is_some() && !std::mem::replace(&mut self.room.ballast_dropped, true) {
             // What it is kept for is over.
             self.spooler.drop_ballast();
@@ -256,6 +256,10 @@ impl Delivery {
         }
         if write.can_be_cut() && self.room.is_too_much(bytes, missing) {
             return true;
+        }
+        if error.is_of_file_size() {
+            // Whatever goes from the disk, the file may not become that large.
+            return false;
         }
         self.room.is_full(bytes, missing);
         false

@@ -364,7 +364,7 @@ impl Delivery {
 
     pub(super) fn not_written(&mut self, write: Write, error: &SpoolError) {
         let is_full = error.kind() == SpoolErrorKind::Full;
-        if !is_full || !self.had_no_room(&write, error.missing()) {
+        if !is_full || !self.had_no_room(&write, error) {
             self.write_failed = true;
             self.spool_fails(error);
         }
