@@ -179,6 +179,7 @@ mod delivery;
 mod emit;
 mod error;
 mod fault;
+mod file_limit;
 mod fork;
 #[cfg(test)]
 mod fuzz;

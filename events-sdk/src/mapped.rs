@@ -33,6 +33,8 @@ use std::{
 use memmap2::{MmapMut, MmapOptions};
 use rustix::fs::{FallocateFlags, OFlags};
 
+use crate::file_limit;
+
 /// Only the owner looks into the file: events name users and addresses.
 const FILE_MODE: u32 = 0o600;
 
@@ -137,6 +139,9 @@ impl Mapped {
 
 /// Gives the file `len` bytes with all their blocks.
 fn allocate(file: &mut File, len: usize) -> io::Result<()> {
+    if file.metadata()?.len() < len as u64 {
+        file_limit::allow(len as u64)?;
+    }
     match rustix::fs::fallocate(&*file, FallocateFlags::empty(), 0, len as u64) {
         Ok(()) => Ok(()),
         // The file system has no word for it. A new file is written in full instead, which takes up its blocks as well.

@@ -90,9 +90,14 @@ fn holds_events(segment: &[u8]) -> bool {
 
 /// What an agent leaves that was killed after it had emitted so many events, with Toggle away.
 fn killed_with(count: usize) -> (Toggle, TempDir) {
+    killed_with_a_durability(DurabilityMode::Process, count)
+}
+
+/// The same of one with this durability.
+fn killed_with_a_durability(durability: DurabilityMode, count: usize) -> (Toggle, TempDir) {
     let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
     toggle.stop();
-    let mut agent = Agent::start(&toggle, spool.path(), DurabilityMode::Process);
+    let mut agent = Agent::start(&toggle, spool.path(), durability);
     agent.ask(&format!("emit 0 {count}"));
     agent.kill();
     toggle.restart().unwrap();
@@ -187,7 +192,11 @@ fn with_memory_the_next_process_takes_over_what_one_with_segments_left() {
 
 #[test]
 fn a_flipped_bit_in_a_segment_costs_the_event_it_is_in() {
-    let (toggle, spool) = killed_with(250);
+    [DurabilityMode::Process, DurabilityMode::Power].into_iter().for_each(a_flipped_bit_costs_its_event);
+}
+
+fn a_flipped_bit_costs_its_event(durability: DurabilityMode) {
+    let (toggle, spool) = killed_with_a_durability(durability, 250);
     let mut paths = segments(spool.path());
     paths.retain(|path| holds_events(&fs::read(path).unwrap()));
     let bytes = fs::read(&paths[0]).unwrap();
@@ -199,7 +208,7 @@ fn a_flipped_bit_in_a_segment_costs_the_event_it_is_in() {
     flipped[at] ^= 1;
     fs::write(&paths[0], flipped).unwrap();
 
-    let events = Events::start(durable(&toggle, spool.path(), DurabilityMode::Process)).unwrap();
+    let events = Events::start(durable(&toggle, spool.path(), durability)).unwrap();
     assert!(toggle.wait_for_events(249, PATIENCE), "{:#?}", events.stats());
     let stats = wait_until(&events, PATIENCE, |stats| stats.delivered == 249 && stats.quarantined == 1);
     assert_eq!((stats.adopted, stats.delivered, stats.quarantined), (250, 249, 1), "{stats:#?}");
@@ -210,7 +219,11 @@ fn a_flipped_bit_in_a_segment_costs_the_event_it_is_in() {
 
 #[test]
 fn whatever_lies_in_the_folder_of_segments_the_process_starts() {
-    let (toggle, spool) = killed_with(250);
+    [DurabilityMode::Process, DurabilityMode::Power].into_iter().for_each(starts_whatever_lies_there);
+}
+
+fn starts_whatever_lies_there(durability: DurabilityMode) {
+    let (toggle, spool) = killed_with_a_durability(durability, 250);
     let folder = spool.path().join("segments");
     let bytes = segments(spool.path())
         .iter()
@@ -227,7 +240,7 @@ fn whatever_lies_in_the_folder_of_segments_the_process_starts() {
     let huge = fs::File::create(folder.join("0-huge.seg")).unwrap();
     huge.set_len(17 << 20).unwrap();
 
-    let events = Events::start(durable(&toggle, spool.path(), DurabilityMode::Process)).unwrap();
+    let events = Events::start(durable(&toggle, spool.path(), durability)).unwrap();
     assert!(toggle.wait_for_events(250, PATIENCE), "{:#?}", events.stats());
     emit_number(&events, 250);
     assert!(toggle.wait_for_events(251, PATIENCE), "{:#?}", events.stats());

@@ -178,19 +178,21 @@ fn segments_are_a_part_of_the_quota() {
 
 #[test]
 fn what_waits_in_segments_finds_room_on_disk_at_the_shutdown() {
-    let rig = Rig::with(|config| {
-        small(config);
-        config.durability = DurabilityMode::Process;
-        config.batch_timeout = Duration::from_secs(600);
-        config.buffer_bytes = QUOTA / 2;
-    });
-    rig.toggle.stop();
-    for number in 0..499 {
-        emit_number(&rig.events, number);
+    for durability in [DurabilityMode::Process, DurabilityMode::Power] {
+        let rig = Rig::with(|config| {
+            small(config);
+            config.durability = durability;
+            config.batch_timeout = Duration::from_secs(600);
+            config.buffer_bytes = QUOTA / 2;
+        });
+        rig.toggle.stop();
+        for number in 0..499 {
+            emit_number(&rig.events, number);
+        }
+        let report = rig.events.shutdown(PATIENCE);
+        assert_eq!((report.on_disk, report.dropped, report.complete), (499, 0, true), "{report:#?}");
+        assert!(bytes_on_disk(&rig) < QUOTA as u64, "{durability:?}");
     }
-    let report = rig.events.shutdown(PATIENCE);
-    assert_eq!((report.on_disk, report.dropped, report.complete), (499, 0, true), "{report:#?}");
-    assert!(bytes_on_disk(&rig) < QUOTA as u64);
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! A disk without a byte left, or nearly so: what it takes is the gravest, and what goes is the lightest.
 
-#![allow(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::{
+    fs::{self, Metadata},
+    io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
 use events_sdk::{Config, DropReason, DurabilityMode, Events, Level, Stats, payload::*, testing::Toggle};
-use events_tests::{SmallDisk, config, wait_until};
+use events_tests::{SmallDisk, config, queue_number, wait_until};
+use serde_json::Value;
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -67,8 +70,8 @@ fn where_every_file_is_mixed_the_lightest_events_go_out_of_them_on_a_disk_withou
     // As fast as room is made, until none is.
     for _ in 0..40 {
         emit(&events, Level::Warn, 100);
-        let stats = wait_until(&events, Duration::from_secs(5), |stats| stats.in_memory < 1_000);
-        if stats.in_memory >= 1_000 {
+        let stats = wait_until(&events, Duration::from_secs(15), |stats| stats.in_memory < 1_800);
+        if stats.in_memory >= 1_800 {
             break;
         }
     }
@@ -178,21 +181,115 @@ fn on_a_disk_that_stays_full_lighter_events_go_for_graver_ones_as_long_as_there_
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_does_not_end_the_process() {
-    let (dir, toggle) = (TempDir::new().expect("a folder"), Toggle::start().expect("a port on loopback"));
-    let mut agent = Command::new("sh")
-        // In blocks of 512 bytes, or of 1 KiB: less than what is set aside on disk, more than anything else.
-        .args(["-c", "ulimit -f 4096; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_agent"), &toggle.endpoint()])
-        .arg(dir.path())
-        .arg("1000")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("an agent");
-    // Longer than until it looks around in its spool.
-    std::thread::sleep(Duration::from_secs(5));
-    let ended = agent.try_wait().expect("ours");
-    let _ = agent.kill();
-    let _ = agent.wait();
-    assert_eq!(ended, None);
+fn where_the_disk_has_no_room_for_segments_events_go_on_in_memory_until_it_has() {
+    for durability in [DurabilityMode::Process, DurabilityMode::Power] {
+        let Some(disk) = SmallDisk::mount(8 << 10) else { return };
+        let toggle = Toggle::start().expect("a port on loopback");
+        toggle.stop();
+        let events = start(&toggle, disk.path(), |config| {
+            (config.durability, config.batch_timeout) = (durability, Duration::from_secs(600));
+        });
+        wait_for_ballast(&events, disk.path());
+        disk.fill(0);
+        (0..5_000).for_each(|number| assert!(queue_number(&events, number).is_queued()));
+        let stats = events.stats();
+        let why = stats.durability.degraded.clone().unwrap_or_default();
+        assert!(why.contains("cannot make a segment"), "{durability:?}: {stats:#?}");
+        assert!(stats.durability.unprotected > 0, "{durability:?}: {stats:#?}");
+        assert_eq!((stats.in_memory, stats.dropped_total()), (5_000, 0), "{durability:?}: {stats:#?}");
+        fs::remove_file(disk.path().join("filler")).expect("the filler");
+        let stats = wait_until(&events, PATIENCE, |stats| stats.durability.degraded.is_none());
+        assert_eq!(stats.durability.degraded, None, "{durability:?}");
+        assert!(queue_number(&events, 5_000).is_queued());
+        assert_eq!(events.stats().durability.unprotected, stats.durability.unprotected, "{durability:?}");
+        let report = events.shutdown(PATIENCE);
+        assert_eq!((report.on_disk, report.dropped, report.complete), (5_001, 0, true), "{report:#?}");
+    }
+}
+
+/// An agent that may make no file larger than so many KiB.
+struct LimitedAgent {
+    process: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl LimitedAgent {
+    fn start(kib: usize, durability: DurabilityMode, toggle: &Toggle, spool: &Path) -> Self {
+        let mut process = Command::new("bash")
+            .args(["-c", &format!("ulimit -f {kib}; exec \"$@\""), "bash", env!("CARGO_BIN_EXE_agent")])
+            .arg(toggle.endpoint())
+            .arg(spool)
+            .arg("1000")
+            .env("AGENT_DURABILITY", durability.name())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("an agent");
+        let output = BufReader::new(process.stdout.take().expect("its output"));
+        Self { process, output }
+    }
+
+    /// Its accounts after a command, which must balance.
+    fn read(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        let stats: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+            panic!("it said {line:?} and ended with {:?}", self.process.wait());
+        });
+        let count = |name: &str| stats[name].as_u64().expect("a number");
+        let places = ["delivered", "in_memory", "in_flight", "on_disk", "quarantined", "dropped"];
+        let there: u64 = places.iter().map(|name| count(name)).sum();
+        assert_eq!(count("accepted") + count("adopted"), there, "{stats}");
+        stats
+    }
+
+    fn ask(&mut self, command: &str) -> Value {
+        let input = self.process.stdin.as_mut().expect("its input");
+        writeln!(input, "{command}").expect("it lives");
+        self.read()
+    }
+}
+
+impl Drop for LimitedAgent {
+    fn drop(&mut self) {
+        // It has ended already unless the test failed.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_does_not_end_the_process_and_what_fits_is_used() {
+    for durability in [DurabilityMode::Memory, DurabilityMode::Power] {
+        for kib in [0, 4, 100, 300, 4096] {
+            let dir = TempDir::new().expect("a folder");
+            let toggle = Toggle::start().expect("a port on loopback");
+            toggle.stop();
+            let mut agent = LimitedAgent::start(kib, durability, &toggle, dir.path());
+            agent.read();
+            let mut stats = agent.ask("emit 0 3000");
+            // From 4 KiB on there is a size that fits.
+            let fits = kib > 4;
+            for _ in 0..600 {
+                if !fits || stats["on_disk"] == 3_000 {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+                stats = agent.ask("stats");
+            }
+            assert!(!fits || stats["on_disk"] == 3_000, "{kib} KiB, {durability:?}: {stats}");
+            if !fits {
+                assert_eq!(stats["in_memory"], 3_000, "{kib} KiB, {durability:?}: {stats}");
+            }
+            let stats = agent.ask("shutdown 3000");
+            assert_eq!(stats["in_memory"], 0, "{kib} KiB, {durability:?}: {stats}");
+            drop(agent.process.stdin.take());
+            let ended = agent.process.wait().expect("ours");
+            assert!(ended.success(), "{kib} KiB, {durability:?}: {ended}");
+            let sizes =
+                fs::read_dir(dir.path()).expect("a folder").flatten().filter_map(|one| one.metadata().ok());
+            let largest = sizes.filter(Metadata::is_file).map(|about| about.len()).max().unwrap_or(0);
+            assert!(largest <= (kib as u64) << 10, "{largest} bytes, {kib} KiB, {durability:?}");
+        }
+    }
 }

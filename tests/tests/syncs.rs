@@ -107,6 +107,48 @@ fn while_nothing_can_be_synced_nothing_is_called_durable_and_nothing_is_lost() {
 }
 
 #[test]
+fn no_event_counts_as_settled_before_what_holds_it_was_synced() {
+    let _alone = alone();
+    for &durability in DurabilityMode::ALL {
+        let rig = Rig::with(|config| {
+            power(config);
+            config.durability = durability;
+        });
+        rig.toggle.stop();
+        let ticket = queue_number(&rig.events, 0);
+        // Neither a spill file nor a segment is to be had.
+        limit_free_bytes(Some(0));
+        fail_at("sync segment", 0, ALWAYS);
+        let outcome = rig.events.wait(&ticket, Duration::from_millis(300));
+        assert_eq!(outcome, WaitOutcome::TimedOut, "{durability:?}");
+        assert_eq!(faults_left() < ALWAYS, durability != DurabilityMode::Memory, "{durability:?}");
+        let_go();
+        limit_free_bytes(None);
+        assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled, "{durability:?}");
+        assert_eq!(
+            rig.events.stats().on_disk,
+            1,
+            "{durability:?}: a file, as its segment is not believed again"
+        );
+    }
+    for durability in [DurabilityMode::Process, DurabilityMode::Power] {
+        let rig = Rig::with(|config| {
+            power(config);
+            config.durability = durability;
+        });
+        rig.toggle.stop();
+        let ticket = queue_number(&rig.events, 0);
+        assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled, "{durability:?}");
+        let stats = rig.events.stats();
+        assert_eq!(
+            (stats.in_memory, stats.on_disk),
+            (1, 0),
+            "{durability:?}: a segment that is synced is enough"
+        );
+    }
+}
+
+#[test]
 fn what_a_shutdown_leaves_in_segments_is_synced_before_it_says_that_all_is_done() {
     let _alone = alone();
     for fails in [false, true] {

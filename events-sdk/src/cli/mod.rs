@@ -33,6 +33,7 @@ mod manual;
 mod names;
 mod out;
 mod owner;
+mod peek;
 mod personal;
 mod place;
 mod progress;

@@ -3,15 +3,14 @@
 use std::{
     collections::{BTreeMap, HashSet},
     ffi::OsStr,
-    fs,
-    io::{self, Read},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
 use uuid::Uuid;
 
-use super::{failure::Failure, out::note};
+use super::{failure::Failure, out::note, peek::peek};
 use crate::{
     Config, ConfigError,
     config::{self, DEFAULT_CONFIG_DIR},
@@ -247,11 +246,9 @@ fn add_directory(view: &View, quarantine: bool, sources: &mut Vec<Source>) -> Re
             .map(|(path, name)| Source { segment: Some(path), ..Source::file(view.clone(), name) }),
     );
     if quarantine {
-        match all(&view.quarantine(), true) {
-            Ok(found) => sources.extend(found),
-            // There is none before something is set aside.
-            Err(_) if !view.quarantine().dir().exists() => {}
-            Err(failure) => return Err(failure),
+        // There is none before something is set aside.
+        if let Some(quarantine) = view.quarantine()? {
+            sources.extend(all(&quarantine, true)?);
         }
     }
     Ok(())
@@ -286,8 +283,7 @@ pub(super) fn everything(view: &View) -> Result<Vec<Source>, Failure> {
 pub(super) fn reason(path: &Path) -> Option<String> {
     let mut name = path.as_os_str().to_owned();
     name.push(".txt");
-    let mut text = Vec::new();
-    fs::File::open(name).ok()?.take(REASON_BYTES).read_to_end(&mut text).ok()?;
+    let text = peek(Path::new(&name), REASON_BYTES).ok()?;
     String::from_utf8_lossy(&text).lines().next().map(str::to_owned)
 }
 

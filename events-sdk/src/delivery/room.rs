@@ -247,7 +247,8 @@ impl Delivery {
 
     /// A write of so many bytes, which are in memory again, had no room. `true` when another one is to be tried at once, a smaller
     /// one where it can be cut.
-    pub(super) fn had_no_room(&mut self, bytes: u64, can_be_cut: bool, missing: Option<u64>) -> bool {
+    pub(super) fn had_no_room(&mut self, bytes: u64, can_be_cut: bool, error: &SpoolError) -> bool {
+        let missing = error.missing();
         if self.closing.is_some() && !self.room.ballast_dropped && !self.needs_ballast(Instant::now()) {
             self.room.ballast_dropped = true;
             self.spooler.drop_ballast();
@@ -255,6 +256,10 @@ impl Delivery {
         }
         if can_be_cut && self.room.is_too_much(bytes, missing) {
             return true;
+        }
+        if error.is_of_file_size() {
+            // Whatever goes from the disk, the file may not become that large.
+            return false;
         }
         self.room.is_full(bytes, missing);
         false

@@ -371,7 +371,7 @@ impl Delivery {
         }
         // What goes for it depends on what is in memory, this among it.
         let is_full = error.kind() == SpoolErrorKind::Full;
-        if !is_full || !self.had_no_room(bytes, can_be_cut, error.missing()) {
+        if !is_full || !self.had_no_room(bytes, can_be_cut, error) {
             self.write_failed = true;
             self.spool_fails(error);
         }

@@ -87,6 +87,10 @@ const DROPPED_AT: usize = slots::END;
 const TOLD_AT: usize = DROPPED_AT + MATRIX;
 const CELLS: usize = TOLD_AT + MATRIX;
 
+/// The length of the file.
+#[cfg(feature = "cli")]
+pub(crate) const BYTES: u64 = CELLS as u64 * 8;
+
 /// All that ever happened to events, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Totals {

@@ -14,6 +14,8 @@ use std::{
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
+use crate::file_limit::Limited;
+
 /// The length of the key: as long as the hash function's output, which is all that HMAC makes use of.
 const KEY_BYTES: usize = 32;
 
@@ -99,9 +101,9 @@ fn make(file: &Path) -> Result<(), Reason> {
 }
 
 fn write(file: &Path, key: &[u8]) -> io::Result<()> {
-    let mut open = OpenOptions::new().write(true).create_new(true).mode(MODE).open(file)?;
+    let mut open = Limited::new(OpenOptions::new().write(true).create_new(true).mode(MODE).open(file)?);
     open.write_all(format!("{}\n", hex(key)).as_bytes())?;
-    open.sync_all()
+    open.file().sync_all()
 }
 
 fn hex(bytes: &[u8]) -> String {

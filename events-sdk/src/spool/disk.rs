@@ -14,10 +14,13 @@ use std::{
 use rustix::{
     fs::{FallocateFlags, OFlags, StatVfsMountFlags},
     io::Errno,
-    process::Resource,
 };
 
-use crate::{fault, fork::LockFile};
+use crate::{
+    fault,
+    file_limit::{self, Limited},
+    fork::LockFile,
+};
 
 use super::storage::{EntryKind, Lock, LockGuard, Metadata, ReadFile, Storage, WriteFile};
 
@@ -52,14 +55,11 @@ impl Storage for Disk {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         let file = options(OFlags::NOFOLLOW).write(true).create_new(true).mode(FILE_MODE).open(path)?;
-        Ok(Box::new(file))
+        Ok(Box::new(Limited::new(file)))
     }
 
     fn reserve(&self, path: &Path, bytes: u64) -> io::Result<()> {
-        // Beyond the limit the process would be sent a signal that ends it.
-        if rustix::process::getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < bytes) {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
+        file_limit::allow(bytes)?;
         let mut file = options(OFlags::NOFOLLOW).write(true).create_new(true).mode(FILE_MODE).open(path)?;
         match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
             // Some file systems know no other way.
@@ -146,10 +146,12 @@ impl Storage for Disk {
             // Whoever removed the file between our opening and locking it left us a lock that nobody sees.
             if guard.is_current()? {
                 let mut file = &guard.file;
+                let note = format!("{note}\n");
                 let noted = file
                     .set_len(0)
+                    .and_then(|()| file_limit::allow(note.len() as u64))
                     .and_then(|()| file.seek(SeekFrom::Start(0)))
-                    .and_then(|_| writeln!(file, "{note}"));
+                    .and_then(|_| file.write_all(note.as_bytes()));
                 if let Err(error) = noted {
                     // A full disk must not keep the process from starting.
                     tracing::warn!(path = %path.display(), %error, "the lock is taken but cannot name its holder");
@@ -234,11 +236,11 @@ impl ReadFile for File {
     }
 }
 
-impl WriteFile for File {
+impl WriteFile for Limited {
     fn sync(&mut self) -> io::Result<()> {
         // The length of a new file is data in this sense; its times are not worth a second journal entry.
         fault::fallible("sync file")?;
-        self.sync_data()
+        self.file().sync_data()
     }
 }
 

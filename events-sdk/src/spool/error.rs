@@ -96,6 +96,11 @@ impl SpoolError {
         self.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::ReadOnlyFilesystem)
     }
 
+    /// Whether it is the size of the one file that is not allowed, whatever room there is.
+    pub(crate) fn is_of_file_size(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::FileTooLarge)
+    }
+
     /// Whether the cause is that something is not there.
     pub(super) fn is_not_found(&self) -> bool {
         self.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
@@ -153,6 +158,9 @@ mod tests {
         let path = Path::new("/spool/x.pb");
         let full = SpoolError::new("write the spill file", path, io::ErrorKind::StorageFull.into());
         assert_eq!(full.kind(), SpoolErrorKind::Full);
+        // EFBIG, which has the same number everywhere.
+        let limit = SpoolError::new("write the spill file", path, io::Error::from_raw_os_error(27));
+        assert!(limit.kind() == SpoolErrorKind::Full && limit.is_of_file_size() && !full.is_of_file_size());
         assert!(full.to_string().starts_with("cannot write the spill file /spool/x.pb: "));
         assert!(
             full.to_string().ends_with("free some disk space, or raise the quota or the file size limit")

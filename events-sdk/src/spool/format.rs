@@ -7,7 +7,10 @@ use prost::Message;
 use uuid::Uuid;
 
 use super::storage::ReadFile;
-use crate::proto::{BatchSeal, EventBatch, LevelCount};
+use crate::{
+    buffer::MAX_EVENT_BYTES,
+    proto::{BatchSeal, EventBatch, LevelCount},
+};
 
 /// Events in a piece. Part of the format: the cuts decide the identities, so that they must not follow configuration.
 /// A live event waits for one piece of the backlog at most; at 500 events a piece that made twice the wait of a node with no
@@ -22,9 +25,12 @@ pub(crate) const PIECE_BYTES: usize = 1 << 20;
 /// what gRPC servers accept by default, so no batch of that size was ever accepted, and one piece must fit in memory.
 pub(crate) const WHOLE_BYTES: u64 = 16 << 20;
 
-/// The longest event that is believed without a checksum: what gRPC servers accept by default, so that a longer one
-/// could not be delivered anyhow. It also bounds what a broken length makes us read ahead.
+/// The longest event that is believed: what gRPC servers accept by default, so that a longer one could not be delivered
+/// anyhow, and none that is longer is ever accepted, whatever the configuration. It also bounds what a length makes us read
+/// ahead.
 pub(super) const EVENT_BYTES: u64 = 4 << 20;
+
+const _: () = assert!(MAX_EVENT_BYTES as u64 <= EVENT_BYTES, "an event that is accepted can be read again");
 
 /// How much of the end of a file is searched for its seal. A seal with a count for every level takes some 100 bytes;
 /// the rest leaves room for fields to come.

@@ -75,15 +75,15 @@ impl Spool {
         Ok(Some(damage))
     }
 
-    /// Puts events that Toggle refuses into the quarantine, durably, as a file that may be moved back into the spool to
-    /// be offered again. Doing it twice is harmless.
+    /// Puts events that Toggle refuses into the quarantine, durably, as a file that `events spool requeue` puts back
+    /// into the spool. Doing it twice is harmless.
     pub(crate) fn set_aside(&self, batch: &Batch, reason: &str) -> Result<(), SpoolError> {
         let folder = self.quarantine_folder()?;
         let target = folder.join(format!("{}.pb", batch.id()));
         let temp = folder.join(format!(".{}.tmp", batch.id()));
         let report = format!(
             "{} event(s) that Toggle refused: {reason}\n\
-             `events spool requeue` has it offered again, and so does moving the .pb file back into the spool directory.\n",
+             `events spool requeue` has it offered again; stop the agent first.\n",
             batch.len()
         );
         let written = self
@@ -279,7 +279,7 @@ fn on_disk(bytes: u64) -> u64 {
 /// # Errors
 ///
 /// When something else has its name. A link to a folder is such a thing: what lies behind it is not the spool's.
-fn is_folder(storage: &dyn Storage, folder: &Path) -> io::Result<bool> {
+pub(super) fn is_folder(storage: &dyn Storage, folder: &Path) -> io::Result<bool> {
     match storage.metadata(folder) {
         Ok(there) if there.kind == EntryKind::Dir => Ok(true),
         Ok(_) => Err(io::Error::new(

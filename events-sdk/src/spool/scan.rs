@@ -31,7 +31,8 @@ const SEARCH_WORK: u64 = 16;
 /// What vouches for the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// The checksum of the seal is right: framing is followed, nothing is decoded.
+    /// The checksum of the seal is right: framing is followed, nothing is decoded. What is longer than any event can be is no
+    /// event all the same.
     Intact,
     /// There is a seal and its checksum is wrong: an entry must have the checksum that the seal has for it, and nothing
     /// else may stand among them.
@@ -64,7 +65,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::CutOff => "the file ends within a field",
-            Self::TooLong => "an event is longer than events may be",
+            Self::TooLong => "an event is larger than any event can be",
             Self::NoEvent => "the bytes of an event are not those that were written, or are no event",
             Self::Swallows => "the length of an event reaches into the next one",
             Self::NoField => "no field of a batch begins here",
@@ -157,6 +158,12 @@ impl<R: Read> Scanner<R> {
     pub(super) fn next(&mut self) -> io::Result<Option<Found<'_>>> {
         while self.fill(HEAD_BYTES)? > 0 {
             match self.field(0) {
+                Field::Event { head, len } if len > EVENT_BYTES => {
+                    // The seal vouches for the framing, so that nothing within it is taken for an event.
+                    let (offset, len) = (self.offset, head as u64 + len);
+                    self.skip(len)?;
+                    return Ok(Some(Found::Damage(Span { offset, len, reason: Reason::TooLong, events: 1 })));
+                }
                 Field::Event { head, len } => {
                     let Some(size) = self.load(head as u64 + len)? else {
                         return self.damage(Reason::CutOff);
@@ -443,6 +450,27 @@ mod tests {
             let (events, spans) = scan(&bytes, Trust::Unsealed);
             assert_eq!(events, [entry(0), entry(1)], "{length:x?}");
             assert_eq!((spans.len(), spans[0].offset, spans[0].len, spans[0].events), (1, offset, len, 1));
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_larger_than_any_can_be_is_passed_over_and_never_held_though_a_seal_is_right() {
+        for (len, fits) in [(EVENT_BYTES, true), (EVENT_BYTES + 1, false)] {
+            let mut giant = vec![ENTRY_TAG];
+            prost::encoding::encode_varint(len, &mut giant);
+            // Nothing within it is an event of the file.
+            giant.extend(entries(0..3));
+            giant.resize(giant.len() + usize::try_from(len).unwrap() - entries(0..3).len(), b'x');
+            let bytes = [entry(0), giant.clone(), entry(1)].concat();
+            let mut scanner = Scanner::new(bytes.as_slice(), bytes.len() as u64, Trust::Intact);
+            assert_eq!(scanner.next().unwrap(), Some(Found::Event(&entry(0))));
+            let offset = entry(0).len() as u64;
+            let span = Span { offset, len: giant.len() as u64, reason: Reason::TooLong, events: 1 };
+            let found = if fits { Found::Event(&giant) } else { Found::Damage(span) };
+            assert_eq!(scanner.next().unwrap(), Some(found));
+            assert_eq!(scanner.next().unwrap(), Some(Found::Event(&entry(1))));
+            assert_eq!(scanner.next().unwrap(), None);
+            assert!(fits || scanner.held() <= 4 * CHUNK, "{} bytes are held", scanner.held());
         }
     }
 

@@ -78,9 +78,13 @@ impl View {
         &self.dir
     }
 
-    /// Of the folder in which this spool's quarantine is.
-    pub(crate) fn quarantine(&self) -> Self {
-        Self { dir: self.dir.join(quarantine::FOLDER), storage: Arc::clone(&self.storage) }
+    /// Of the folder in which this spool's quarantine is, if there is one. Fails where a link, or something else, has its name.
+    pub(crate) fn quarantine(&self) -> Result<Option<Self>, SpoolError> {
+        let dir = self.dir.join(quarantine::FOLDER);
+        match quarantine::is_folder(self.storage.as_ref(), &dir) {
+            Ok(there) => Ok(there.then(|| Self { dir, storage: Arc::clone(&self.storage) })),
+            Err(error) => Err(SpoolError::new("list the quarantine", &dir, error)),
+        }
     }
 
     /// Whether an agent has worked here, or set something aside.

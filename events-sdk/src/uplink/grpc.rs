@@ -32,7 +32,7 @@ use super::{
     codec::BatchCodec,
     config::encoding,
     guard::Guarded,
-    status::{describe, is_ours, kind_of, pushback, quote, says_no_to_compression},
+    status::{describe, is_answer_too_long, is_ours, kind_of, pushback, quote, says_no_to_compression},
     token::{FileStamp, Token},
 };
 use crate::{Batch, TokenSource, proto, toggle::Registration};
@@ -271,6 +271,8 @@ impl GrpcUplink {
         } else if kind == SendErrorKind::Unauthenticated {
             self.token.forget();
             what = format!("{what}; {}", self.token.advice());
+        } else if is_answer_too_long(&status) {
+            what.push_str("; that is the answer, which does not tell whether Toggle has the batch; look at what answers there");
         } else if kind == SendErrorKind::TooLarge {
             what = format!(
                 "{what}; the receiver takes less than max_message_bytes, which is {}",

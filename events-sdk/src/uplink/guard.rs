@@ -3,6 +3,9 @@
 //! tonic 0.14 decodes the header `grpc-status-details-bin` with an `expect`, so a peer, or a proxy in between, that sends
 //! anything but base64 there would take the SDK's thread down. Such a header is removed before tonic looks, from the headers
 //! and from the trailers. One that is base64 stays: a server may say in it how long it wants to be left alone.
+//!
+//! It also marks a status that the peer sent: tonic makes some of its own, over an answer that it cannot read, which are
+//! otherwise the same to the letter.
 
 use std::{
     pin::Pin,
@@ -10,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
 use tonic::{
     Status,
@@ -20,6 +23,9 @@ use tonic::{
 };
 
 const DETAILS: &str = "grpc-status-details-bin";
+
+/// Stands in the metadata of a status that the peer sent.
+pub(super) const RECEIVED: &str = "events-sdk-received";
 
 /// A service, usually a channel, whose answers are safe to parse.
 #[derive(Debug)]
@@ -42,6 +48,7 @@ where
         Box::pin(async move {
             let mut answer = answer.await?;
             remove_unreadable(answer.headers_mut());
+            mark(answer.headers_mut());
             Ok(answer.map(GuardedBody))
         })
     }
@@ -64,6 +71,7 @@ impl http_body::Body for GuardedBody {
             && let Some(trailers) = frame.trailers_mut()
         {
             remove_unreadable(trailers);
+            mark(trailers);
         }
         polled
     }
@@ -74,6 +82,20 @@ impl http_body::Body for GuardedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.0.size_hint()
+    }
+}
+
+/// Whether the peer sent this status, rather than tonic having made it of something else.
+pub(super) fn was_received(status: &Status) -> bool {
+    status.metadata().contains_key(RECEIVED)
+}
+
+/// Marks what says how the call went, if that is not well.
+fn mark(headers: &mut HeaderMap) {
+    // It may have been put there by the peer.
+    headers.remove(RECEIVED);
+    if headers.get("grpc-status").is_some_and(|code| code != "0") {
+        headers.insert(RECEIVED, HeaderValue::from_static("1"));
     }
 }
 

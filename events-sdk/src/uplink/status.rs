@@ -11,6 +11,7 @@
 //! | `UNAUTHENTICATED`, `PERMISSION_DENIED` | unauthenticated | another token is needed |
 //! | `RESOURCE_EXHAUSTED` | busy | a quota or a rate: slower |
 //! | `RESOURCE_EXHAUSTED`, `OUT_OF_RANGE`, HTTP 413, and the text says that the message is too long | too large | fewer events at once will pass |
+//! | the same text, but tonic said it on our side | unavailable | the answer is too long, and Toggle may have the batch |
 //! | `INVALID_ARGUMENT`, other `OUT_OF_RANGE` | refused | the content is at fault, and another batch may pass |
 //! | `ALREADY_EXISTS` | refused | not the acknowledgement that the protocol knows, so not taken for one |
 //! | answered, `success = false` | declined | Toggle gives its reason in `message` |
@@ -24,7 +25,7 @@ use prost::Message;
 
 use tonic::{Code, Status};
 
-use super::SendErrorKind;
+use super::{SendErrorKind, guard::was_received};
 
 /// The longest text that is quoted from a status, in characters: enough for a sentence and its causes, too little to
 /// fill a log with the error page of a proxy.
@@ -50,6 +51,7 @@ pub(crate) fn kind_of(status: &Status) -> SendErrorKind {
         };
     }
     match status.code() {
+        _ if is_answer_too_long(status) => SendErrorKind::Unavailable,
         Code::ResourceExhausted | Code::OutOfRange if says_too_large(status) => SendErrorKind::TooLarge,
         Code::Unknown if status.message().ends_with("HTTP status code 413") => SendErrorKind::TooLarge,
         Code::ResourceExhausted => SendErrorKind::Busy,
@@ -108,6 +110,13 @@ pub(crate) fn says_no_to_compression(status: &Status) -> bool {
     let text = status.message().to_ascii_lowercase();
     status.code() == Code::Unimplemented
         && ["compress", "grpc-encoding", "message encoding"].iter().any(|word| text.contains(word))
+}
+
+/// Whether it is the answer that is longer than what is read of one. The batch may well have been taken.
+pub(crate) fn is_answer_too_long(status: &Status) -> bool {
+    matches!(status.code(), Code::ResourceExhausted | Code::OutOfRange)
+        && says_too_large(status)
+        && !was_received(status)
 }
 
 fn says_too_large(status: &Status) -> bool {
@@ -172,6 +181,7 @@ mod tests {
     use std::{io, sync::Arc};
 
     use super::*;
+    use crate::uplink::guard::RECEIVED;
 
     #[test]
     fn every_code_has_its_kind() {
@@ -219,7 +229,13 @@ mod tests {
             ),
             (Code::Unknown, "grpc-status header missing, mapped from HTTP status code 413"),
         ] {
-            assert_eq!(kind_of(&Status::new(code, text)), SendErrorKind::TooLarge, "{text}");
+            let mut status = Status::new(code, text);
+            if code != Code::Unknown {
+                // As tonic says it of an answer.
+                assert_eq!(kind_of(&status), SendErrorKind::Unavailable, "{text}");
+            }
+            status.metadata_mut().insert(RECEIVED, "1".parse().unwrap());
+            assert_eq!(kind_of(&status), SendErrorKind::TooLarge, "{text}");
         }
         let proxy = Status::unknown("grpc-status header missing, mapped from HTTP status code 502");
         assert_eq!(kind_of(&proxy), SendErrorKind::Unavailable);

@@ -20,7 +20,7 @@ use events_tests::{Rig, config, is_uuid_v7, spill_files};
 use prost::Message;
 use tempfile::TempDir;
 
-use super::{PATIENCE, Said, command, events, only_file, said, spool};
+use super::{PATIENCE, Said, command, dead_spool, events, mixture, only_file, said, spool};
 
 /// As ZED's scripts would call it.
 const POOL: [&str; 9] = [
@@ -365,4 +365,31 @@ fn what_is_left_in_the_spool_is_within_its_bounds() {
     there.set_len(64 << 20).unwrap();
     let lost = emit("essential", max, &bound);
     assert!(lost.code == 3 && lost.err.contains(&format!("`spool_max_bytes` is {bound};")), "{lost:?}");
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_like_a_full_disk() {
+    let dir = dead_spool(mixture);
+    let away = TempDir::new().unwrap();
+    let (pb, lines) = (away.path().join("out.pb"), away.path().join("out.json"));
+    let limited = |args: &[&str]| {
+        let mut command = std::process::Command::new("bash");
+        let script = "ulimit -f 0; exec \"$@\"";
+        command.args(["-c", script, "bash", env!("CARGO_BIN_EXE_events-tool")]).args(args);
+        said(command.args(["--spool", dir.path().to_str().unwrap()]).env_clear())
+    };
+    for args in [
+        ["emit", "--timeout", "0s", "storage.pool", "--level", "warn", "pool_name=x", "operation=CREATED"]
+            .as_slice(),
+        &["spool", "export", "--show-pii", "-o", pb.to_str().unwrap()],
+        &["spool", "export", "-o", lines.to_str().unwrap()],
+        &["spool", "prune", "--below", "warn", "--yes"],
+    ] {
+        let said = limited(args);
+        // Nobody was ended by a signal.
+        assert_eq!(said.code, 3, "{args:?}: {said:?}");
+    }
+    assert!(limited(&["spool", "export", "-o", lines.to_str().unwrap()]).err.contains("ulimit -f"));
+    assert_eq!(fs::read_dir(away.path()).unwrap().count(), 0, "no half a file is left");
+    assert_eq!(spool(dir.path(), &["ls", "--json"]).json()[0]["events"], 115);
 }

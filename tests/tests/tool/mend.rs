@@ -156,7 +156,11 @@ fn refused() -> (Rig, String) {
     let stats = wait_until(&rig.events, PATIENCE, |stats| stats.quarantined == 1 && stats.delivered == 19);
     assert_eq!((stats.quarantined, stats.delivered), (1, 19), "{stats:#?}");
     assert!(rig.events.shutdown(PATIENCE).complete);
-    let [name] = <[String; 1]>::try_from(spill_files(&rig.spool.path().join("quarantine"))).unwrap();
+    let quarantine = rig.spool.path().join("quarantine");
+    let [name] = <[String; 1]>::try_from(spill_files(&quarantine)).unwrap();
+    let text = fs::read_to_string(quarantine.join(format!("{name}.txt"))).unwrap();
+    // Moved by hand beside an agent it would be counted anew.
+    assert!(text.contains("`events spool requeue` has it offered again") && !text.contains("mov"), "{text}");
     (rig, name)
 }
 

@@ -425,3 +425,60 @@ fn no_name_and_no_reason_commands_the_terminal() {
         assert!(!all.is_empty() && !all.contains(['\u{1b}', '\u{7}']), "{args:?}: {said:?}");
     }
 }
+
+/// Something is put in the place of a file of the spool, and nothing of it is shown, and nobody waits for it.
+#[test]
+fn nothing_behind_a_link_and_no_pipe_is_read_in_place_of_a_file_of_the_spool() {
+    const SECRET: &str = "somebody-s-secret";
+    let dir = dead_spool(mixture);
+    let away = TempDir::new().unwrap();
+    let (accounts, secret) = (dir.path().join(".accounts"), away.path().join("secret"));
+    fs::rename(&accounts, away.path().join("accounts")).unwrap();
+    fs::write(&secret, SECRET).unwrap();
+
+    std::os::unix::fs::symlink(away.path().join("accounts"), &accounts).unwrap();
+    for args in
+        [["accounts"].as_slice(), &["prune", "--below", "warn"], &["prune", "--below", "warn", "--yes"]]
+    {
+        let said = spool(dir.path(), args);
+        assert!(said.code == 3 && said.err.contains(".accounts"), "{args:?}: {said:?}");
+    }
+    assert!(spool(dir.path(), &["accounts"]).err.contains("a link, which is not followed"));
+    fs::remove_file(&accounts).unwrap();
+
+    assert!(std::process::Command::new("mkfifo").arg(&accounts).status().unwrap().success());
+    for args in [["accounts"].as_slice(), &["prune", "--below", "warn"]] {
+        let said = spool(dir.path(), args);
+        assert!(said.code == 3 && said.err.contains("no regular file"), "{args:?}: {said:?}");
+    }
+    fs::remove_file(&accounts).unwrap();
+
+    // Longer than it may be: no more of it is read than it takes to see that.
+    fs::File::create(&accounts).unwrap().set_len(1 << 40).unwrap();
+    let said = spool(dir.path(), &["accounts"]);
+    assert!(said.code == 3 && said.err.contains("another length"), "{said:?}");
+
+    let quarantine = dir.path().join("quarantine");
+    fs::create_dir(&quarantine).unwrap();
+    fs::rename(only_file(dir.path()), quarantine.join("refused.pb")).unwrap();
+    std::os::unix::fs::symlink(&secret, quarantine.join("refused.pb.txt")).unwrap();
+    for args in
+        [["ls", "--quarantine"].as_slice(), &["ls", "--quarantine", "--json"], &["requeue", "--dry-run"]]
+    {
+        let said = spool(dir.path(), args);
+        assert!(said.code == 0 && said.out.contains("refused.pb"), "{args:?}: {said:?}");
+        assert!(!format!("{said:?}").contains(SECRET), "{args:?}: {said:?}");
+    }
+
+    fs::rename(&quarantine, away.path().join("quarantine")).unwrap();
+    std::os::unix::fs::symlink(away.path().join("quarantine"), &quarantine).unwrap();
+    for args in [["ls", "--quarantine"].as_slice(), &["cat", "--quarantine"], &["requeue", "--dry-run"]] {
+        let said = spool(dir.path(), args);
+        assert!(said.code == 3 && !said.out.contains("refused"), "{args:?}: {said:?}");
+        assert!(
+            said.err.contains("quarantine") && said.err.contains("links are not followed"),
+            "{args:?}: {said:?}"
+        );
+    }
+    assert_eq!(spool(dir.path(), &["ls"]).code, 0);
+}

@@ -1,7 +1,6 @@
 //! `events spool accounts`: what became of every event that was ever accepted here, and whether that adds up.
 
 use std::{
-    fs,
     io::{self, Write},
     path::PathBuf,
 };
@@ -14,6 +13,7 @@ use crate::{
         failure::{BROKEN, DONE, FOUND, Failure},
         json::Object,
         out::{Out, Table, note},
+        peek::peek,
         place::{self, Source, Where},
         time,
     },
@@ -117,10 +117,12 @@ fn torn(view: &View) -> Result<Vec<String>, Failure> {
 fn read(view: &View) -> Result<Ledger, Failure> {
     let path = view.dir().join(ledger::FILE);
     let failed = |what: &str| Failure::Broken(format!("{}: {what}", path.display()));
-    let bytes = fs::read(&path).map_err(|error| match error.kind() {
+    // One more than there should be: a longer one is told from it.
+    let bytes = peek(&path, ledger::BYTES + 1).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => failed(&format!(
             "{error}; the accounts are made when an agent with this SDK first uses the spool"
         )),
+        io::ErrorKind::InvalidInput => failed(&error.to_string()),
         _ => failed(&format!("{error}; look as the user whose spool it is, or as root")),
     })?;
     Ledger::read(&bytes).map_err(|error| {

@@ -21,6 +21,7 @@ use crate::{
         time,
         walk::Walk,
     },
+    file_limit::Limited,
     generated::SCHEMA_FINGERPRINT,
     id::IdGenerator,
     spool::{Composer, Sealing, SpoolError},
@@ -80,15 +81,15 @@ impl ExportArgs {
 
     fn json(&self, schema: &Schema, sources: &[Source], path: &Path) -> Result<u8, Failure> {
         let failed = |error| Failure::Broken(format!("cannot write {}: {error}", path.display()));
-        let mut file = BufWriter::new(create(path).map_err(failed)?);
+        let mut file = BufWriter::new(Limited::new(create(path).map_err(failed)?));
         let mut walk = Walk::new(schema, &self.filter);
         let mut events = 0_u64;
         let written = walk.shown(sources, self.show_pii, |source, event| {
             events += 1;
             writeln!(file, "{}", event.json(&source.label())).map_err(failed)
         });
-        let finished =
-            written.and_then(|()| file.flush().and_then(|()| file.get_ref().sync_all()).map_err(failed));
+        let finished = written
+            .and_then(|()| file.flush().and_then(|()| file.get_ref().file().sync_all()).map_err(failed));
         // Half a file would be taken for a whole one.
         finished.inspect_err(|_| drop(fs::remove_file(path)))?;
         note(&format!("{events} events are in {}", path.display()));

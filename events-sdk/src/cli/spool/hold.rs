@@ -1,12 +1,12 @@
 //! A spool that the command works on: its lock, and its accounts, which must agree with what is done.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use uuid::Uuid;
 
 use crate::{
     Category, DropReason, Level,
-    cli::{failure::Failure, out::note},
+    cli::{failure::Failure, out::note, peek::peek},
     ledger::{self, Known, Ledger},
     spool::{FileName, Spool, SpoolFile},
 };
@@ -75,7 +75,8 @@ impl Hold {
 impl Books {
     /// Only to look at, of a spool that may be another process's.
     pub(super) fn look(dir: &Path, meanwhile: &str) -> Result<Self, Failure> {
-        let read = fs::read(dir.join(ledger::FILE)).and_then(|bytes| Ledger::read(&bytes).map(Some));
+        let read =
+            peek(&dir.join(ledger::FILE), ledger::BYTES + 1).and_then(|bytes| Ledger::read(&bytes).map(Some));
         let books = Self::of(
             dir,
             match read {

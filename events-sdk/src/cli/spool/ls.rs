@@ -83,7 +83,8 @@ impl LsArgs {
         }
         if self.paths.quarantine {
             for view in at.views(&self.paths)? {
-                self.damaged(&view.quarantine(), &mut table, out)?;
+                let Some(quarantine) = view.quarantine()? else { continue };
+                self.damaged(&quarantine, &mut table, out)?;
             }
         }
         if !self.json {
@@ -107,7 +108,7 @@ impl LsArgs {
 
     /// Damaged bytes that were set aside: files in the quarantine that are no spill files.
     fn damaged(&self, quarantine: &View, table: &mut Table, out: &mut Out) -> Result<(), Failure> {
-        if self.level.is_some() || !quarantine.dir().is_dir() {
+        if self.level.is_some() {
             return Ok(());
         }
         for (name, is_file) in quarantine.others()? {

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File},
+    fs::File,
     io::{self, Write},
     os::fd::AsFd,
     path::Path,
@@ -43,10 +43,10 @@ pub(in crate::cli) struct RequeueArgs {
 impl RequeueArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
         let dir = at.to_work_on(None)?;
-        let quarantine = View::of(&dir).quarantine();
         // Not through a link, behind which lies what is none of ours.
-        let is_ours = fs::symlink_metadata(quarantine.dir()).is_ok_and(|there| there.is_dir());
-        let there = if is_ours { quarantine.list()? } else { Vec::new() };
+        let quarantine = View::of(&dir).quarantine()?;
+        let there = quarantine.as_ref().map_or_else(|| Ok(Vec::new()), View::list)?;
+        let quarantine = dir.join("quarantine");
         let called = |wanted: &str, name: &str| wanted.strip_prefix("quarantine/").unwrap_or(wanted) == name;
         let is_there = |wanted: &&String| there.iter().any(|name| called(wanted, &name.to_string()));
         let unknown: Vec<&String> = self.files.iter().filter(|wanted| !is_there(wanted)).collect();
@@ -66,9 +66,9 @@ impl RequeueArgs {
             if !self.files.is_empty() && !self.files.iter().any(|wanted| called(wanted, &text)) {
                 continue;
             }
-            let reason = place::reason(&quarantine.path_of(&name)).unwrap_or_default();
+            let reason = place::reason(&quarantine.join(name.to_os_string())).unwrap_or_default();
             if let Some(hold) = &mut hold
-                && let Err(failure) = requeue(hold, &dir, quarantine.dir(), &name)
+                && let Err(failure) = requeue(hold, &dir, &quarantine, &name)
             {
                 note(failure.text().unwrap_or_default());
                 code = BROKEN;

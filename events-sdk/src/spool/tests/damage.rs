@@ -353,3 +353,34 @@ fn a_flipped_bit_in_a_file_without_a_seal_costs_its_event_and_no_other() {
         }
     }
 }
+
+#[test]
+fn a_giant_event_in_a_file_whose_seal_is_right_is_set_aside_and_the_others_are_delivered() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    let mut giant = vec![0x0A];
+    prost::encoding::encode_varint(5 << 20, &mut giant);
+    giant.resize(giant.len() + (5 << 20), b'x');
+    let runs = [&entries(0..2), giant.as_slice(), &entries(2..4)];
+    let new = NewFile {
+        id: id(7),
+        timestamp_ms: 1,
+        runs: &runs,
+        count: 5,
+        levels: &[],
+        whole: false,
+        fingerprint: 0,
+        ledger: 0,
+    };
+    let file = spool.write(new).unwrap();
+    let mut reader = spool.read(&file).unwrap();
+    let piece = reader.next_piece().unwrap().unwrap();
+    assert_eq!((piece.count, piece.events), (4, entries(0..4)));
+    assert_eq!(reader.next_piece().unwrap(), None);
+    let damage = reader.damage().unwrap();
+    assert_eq!((damage.bytes, damage.events), (giant.len() as u64, 1));
+    assert!(damage.reason.ends_with("an event is larger than any event can be"), "{}", damage.reason);
+    assert_eq!(spool.quarantine(&file).unwrap(), Some(damage));
+    let files = aside(dir.path());
+    assert_eq!((files.len(), &files[0].1), (2, &giant));
+}

@@ -180,6 +180,31 @@ fn an_answer_that_is_no_message_is_no_acknowledgement() {
     }
 }
 
+#[test]
+fn an_answer_that_is_too_long_does_not_blame_the_batch() {
+    let results = try_twice(Compression::None, |_| {
+        let long = proto::EventBatchResponse { message: "x".repeat(2 << 20), ..ok() };
+        answer(&long, &[("grpc-status", "0")])
+    });
+    for result in results {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), SendErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("that is the answer"), "{error}");
+    }
+}
+
+#[test]
+fn a_peer_that_says_the_same_of_the_batch_is_believed() {
+    const TEXT: &str = "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes";
+    let in_headers = try_twice(Compression::None, |_| Status::out_of_range(TEXT).into_http());
+    let in_trailers =
+        try_twice(Compression::None, |_| answer(&ok(), &[("grpc-status", "11"), ("grpc-message", TEXT)]));
+    for result in in_headers.into_iter().chain(in_trailers) {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), SendErrorKind::TooLarge, "{error}");
+    }
+}
+
 #[cfg(feature = "gzip")]
 #[test]
 fn a_toggle_that_cannot_decompress_is_sent_plain_batches() {
