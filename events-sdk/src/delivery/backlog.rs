@@ -22,6 +22,8 @@ use crate::{
     spool::{Piece, SpoolFile},
 };
 
+pub(crate) use self::victims::Begun;
+
 /// A piece that waits to be sent.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -107,6 +109,8 @@ pub(crate) struct Backlog {
     spared: HashMap<Uuid, Instant>,
     /// Files that are to be removed, until they are.
     leaving: HashSet<Uuid>,
+    /// The one of them that is dropped although pieces of it were sent.
+    going: Option<Begun>,
 }
 
 /// Pieces that wait for another try are kept in memory up to this size; beyond it reading stops until some are gone. A

@@ -89,7 +89,7 @@ enum Command {
     Probe,
     Read(SpoolFile, u32),
     Remove(SpoolFile),
-    Thin(SpoolFile, Thinning),
+    Thin(SpoolFile, Part),
     SetAside {
         file: Uuid,
         place: u32,
@@ -106,6 +106,15 @@ enum Command {
     /// The ledger is in this file now, which is to get its name.
     LedgerMoved(Option<Arc<File>>),
     Stop,
+}
+
+/// What of a file is to be dropped.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    /// Events of one level.
+    Level(Thinning),
+    /// All that is behind so many pieces.
+    Rest(u32),
 }
 
 /// What became of a command.
@@ -221,7 +230,12 @@ impl Spooler {
     /// `pieces` of the old one have been dealt with.
     pub(crate) fn thin(&self, file: SpoolFile, severity: u8, bytes: u64, id: Uuid, pieces: u32) {
         let thinning = Thinning { severity, bytes, id, fingerprint: self.fingerprint, pieces };
-        self.command(Command::Thin(file, thinning));
+        self.command(Command::Thin(file, Part::Level(thinning)));
+    }
+
+    /// Drops a file with all that is behind these pieces. Answered as if it were thinned.
+    pub(crate) fn drop_rest(&self, file: SpoolFile, pieces: u32) {
+        self.command(Command::Thin(file, Part::Rest(pieces)));
     }
 
     /// Puts a refused batch, a piece of that file, into the quarantine.
