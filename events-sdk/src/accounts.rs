@@ -123,6 +123,15 @@ impl Accounts {
         known
     }
 
+    /// So many events that were adopted just now were in the quarantine before, and are in the books already.
+    pub(crate) fn come_back(&mut self, count: u64) {
+        self.ledger.counted_twice(count);
+        // What earlier processes set aside is not among our own.
+        let ours = count.min(self.quarantined).min(self.adopted);
+        (self.quarantined, self.adopted) = (self.quarantined - ours, self.adopted - ours);
+        self.check();
+    }
+
     /// A spill file holds `count` events more than was known of it.
     pub(crate) fn adopt_more(&mut self, count: u64) {
         self.ledger.find(count);

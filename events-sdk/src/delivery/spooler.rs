@@ -123,6 +123,8 @@ enum Part {
 pub(crate) enum Reply {
     /// Spill files were found: of an earlier process, or known ones.
     Found(Vec<SpoolFile>),
+    /// A file of the quarantine was moved back.
+    CameBack(SpoolFile),
     /// The directory could be opened now, or not; with the ledger in it, if that was not known.
     Opened(Result<Option<Box<Ledger>>, SpoolError>),
     /// All files of earlier processes were found, and so many events were in the quarantine at the start; or later, where what this

@@ -435,7 +435,8 @@ impl Ledger {
     }
 
     /// Events are set aside once more that were counted in the quarantine at the start, because a process ended before it was
-    /// written down here that they had been. Whoever calls this [sets them aside](Self::set_aside) as well.
+    /// written down here that they had been, or were found in a file that somebody moved out of the quarantine. Whoever calls this
+    /// [sets them aside](Self::set_aside), or [finds](Self::found) them, as well.
     pub(crate) fn counted_twice(&mut self, events: u64) {
         if !self.survey.done {
             self.survey.twice += events;

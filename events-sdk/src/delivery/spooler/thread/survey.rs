@@ -165,7 +165,13 @@ impl Thread {
         match spool.inspect(name) {
             Ok(file) => {
                 self.known.insert(file.id);
-                self.examined.push(file);
+                if spool.has_come_back(name) {
+                    let before = std::mem::take(&mut self.examined);
+                    self.reply(Reply::Found(before));
+                    self.reply(Reply::CameBack(file));
+                } else {
+                    self.examined.push(file);
+                }
             }
             // Delivered and removed since the directory was listed.
             Err(error) if error.kind() == SpoolErrorKind::Missing => {}
