@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Instant};
 
 use uuid::Uuid;
 
-use super::{Backlog, Open, Waiting, least_of};
+use super::{Backlog, Open, Waiting, files::Waits};
 use crate::{Batch, spool::SpoolFile};
 
 /// A file of which pieces were sent: under another identity Toggle would not know them for repeats. So nothing can be dropped
@@ -98,10 +98,10 @@ impl Backlog {
     /// Which file would go first: its lowest severity, its time and its identity. A file of grave events alone does not go
     /// before others that hold lighter ones, though those cannot go as a whole.
     fn lightest(&self, whole: bool, now: Instant) -> Option<(u8, i64, Uuid)> {
-        let lightest = self.candidates().map(least_of).min()?;
+        let lightest = self.candidates().map(Candidate::least).min()?;
         self.candidates()
-            .filter(|file| !whole || (file.severities.is_power_of_two() && least_of(file) == lightest))
-            .map(|file| (least_of(file), file.timestamp_ms, file.id))
+            .filter(|file| !whole || (file.severities.is_power_of_two() && file.least() == lightest))
+            .map(|file| (file.least(), file.timestamp_ms, file.id))
             .filter(|&(.., id)| !self.is_spared(id, now))
             .min()
     }
@@ -109,9 +109,9 @@ impl Backlog {
     /// The size of all files with events that are no graver than this, and of those begun with none that is not lighter than
     /// `below`: no more can be freed of them.
     pub(crate) fn bytes_up_to(&self, severity: u8, below: u8) -> u64 {
-        let untouched = self.candidates().filter(|file| least_of(file) <= severity);
-        let begun = self.begun().filter(|file| gravest_of(file) < below);
-        untouched.chain(begun).map(|file| file.bytes).sum()
+        let untouched = self.candidates().filter(|file| file.least() <= severity).map(|file| file.bytes);
+        let begun = self.begun().filter(|file| gravest_of(file) < below).map(|file| file.bytes);
+        untouched.chain(begun).sum()
     }
 
     /// Room cannot be made in this file before that.
@@ -124,9 +124,22 @@ impl Backlog {
     }
 
     /// The files of which nothing was sent.
-    fn candidates(&self) -> impl Iterator<Item = &SpoolFile> {
+    fn candidates(&self) -> impl Iterator<Item = Candidate> {
         let read = self.open.values().filter(|open| self.is_untouched(open)).map(|open| &open.file);
-        self.files.iter().chain(&self.grave).chain(read).filter(|file| file.severities != 0)
+        let read = read.map(|&SpoolFile { id, timestamp_ms, bytes, severities, .. }| Candidate {
+            id,
+            timestamp_ms,
+            bytes,
+            severities,
+        });
+        let waiting = self.files.iter().chain(self.grave.iter());
+        let waiting = waiting.map(|&Waits { id, timestamp_ms, bytes, severities, .. }| Candidate {
+            id,
+            timestamp_ms,
+            bytes,
+            severities,
+        });
+        waiting.chain(read).filter(|file| file.severities != 0)
     }
 
     /// Whether a file was read ahead, and no more than that.
@@ -151,8 +164,8 @@ impl Backlog {
     /// Takes a file out that waits or is untouched.
     fn take_out(&mut self, id: Uuid) -> Option<SpoolFile> {
         for files in [&mut self.files, &mut self.grave] {
-            if let Some(place) = files.iter().position(|file| file.id == id) {
-                return files.remove(place);
+            if let Some(file) = files.remove(id) {
+                return Some(file);
             }
         }
         self.pieces.retain(|piece| piece.file != id);
@@ -169,6 +182,22 @@ impl Backlog {
             }
         }
         Some(open)
+    }
+}
+
+/// What tells which file goes first.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    id: Uuid,
+    timestamp_ms: i64,
+    bytes: u64,
+    severities: u8,
+}
+
+impl Candidate {
+    /// The severity of the least grave of its events.
+    fn least(self) -> u8 {
+        self.severities.trailing_zeros() as u8
     }
 }
 

@@ -423,7 +423,7 @@ impl Thread {
             Some(spool) => spool,
             None => {
                 let spool = Spool::open(&self.directory)?.bounded(self.bounds).of_ledger(self.ledger_id);
-                self.found = spool.list(|name| !self.known.contains(&name.id()))?.into();
+                self.found = survey::in_turn(spool.list(|name| !self.known.contains(&name.id()))?);
                 self.opened(&spool);
                 spool
             }
