@@ -133,8 +133,8 @@ impl Accounts {
     }
 
     /// A spill file holds `count` events more than was known of it.
-    pub(crate) fn adopt_more(&mut self, count: u64) {
-        self.ledger.find(count);
+    pub(crate) fn adopt_more(&mut self, count: u64, foreign: bool) {
+        self.ledger.find_more(count, foreign);
         self.take_in(count);
     }
 
@@ -379,6 +379,21 @@ mod tests {
         assert_eq!((delivered.accepted, delivered.delivered), (510, 510));
         accounts.survey(0);
         assert_eq!(accounts.lifetime(), LifetimeStats { is_surveyed: true, ..delivered });
+    }
+
+    #[test]
+    fn a_file_that_holds_more_than_was_known_of_it_balances_whoever_put_it_there() {
+        for is_ours in [false, true] {
+            let mut accounts = Accounts::new(Ledger::in_memory(1));
+            let file = Uuid::from_u128(7);
+            accounts.adopt(file, 1, is_ours);
+            accounts.adopt_more(9, !is_ours);
+            accounts.shift(10, Place::Disk, Place::Flight);
+            let step = Step { foreign: !is_ours, pieces: 1, events: 10, delivered: 10, ..Step::none(file) };
+            accounts.deliver_piece(10, &step);
+            let lifetime = accounts.lifetime();
+            assert!(lifetime.balances() && lifetime.accepted == 10, "{lifetime:?}");
+        }
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl Delivery {
                 let beyond = read.saturating_sub(u64::from(file.events)).min(u64::from(piece.count));
                 if beyond > 0 {
                     // It holds more than was known of it.
-                    self.intake.buffer.lock().accounts.adopt_more(beyond);
+                    let accounts = &mut self.intake.buffer.lock().accounts;
+                    accounts.adopt_more(beyond, !file.is_of(accounts.ledger.id()));
                 }
                 let refusals = self.refusals.times(piece.id);
                 self.backlog.piece(file.id, piece, refusals);

@@ -4,6 +4,10 @@
 //! hold what comes in, and nothing graver than what it makes room for. The last tenth of the quota is for files of
 //! [`URGENT`] and graver alone. Segments are a part of what is there.
 //!
+//! What is left of a file gets another identity, under which Toggle would not know what it was offered before. So a file of
+//! which a piece was sent goes as a whole, for events graver than any in it, and only when nothing as light is left of
+//! other files.
+//!
 //! Where the disk itself is full something goes only right after a write has failed. A moment later there may be room
 //! again, for all that is known: then the write is simply repeated.
 
@@ -396,7 +400,16 @@ impl Delivery {
         self.room.failures = 0;
         let mut state = self.intake.buffer.lock();
         let foreign = !old.is_of(state.accounts.ledger.id());
+        let known = begun.map_or_else(
+            || u64::from(old.events).saturating_sub(state.accounts.ledger.step(old.id, true).events),
+            |begun| begun.left(),
+        );
         let mut total = 0;
+        // It may have held more than was known of it.
+        let more = thinned.events().saturating_sub(known);
+        if more > 0 {
+            state.accounts.adopt_more(more, foreign);
+        }
         for (category, severity, count) in thinned.dropped {
             total += count;
             let reason = DropReason::SpoolFull;

@@ -357,12 +357,17 @@ impl Ledger {
             self.take_back(&step);
         }
         let left = events.saturating_sub(step.events);
-        if is_ours {
-            self.find(left);
-        } else {
-            self.foreign += left;
-        }
+        self.find_more(left, !is_ours);
         Known::From(step)
+    }
+
+    /// Events were found in a spill file. Those of a file of others wait outside of the books.
+    pub(crate) fn find_more(&mut self, events: u64, foreign: bool) {
+        if foreign {
+            self.foreign += events;
+        } else {
+            self.find(events);
+        }
     }
 
     /// How far a spill file has been dealt with.

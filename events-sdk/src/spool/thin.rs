@@ -43,6 +43,12 @@ pub(crate) struct Thinning {
 }
 
 impl Thinned {
+    /// How many events it was about.
+    pub(crate) fn events(&self) -> u64 {
+        let dropped: u64 = self.dropped.iter().map(|(.., count)| count).sum();
+        dropped + self.damaged + self.file.as_ref().map_or(0, |file| u64::from(file.events))
+    }
+
     /// All of these events were dropped as well.
     pub(crate) fn drop_all(&mut self, events: &[u8]) {
         for entry in format::entries(events) {

@@ -93,8 +93,9 @@ fn a_file_that_was_read_ahead_and_not_sent_makes_room_like_any_other() {
     backlog.add(file(2, Level::Info));
     let (first, _) = backlog.next_read(9, now, unknown).unwrap();
     assert_eq!(backlog.least(u8::MAX, false, now).unwrap().0.timestamp_ms, 2, "the other is being read");
-    backlog.piece(first.id, piece(first.id), 0);
-    assert_eq!(backlog.least(u8::MAX, false, now).unwrap().0.timestamp_ms, 1);
+    backlog.piece(first.id, Piece { count: 3, ..piece(first.id) }, 0);
+    let (least, _) = backlog.least(u8::MAX, false, now).unwrap();
+    assert_eq!((least.timestamp_ms, least.events), (1, 3), "it holds more than was known");
     assert!(backlog.take(now, false).is_none() && backlog.is_empty());
     backlog.removed(first.id);
     // It could not be thinned, and is read from the beginning.

@@ -169,7 +169,10 @@ impl Backlog {
             }
         }
         self.pieces.retain(|piece| piece.file != id);
-        self.close(id).map(|open| open.file)
+        let Open { file, read, .. } = self.close(id)?;
+        // It may hold more than was known of it, which counts by now.
+        let events = file.events.max(u32::try_from(read).unwrap_or(u32::MAX));
+        Some(SpoolFile { events, ..file })
     }
 
     /// Takes a file out of which pieces are read.
