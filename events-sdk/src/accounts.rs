@@ -123,9 +123,18 @@ impl Accounts {
         known
     }
 
+    /// So many events that were adopted just now were in the quarantine before, and are in the books already.
+    pub(crate) fn come_back(&mut self, count: u64) {
+        self.ledger.counted_twice(count);
+        // What earlier processes set aside is not among our own.
+        let ours = count.min(self.quarantined).min(self.adopted);
+        (self.quarantined, self.adopted) = (self.quarantined - ours, self.adopted - ours);
+        self.check();
+    }
+
     /// A spill file holds `count` events more than was known of it.
-    pub(crate) fn adopt_more(&mut self, count: u64) {
-        self.ledger.find(count);
+    pub(crate) fn adopt_more(&mut self, count: u64, foreign: bool) {
+        self.ledger.find_more(count, foreign);
         self.take_in(count);
     }
 
@@ -233,13 +242,16 @@ impl Accounts {
         let elsewhere =
             totals.delivered + totals.quarantined + totals.dropped + self.in_memory + self.in_flight;
         let is_surveyed = self.ledger.is_surveyed();
+        // Numbers that a loss of power took back know less than what lies there: the survey books the difference.
+        let accepted =
+            if is_surveyed { totals.accepted } else { totals.accepted.max(elsewhere + self.on_disk) };
         LifetimeStats {
             since_ms: totals.begun_ms,
-            accepted: totals.accepted,
+            accepted,
             delivered: totals.delivered,
             in_memory: self.in_memory,
             in_flight: self.in_flight,
-            on_disk: if is_surveyed { self.on_disk } else { totals.accepted.saturating_sub(elsewhere) },
+            on_disk: if is_surveyed { self.on_disk } else { accepted - elsewhere },
             quarantined: totals.quarantined,
             dropped: list(&self.ledger.drops()),
             is_surveyed,
@@ -341,6 +353,48 @@ pub struct Dropped {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_a_loss_of_power_took_back_balance_before_the_survey_as_well() {
+        let (dir, file) = (tempfile::tempdir().unwrap(), Uuid::from_u128(7));
+        let mut accounts = Accounts::new(Ledger::open(dir.path(), 1).unwrap());
+        accounts.survey(0);
+        (0..10).for_each(|_| accounts.accept());
+        accounts.shift(10, Place::Memory, Place::Flight);
+        accounts.deliver(10, None);
+        drop(accounts);
+
+        let mut accounts = Accounts::new(Ledger::open(dir.path(), 1).unwrap());
+        assert!(accounts.lifetime().balances());
+        accounts.adopt(file, 500, true);
+        let found = accounts.lifetime();
+        assert!(found.balances() && !found.is_surveyed, "{found:?}");
+        assert_eq!((found.accepted, found.on_disk), (510, 500));
+        accounts.shift(500, Place::Disk, Place::Flight);
+        accounts.deliver_piece(200, &Step { pieces: 1, events: 200, delivered: 200, ..Step::none(file) });
+        assert!(accounts.lifetime().balances(), "{:?}", accounts.lifetime());
+        accounts.deliver_piece(300, &Step { pieces: 2, events: 500, delivered: 500, ..Step::none(file) });
+        let delivered = accounts.lifetime();
+        assert!(delivered.balances() && !delivered.is_surveyed, "{delivered:?}");
+        assert_eq!((delivered.accepted, delivered.delivered), (510, 510));
+        accounts.survey(0);
+        assert_eq!(accounts.lifetime(), LifetimeStats { is_surveyed: true, ..delivered });
+    }
+
+    #[test]
+    fn a_file_that_holds_more_than_was_known_of_it_balances_whoever_put_it_there() {
+        for is_ours in [false, true] {
+            let mut accounts = Accounts::new(Ledger::in_memory(1));
+            let file = Uuid::from_u128(7);
+            accounts.adopt(file, 1, is_ours);
+            accounts.adopt_more(9, !is_ours);
+            accounts.shift(10, Place::Disk, Place::Flight);
+            let step = Step { foreign: !is_ours, pieces: 1, events: 10, delivered: 10, ..Step::none(file) };
+            accounts.deliver_piece(10, &step);
+            let lifetime = accounts.lifetime();
+            assert!(lifetime.balances() && lifetime.accepted == 10, "{lifetime:?}");
+        }
+    }
 
     #[test]
     fn what_is_dropped_is_told_by_reason_category_and_level() {

@@ -172,7 +172,7 @@ impl Events {
         let ledger = match ledger {
             Some(Ok(ledger)) => ledger,
             Some(Err(error)) => {
-                tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process");
+                tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process unless that is mended");
                 Ledger::in_memory(now_ms())
             }
             None => Ledger::in_memory(now_ms()),

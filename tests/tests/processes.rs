@@ -200,7 +200,9 @@ fn a_process_killed_while_it_writes_leaves_only_whole_files() {
         let before = spill_files(spool.path()).len();
         agent.tell(&format!("emit {} 19000", round * 100_000));
         let start = Instant::now();
-        while spill_files(spool.path()).len() < before + 2 + round && start.elapsed() < PATIENCE {
+        // How many files they become depends on how fast they come in.
+        let enough = |files: usize| files >= before + 2 + round || start.elapsed() > Duration::from_secs(5);
+        while !enough(spill_files(spool.path()).len()) {
             std::thread::yield_now();
         }
         agent.kill();
@@ -223,6 +225,8 @@ fn a_process_killed_while_it_writes_leaves_only_whole_files() {
     let mut left: Vec<_> =
         fs::read_dir(spool.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
+    // It is there once a process has worked for a few seconds.
+    left.retain(|name| name != ".ballast");
     assert_eq!(left, [".accounts", ".lock"], "what was half written is cleared away");
 }
 

@@ -114,3 +114,64 @@ fn a_quarantine_that_can_be_counted_only_later_keeps_no_loss_from_being_found() 
     assert!(life.is_surveyed && life.balances(), "{life:#?}");
     assert_eq!((life.quarantined, life.dropped_for(DropReason::Vanished) > 0), (1, true), "{life:#?}");
 }
+
+/// Moves all events that were refused back into the spool. Gives how many files that were.
+fn move_back(spool: &TempDir) -> usize {
+    let entries = fs::read_dir(spool.path().join("quarantine")).expect("the quarantine");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let refused: Vec<_> = names.filter(|name| name.to_string_lossy().ends_with(".pb")).collect();
+    for name in &refused {
+        let from = spool.path().join("quarantine").join(name);
+        fs::rename(from, spool.path().join(name)).expect("ours");
+    }
+    refused.len()
+}
+
+#[test]
+fn refused_events_that_somebody_moves_back_while_an_agent_works_are_counted_once() {
+    let (toggle, spool) = (Toggle::start().expect("loopback"), TempDir::new().expect("a folder"));
+    let is_bad = |number: &String| number == "3" || number == "7";
+    toggle.refuse_when(move |event| event.metadata.get(NUMBER).is_some_and(is_bad));
+    let start = || {
+        let mut config = config(&toggle, spool.path());
+        config.retry_max = Duration::from_millis(200);
+        Events::start(config).expect("an event system")
+    };
+    let events = start();
+    storm(&events, 0..EVENTS, 1_000_000);
+    let is_set_aside = |events: &Events| {
+        let stats = wait_until(events, PATIENCE, |stats| {
+            // Others must be taken meanwhile.
+            storm(events, 0..1, 1_000_000);
+            stats.lifetime.quarantined == 2 && stats.spool.files == 0
+        });
+        assert_eq!(stats.lifetime.quarantined, 2, "{stats:#?}");
+    };
+    is_set_aside(&events);
+
+    // By whoever set them aside, and still refused.
+    assert_eq!(move_back(&spool), 2);
+    let stats = wait_until(&events, PATIENCE, |stats| stats.lifetime.quarantined == 0);
+    assert_eq!((stats.quarantined, stats.lifetime.quarantined), (0, 0), "{stats:#?}");
+    is_set_aside(&events);
+    let stats = events.shutdown(PATIENCE).stats;
+    let accepted = stats.accepted;
+    assert_eq!((stats.lifetime.accepted, stats.lifetime.dropped_total()), (accepted, 0), "{stats:#?}");
+    assert!(stats.balances() && stats.lifetime.balances(), "{stats:#?}");
+    drop(events);
+
+    // By the next process.
+    let events = start();
+    wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    toggle.refuse_nothing();
+    assert_eq!(move_back(&spool), 2);
+    let stats = wait_until(&events, PATIENCE, |stats| stats.delivered == 2 && stats.spool.files == 0);
+    assert_eq!((stats.adopted, stats.delivered), (2, 2), "{stats:#?}");
+    assert_eq!((stats.lifetime.accepted, stats.lifetime.delivered), (accepted, accepted), "{stats:#?}");
+    assert!(events.shutdown(PATIENCE).stats.lifetime.balances());
+    drop(events);
+
+    let events = start();
+    let stats = wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    assert_eq!((stats.lifetime.accepted, stats.lifetime.dropped_total()), (accepted, 0), "{stats:#?}");
+}

@@ -106,6 +106,50 @@ fn what_is_graver_displaces_what_lies_on_disk_and_not_the_other_way_round() {
 }
 
 #[test]
+fn a_file_of_which_a_piece_was_sent_gives_way_to_graver_events() {
+    let rig = Rig::with(|config| {
+        (config.batch_size, config.flush_threshold) = (10_000, 10_000);
+        config.batch_timeout = Duration::from_secs(600);
+    });
+    rig.toggle.set_mode(Mode::Unavailable);
+    for number in 0..2_200 {
+        let text = format!("{number:0200}");
+        let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+        rig.events.emit_storage_pool(Level::Info, payload, [(NUMBER, text.as_str())]);
+    }
+    assert_eq!(rig.events.shutdown(PATIENCE).on_disk, 2_200);
+    let Rig { events, toggle, spool } = rig;
+    drop(events);
+
+    let mut config = events_tests::config(&toggle, spool.path());
+    small(&mut config);
+    config.retry_max = Duration::from_millis(50);
+    let rig = Rig { events: Events::start(config).expect("the next process"), toggle, spool };
+    // A piece of the one file was offered, and may have been stored.
+    wait_until(&rig.events, PATIENCE, |stats| stats.uplink.attempts_failed > 1);
+    emit(&rig, 5_000, |_| Level::Error);
+    let stats = wait_until(&rig.events, Duration::from_secs(5), |stats| stats.in_memory < 500);
+    let left = 2_200 - dropped(&stats, Level::Info);
+    assert!(dropped(&stats, Level::Error) == 0 || left == 0, "{left} stay: {stats:#?}");
+    assert_eq!(left, 0, "{stats:#?}");
+    assert!(stats.balances() && stats.lifetime.balances(), "{stats:#?}");
+    assert_eq!(
+        dropped(&stats, Level::Info),
+        stats.dropped_for(DropReason::SpoolFull) - dropped(&stats, Level::Error)
+    );
+
+    rig.toggle.set_mode(Mode::Ok);
+    let end = wait_until(&rig.events, PATIENCE, |stats| {
+        stats.delivered + stats.dropped_total() == stats.accepted + stats.adopted
+    });
+    assert_eq!(end.delivered + end.dropped_total(), end.accepted + end.adopted, "{end:#?}");
+    assert!(end.lifetime.balances(), "{end:#?}");
+    let arrived = rig.toggle.events().into_iter().filter(|event| losses_in(event).is_none());
+    let errors = arrived.filter(|event| event.level == Level::Error.number()).count();
+    assert_eq!(errors as u64, 5_000 - dropped(&end, Level::Error));
+}
+
+#[test]
 fn a_disk_that_must_keep_more_free_than_it_has_takes_nothing_and_says_why() {
     let rig = Rig::with(|config| {
         small(config);

@@ -143,3 +143,33 @@ fn accounts_that_somebody_removed_go_on_with_the_same_numbers() {
     assert_eq!((stats.lifetime.accepted, stats.lifetime.delivered), (400, 400), "{stats:#?}");
     assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
 }
+
+#[test]
+fn accounts_that_could_not_be_made_at_the_start_are_made_once_what_is_in_the_way_is_gone() {
+    for obstacle in [".accounts", ".accounts.tmp"] {
+        let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
+        let (obstacle, accounts) = (spool.path().join(obstacle), spool.path().join(".accounts"));
+        fs::create_dir(&obstacle).unwrap();
+        let events = Events::start(config(&toggle, spool.path())).unwrap();
+        storm(&events, 0..100, 1_000_000);
+        wait_until(&events, PATIENCE, |stats| stats.delivered == 100);
+        toggle.stop();
+        storm(&events, 100..300, 1_000_000);
+        wait_until(&events, PATIENCE, |stats| stats.on_disk == 200);
+        fs::remove_dir(&obstacle).unwrap();
+        let start = Instant::now();
+        while !accounts.is_file() && start.elapsed() < PATIENCE {
+            std::thread::yield_now();
+        }
+        assert!(accounts.is_file(), "{}", obstacle.display());
+        assert!(events.shutdown(PATIENCE).complete);
+        drop(events);
+        toggle.restart().unwrap();
+        let next = Events::start(config(&toggle, spool.path())).unwrap();
+        let stats = wait_until(&next, PATIENCE, |stats| {
+            stats.lifetime.is_surveyed && stats.lifetime.delivered == 300
+        });
+        assert_eq!((stats.lifetime.accepted, stats.lifetime.delivered), (300, 300), "{stats:#?}");
+        assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
+    }
+}

@@ -5,6 +5,7 @@
 //! One file is read at a time and a few pieces ahead. A file is done when all of it has been read and every piece of it
 //! has been acknowledged; only then may it be removed.
 
+mod files;
 mod victims;
 
 use std::{
@@ -21,6 +22,9 @@ use crate::{
     ledger::Step,
     spool::{Piece, SpoolFile},
 };
+
+use self::files::Files;
+pub(crate) use self::victims::Begun;
 
 /// A piece that waits to be sent.
 #[derive(Debug)]
@@ -87,11 +91,11 @@ pub(crate) struct Finished {
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     /// Files with events of [`URGENT`] or graver that are not begun, oldest first. They go before the others.
-    grave: VecDeque<SpoolFile>,
+    grave: Files,
     /// How many of them went since one of the others was read to its end.
     grave_in_a_row: u32,
     /// The other files that are not begun, oldest first.
-    files: VecDeque<SpoolFile>,
+    files: Files,
     /// One of the others that was interrupted by a graver one.
     interrupted: Option<Uuid>,
     open: HashMap<Uuid, Open>,
@@ -107,6 +111,8 @@ pub(crate) struct Backlog {
     spared: HashMap<Uuid, Instant>,
     /// Files that are to be removed, until they are.
     leaving: HashSet<Uuid>,
+    /// The one of them that is dropped although pieces of it were sent.
+    going: Option<Begun>,
 }
 
 /// Pieces that wait for another try are kept in memory up to this size; beyond it reading stops until some are gone. A
@@ -119,9 +125,11 @@ const GRAVE_IN_A_ROW: u32 = 3;
 impl Backlog {
     /// A file joins, in its place by age.
     pub(crate) fn add(&mut self, file: SpoolFile) {
-        let files = if is_grave(&file) { &mut self.grave } else { &mut self.files };
-        let place = files.partition_point(|other| age(other) <= age(&file));
-        files.insert(place, file);
+        if is_grave(&file) {
+            self.grave.add(file);
+        } else {
+            self.files.add(file);
+        }
     }
 
     /// The turn of the graver files has come.
@@ -134,7 +142,7 @@ impl Backlog {
     fn next_file(&mut self, now: Instant, known: impl FnOnce(&SpoolFile) -> Step) -> Option<Uuid> {
         let file = if self.is_graves_turn() {
             self.grave_in_a_row += 1;
-            pop(&mut self.grave)
+            self.grave.pop()
         } else {
             if self.grave.is_empty() {
                 self.grave_in_a_row = 0;
@@ -142,7 +150,7 @@ impl Backlog {
             if let Some(id) = self.interrupted.take() {
                 return Some(id);
             }
-            pop(&mut self.files)
+            self.files.pop()
         };
         let Some(file) = file else {
             let due = self.parked.iter().position(|&(at, _)| at <= now)?;
@@ -377,11 +385,10 @@ impl Backlog {
 
     /// Whether this file is waiting, being read or about to be removed.
     pub(crate) fn knows(&self, file: &SpoolFile) -> bool {
-        let waits = |files: &VecDeque<SpoolFile>| files.binary_search_by_key(&age(file), age).is_ok();
         self.open.contains_key(&file.id)
             || self.leaving.contains(&file.id)
-            || waits(&self.files)
-            || waits(&self.grave)
+            || self.files.has(file)
+            || self.grave.has(file)
     }
 
     /// The file is gone.
@@ -393,25 +400,6 @@ impl Backlog {
     pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty() && self.grave.is_empty() && self.open.is_empty()
     }
-}
-
-/// The oldest. Memory that a long row of files took is given back as it becomes shorter.
-fn pop(files: &mut VecDeque<SpoolFile>) -> Option<SpoolFile> {
-    let file = files.pop_front();
-    if files.len() < files.capacity() / 4 {
-        files.shrink_to(files.len() * 2);
-    }
-    file
-}
-
-/// What files are ordered by.
-fn age(file: &SpoolFile) -> (i64, Uuid) {
-    (file.timestamp_ms, file.id)
-}
-
-/// The severity of the least grave of its events.
-fn least_of(file: &SpoolFile) -> u8 {
-    file.severities.trailing_zeros() as u8
 }
 
 /// Whether a file holds events that go before all others.

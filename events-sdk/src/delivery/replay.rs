@@ -35,13 +35,8 @@ impl Delivery {
         let Some(reply) = kept.release() else { return };
         match reply {
             Reply::Panicked(message) => self.restarted("spool", &message),
-            Reply::Found(files) => {
-                for file in files {
-                    if !self.backlog.knows(&file) && !self.is_copy(file.id) {
-                        self.adopt(file);
-                    }
-                }
-            }
+            Reply::Found(files) => files.into_iter().for_each(|file| self.found(file, false)),
+            Reply::CameBack(file) => self.found(file, true),
             Reply::Surveyed { quarantined, is_late } => self.surveyed(quarantined, is_late),
             Reply::Bound(file) => self.backlog.spare(file, Instant::now() + BOUND),
             Reply::Stuck(count) => self.intake.buffer.lock().status.spool.stuck = count,
@@ -61,7 +56,8 @@ impl Delivery {
                 let beyond = read.saturating_sub(u64::from(file.events)).min(u64::from(piece.count));
                 if beyond > 0 {
                     // It holds more than was known of it.
-                    self.intake.buffer.lock().accounts.adopt_more(beyond);
+                    let accounts = &mut self.intake.buffer.lock().accounts;
+                    accounts.adopt_more(beyond, !file.is_of(accounts.ledger.id()));
                 }
                 let refusals = self.refusals.times(piece.id);
                 self.backlog.piece(file.id, piece, refusals);
@@ -145,12 +141,21 @@ impl Delivery {
         self.spooler.remove(file);
     }
 
-    /// A spill file was found that this process did not write.
-    fn adopt(&mut self, file: SpoolFile) {
+    /// A spill file was found, perhaps one that this process did not write. `came_back` says that it was in the quarantine before.
+    fn found(&mut self, file: SpoolFile, came_back: bool) {
+        if self.backlog.knows(&file) || self.is_copy(file.id) {
+            return;
+        }
         self.spool_grows(&file);
         let mut state = self.intake.buffer.lock();
         let is_ours = file.is_of(state.accounts.ledger.id());
         let known = state.accounts.adopt(file.id, u64::from(file.events), is_ours);
+        if came_back
+            && is_ours
+            && let Known::From(step) = &known
+        {
+            state.accounts.come_back(u64::from(file.events).saturating_sub(step.events));
+        }
         drop(state);
         match known {
             Known::From(_) => self.backlog.add(file),

@@ -4,12 +4,16 @@
 //! hold what comes in, and nothing graver than what it makes room for. The last tenth of the quota is for files of
 //! [`URGENT`] and graver alone. Segments are a part of what is there.
 //!
+//! What is left of a file gets another identity, under which Toggle would not know what it was offered before. So a file of
+//! which a piece was sent goes as a whole, for events graver than any in it, and only when nothing as light is left of
+//! other files.
+//!
 //! Where the disk itself is full something goes only right after a write has failed. A moment later there may be room
 //! again, for all that is known: then the write is simply repeated.
 
 use std::time::{Duration, Instant};
 
-use super::{Delivery, DiskCopy, Held, Origin};
+use super::{Delivery, DiskCopy, Held, Origin, backlog::Begun};
 use crate::{
     Batch, DropReason,
     accounts::Place,
@@ -295,7 +299,8 @@ impl Delivery {
             return;
         }
         if self.room.may_free(full, now)
-            && (full.deficit.is_none() || self.backlog.bytes_up_to(up_to) >= full.bytes)
+            && (full.deficit.is_none()
+                || self.backlog.bytes_up_to(up_to, self.lighter_goes_below(up_to)) >= full.bytes)
             && self.make_room(full.bytes, up_to)
         {
             let freed = self.room.freed.map_or(0, |(freed, _)| freed);
@@ -311,10 +316,22 @@ impl Delivery {
             && self.missing(state, self.room.max_bytes / RESERVE, false) == 0
     }
 
+    /// A file of which pieces were sent goes as a whole, for one event perhaps: so only for graver ones than any in it. At the end
+    /// what may go up to a severity is lighter than what it goes for already.
+    fn lighter_goes_below(&self, severity: u8) -> u8 {
+        severity + u8::from(self.closing.is_some())
+    }
+
     /// Has the least grave events on disk dropped, if they are no graver than this severity. `false` when there are none.
     pub(super) fn make_room(&mut self, missing: u64, severity: u8) -> bool {
         let now = Instant::now();
-        let whole_files_only = self.room.whole_files_until.is_some_and(|at| now < at);
+        let whole_files_only = self.takes_whole_files_only(now);
+        let below = self.lighter_goes_below(severity);
+        if let Some((file, pieces)) = self.backlog.least_begun(below, whole_files_only, now) {
+            (self.room.thinning, self.room.look_again_at) = (true, None);
+            self.spooler.drop_rest(file, pieces);
+            return true;
+        }
         let victim = self.backlog.least(severity, whole_files_only, now);
         let Some((file, severity)) = victim else { return false };
         let bytes = if whole_files_only {
@@ -331,14 +348,23 @@ impl Delivery {
         true
     }
 
-    /// The severity of the least grave events on disk that may go.
-    pub(super) fn least_on_disk(&self) -> Option<u8> {
+    /// Whether a file cannot be rewritten for lack of room.
+    fn takes_whole_files_only(&self, now: Instant) -> bool {
+        self.room.whole_files_until.is_some_and(|at| now < at)
+    }
+
+    /// From which severity on events may go to disk at the cost of others there; `None` when nothing there may go. At the end they
+    /// must be graver than what goes for them.
+    pub(super) fn least_with_room(&self) -> Option<u8> {
         let now = Instant::now();
-        self.backlog.least_severity(self.room.whole_files_until.is_some_and(|at| now < at), now)
+        let untouched = self.backlog.least_severity(self.takes_whole_files_only(now), now);
+        let untouched = untouched.map(|least| least + u8::from(self.closing.is_some()));
+        let begun = self.backlog.gravest_begun(now).map(|gravest| gravest + 1);
+        untouched.into_iter().chain(begun).min()
     }
 
     /// No room can be made in a file: it is left alone for a while. Where one after the other fails it is hardly the files' fault.
-    fn not_thinned(&mut self, file: SpoolFile, error: &SpoolError) {
+    fn not_thinned(&mut self, file: SpoolFile, begun: Option<Begun>, error: &SpoolError) {
         let now = Instant::now();
         self.room.failures = self.room.failures.saturating_add(1);
         if self.room.failures == 1 {
@@ -355,33 +381,48 @@ impl Delivery {
         } else {
             self.backlog.spare(file.id, now + SPARED);
         }
-        self.backlog.add(file);
+        self.backlog.stays(file, begun, now);
     }
 
     /// A file was thinned or not.
     pub(super) fn thinned(&mut self, old: SpoolFile, result: Result<Thinned, SpoolError>) {
         self.room.thinning = false;
         self.backlog.removed(old.id);
-        let thinned = match result {
+        let begun = self.backlog.take_going(old.id);
+        let mut thinned = match result {
             Ok(thinned) => thinned,
             Err(error) if error.kind() == SpoolErrorKind::Missing => {
                 let dealt_with = self.intake.buffer.lock().accounts.ledger.step(old.id, true).events;
-                return self.vanished(&old, u64::from(old.events).saturating_sub(dealt_with));
+                let left = u64::from(old.events).saturating_sub(dealt_with);
+                return self.vanished(&old, begun.map_or(left, |begun| begun.left()));
             }
             Err(error)
                 if error.kind() == SpoolErrorKind::Full
                     && self.room.whole_files_until.is_none_or(|at| Instant::now() >= at) =>
             {
                 self.room.whole_files_until = Some(Instant::now() + WHOLE_FILES);
-                self.backlog.add(old);
+                self.backlog.stays(old, begun, Instant::now());
                 return;
             }
-            Err(error) => return self.not_thinned(old, &error),
+            Err(error) => return self.not_thinned(old, begun, &error),
         };
+        for batch in begun.iter().flat_map(Begun::pieces) {
+            thinned.drop_all(batch.events());
+            self.refusals.forget(batch.id());
+        }
         self.room.failures = 0;
         let mut state = self.intake.buffer.lock();
         let foreign = !old.is_of(state.accounts.ledger.id());
+        let known = begun.map_or_else(
+            || u64::from(old.events).saturating_sub(state.accounts.ledger.step(old.id, true).events),
+            |begun| begun.left(),
+        );
         let mut total = 0;
+        // It may have held more than was known of it.
+        let more = thinned.events().saturating_sub(known);
+        if more > 0 {
+            state.accounts.adopt_more(more, foreign);
+        }
         for (category, severity, count) in thinned.dropped {
             total += count;
             let reason = DropReason::SpoolFull;

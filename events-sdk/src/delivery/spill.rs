@@ -148,7 +148,8 @@ impl Delivery {
             if missing > 0 {
                 // What is grave goes where there is room already: nobody knows how long it takes to make some.
                 severities = URGENT.severity()..=URGENT.severity();
-                lacking = Some(Lacking { severity: part, bytes: missing });
+                let severity = part.saturating_sub(self.closing.is_some().into());
+                lacking = Some(Lacking { severity, bytes: missing });
             } else {
                 severities = part..=part;
             }
@@ -198,8 +199,7 @@ impl Delivery {
     /// From which severity on events of these chunks may go to disk at the cost of others there: all of them, if none is less
     /// grave than what lies there; on the last turn those that are not, and at the end those that are graver.
     fn part_with_room(&self, chunks: &[Chunk], is_last_turn: bool) -> Option<u8> {
-        let on_disk = self.least_on_disk()?;
-        let from = usize::from(on_disk) + usize::from(self.closing.is_some());
+        let from = usize::from(self.least_with_room()?);
         let severities = || (0..SEVERITIES).filter(|&one| chunks.iter().any(|chunk| chunk.count_of(one) > 0));
         let least = severities().find(|&one| !is_last_turn || one >= from)?;
         (least >= from).then_some(least as u8)

@@ -89,7 +89,7 @@ enum Command {
     Probe,
     Read(SpoolFile, u32),
     Remove(SpoolFile),
-    Thin(SpoolFile, Thinning),
+    Thin(SpoolFile, Part),
     SetAside {
         file: Uuid,
         place: u32,
@@ -108,12 +108,23 @@ enum Command {
     Stop,
 }
 
+/// What of a file is to be dropped.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    /// Events of one level.
+    Level(Thinning),
+    /// All that is behind so many pieces.
+    Rest(u32),
+}
+
 /// What became of a command.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there are only a few of them under way")]
 pub(crate) enum Reply {
     /// Spill files were found: of an earlier process, or known ones.
     Found(Vec<SpoolFile>),
+    /// A file of the quarantine was moved back.
+    CameBack(SpoolFile),
     /// The directory could be opened now, or not; with the ledger in it, if that was not known.
     Opened(Result<Option<Box<Ledger>>, SpoolError>),
     /// All files of earlier processes were found, and so many events were in the quarantine at the start; or later, where what this
@@ -221,7 +232,12 @@ impl Spooler {
     /// `pieces` of the old one have been dealt with.
     pub(crate) fn thin(&self, file: SpoolFile, severity: u8, bytes: u64, id: Uuid, pieces: u32) {
         let thinning = Thinning { severity, bytes, id, fingerprint: self.fingerprint, pieces };
-        self.command(Command::Thin(file, thinning));
+        self.command(Command::Thin(file, Part::Level(thinning)));
+    }
+
+    /// Drops a file with all that is behind these pieces. Answered as if it were thinned.
+    pub(crate) fn drop_rest(&self, file: SpoolFile, pieces: u32) {
+        self.command(Command::Thin(file, Part::Rest(pieces)));
     }
 
     /// Puts a refused batch, a piece of that file, into the quarantine.

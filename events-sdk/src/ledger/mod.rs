@@ -361,12 +361,17 @@ impl Ledger {
             self.take_back(&step);
         }
         let left = events.saturating_sub(step.events);
-        if is_ours {
-            self.find(left);
-        } else {
-            self.foreign += left;
-        }
+        self.find_more(left, !is_ours);
         Known::From(step)
+    }
+
+    /// Events were found in a spill file. Those of a file of others wait outside of the books.
+    pub(crate) fn find_more(&mut self, events: u64, foreign: bool) {
+        if foreign {
+            self.foreign += events;
+        } else {
+            self.find(events);
+        }
     }
 
     /// How far a spill file has been dealt with.
@@ -439,7 +444,8 @@ impl Ledger {
     }
 
     /// Events are set aside once more that were counted in the quarantine at the start, because a process ended before it was
-    /// written down here that they had been. Whoever calls this [sets them aside](Self::set_aside) as well.
+    /// written down here that they had been, or were found in a file that somebody moved out of the quarantine. Whoever calls this
+    /// [sets them aside](Self::set_aside), or [finds](Self::found) them, as well.
     pub(crate) fn counted_twice(&mut self, events: u64) {
         if !self.survey.done {
             self.survey.twice += events;

@@ -10,7 +10,8 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Composer, FileName, Sealing, Spool, SpoolError, SpoolFile, format, name, severity_of, storage::EntryKind,
+    Composer, FileName, Reader, Sealing, Spool, SpoolError, SpoolFile, format, name, severity_of,
+    storage::EntryKind,
 };
 use crate::Category;
 
@@ -39,6 +40,22 @@ pub(crate) struct Thinning {
     pub(crate) fingerprint: u64,
     /// So many pieces, from the first on, have been dealt with: nothing of them is left.
     pub(crate) pieces: u32,
+}
+
+impl Thinned {
+    /// How many events it was about.
+    pub(crate) fn events(&self) -> u64 {
+        let dropped: u64 = self.dropped.iter().map(|(.., count)| count).sum();
+        dropped + self.damaged + self.file.as_ref().map_or(0, |file| u64::from(file.events))
+    }
+
+    /// All of these events were dropped as well.
+    pub(crate) fn drop_all(&mut self, events: &[u8]) {
+        for entry in format::entries(events) {
+            let (level, category) = format::brief(entry);
+            count(&mut self.dropped, level, category);
+        }
+    }
 }
 
 impl Spool {
@@ -82,13 +99,7 @@ impl Spool {
                 }
             }
         }
-        let damaged = match reader.damage() {
-            Some(damage) => {
-                self.quarantine(file)?;
-                u64::from(damage.events)
-            }
-            None => 0,
-        };
+        let damaged = self.keep_damage(file, &reader)?;
         // Should the segment come back of which the file was made, so would what is dropped, and nobody would know the rest
         // for repeats.
         self.sync_segment_removals()?;
@@ -108,6 +119,34 @@ impl Spool {
             None
         };
         Ok(Thinned { file: file_left, dropped, damaged })
+    }
+
+    /// Drops a file of which pieces may have been offered under its identity, so that it cannot be written anew: all that is behind
+    /// these pieces, whatever level it is of.
+    ///
+    /// When this fails, the file is as it was.
+    pub(crate) fn drop_rest(&self, file: &SpoolFile, pieces: u32) -> Result<Thinned, SpoolError> {
+        self.keep_lock()?;
+        self.settle_misplaced()?;
+        let mut reader = self.read(file)?;
+        reader.skip_to(pieces)?;
+        let mut thinned = Thinned { file: None, dropped: Vec::new(), damaged: 0 };
+        while let Some(piece) = reader.next_piece()? {
+            thinned.drop_all(&piece.events);
+        }
+        thinned.damaged = self.keep_damage(file, &reader)?;
+        // As when it is thinned.
+        self.sync_segment_removals()?;
+        self.remove(file)?;
+        self.sync_removals();
+        Ok(thinned)
+    }
+
+    /// Puts into the quarantine what could not be read of a file. Gives how many events that is.
+    fn keep_damage(&self, file: &SpoolFile, reader: &Reader) -> Result<u64, SpoolError> {
+        let Some(damage) = reader.damage() else { return Ok(0) };
+        self.quarantine(file)?;
+        Ok(u64::from(damage.events))
     }
 
     /// Begins a file that is written event by event.

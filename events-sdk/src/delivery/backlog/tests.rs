@@ -93,8 +93,9 @@ fn a_file_that_was_read_ahead_and_not_sent_makes_room_like_any_other() {
     backlog.add(file(2, Level::Info));
     let (first, _) = backlog.next_read(9, now, unknown).unwrap();
     assert_eq!(backlog.least(u8::MAX, false, now).unwrap().0.timestamp_ms, 2, "the other is being read");
-    backlog.piece(first.id, piece(first.id), 0);
-    assert_eq!(backlog.least(u8::MAX, false, now).unwrap().0.timestamp_ms, 1);
+    backlog.piece(first.id, Piece { count: 3, ..piece(first.id) }, 0);
+    let (least, _) = backlog.least(u8::MAX, false, now).unwrap();
+    assert_eq!((least.timestamp_ms, least.events), (1, 3), "it holds more than was known");
     assert!(backlog.take(now, false).is_none() && backlog.is_empty());
     backlog.removed(first.id);
     // It could not be thinned, and is read from the beginning.
@@ -104,6 +105,69 @@ fn a_file_that_was_read_ahead_and_not_sent_makes_room_like_any_other() {
     let sent = backlog.take(now, false).unwrap();
     backlog.put_back(sent);
     assert!(backlog.least(u8::MAX, false, now).is_none(), "Toggle may have stored it");
+}
+
+/// A backlog in which one of two pieces of the file was sent, and neither is dealt with.
+fn begun(file: &SpoolFile) -> Backlog {
+    let (now, mut backlog) = (Instant::now(), Backlog::default());
+    backlog.add(file.clone());
+    for index in 0..2 {
+        assert_eq!(backlog.next_read(9, now, unknown), Some((file.clone(), index)));
+        backlog.piece(file.id, Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) }, 0);
+    }
+    let sent = backlog.take(now, false).unwrap();
+    backlog.put_back(sent);
+    backlog
+}
+
+#[test]
+fn a_file_of_which_a_piece_was_sent_goes_as_a_whole_for_what_is_graver_than_all_of_it() {
+    let now = Instant::now();
+    let of_both = 1 << Level::Info.severity() | 1 << Level::Warn.severity();
+    let first = SpoolFile { events: 5, severities: of_both, ..file(1, Level::Info) };
+    let mut backlog = begun(&first);
+    assert_eq!(backlog.gravest_begun(now), Some(Level::Warn.severity()));
+    assert_eq!(backlog.bytes_up_to(u8::MAX, Level::Warn.severity()), 0);
+    assert!(backlog.least_begun(Level::Warn.severity(), false, now).is_none(), "one as grave is in it");
+    let sent = backlog.take(now, false).unwrap();
+    assert!(backlog.least_begun(u8::MAX, false, now).is_none(), "a piece is in flight");
+    backlog.put_back(sent);
+    backlog.spare(first.id, now + Duration::from_secs(1));
+    assert!(backlog.least_begun(u8::MAX, false, now).is_none(), "a segment holds it as well");
+    let now = now + Duration::from_secs(1);
+    backlog.add(file(2, Level::Info));
+    assert!(backlog.least_begun(u8::MAX, false, now).is_none(), "another is as light");
+    let (other, _) = backlog.least(u8::MAX, false, now).unwrap();
+    backlog.removed(other.id);
+    // A graver one stays.
+    backlog.add(file(3, Level::Error));
+    assert_eq!(backlog.least_begun(Level::Error.severity(), false, now), Some((first.clone(), 2)));
+    assert!(backlog.knows(&first) && backlog.take(now, false).is_none());
+    let going = backlog.take_going(first.id).unwrap();
+    assert_eq!((going.left(), going.pieces().count()), (5, 2));
+    backlog.removed(first.id);
+    assert!(!backlog.knows(&first) && backlog.take_going(first.id).is_none());
+}
+
+#[test]
+fn a_file_that_could_not_be_dropped_as_a_whole_goes_on_where_it_was() {
+    let (now, first) = (Instant::now(), SpoolFile { events: 5, ..file(1, Level::Info) });
+    let mut backlog = begun(&first);
+    let delivered = backlog.take(now, false).unwrap();
+    assert_eq!(backlog.dealt_with(first.id, 0, 1, 0).unwrap().pieces, 1);
+    assert!(backlog.done(first.id).is_none());
+    assert_eq!((delivered.place, delivered.batch.id()), (0, Uuid::from_u128(100)));
+    assert_eq!(backlog.least_begun(u8::MAX, false, now), Some((first.clone(), 2)));
+    let going = backlog.take_going(first.id);
+    assert_eq!(going.as_ref().map(Begun::left), Some(4));
+    backlog.removed(first.id);
+    backlog.stays(first.clone(), going, now);
+    assert_eq!(backlog.next_read(9, now, unknown), Some((first.clone(), 2)));
+    assert!(backlog.exhausted(first.id).is_none());
+    let left = backlog.take(now, false).unwrap();
+    assert_eq!((left.place, left.batch.id()), (1, Uuid::from_u128(101)));
+    assert_eq!(backlog.dealt_with(first.id, 1, 1, 0).unwrap().pieces, 2);
+    assert_eq!(backlog.done(first.id).unwrap().missing, 3);
 }
 
 #[test]

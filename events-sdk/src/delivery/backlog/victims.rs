@@ -1,13 +1,83 @@
 //! Which files give up events when room is needed.
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
 use uuid::Uuid;
 
-use super::{Backlog, Open, least_of};
-use crate::spool::SpoolFile;
+use super::{Backlog, Open, Waiting, files::Waits};
+use crate::{Batch, spool::SpoolFile};
+
+/// A file of which pieces were sent: under another identity Toggle would not know them for repeats. So nothing can be dropped
+/// out of it, and it goes as a whole.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    open: Open,
+    /// What was read of it and is not dealt with.
+    pieces: VecDeque<Waiting>,
+}
+
+impl Begun {
+    /// How many of its events are not dealt with.
+    pub(crate) fn left(&self) -> u64 {
+        let read: u64 = self.pieces.iter().map(|piece| piece.batch.len() as u64).sum();
+        read + u64::from(self.open.file.events).saturating_sub(self.open.read)
+    }
+
+    /// What was read of it and is not dealt with.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &Batch> {
+        self.pieces.iter().map(|piece| piece.batch.as_ref())
+    }
+}
 
 impl Backlog {
+    /// Takes out the file of which pieces were sent whose gravest event is the lightest, the oldest of those, if that is lighter
+    /// than `below` and nothing as light can be had of [others](Self::least). Gives how many pieces of it were read: what is behind
+    /// them is dropped with it.
+    pub(crate) fn least_begun(&mut self, below: u8, whole: bool, now: Instant) -> Option<(SpoolFile, u32)> {
+        let (gravest, _, id) = self.lightest_begun(now).filter(|&(gravest, ..)| gravest < below)?;
+        if self.least_severity(whole, now).is_some_and(|least| least <= gravest) {
+            return None;
+        }
+        let all = std::mem::take(&mut self.pieces);
+        let (pieces, others) = all.into_iter().partition(|piece| piece.file == id);
+        self.pieces = others;
+        let open = self.close(id)?;
+        let file = (open.file.clone(), open.pieces);
+        self.leaving.insert(id);
+        self.going = Some(Begun { open, pieces });
+        Some(file)
+    }
+
+    /// The severity of the gravest event of what [`least_begun`](Self::least_begun) would give, if there were nothing else.
+    pub(crate) fn gravest_begun(&self, now: Instant) -> Option<u8> {
+        self.lightest_begun(now).map(|(gravest, ..)| gravest)
+    }
+
+    fn lightest_begun(&self, now: Instant) -> Option<(u8, i64, Uuid)> {
+        let begun = self.begun().map(|file| (gravest_of(file), file.timestamp_ms, file.id));
+        begun.filter(|&(.., id)| !self.is_spared(id, now)).min()
+    }
+
+    /// The file that is dropped as a whole, if it is this one.
+    pub(crate) fn take_going(&mut self, file: Uuid) -> Option<Begun> {
+        self.going.take_if(|begun| begun.open.file.id == file)
+    }
+
+    /// A file stays, because no room could be made in it.
+    pub(crate) fn stays(&mut self, file: SpoolFile, begun: Option<Begun>, now: Instant) {
+        let Some(Begun { open, pieces }) = begun else { return self.add(file) };
+        if !open.exhausted {
+            // It goes on where it was, as soon as it may.
+            let place = [&mut self.current, &mut self.interrupted].into_iter().find(|place| place.is_none());
+            match place {
+                Some(place) => *place = Some(file.id),
+                None => self.parked.push((now, file.id)),
+            }
+        }
+        self.open.insert(file.id, open);
+        pieces.into_iter().rev().for_each(|piece| self.put_back(piece));
+    }
+
     /// Takes out the oldest of the files of which nothing was sent with events of the lowest level there is, if that is no
     /// graver than `severity`; with `whole`, only a file of nothing else. Gives that level's severity too.
     ///
@@ -28,17 +98,20 @@ impl Backlog {
     /// Which file would go first: its lowest severity, its time and its identity. A file of grave events alone does not go
     /// before others that hold lighter ones, though those cannot go as a whole.
     fn lightest(&self, whole: bool, now: Instant) -> Option<(u8, i64, Uuid)> {
-        let lightest = self.candidates().map(least_of).min()?;
+        let lightest = self.candidates().map(Candidate::least).min()?;
         self.candidates()
-            .filter(|file| !whole || (file.severities.is_power_of_two() && least_of(file) == lightest))
-            .map(|file| (least_of(file), file.timestamp_ms, file.id))
+            .filter(|file| !whole || (file.severities.is_power_of_two() && file.least() == lightest))
+            .map(|file| (file.least(), file.timestamp_ms, file.id))
             .filter(|&(.., id)| !self.is_spared(id, now))
             .min()
     }
 
-    /// The size of all files with events that are no graver than this: no more can be freed of them.
-    pub(crate) fn bytes_up_to(&self, severity: u8) -> u64 {
-        self.candidates().filter(|file| least_of(file) <= severity).map(|file| file.bytes).sum()
+    /// The size of all files with events that are no graver than this, and of those begun with none that is not lighter than
+    /// `below`: no more can be freed of them.
+    pub(crate) fn bytes_up_to(&self, severity: u8, below: u8) -> u64 {
+        let untouched = self.candidates().filter(|file| file.least() <= severity).map(|file| file.bytes);
+        let begun = self.begun().filter(|file| gravest_of(file) < below).map(|file| file.bytes);
+        untouched.chain(begun).sum()
     }
 
     /// Room cannot be made in this file before that.
@@ -51,32 +124,87 @@ impl Backlog {
     }
 
     /// The files of which nothing was sent.
-    fn candidates(&self) -> impl Iterator<Item = &SpoolFile> {
+    fn candidates(&self) -> impl Iterator<Item = Candidate> {
         let read = self.open.values().filter(|open| self.is_untouched(open)).map(|open| &open.file);
-        self.files.iter().chain(&self.grave).chain(read).filter(|file| file.severities != 0)
+        let read = read.map(|&SpoolFile { id, timestamp_ms, bytes, severities, .. }| Candidate {
+            id,
+            timestamp_ms,
+            bytes,
+            severities,
+        });
+        let waiting = self.files.iter().chain(self.grave.iter());
+        let waiting = waiting.map(|&Waits { id, timestamp_ms, bytes, severities, .. }| Candidate {
+            id,
+            timestamp_ms,
+            bytes,
+            severities,
+        });
+        waiting.chain(read).filter(|file| file.severities != 0)
     }
 
     /// Whether a file was read ahead, and no more than that.
     fn is_untouched(&self, open: &Open) -> bool {
-        let is_being_read = self.reading && self.current == Some(open.file.id);
-        !is_being_read && !open.vanished && !open.offered
+        !self.is_being_read(open) && !open.vanished && !open.offered
+    }
+
+    fn is_being_read(&self, open: &Open) -> bool {
+        self.reading && self.current == Some(open.file.id)
+    }
+
+    /// The files of which pieces were sent, while nothing of them is under way.
+    fn begun(&self) -> impl Iterator<Item = &SpoolFile> {
+        let is_at_rest = |open: &&Open| {
+            let waiting = || self.pieces.iter().filter(|piece| piece.file == open.file.id).count();
+            open.offered && !open.vanished && !self.is_being_read(open) && open.outstanding == waiting()
+        };
+        let begun = self.open.values().filter(is_at_rest).map(|open| &open.file);
+        begun.filter(|file| file.severities != 0)
     }
 
     /// Takes a file out that waits or is untouched.
     fn take_out(&mut self, id: Uuid) -> Option<SpoolFile> {
         for files in [&mut self.files, &mut self.grave] {
-            if let Some(place) = files.iter().position(|file| file.id == id) {
-                return files.remove(place);
+            if let Some(file) = files.remove(id) {
+                return Some(file);
             }
         }
-        let open = self.open.remove(&id)?;
         self.pieces.retain(|piece| piece.file != id);
+        let Open { file, read, .. } = self.close(id)?;
+        // It may hold more than was known of it, which counts by now.
+        let events = file.events.max(u32::try_from(read).unwrap_or(u32::MAX));
+        Some(SpoolFile { events, ..file })
+    }
+
+    /// Takes a file out of which pieces are read.
+    fn close(&mut self, id: Uuid) -> Option<Open> {
+        let open = self.open.remove(&id)?;
         self.parked.retain(|&(_, file)| file != id);
         for place in [&mut self.current, &mut self.interrupted] {
             if *place == Some(id) {
                 *place = None;
             }
         }
-        Some(open.file)
+        Some(open)
     }
+}
+
+/// What tells which file goes first.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    id: Uuid,
+    timestamp_ms: i64,
+    bytes: u64,
+    severities: u8,
+}
+
+impl Candidate {
+    /// The severity of the least grave of its events.
+    fn least(self) -> u8 {
+        self.severities.trailing_zeros() as u8
+    }
+}
+
+/// The severity of the gravest of its events.
+fn gravest_of(file: &SpoolFile) -> u8 {
+    file.severities.checked_ilog2().unwrap_or_default() as u8
 }

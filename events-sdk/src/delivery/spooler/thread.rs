@@ -3,6 +3,7 @@
 mod leaving;
 mod place;
 mod survey;
+mod thin;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -303,35 +304,7 @@ impl Thread {
                     self.leave(file);
                     continue;
                 }
-                Some(Command::Thin(file, thinning)) => {
-                    self.reader = None;
-                    let mut done = None;
-                    let mut result = self.guarded("make room in", |thread| {
-                        fault::point("spool thin");
-                        thread.sync_freed()?;
-                        let thin = |spool: &Spool| spool.thin(&file, thinning);
-                        let thinned = thread.spool().and_then(|spool| spool.with_ballast(thin));
-                        if thinned.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
-                            // Should it come back, it is new.
-                            thread.known.remove(&file.id);
-                        }
-                        let thinned = done.insert(thinned?);
-                        fault::point("spool thinned");
-                        thread.known.remove(&file.id);
-                        thread.known.extend(thinned.file.as_ref().map(|file| file.id));
-                        Ok(())
-                    });
-                    if matches!(&result, Err(error) if error.is_panic()) && done.is_some() {
-                        // It panicked behind the work.
-                        result = Ok(());
-                        self.known.remove(&file.id);
-                        self.known.extend(done.iter().filter_map(|thinned| Some(thinned.file.as_ref()?.id)));
-                    }
-                    let missing =
-                        || SpoolError::panicked("make room in", &self.directory, "nothing was done");
-                    let result = result.and_then(|()| done.ok_or_else(missing));
-                    Reply::Thinned(file, result)
-                }
+                Some(Command::Thin(file, part)) => self.thin(file, part),
                 Some(Command::SetAside { file, place, batch, reason }) => {
                     let result = self.guarded("set a batch aside in", |thread| {
                         fault::point("spool set aside");
@@ -450,7 +423,7 @@ impl Thread {
             Some(spool) => spool,
             None => {
                 let spool = Spool::open(&self.directory)?.bounded(self.bounds).of_ledger(self.ledger_id);
-                self.found = spool.list(|name| !self.known.contains(&name.id()))?.into();
+                self.found = survey::in_turn(spool.list(|name| !self.known.contains(&name.id()))?);
                 self.opened(&spool);
                 spool
             }
@@ -466,7 +439,8 @@ impl Thread {
             self.begin_survey();
         }
         let mut opened = None;
-        if self.ledger.is_none() {
+        // Not while one is on its way that was made meanwhile.
+        if self.ledger.is_none() && !self.ledger_doubted {
             match Ledger::open(&self.directory, crate::emit::now_ms()) {
                 Ok(ledger) => {
                     (self.ledger, self.ledger_id) = (ledger.file(), ledger.id());

@@ -67,6 +67,10 @@ pub(super) enum Op {
         level: u8,
         bytes: u16,
     },
+    /// Drops all that is left of a file.
+    Drop {
+        file: u8,
+    },
     /// Somebody puts a file there that ends within an event.
     Torn {
         events: u8,
@@ -100,6 +104,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         1 => any::<u8>().prop_map(|file| Op::Refuse { file }),
         1 => Just(Op::SyncRemovals),
         4 => (any::<u8>(), 0..3_u8, 1..200_u16).prop_map(|(file, level, bytes)| Op::Thin { file, level, bytes }),
+        2 => any::<u8>().prop_map(|file| Op::Drop { file }),
         1 => (1..4_u8).prop_map(|events| Op::Torn { events }),
         2 => (1..5_u8).prop_map(|events| Op::Segment { events }),
         2 => Just(Op::Adopt),

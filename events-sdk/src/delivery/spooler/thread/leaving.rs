@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    io,
     time::{Duration, Instant},
 };
 
@@ -9,7 +10,7 @@ use uuid::Uuid;
 
 use super::{AGAIN, Reply, Thread};
 use crate::{
-    fault,
+    fault, ledger,
     spool::{SpoolError, SpoolFile},
 };
 
@@ -89,6 +90,15 @@ impl Thread {
         if let (Some(_), Some(spool)) = (self.removed_at.take(), &self.spool) {
             spool.sync_removals();
         }
+    }
+
+    /// The same, where that it is not done is an error.
+    pub(super) fn sync_books(&mut self) -> Result<(), SpoolError> {
+        if self.sync_ledger() {
+            return Ok(());
+        }
+        let path = self.directory.join(ledger::FILE);
+        Err(SpoolError::new("sync the accounts of the spool", &path, io::Error::other("that fails")))
     }
 
     /// Brings the ledger to stable storage.

@@ -59,10 +59,15 @@ impl Thread {
         }
     }
 
-    /// Has the ledger go on in a new file if its own is gone.
+    /// Has the ledger go on in a new file if its own is gone, or could not be made. One of earlier processes that could not be
+    /// opened stays: what this process counted without it cannot be told from what stands in it.
     fn keep_ledger(&mut self) {
         let path = self.directory.join(ledger::FILE);
-        if self.ledger_doubted || self.ledger.as_ref().is_none_or(|file| is_at(file, &path)) {
+        let is_there = match &self.ledger {
+            Some(file) => is_at(file, &path),
+            None => !is_absent(&path),
+        };
+        if self.ledger_doubted || is_there {
             return;
         }
         match Ledger::create(&self.directory, crate::emit::now_ms()) {
@@ -70,6 +75,10 @@ impl Thread {
                 // Nothing may be removed on the word of a file that has no name.
                 self.ledger_doubted = true;
                 self.reply(Reply::LedgerLost(Box::new(empty)));
+            }
+            Err(error) if self.ledger.is_none() => {
+                // That was said at the start.
+                tracing::debug!(%error, "the accounts of the spool cannot be made yet");
             }
             // Files that were delivered still go: they may be what has filled the disk.
             Err(error) => self.complain_of_ledger(&error),
@@ -79,11 +88,16 @@ impl Thread {
     /// The ledger is in this new file, which gets its name.
     pub(super) fn ledger_moved(&mut self, file: Option<Arc<File>>) {
         let published = Ledger::publish(&self.directory);
+        let was_there = self.ledger.is_some();
         (self.ledger, self.ledger_doubted) = (file, false);
         match published {
             Ok(()) => {
                 self.ledger_complained = false;
-                tracing::warn!("the accounts of the spool were removed, and were made again");
+                if was_there {
+                    tracing::warn!("the accounts of the spool were removed, and were made again");
+                } else {
+                    tracing::info!("the accounts are kept on disk from now on");
+                }
                 self.sync_ledger();
                 self.spool.as_ref().map(Spool::sync_removals);
             }
@@ -97,6 +111,11 @@ impl Thread {
             tracing::error!(%error, "the accounts of the spool were removed and cannot be made again; they end with this process unless that is mended");
         }
     }
+}
+
+/// Whether it is certain that nothing has this name.
+fn is_absent(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Whether a file lies there. What cannot be looked at is believed to.

@@ -23,7 +23,7 @@ impl Thread {
         for file in self.unreadable.drain(..) {
             self.known.remove(&file);
         }
-        (self.left, self.found, self.stuck) = (segments.into(), names.into(), 0);
+        (self.left, self.found, self.stuck) = (segments.into(), in_turn(names), 0);
         Ok(())
     }
 
@@ -132,7 +132,7 @@ impl Thread {
     /// The files in the directory that were not found before.
     pub(super) fn unknown(&self) -> Result<VecDeque<FileName>, SpoolError> {
         let Some(spool) = &self.spool else { return Ok(VecDeque::new()) };
-        spool.list(|name| !self.known.contains(&name.id())).map(VecDeque::from)
+        spool.list(|name| !self.known.contains(&name.id())).map(in_turn)
     }
 
     /// Examines files for a moment.
@@ -153,9 +153,9 @@ impl Thread {
                 self.unreadable.push(name.id());
             }
         }
-        if self.found.is_empty() {
-            // Once there may have been very many.
-            self.found = VecDeque::new();
+        // Once there may have been very many.
+        if self.found.len() <= self.found.capacity() / 2 {
+            self.found.shrink_to(self.found.len());
         }
     }
 
@@ -165,7 +165,13 @@ impl Thread {
         match spool.inspect(name) {
             Ok(file) => {
                 self.known.insert(file.id);
-                self.examined.push(file);
+                if spool.has_come_back(name) {
+                    let before = std::mem::take(&mut self.examined);
+                    self.reply(Reply::Found(before));
+                    self.reply(Reply::CameBack(file));
+                } else {
+                    self.examined.push(file);
+                }
             }
             // Delivered and removed since the directory was listed.
             Err(error) if error.kind() == SpoolErrorKind::Missing => {}
@@ -207,4 +213,10 @@ impl Thread {
             self.reply(Reply::Surveyed { quarantined, is_late: self.survey_is_late });
         }
     }
+}
+
+/// Files that were listed, to be examined one after the other. There may be very many: what the list took beyond that goes.
+pub(super) fn in_turn(mut names: Vec<FileName>) -> VecDeque<FileName> {
+    names.shrink_to_fit();
+    names.into()
 }

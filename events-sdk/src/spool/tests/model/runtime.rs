@@ -114,6 +114,10 @@ impl Runtime {
                 let place = self.pick(file)?;
                 self.thin(place, level, u64::from(bytes));
             }
+            Op::Drop { file } => {
+                let place = self.pick(file)?;
+                self.drop_rest(place)?;
+            }
             Op::Torn { events } => self.put_torn(u32::from(events)),
             Op::Segment { events } => self.put_segment(u32::from(events)),
             Op::Adopt => self.adopt(),
@@ -251,6 +255,29 @@ impl Runtime {
         if let Some(file) = thinned.file {
             self.files.push(Known { file, events: kept, offered: 0, from_segment, damaged: false });
         }
+    }
+
+    /// The runtime drops all of a file that it has not offered.
+    pub(super) fn drop_rest(&mut self, place: usize) -> Option<()> {
+        let known = &self.files[place];
+        if self.taken_over.values().any(|&batch| batch == known.file.id) {
+            return None;
+        }
+        let mut reader = self.tried(self.spool().read(&known.file))?;
+        self.tried(reader.skip_to(known.offered))?;
+        let offered = reader.found();
+        let known = &self.files[place];
+        let thinned = self.tried(self.spool().drop_rest(&known.file, known.offered))?;
+        let Known { events, .. } = self.files.remove(place);
+        let dropped = thinned.dropped.iter().map(|(.., count)| *count).sum::<u64>();
+        assert!(thinned.file.is_none() && dropped + u64::from(offered) >= events.len() as u64);
+        for index in &events {
+            self.expected.must.remove(index);
+        }
+        if !self.faulty {
+            self.expected.gone.extend(&events);
+        }
+        Some(())
     }
 
     pub(super) fn put_torn(&mut self, count: u32) {
