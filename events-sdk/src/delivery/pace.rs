@@ -4,14 +4,21 @@
 //! is not run over by all its nodes at once:
 //!
 //! * After an outage it begins with half as many batches as came in live meanwhile, and at least one every two seconds, after a
-//!   random pause that grows with the outage. A node that knows of no outage has no reason to think that others come with
-//!   it, and begins faster.
+//!   random pause that grows with the outage.
+//! * What earlier processes left is of an outage, or of a start of all nodes together: it waits for a random pause that
+//!   grows with how much it is, and begins slowly. What a node puts on disk itself while Toggle is there concerns it alone, and
+//!   begins faster.
 //! * Acknowledgements speed it up: it grows by a fifth every second at first, and gently after the first trouble.
-//! * `RESOURCE_EXHAUSTED`, or acknowledgements that take much longer than they did, halve it.
+//! * `RESOURCE_EXHAUSTED`, or acknowledgements of pieces that take much longer than they did ([`latency`]), halve it.
 //!
 //! Time and chance come from the caller, so a simulation of two hundred nodes is an ordinary test.
 
+mod latency;
+
 use std::time::{Duration, Instant};
+
+use self::latency::Latency;
+pub(crate) use self::latency::Size;
 
 /// Batches a second to begin with. A Toggle that does not bear these from all of its nodes could not bear their live events.
 const START: f64 = 0.5;
@@ -20,8 +27,17 @@ const START: f64 = 0.5;
 /// all begin at once that makes one and a half times as many batches.
 const START_OF_LIVE: f64 = 0.5;
 
-/// Batches a second to begin with when there was no outage: a start of this node alone, or a hiccup.
+/// Batches a second to begin with where this node alone has a backlog, and there was no outage.
 const FRESH: f64 = 64.0;
+
+/// Batches a second to begin with where other nodes may begin at the same time: after a start, or a hiccup.
+const TOGETHER: f64 = 2.0;
+
+/// What was found at the start waits for a random part of this for every batch of it,
+const SPREAD_BATCH: Duration = Duration::from_millis(500);
+
+/// and of this at most.
+const SPREAD_START: Duration = Duration::from_secs(10);
 
 /// However much trouble there is, a batch goes out every twenty seconds.
 const LEAST: f64 = 0.05;
@@ -49,17 +65,14 @@ const SPREAD_SHARE: f64 = 0.5;
 /// and is at most this.
 const SPREAD_MOST: Duration = Duration::from_secs(30);
 
-/// A shorter absence than this is a hiccup, after which the pace stays what it was.
+/// A shorter absence than this is a hiccup, after which the pace goes on as it was used.
 const OUTAGE: Duration = Duration::from_secs(5);
-
-/// The last acknowledgements take so many times as long as they did at best: Toggle is falling behind.
-const SLOWER: f64 = 3.0;
-
-/// Differences below this are noise.
-const SLOWER_AT_LEAST: Duration = Duration::from_millis(50);
 
 /// Toggle is near when acknowledgements take less than this: with one batch after the other hundreds go out in a second.
 const NEAR: Duration = Duration::from_millis(2);
+
+/// Where there is one place in flight, a piece of the backlog takes it after so many live batches.
+const LIVE_IN_A_ROW: u32 = 3;
 
 /// The pace is halved at most once in this time: answers to what was sent before the halving say nothing about it.
 const HALVING: Duration = Duration::from_secs(1);
@@ -76,8 +89,11 @@ pub(crate) struct Pace {
     /// Nothing goes before this.
     hold_until: Instant,
     halved_at: Option<Instant>,
-    /// What an acknowledgement takes, in seconds: of late, and at best.
-    latency: Option<(f64, f64)>,
+    latency: Latency,
+    /// When something of earlier processes was first found, and the chance that was drawn for it.
+    found: Option<(Instant, f64)>,
+    /// Live batches that went out since a piece did.
+    live_in_a_row: u32,
     /// Batches that went out since the moment, and how many a second did before.
     sent: (u32, Instant),
     sent_rate: f64,
@@ -96,19 +112,48 @@ impl Pace {
             credit: (1.0, now),
             hold_until: now,
             halved_at: None,
-            latency: None,
+            latency: Latency::new(),
+            found: None,
+            live_in_a_row: 0,
             sent: (0, now),
             sent_rate: 0.0,
         }
     }
 
-    /// Toggle is back after so long, in which `live` batches a second came in. `chance` is between 0 and 1.
-    pub(crate) fn back(&mut self, outage: Duration, live: f64, chance: f64, now: Instant) {
-        if outage < OUTAGE {
+    /// So many batches of earlier processes were found up to now. `chance` is between 0 and 1; the first one counts.
+    pub(crate) fn found(&mut self, batches: u64, chance: f64, now: Instant) {
+        if batches == 0 {
             return;
         }
-        *self = Self::at(START.max(live * START_OF_LIVE), now);
-        self.hold_until = now + outage.mul_f64(SPREAD_SHARE).min(SPREAD_MOST).mul_f64(chance.clamp(0.0, 1.0));
+        let (at, chance) = *self.found.get_or_insert_with(|| {
+            self.rate = self.rate.min(TOGETHER);
+            (now, chance.clamp(0.0, 1.0))
+        });
+        let batches = u32::try_from(batches).unwrap_or(u32::MAX);
+        let hold_until = at + SPREAD_BATCH.saturating_mul(batches).min(SPREAD_START).mul_f64(chance);
+        self.hold_until = self.hold_until.max(hold_until);
+    }
+
+    /// Whether what is found of earlier processes still matters.
+    pub(crate) fn is_starting(&self, now: Instant) -> bool {
+        self.found.is_none_or(|(at, _)| now < at + SPREAD_START)
+    }
+
+    /// Toggle is back after so long, in which `live` batches a second came in. `chance` is between 0 and 1.
+    pub(crate) fn back(&mut self, outage: Duration, live: f64, chance: f64, now: Instant) {
+        let hold = outage.mul_f64(SPREAD_SHARE).min(SPREAD_MOST).mul_f64(chance.clamp(0.0, 1.0));
+        let hold_until = now + hold;
+        if outage < OUTAGE {
+            // What it was allowed and did not use may be too much when all come at once.
+            let is_recent = now.saturating_duration_since(self.sent.1) < 2 * OUTAGE;
+            let used = if is_recent { self.sent_rate } else { 0.0 };
+            self.rate = self.rate.min(used.max(live * START_OF_LIVE).max(TOGETHER));
+            self.hold_until = self.hold_until.max(hold_until);
+            return;
+        }
+        // What was found before waits for this pause and no other.
+        *self =
+            Self { hold_until, found: Some((now, 0.0)), ..Self::at(START.max(live * START_OF_LIVE), now) };
     }
 
     /// Whether a batch of the backlog may go out now.
@@ -130,6 +175,7 @@ impl Pace {
     pub(crate) fn sent(&mut self, now: Instant) {
         self.count(now);
         self.credit.0 -= 1.0;
+        self.live_in_a_row = 0;
         let (count, since) = self.sent;
         let window = now.saturating_duration_since(since).as_secs_f64();
         if window >= 0.5 {
@@ -139,15 +185,20 @@ impl Pace {
         }
     }
 
-    /// Toggle took a batch, `took` after it was sent.
-    pub(crate) fn acknowledged(&mut self, took: Duration, now: Instant) {
-        let took = took.as_secs_f64();
-        let (late, best) = self.latency.unwrap_or((took, took));
-        // The best is forgotten slowly: a network may have become slower for good.
-        let (late, best) = (late + (took - late) * 0.2, took.min(best * 1.001));
-        self.latency = Some((late, best));
-        if late > best * SLOWER && late - best > SLOWER_AT_LEAST.as_secs_f64() {
-            return self.halve(now);
+    /// A live batch goes out.
+    pub(crate) fn sent_live(&mut self) {
+        self.live_in_a_row = self.live_in_a_row.saturating_add(1);
+    }
+
+    /// Whether a piece goes before live batches where both use the one place there is.
+    pub(crate) fn is_pieces_turn(&self) -> bool {
+        self.live_in_a_row >= LIVE_IN_A_ROW
+    }
+
+    /// Toggle took a batch, `took` after it was sent; a piece of the backlog of this size, or a live one.
+    pub(crate) fn acknowledged(&mut self, took: Duration, piece: Option<Size>, now: Instant) {
+        if piece.is_some_and(|size| self.latency.acknowledged(took, size, now)) {
+            return self.halve(START, now);
         }
         if self.halved_at.is_some_and(|at| now.saturating_duration_since(at) >= HEALED) {
             (self.unhurt, self.halved_at) = (true, None);
@@ -161,7 +212,7 @@ impl Pace {
 
     /// Toggle asks for less. `chance` is between 0 and 1.
     pub(crate) fn throttled(&mut self, chance: f64, now: Instant) {
-        self.halve(now);
+        self.halve(LEAST, now);
         // Whoever was told together does not come again together.
         let wait = Duration::from_secs_f64((0.5 + chance.clamp(0.0, 1.0)) / self.rate);
         self.hold_until = self.hold_until.max(now + wait);
@@ -175,8 +226,7 @@ impl Pace {
     /// How many of the places in flight the backlog may use: all but one, and at least one. Where answers come at once, one
     /// alone keeps Toggle busy, and a live event finds at most one piece before it.
     pub(crate) fn places(&self, in_flight: usize) -> usize {
-        let is_near = self.latency.is_some_and(|(late, _)| late < NEAR.as_secs_f64());
-        if is_near { 1 } else { in_flight.saturating_sub(1).max(1) }
+        if self.latency.is_below(NEAR) { 1 } else { in_flight.saturating_sub(1).max(1) }
     }
 
     /// Batches a second, at most.
@@ -185,19 +235,17 @@ impl Pace {
         self.rate
     }
 
-    fn halve(&mut self, now: Instant) {
+    /// `least` is what is left at least: a Toggle that is merely slow gets more than one that turns batches away.
+    fn halve(&mut self, least: f64, now: Instant) {
         self.unhurt = false;
         if self.halved_at.is_some_and(|at| now.saturating_duration_since(at) < HALVING) {
             return;
         }
         // What was allowed and not used says nothing of what Toggle can take.
         let used = self.rate.min((self.sent_rate * 1.25).max(START));
-        self.rate = (used / 2.0).max(LEAST);
+        self.rate = (used / 2.0).max(least.min(self.rate));
         self.halved_at = Some(now);
         self.credit = (self.credit_at(now).min(1.0), now);
-        if let Some((_, best)) = self.latency {
-            self.latency = Some((best, best));
-        }
     }
 
     fn count(&mut self, now: Instant) {

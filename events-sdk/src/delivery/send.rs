@@ -7,6 +7,7 @@ use tokio::task;
 
 use super::backlog::Waiting;
 use super::link::Change;
+use super::pace::Size;
 use super::refusals::Verdict;
 use super::salvage::Kept;
 use super::{Delivery, DiskCopy, Held, LINGER, Origin, Parcel, identity, recycle};
@@ -15,7 +16,7 @@ use crate::chunk::Chunk;
 use crate::emit::now_ms;
 use crate::fault;
 use crate::ledger::Step;
-use crate::spool::SpoolError;
+use crate::spool::{SpoolError, format::PIECE_EVENTS};
 use crate::{Batch, SendError, SendErrorKind};
 
 /// Toggle may ask for a pause of the backlog up to this.
@@ -33,10 +34,13 @@ impl Delivery {
                 // The last place is the backlog's while it uses none, or a busy node would never get rid of it.
                 let is_last =
                     self.in_flight.len() + 1 == self.settings.max_in_flight && !self.in_flight.is_empty();
-                let first =
-                    if is_last && self.backlog_in_flight == 0 { self.next_of_backlog(now) } else { None };
-                let parcel =
-                    first.or_else(|| self.next_live(now, false)).or_else(|| self.next_of_backlog(now));
+                // Where there is only one, they take it by turns.
+                let is_its = is_last && self.backlog_in_flight == 0
+                    || self.settings.max_in_flight == 1 && self.pace.is_pieces_turn();
+                let first = if is_its { self.next_of_backlog(now) } else { None };
+                let parcel = first
+                    .or_else(|| self.next_live(now, false).inspect(|_| self.pace.sent_live()))
+                    .or_else(|| self.next_of_backlog(now));
                 let Some(parcel) = parcel else { return };
                 self.launch(parcel);
             }
@@ -78,7 +82,19 @@ impl Delivery {
     }
 
     pub(super) fn next_of_backlog(&mut self, now: Instant) -> Option<Kept<Parcel>> {
-        if self.backlog_in_flight >= self.backlog_places() || !self.pace.allows(now) {
+        if self.backlog_in_flight >= self.backlog_places() || self.backlog.next_piece_at(now).is_none() {
+            return None;
+        }
+        if self.pace.is_starting(now) {
+            let state = self.intake.buffer.lock();
+            let adopted = state.accounts.adopted;
+            // A file is a batch at least.
+            let files = state.status.spool.files.min(adopted);
+            drop(state);
+            let batches = adopted.div_ceil(u64::from(PIECE_EVENTS)).max(files);
+            self.pace.found(batches, self.spool_backoff.chance(), now);
+        }
+        if !self.pace.allows(now) {
             return None;
         }
         let piece = self.backlog.take(now, false)?;
@@ -152,7 +168,9 @@ impl Delivery {
         let Some(parcel) = kept.get_mut() else { return };
         let now = Instant::now();
         self.refusals.delivered(parcel.batch.id());
-        self.pace.acknowledged(now.saturating_duration_since(parcel.sent_at), now);
+        let piece = matches!(parcel.origin, Origin::Disk { .. })
+            .then(|| Size { bytes: parcel.batch.events().len(), events: parcel.batch.len() });
+        self.pace.acknowledged(now.saturating_duration_since(parcel.sent_at), piece, now);
         if let Change::Back(after) = self.link.delivered(now) {
             self.is_back(after, now);
         }
