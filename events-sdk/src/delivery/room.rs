@@ -275,7 +275,8 @@ impl Delivery {
         let is_early = self.closing.as_ref().is_some_and(|closing| now < closing.half);
         let is_resigned = self.room.resigned_until.is_some_and(|at| now < at);
         let up_to = self.up_to(&self.intake.buffer.lock());
-        is_early && !is_resigned && self.least_on_disk().is_some_and(|least| least <= up_to)
+        let least = self.backlog.least_severity(self.takes_whole_files_only(now), now);
+        is_early && !is_resigned && least.is_some_and(|least| least <= up_to)
     }
 
     /// The disk is full: has the least grave events on it dropped, if otherwise some would be lost in memory and
