@@ -65,7 +65,8 @@ fn where_every_file_is_mixed_the_lightest_events_go_out_of_them_on_a_disk_withou
         wait_until(&events, PATIENCE, |stats| stats.in_memory == 0);
     }
     let stats = events.stats();
-    assert_eq!((stats.on_disk, stats.dropped_total()), (5_000, 0), "{stats:#?}");
+    // A piece may be on its way to see whether Toggle is there.
+    assert_eq!((stats.on_disk + stats.in_flight, stats.dropped_total()), (5_000, 0), "{stats:#?}");
     disk.fill(0);
     // As fast as room is made, until none is.
     for _ in 0..40 {
@@ -78,8 +79,8 @@ fn where_every_file_is_mixed_the_lightest_events_go_out_of_them_on_a_disk_withou
     let stats = events.stats();
     assert!(dropped(&stats, Level::Info) > 0, "{stats:#?}");
     let (info, warn) = (dropped(&stats, Level::Info), dropped(&stats, Level::Warn));
-    // What was offered to Toggle, a batch, stays.
-    assert!(warn == 0 || info >= 2_400, "{info} INFO and {warn} WARN: {stats:#?}");
+    // A mixed file of which a piece was offered to Toggle stays.
+    assert!(warn == 0 || info >= 2_000, "{info} INFO and {warn} WARN: {stats:#?}");
     assert!(stats.balances() && stats.dropped_for(DropReason::SpoolFull) > 0, "{stats:#?}");
     events.shutdown(Duration::from_secs(5));
 }
@@ -145,7 +146,7 @@ fn at_the_shutdown_lighter_events_in_mixed_files_go_for_all_that_is_graver_in_me
         let _ = events.flush(PATIENCE);
     }
     let stats = events.stats();
-    assert_eq!((stats.on_disk, stats.dropped_total()), (6_000, 0), "{stats:#?}");
+    assert_eq!((stats.on_disk + stats.in_flight, stats.dropped_total()), (6_000, 0), "{stats:#?}");
     disk.fill(0);
     // More than the room of the ballast.
     emit(Level::Error, 6_000);
@@ -279,7 +280,9 @@ fn a_limit_on_the_size_of_files_does_not_end_the_process_and_what_fits_is_used()
             }
             assert!(!fits || stats["on_disk"] == 3_000, "{kib} KiB, {durability:?}: {stats}");
             if !fits {
-                assert_eq!(stats["in_memory"], 3_000, "{kib} KiB, {durability:?}: {stats}");
+                let number = |name: &str| stats[name].as_u64().expect("a number");
+                let there = number("in_memory") + number("in_flight");
+                assert_eq!(there, 3_000, "{kib} KiB, {durability:?}: {stats}");
             }
             let stats = agent.ask("shutdown 3000");
             assert_eq!(stats["in_memory"], 0, "{kib} KiB, {durability:?}: {stats}");
