@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use events_sdk::{Events, proto::EventBatch, testing::Toggle};
+use events_sdk::{Config, Events, proto::EventBatch, testing::Toggle};
 use prost::{Message, encoding};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -198,7 +198,9 @@ pub(super) fn damaged_files(scale: &Scale) -> Outcome {
         }
     }
 
-    let events = Events::start(config(&toggle, spool.path())).expect("an event system");
+    // Room for all that is set aside, in a file of its own with a description.
+    let config = Config { quarantine_max_bytes: 1 << 30, ..config(&toggle, spool.path()) };
+    let events = Events::start(config).expect("an event system");
     let stats = wait_until(&events, Duration::from_secs(300), |stats| {
         stats.spool.files == 0 && stats.on_disk + stats.in_flight == 0 && spill_files(spool.path()).is_empty()
     });
