@@ -164,9 +164,10 @@ impl Ticket {
         self.outcome
     }
 
-    /// Whether the event was on stable storage, or acknowledged by Toggle, when its emitter returned. Only the emitters of events whose schema says
-    /// `DURABILITY_SYNC` wait for that, where the durability is `power`; when the disk does not answer in time the event is
-    /// queued like any other, and this says so.
+    /// Whether the event was on stable storage, or acknowledged by Toggle, when its emitter returned; or, where memory was full just
+    /// then, had made room for a graver one, which is counted. Only the emitters of events whose schema says `DURABILITY_SYNC` wait
+    /// for that, where the durability is `power`; when neither answers in time the event is queued like any other, and this
+    /// says so.
     pub const fn is_durable(self) -> bool {
         self.durable
     }

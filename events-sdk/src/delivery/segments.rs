@@ -17,6 +17,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The last sync may take so long when the deadline has passed: a part of what is kept back to close the books.
 const LAST_SYNC: Duration = Duration::from_millis(50);
+
 /// Logs what happened to segments.
 fn tell(news: News) {
     match news {

@@ -313,7 +313,7 @@ impl Delivery {
         state.accounts.shift(parcel.batch.len() as u64, Place::Flight, to);
         parcel.place = to;
         if !self.link.is_open() {
-            self.kept_before.get_or_insert(state.accounts.kept());
+            self.kept_before.get_or_insert_with(|| state.accounts.kept());
         }
         drop(state);
         fault::point("failed");

@@ -69,12 +69,7 @@ impl Storage for Disk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
-        // Without NONBLOCK, opening a named pipe would wait for its writer for ever.
-        let file = options(OFlags::NOFOLLOW | OFlags::NONBLOCK).read(true).open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        Ok(Box::new(file))
+        Ok(Box::new(open_regular(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -222,6 +217,16 @@ fn fill(file: &mut File, bytes: u64) -> io::Result<()> {
         left -= now as u64;
     }
     file.sync_data()
+}
+
+/// Opens a regular file to read it. What lies behind a link is none of the spool's, and a named pipe or a device may never end.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    // Without NONBLOCK, opening a named pipe would wait for its writer for ever.
+    let file = options(OFlags::NOFOLLOW | OFlags::NONBLOCK).read(true).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    Ok(file)
 }
 
 /// How many bytes of the file system around this directory this process may still use.

@@ -12,6 +12,7 @@
 //! | `.<uuid>.tmp` | a spill file being written |
 //! | `.accounts` | what became of all events ever accepted here, see [`crate::ledger`] |
 //! | `.<uuid>.<file>.thinned` | a complete spill file that is about to take the place of the other, see [`thin`] |
+//! | `.ballast` | room that is given up when there is no other, see [`ballast`] |
 //! | `.lock` | locked (`flock`) by the one process that works here, and holding its process id |
 //! | `segments/` | what waits in memory, see [`crate::segment`] |
 //! | `quarantine/` | damaged bytes and refused events, see [`quarantine`] |
@@ -110,6 +111,8 @@ pub(crate) use compose::{Composer, Sealing};
 #[cfg(feature = "cli")]
 pub(crate) use compose::{Quota, leave};
 pub(crate) use disk::free_bytes;
+#[cfg(feature = "cli")]
+pub(crate) use disk::open_regular;
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
 #[cfg(feature = "cli")]
