@@ -8,6 +8,7 @@
 //! dropped itself. Either way it is counted.
 
 mod bounds;
+mod held;
 mod leaving;
 
 use std::{
@@ -20,7 +21,8 @@ use std::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub(crate) use self::bounds::Limits;
+use self::held::HeldBatches;
+pub(crate) use self::{bounds::Limits, held::Held};
 use crate::{
     DropReason, Level, Ticket,
     accounts::Accounts,
@@ -101,8 +103,7 @@ pub(crate) struct State {
     waiting_bytes_by_severity: [usize; SEVERITIES],
     /// Bytes of chunks that were taken out to be written to disk.
     writing_bytes: usize,
-    /// Bytes of batches that failed and are not on disk yet, as the delivery task last said.
-    held_bytes: usize,
+    held: HeldBatches,
     /// The places in the order of chunks of which an event was dropped that told of losses.
     untold: Vec<u64>,
     next_sequence: u64,
@@ -137,7 +138,7 @@ impl Buffer {
             waiting_by_severity: [0; SEVERITIES],
             waiting_bytes_by_severity: [0; SEVERITIES],
             writing_bytes: 0,
-            held_bytes: 0,
+            held: HeldBatches::default(),
             untold: Vec::new(),
             next_sequence: 1,
             unsafe_before: 0,
@@ -452,9 +453,10 @@ impl State {
         self.waiting_bytes
     }
 
-    /// Whether something waits that goes with the process.
+    /// Whether something waits or has failed that goes with the process.
     pub(crate) fn holds_unkept(&self) -> bool {
-        self.ready.iter().chain([&self.open]).any(|chunk| !chunk.is_empty() && !chunk.is_kept())
+        let failed = self.held().map(|held| &held.chunk);
+        self.ready.iter().chain([&self.open]).chain(failed).any(|chunk| !chunk.is_empty() && !chunk.is_kept())
     }
 
     /// Whether something waits whose segment could not be synced, or is gone.

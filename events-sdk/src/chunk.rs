@@ -249,6 +249,16 @@ impl Chunk {
         self.entries.iter().map(|entry| entry.severity).min().unwrap_or_default()
     }
 
+    /// The severity of its gravest event; zero when it has none.
+    pub(crate) fn gravest_severity(&self) -> u8 {
+        self.by_severity.iter().rposition(|&count| count > 0).unwrap_or_default() as u8
+    }
+
+    /// Whether its segment is that of the batch of which it is a half.
+    pub(crate) fn shares_segment(&self) -> bool {
+        matches!(self.segment, Some(Hold::Shared(_)))
+    }
+
     /// Takes out the events of `severity` and graver, in their order. `None` when there are none, or no others. Not for
     /// chunks with a segment, whose events stay together.
     pub(crate) fn split_grave(&mut self, severity: u8) -> Option<Self> {

@@ -53,14 +53,14 @@ impl State {
 
     /// Bytes of all that is counted as in memory.
     pub(super) fn bytes_in_memory(&self) -> usize {
-        self.waiting_bytes + self.writing_bytes + self.held_bytes
+        self.waiting_bytes + self.writing_bytes + self.held.total_bytes()
     }
 
     /// Whether so much waits that it should go to disk: the flush threshold, or nine tenths of the bytes, what failed
     /// included.
     pub(crate) fn is_over_threshold(&self) -> bool {
         self.waiting_events >= self.limits.threshold
-            || self.waiting_bytes + self.held_bytes >= self.limits.bytes / 10 * 9
+            || self.waiting_bytes + self.held.total_bytes() >= self.limits.bytes / 10 * 9
     }
 
     /// Whether memory is about to overflow: nine tenths of the events or of the bytes that it may hold are there.
@@ -69,17 +69,13 @@ impl State {
             || self.bytes_in_memory() >= self.limits.bytes / 10 * 9
     }
 
-    /// The delivery task has so many bytes in memory of batches that failed and are not on disk yet.
-    pub(crate) fn hold(&mut self, bytes: usize) {
-        self.held_bytes = bytes;
-    }
-
-    /// Drops the least grave events waiting until an event of `severity` and `length` bytes fits. `false` when nothing
-    /// less grave waits.
+    /// Drops the least grave events that wait or failed until an event of `severity` and `length` bytes fits. `false` when
+    /// there are none that are less grave.
     pub(super) fn make_room(&mut self, length: usize, severity: u8) -> bool {
         let lower = ..usize::from(severity) % SEVERITIES;
-        let events: u64 = self.waiting_by_severity[lower].iter().map(|&count| u64::from(count)).sum();
-        let bytes: usize = self.waiting_bytes_by_severity[lower].iter().sum();
+        let (held_events, held_bytes) = self.held.lighter_than(severity);
+        let events = held_events + self.waiting_by_severity[lower].iter().map(|&n| u64::from(n)).sum::<u64>();
+        let bytes = held_bytes + self.waiting_bytes_by_severity[lower].iter().sum::<usize>();
         let would_fit = self.accounts.in_memory - events < self.limits.events_for(severity)
             && self.bytes_in_memory() - bytes + length <= self.limits.bytes_for(severity);
         if !would_fit {
@@ -87,11 +83,15 @@ impl State {
             return false;
         }
         while self.is_full_for(length, severity) {
-            let Some(least) =
-                (0..usize::from(severity)).find(|&severity| self.waiting_by_severity[severity] > 0)
-            else {
-                return false;
-            };
+            let least = (0..usize::from(severity)).find(|&severity| self.waiting_by_severity[severity] > 0);
+            let held = self.held.lightest(severity);
+            if let Some((place, gravest)) = held
+                && least.is_none_or(|least| usize::from(gravest) < least)
+            {
+                self.drop_held(place);
+                continue;
+            }
+            let Some(least) = least else { return false };
             let events = (self.accounts.in_memory + 1).saturating_sub(self.limits.events_for(severity));
             let bytes = self.bytes_in_memory() + length;
             self.evict(least, events, bytes.saturating_sub(self.limits.bytes_for(severity)));

@@ -184,10 +184,68 @@ fn a_grave_event_takes_the_place_of_lighter_ones_while_others_are_being_written(
 #[test]
 fn what_failed_and_is_held_counts_towards_the_bytes_and_the_threshold() {
     let (buffer, event) = in_bytes();
-    buffer.lock().hold(9_900);
+    buffer.lock().set_failed_writing(9_900);
     assert!(buffer.accept(&event, 2, 1, Level::Info, 2).is_queued());
     assert!(buffer.lock().is_over_threshold());
     assert!(!buffer.accept(&event, 2, 1, Level::Info, 2).is_queued());
-    buffer.lock().hold(0);
+    buffer.lock().set_failed_writing(0);
     assert!(buffer.accept(&event, 2, 1, Level::Info, 2).is_queued());
+}
+
+/// What waits is sent and comes back as a batch that failed.
+fn fail_all(buffer: &Buffer) {
+    let mut state = buffer.lock();
+    state.seal();
+    while let Some(mut chunk) = state.take_due(Duration::ZERO, Instant::now(), true) {
+        let (id, count) = (state.next_id(1), chunk.len() as u32);
+        let batch = Arc::new(crate::Batch::new(id, 1, chunk.take_bytes(), count));
+        state.hold(Held { batch, chunk, refusals: 0, not_before: None });
+    }
+}
+
+/// How many events of each of these levels were dropped.
+fn dropped(buffer: &Buffer, levels: [Level; 2]) -> [u64; 2] {
+    let state = buffer.lock();
+    let drops = state.accounts.dropped();
+    levels.map(|level| drops.iter().filter(|drop| drop.level == Some(level)).map(|drop| drop.count).sum())
+}
+
+#[test]
+fn batches_that_failed_give_way_to_graver_events_as_a_whole_and_the_lightest_first() {
+    let buffer = Buffer::new(Limits { batch: 3, ..limits() });
+    (0..3).for_each(|mark| assert!(emit(&buffer, mark, Level::Info).is_queued()));
+    (3..6).for_each(|mark| assert!(emit(&buffer, mark, Level::Debug).is_queued()));
+    fail_all(&buffer);
+    (6..10).for_each(|mark| assert!(emit(&buffer, mark, Level::Warn).is_queued()));
+    assert!(!emit(&buffer, 10, Level::Debug).is_queued(), "nothing is lighter");
+    assert_eq!(dropped(&buffer, [Level::Debug, Level::Info]), [1, 0]);
+    assert!(emit(&buffer, 11, Level::Info).is_queued());
+    assert_eq!(dropped(&buffer, [Level::Debug, Level::Info]), [4, 0], "the batch goes, and only that one");
+    assert_eq!(buffer.lock().take_dropped_held().len(), 1);
+    (12..15).for_each(|mark| assert!(emit(&buffer, mark, Level::Error).is_queued()));
+    assert_eq!(
+        dropped(&buffer, [Level::Info, Level::Warn]),
+        [1, 0],
+        "what waits goes one for one, before as light a batch"
+    );
+    assert!(emit(&buffer, 15, Level::Error).is_queued());
+    assert_eq!(dropped(&buffer, [Level::Info, Level::Warn]), [4, 0], "before what is graver");
+    let state = buffer.lock();
+    assert_eq!(state.held().count(), 0);
+    assert_eq!(state.waiting_events() as u64, state.accounts.in_memory);
+    assert_eq!(state.bytes_in_memory(), state.waiting_bytes());
+}
+
+#[test]
+fn a_batch_that_failed_stays_while_what_is_in_it_is_not_lighter() {
+    let buffer = Buffer::new(limits());
+    (0..10).for_each(|mark| {
+        assert!(emit(&buffer, mark, if mark == 4 { Level::Error } else { Level::Info }).is_queued())
+    });
+    fail_all(&buffer);
+    assert_eq!(buffer.lock().held().map(|held| held.chunk.len()).collect::<Vec<_>>(), [4, 4, 2]);
+    (10..16).for_each(|mark| assert!(emit(&buffer, mark, Level::Error).is_queued()));
+    assert_eq!(dropped(&buffer, [Level::Info, Level::Error]), [6, 0]);
+    assert!(!emit(&buffer, 16, Level::Error).is_queued(), "the batch with an error stays whole");
+    assert_eq!(buffer.lock().held().map(|held| held.chunk.len()).collect::<Vec<_>>(), [4]);
 }

@@ -44,7 +44,7 @@ mod spooler;
 mod wait;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -71,8 +71,14 @@ pub(crate) use self::{
     spooler::Spooler,
 };
 use crate::{
-    Batch, SendError, Uplink, accounts::Place, backoff::Backoff, buffer::State, chunk::Chunk, emit::Intake,
-    fault, spool::SpoolFile,
+    Batch, SendError, Uplink,
+    accounts::Place,
+    backoff::Backoff,
+    buffer::{Held, State},
+    chunk::Chunk,
+    emit::Intake,
+    fault,
+    spool::SpoolFile,
 };
 
 /// How many pieces of the backlog are read ahead of sending: as many as can be in flight would hide the disk entirely,
@@ -142,17 +148,6 @@ enum Origin {
     Disk { file: uuid::Uuid, place: u32 },
 }
 
-/// A batch that failed and is in memory, with what the accounts know of it.
-#[derive(Debug)]
-struct Held {
-    batch: Arc<Batch>,
-    chunk: Chunk,
-    /// How often Toggle has refused it.
-    refusals: u32,
-    /// It stays behind until then, because it was refused.
-    not_before: Option<Instant>,
-}
-
 /// Whether a batch in flight has been put on disk as well, at shutdown.
 #[derive(Debug)]
 enum DiskCopy {
@@ -202,8 +197,6 @@ pub(crate) struct Delivery {
     refusals: Refusals,
     teller: Teller,
     backlog: Backlog,
-    /// Batches that failed while the disk took nothing.
-    held: VecDeque<Held>,
     /// Batches that failed while a copy of them was being written.
     copying: Vec<Held>,
     /// The files being written.
@@ -285,7 +278,6 @@ impl Delivery {
             refusals: Refusals::default(),
             teller,
             backlog: Backlog::default(),
-            held: VecDeque::new(),
             copying: Vec::new(),
             writing: Vec::new(),
             spool_is_closed: !spool_is_open,
@@ -343,7 +335,7 @@ impl Delivery {
         self.take_up();
         fault::point("round");
         self.tend_segments();
-        self.count_held();
+        self.tend_failed();
         self.tell_losses(Instant::now());
         self.log_losses(Instant::now());
         self.spill();

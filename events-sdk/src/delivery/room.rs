@@ -13,7 +13,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Delivery, DiskCopy, Held, Origin, backlog::Begun};
+use super::{Delivery, DiskCopy, Origin, backlog::Begun};
 use crate::{
     Batch, DropReason,
     accounts::Place,
@@ -213,7 +213,7 @@ impl Delivery {
 
     /// Whether something is in memory that goes with the process, and may not be on its way to Toggle.
     pub(super) fn holds_unkept(&self, state: &State) -> bool {
-        state.holds_unkept() || self.held.iter().chain(&self.copying).any(|held| !held.chunk.is_kept())
+        state.holds_unkept() || self.copying.iter().any(|held| !held.chunk.is_kept())
     }
 
     /// The batches in flight that go with the process, and of which there is no copy on disk.
@@ -228,7 +228,7 @@ impl Delivery {
     /// event that waits, which is the next to be dropped otherwise; where none does, of those that failed. At the end what is
     /// [lighter](Self::lighter_than) than any of it.
     fn up_to(&self, state: &State) -> u8 {
-        let failed = || self.held.iter().map(|Held { chunk, .. }| chunk);
+        let failed = || state.held().map(|held| &held.chunk);
         if self.closing.is_none() && state.waiting_events() > 0 {
             return state.least_severity();
         }

@@ -98,12 +98,13 @@ impl Delivery {
         syncs.gone_below(self.oldest_in_memory());
         let is_power = self.intake.buffer.segments().is_some_and(|segments| segments.is_power);
         let state = self.intake.buffer.lock();
-        let flying = self.in_flight.values().filter_map(|parcel| match &parcel.origin {
+        let mut flying = self.in_flight.values().filter_map(|parcel| match &parcel.origin {
             Origin::Memory { chunk, file: DiskCopy::None | DiskCopy::Writing } => Some(chunk),
             _ => None,
         });
-        let held = self.held.iter().chain(&self.copying).map(|held| &held.chunk);
-        let is_kept = state.waiting_events() > 0 || flying.chain(held).any(Chunk::is_kept);
+        let is_kept = state.waiting_events() > 0
+            || flying.any(Chunk::is_kept)
+            || state.held().chain(&self.copying).any(|held| held.chunk.is_kept());
         let last = state.last_place();
         drop(state);
         if !is_power || !is_kept {

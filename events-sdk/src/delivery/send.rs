@@ -10,8 +10,9 @@ use super::link::Change;
 use super::pace::Size;
 use super::refusals::Verdict;
 use super::salvage::Kept;
-use super::{Delivery, DiskCopy, Held, LINGER, Origin, Parcel, identity, recycle};
+use super::{Delivery, DiskCopy, LINGER, Origin, Parcel, identity, recycle};
 use crate::accounts::Place;
+use crate::buffer::Held;
 use crate::chunk::Chunk;
 use crate::emit::now_ms;
 use crate::fault;
@@ -61,13 +62,12 @@ impl Delivery {
         fault::point("before taking");
         let may_go =
             |held: &Held| held.not_before.is_none_or(|at| now >= at) && !(clean && held.refusals > 0);
-        let place = self.held.iter().position(may_go);
-        if let Some(held) = place.and_then(|place| self.held.remove(place)) {
-            self.intake.buffer.lock().accounts.shift(held.batch.len() as u64, Place::Memory, Place::Flight);
-            return Some(self.salvage.keep(Parcel::from_memory(held.batch, held.chunk)));
-        }
         let all = self.closing.is_some() || self.is_waited_for(now);
         let mut state = self.intake.buffer.lock();
+        if let Some(held) = state.take_held(may_go) {
+            state.accounts.shift(held.batch.len() as u64, Place::Memory, Place::Flight);
+            return Some(self.salvage.keep(Parcel::from_memory(held.batch, held.chunk)));
+        }
         let mut chunk = state.take_due(self.settings.batch_timeout, now, all)?;
         state.accounts.shift(chunk.len() as u64, Place::Memory, Place::Flight);
         if chunk.len() >= state.limits().batch {
@@ -376,13 +376,9 @@ impl Delivery {
             Some([left, right]) => {
                 self.refusals.halved(batch.id(), [left.id(), right.id()]);
                 let rest = chunk.split_off(left.len());
+                let mut state = self.intake.buffer.lock();
                 for (batch, chunk) in [(left, chunk), (right, rest)] {
-                    self.held.push_back(Held {
-                        batch: Arc::new(batch),
-                        chunk,
-                        refusals: 0,
-                        not_before: None,
-                    });
+                    state.hold(Held { batch: Arc::new(batch), chunk, refusals: 0, not_before: None });
                 }
             }
             None if verdict.is_some() && disk_works => self.write_whole(batch, chunk),

@@ -8,11 +8,11 @@ use std::{
 use tokio::task;
 
 use super::{
-    Delivery, DiskCopy, Held, Origin, Parcel, recycle,
+    Delivery, DiskCopy, Origin, Parcel, recycle,
     spill::Lacking,
     spooler::{Content, Reply, Write},
 };
-use crate::{Batch, DropReason, accounts::Place, chunk::Chunk, spool::SpoolFile};
+use crate::{Batch, DropReason, accounts::Place, buffer::Held, chunk::Chunk, spool::SpoolFile};
 
 /// So long before the deadline the task stops sending, to have the books closed by then: a tenth of the time, at most
 /// this.
@@ -106,7 +106,7 @@ impl Delivery {
             *file = DiskCopy::None;
         } else if let Some(place) = self.copying.iter().position(|held| held.batch.id() == batch.id()) {
             let failed = self.copying.swap_remove(place);
-            self.held.push_back(failed);
+            self.intake.buffer.lock().hold(failed);
         } else {
             // Toggle has it already, and there is no copy that a later start might find.
             self.intake.buffer.lock().accounts.ledger.forget(batch.id());
@@ -137,7 +137,7 @@ impl Delivery {
         let nothing_moves = self.writing.is_empty() && self.in_flight.is_empty() && self.copying.is_empty();
         // What is left in segments because nothing else finds room is there for the next start.
         let rest_is_kept = closing.gave_up && self.room.has_none() && !self.holds_unkept(&state);
-        let is_empty = self.held.is_empty() && state.oldest().is_none();
+        let is_empty = state.held().next().is_none() && state.oldest().is_none();
         let memory_is_empty = nothing_moves && (is_empty || rest_is_kept);
         drop(state);
         // What the pace keeps back until after the deadline is not waited for.
@@ -203,10 +203,11 @@ impl Delivery {
             }
         }
         let waiting = state.take_all();
-        let left = waiting.iter().chain(self.held.iter().chain(&self.copying).map(|held| &held.chunk));
-        let (kept, left): (Vec<&Chunk>, Vec<&Chunk>) = left.partition(|chunk| chunk.is_kept());
+        let failed = std::iter::from_fn(|| state.take_held(|_| true)).chain(self.copying.drain(..));
+        let left = waiting.into_iter().chain(failed.map(|held| held.chunk));
+        let (kept, left): (Vec<Chunk>, Vec<Chunk>) = left.partition(Chunk::is_kept);
         state.accounts.shift(kept.iter().map(|chunk| chunk.len() as u64).sum(), Place::Memory, Place::Disk);
-        for chunk in left {
+        for chunk in &left {
             for entry in chunk.entries() {
                 state.lose(Place::Memory, DropReason::Shutdown, *entry, chunk.sequence);
             }

@@ -276,22 +276,23 @@ impl Delivery {
         let must = self.must_spill(&self.intake.buffer.lock());
         let makes_room =
             must && lacking.is_some_and(|Lacking { severity, bytes }| self.make_room(bytes, severity));
-        let waits = lacking.is_some() || !self.held.is_empty();
+        let waits = lacking.is_some() || self.intake.buffer.lock().held().next().is_some();
         self.room.look_for_held_at = (waits && !makes_room).then(|| now + LOOK_AGAIN);
     }
 
     /// Writes batches that failed, each for which there is room. Gives the gravest for which there is none.
     fn write_held(&mut self) -> Option<Lacking> {
         let mut lacking = None;
-        for _ in 0..self.held.len() {
-            let Some(held) = self.held.pop_front() else { break };
+        let count = self.intake.buffer.lock().held().count();
+        for _ in 0..count {
+            let Some(held) = self.intake.buffer.lock().take_held(|_| true) else { break };
             let bytes = self.missing_for(&held.batch, &held.chunk);
             if bytes == 0 {
                 self.write_whole(held.batch, held.chunk);
                 continue;
             }
             lacking = lacking.max(self.lacking(bytes, &held.chunk));
-            self.held.push_back(held);
+            self.intake.buffer.lock().hold(held);
         }
         lacking
     }
@@ -306,12 +307,16 @@ impl Delivery {
         severity.map(|severity| Lacking { severity, bytes })
     }
 
-    /// Says how much is in memory of what failed, so that it counts towards the bound.
-    pub(super) fn count_held(&self) {
-        let held = self.held.iter().chain(&self.copying).map(|held| held.batch.events().len());
+    /// Says how much of what failed is being written, so that it counts towards the bound, and forgets what gave way to
+    /// graver events.
+    pub(super) fn tend_failed(&mut self) {
+        let copying = self.copying.iter().map(|held| held.batch.events().len());
         let writing = self.writing.iter().filter(|file| file.failed).map(|file| file.bytes as usize);
-        let bytes = held.chain(writing).sum();
-        self.intake.buffer.lock().hold(bytes);
+        let mut state = self.intake.buffer.lock();
+        state.set_failed_writing(copying.chain(writing).sum());
+        let dropped = state.take_dropped_held();
+        drop(state);
+        dropped.into_iter().for_each(|batch| self.refusals.forget(batch));
     }
 
     pub(super) fn write_whole(&mut self, batch: Arc<Batch>, chunk: Chunk) {
@@ -381,6 +386,6 @@ impl Delivery {
     pub(super) fn hold(&mut self, batch: Arc<Batch>, chunk: Chunk) {
         let refusals = self.refusals.times(batch.id());
         let not_before = (refusals > 0).then(|| Instant::now() + self.link.pause_for(refusals));
-        self.held.push_back(Held { batch, chunk, refusals, not_before });
+        self.intake.buffer.lock().hold(Held { batch, chunk, refusals, not_before });
     }
 }

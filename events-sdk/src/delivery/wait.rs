@@ -39,10 +39,11 @@ impl Delivery {
         });
         let state = self.intake.buffer.lock();
         let waiting = state.oldest_sequence().unwrap_or(state.next_sequence());
+        let waiting = state.held().map(|held| held.chunk.sequence).fold(waiting, u64::min);
         drop(state);
         in_flight
             .chain(self.writing.iter().map(|writing| writing.sequence))
-            .chain(self.held.iter().chain(&self.copying).map(|held| held.chunk.sequence))
+            .chain(self.copying.iter().map(|held| held.chunk.sequence))
             .fold(waiting, u64::min)
     }
 
@@ -60,11 +61,12 @@ impl Delivery {
             && self.spool_retry_at.is_none_or(|at| now >= at)
             && !self.room.is_waited_for(now);
         let mut state = self.intake.buffer.lock();
+        let held = state.held().map(|held| held.not_before.unwrap_or(now)).min();
         let ready = (can_send && state.has_full_batch())
             || (can_spill && self.should_spill(&state, now))
             || (can_spill
                 && !open
-                && !self.held.is_empty()
+                && held.is_some()
                 && self.room.look_for_held_at.is_none_or(|at| now >= at));
         if ready {
             return None;
@@ -83,7 +85,6 @@ impl Delivery {
         drop(state);
 
         let due = oldest.filter(|_| can_send || (!open && can_spill)).map(|at| at + patience);
-        let held = self.held.iter().map(|held| held.not_before.unwrap_or(now)).min();
         let held_at = held.filter(|_| can_send);
         let piece = self.backlog.next_piece_at(now);
         let piece_at = piece
