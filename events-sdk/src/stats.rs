@@ -171,6 +171,9 @@ pub struct SpoolStats {
     /// Files and segments of earlier processes that cannot be read or taken over at present, because the disk is full for instance. Their
     /// events count as on disk; they are tried again every minute.
     pub stuck: u64,
+    /// How many spill files somebody else removed from the directory. Put back they are delivered; the events of one that is
+    /// not there when its turn comes are lost, and counted as `VANISHED` then.
+    pub missing: u64,
     /// Why the spool cannot be written to at present; `None` when it can.
     pub broken: Option<String>,
     /// How many events of the backlog are delivered in a second, of late; zero when there is no backlog, or nothing is

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use events_sdk::{Config, DurabilityMode, Events, WaitOutcome, testing::Toggle};
+use events_sdk::{Config, DropReason, DurabilityMode, Events, WaitOutcome, testing::Toggle};
 use events_tests::{Rig, assert_numbers, config, emit_number, queue_number, storm, wait_until};
 use tempfile::TempDir;
 
@@ -176,4 +176,38 @@ fn accounts_that_could_not_be_made_at_the_start_are_made_once_what_is_in_the_way
         assert_eq!((stats.lifetime.accepted, stats.lifetime.delivered), (300, 300), "{stats:#?}");
         assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
     }
+}
+
+#[test]
+fn spill_files_that_somebody_removes_while_toggle_is_away_are_told_at_once_and_delivered_when_put_back() {
+    let rig = Rig::start();
+    rig.toggle.stop();
+    for hundred in 0..6 {
+        storm(&rig.events, hundred * 100..(hundred + 1) * 100, 1_000_000);
+        let on_disk = (hundred as u64 + 1) * 100;
+        wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == on_disk);
+    }
+    let elsewhere = TempDir::new().unwrap();
+    let is_spill_file = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "pb");
+    let paths = fs::read_dir(rig.spool.path()).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = paths.filter(is_spill_file).collect();
+    files.sort();
+    let put_back = files.pop().unwrap();
+    let away = elsewhere.path().join(put_back.file_name().unwrap());
+    fs::copy(&put_back, &away).unwrap();
+    let gone = files.pop().unwrap();
+    fs::remove_file(&put_back).unwrap();
+    fs::remove_file(&gone).unwrap();
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.missing == 2);
+    assert_eq!((stats.spool.missing, stats.on_disk, stats.dropped_total()), (2, 600, 0), "{stats:#?}");
+    fs::copy(&away, &put_back).unwrap();
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.missing == 1);
+    assert_eq!((stats.spool.missing, stats.on_disk, stats.adopted), (1, 600, 0), "{stats:#?}");
+    // What is not there when its turn comes is lost, and nothing else. The oldest were read before.
+    rig.toggle.restart().unwrap();
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.missing == 0 && stats.delivered == 501);
+    assert_eq!((stats.spool.missing, stats.dropped_total()), (0, 100), "{stats:#?}");
+    assert!(stats.dropped.iter().all(|drop| drop.reason == DropReason::Vanished), "{stats:#?}");
+    // With the one that tells of it.
+    assert_eq!((stats.delivered, rig.toggle.unique_events()), (501, 501), "{stats:#?}");
 }

@@ -40,6 +40,7 @@ impl Delivery {
             Reply::Surveyed { quarantined, is_late } => self.surveyed(quarantined, is_late),
             Reply::Bound(file) => self.backlog.spare(file, Instant::now() + BOUND),
             Reply::Stuck(count) => self.intake.buffer.lock().status.spool.stuck = count,
+            Reply::Missing(count) => self.missing_files(count),
             Reply::Damaged(events) => self.damaged(events),
             Reply::Segments(segments, error) => self.segments_made(segments, error),
             Reply::SegmentsLost(count) => self.segments_lost(count),
@@ -179,6 +180,21 @@ impl Delivery {
         let mut state = self.intake.buffer.lock();
         state.accounts.move_to(ledger);
         self.teller.move_to(&state.accounts.ledger);
+    }
+
+    /// So many files are not in the directory any more. Whoever took them may put them back, so nothing is lost yet.
+    fn missing_files(&self, count: u64) {
+        let mut state = self.intake.buffer.lock();
+        let before = std::mem::replace(&mut state.status.spool.missing, count);
+        if count <= before {
+            return;
+        }
+        state.status.fail(format!("{count} spill files were removed by somebody else; put them back"));
+        drop(state);
+        tracing::error!(
+            count,
+            "spill files were removed; put them back, or their events are lost when it is their turn"
+        );
     }
 
     /// A file is gone that somebody else must have removed, and with it the events that were not read.

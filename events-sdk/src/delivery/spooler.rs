@@ -134,6 +134,8 @@ pub(crate) enum Reply {
     Bound(Uuid),
     /// So many files and segments of earlier processes cannot be read or taken over at present.
     Stuck(u64),
+    /// So many files that should be in the directory are not.
+    Missing(u64),
     /// A spill file was written, or not: then its content comes back.
     Wrote(Write, Result<SpoolFile, SpoolError>),
     /// The disk takes something, or not.

@@ -66,6 +66,8 @@ pub(super) struct Thread {
     unreadable: Vec<Uuid>,
     /// When the first file was removed of which that is not on stable storage.
     removed_at: Option<Instant>,
+    /// How many known files are not in the directory, as the delivery task was told.
+    missing: usize,
     /// When the directory was changed that was listed last, if it has been quiet since.
     settled: Option<i64>,
     /// When to look at it again.
@@ -140,6 +142,7 @@ impl Thread {
             known: HashSet::new(),
             unreadable: Vec::new(),
             removed_at: None,
+            missing: 0,
             settled: None,
             look_at: Instant::now() + LOOK_AROUND,
             reader: None,
@@ -494,8 +497,7 @@ impl Thread {
             _ => {
                 let opened = self.spool()?.read(file);
                 if opened.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
-                    // Should it come back, it is new.
-                    self.known.remove(&file.id);
+                    self.forget_missing(file.id);
                 }
                 let mut reader = opened?;
                 reader.skip_to(place)?;
@@ -511,6 +513,13 @@ impl Thread {
             self.quarantine_grew = true;
         }
         Ok(piece)
+    }
+
+    /// A file is counted as lost. Should it come back, it is new.
+    fn forget_missing(&mut self, file: Uuid) {
+        self.known.remove(&file);
+        // Those that are missing are counted anew.
+        self.settled = None;
     }
 
     /// Keeps the quarantine within its bound.

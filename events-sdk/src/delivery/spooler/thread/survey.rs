@@ -1,6 +1,6 @@
 //! What others left and put there: segments and files of earlier processes, and files of others. When it has all been found.
 
-use std::{collections::VecDeque, path::Path, time::Instant};
+use std::{cell::Cell, collections::VecDeque, path::Path, time::Instant};
 
 use uuid::Uuid;
 
@@ -91,9 +91,16 @@ impl Thread {
         if self.settled == Some(changed_ms) {
             return;
         }
-        match self.unknown() {
+        let there = Cell::new(0);
+        let is_new = |name: &FileName| {
+            let is_known = self.known.contains(&name.id());
+            there.set(there.get() + usize::from(is_known));
+            !is_known
+        };
+        match spool.list(is_new) {
             Ok(names) => {
-                self.found = names;
+                self.found = in_turn(names);
+                self.tell_missing(self.known.len().saturating_sub(there.get()));
                 let now_ms = i64::try_from(crate::emit::now_ms()).unwrap_or(i64::MAX);
                 self.settled = (now_ms.saturating_sub(changed_ms) > SETTLED_MS).then_some(changed_ms);
             }
@@ -117,6 +124,13 @@ impl Thread {
             if let Err(error) = self.look_anew() {
                 tracing::debug!(%error, "the spool directory is not listed");
             }
+        }
+    }
+
+    /// Says how many known files are not there.
+    fn tell_missing(&mut self, missing: usize) {
+        if std::mem::replace(&mut self.missing, missing) != missing {
+            self.reply(Reply::Missing(missing as u64));
         }
     }
 

@@ -25,8 +25,7 @@ impl Thread {
             };
             let thinned = thread.spool().and_then(|spool| spool.with_ballast(thin));
             if thinned.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {
-                // Should it come back, it is new.
-                thread.known.remove(&file.id);
+                thread.forget_missing(file.id);
             }
             let thinned = done.insert(thinned?);
             fault::point("spool thinned");
