@@ -267,6 +267,7 @@ fn a_disk_on_which_room_is_made_again_and_again_is_told_once() {
         times > 3
     });
     assert!(thinned.get().0 > 3, "{:#?}", events.stats());
+    assert!(said("the disk is full: the least grave") && !said("the spool is full"), "{LINES:#?}");
     wait_until(&events, PATIENCE, |_| {
         storm(&events, 0..5_000, 1_000_000);
         said("memory is full: events are dropped")
