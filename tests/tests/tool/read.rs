@@ -360,6 +360,23 @@ fn what_is_missing_is_said_with_exit_code_3() {
 }
 
 #[test]
+fn a_configuration_that_is_no_text_is_told_for_what_it_is() {
+    let dir = TempDir::new().unwrap();
+    let (config, file) = (dir.path().to_str().unwrap(), dir.path().join("rodent.yml"));
+    let said = || events(&["spool", "ls", "--config", config]);
+    fs::write(&file, b"events: {spool_dir: caf\xe9}\n").unwrap();
+    let text = said();
+    assert!(text.code == 2 && text.err.contains("is not UTF-8 text: save it as UTF-8"), "{text:?}");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let folder = said();
+    assert!(
+        folder.code == 2 && folder.err.contains("is a directory: put the file in its place"),
+        "{folder:?}"
+    );
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_trouble() {
     let dir = dead_spool(|events| (0..3_000).for_each(|number| emit_number(events, number)));
     let mut child = command(&["spool", "cat", dir.path().to_str().unwrap()])
