@@ -296,3 +296,13 @@ pub(super) fn is_gone(error: &crate::spool::SpoolError) -> bool {
 pub(super) fn length(path: &Path) -> io::Result<u64> {
     fs::symlink_metadata(path).map(|metadata| metadata.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Compression;
+
+    #[test]
+    fn no_compression_keeps_the_command_from_reading_the_configuration() {
+        assert!(Compression::ALL.iter().all(|compression| compression.is_built_in()));
+    }
+}
