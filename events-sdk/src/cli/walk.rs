@@ -23,8 +23,10 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(schema: &'a Schema, filter: &'a Filter) -> Self {
-        Self { schema, filter, unreadable: 0, gone: 0 }
+    /// Fails where the filter makes no sense.
+    pub(super) fn new(schema: &'a Schema, filter: &'a Filter) -> Result<Self, Failure> {
+        filter.check(schema)?;
+        Ok(Self { schema, filter, unreadable: 0, gone: 0 })
     }
 
     /// Calls `visit` for each event that the filter wants, as far as the envelope says: with its file, its facts, its

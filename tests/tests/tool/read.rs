@@ -103,11 +103,33 @@ fn a_condition_that_makes_no_sense_is_named_with_what_was_probably_meant() {
         (["--kind", "storage.pol"], "did you mean `storage.pool`"),
         (["--since", "yesterday"], "15m, 2h, 3d"),
         (["--field", "pool_name"], "pool_name=tank"),
+        (["--field", "pol_name=tank"], "did you mean `pool_name`"),
+        (["--field", "nonsense.x=1"], "`events kinds KIND` lists"),
+        (["--field", "pool_name.x=1"], "`pool_name.x` is no field"),
     ] {
         let said = spool(dir.path(), &[&["cat"], args.as_slice()].concat());
         assert_eq!(said.code, 2, "{said:?}");
         assert!(said.err.contains(meant), "{said:?}");
     }
+}
+
+#[test]
+fn a_field_must_be_one_of_the_kinds_that_are_meant_and_a_source_may_be_a_newer_one() {
+    let dir = dead_spool(mixture);
+    let out = dir.path().join("out.json");
+    for args in [
+        ["grep", "--field", "pol_name=tank"].as_slice(),
+        &["stats", "--field", "pol_name=tank"],
+        &["export", "--field", "pol_name=tank", "-o", out.to_str().unwrap()],
+        &["cat", "--kind", "identity.user", "--field", "pool_name=tank"],
+    ] {
+        let said = spool(dir.path(), args);
+        assert!(said.code == 2 && said.err.contains("is no field"), "{said:?}");
+        assert!(!out.exists(), "nothing was done");
+    }
+    let said = spool(dir.path(), &["cat", "--source", "zfs-pool-manger"]);
+    assert!(said.code == 0 && said.out.is_empty(), "{said:?}");
+    assert!(said.err.contains("did you mean `zfs-pool-manager`"), "{said:?}");
 }
 
 #[test]

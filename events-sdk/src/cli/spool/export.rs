@@ -61,7 +61,7 @@ impl ExportArgs {
         match (self.format.unwrap_or(by_name), &self.output) {
             (Format::Json, None) => {
                 let sources = at.sources(&self.paths)?;
-                let mut walk = Walk::new(&schema, &self.filter);
+                let mut walk = Walk::new(&schema, &self.filter)?;
                 walk.shown(&sources, self.show_pii, |source, event| {
                     Ok(writeln!(out, "{}", event.json(&source.label()))?)
                 })?;
@@ -81,8 +81,8 @@ impl ExportArgs {
 
     fn json(&self, schema: &Schema, sources: &[Source], path: &Path) -> Result<u8, Failure> {
         let failed = |error| Failure::Broken(format!("cannot write {}: {error}", path.display()));
+        let mut walk = Walk::new(schema, &self.filter)?;
         let mut file = BufWriter::new(Limited::new(create(path).map_err(failed)?));
-        let mut walk = Walk::new(schema, &self.filter);
         let mut events = 0_u64;
         let written = walk.shown(sources, self.show_pii, |source, event| {
             events += 1;
@@ -102,8 +102,8 @@ impl ExportArgs {
         let id: Uuid = IdGenerator::new().next(now_ms.unsigned_abs());
         // It is written under another name first, which is nobody's concern.
         let failed = |error: SpoolError| Failure::Broken(format!("cannot write {}: {error}", path.display()));
+        let mut walk = Walk::new(schema, &self.filter)?;
         let mut composer = Composer::begin(dir, id).map_err(failed)?;
-        let mut walk = Walk::new(schema, &self.filter);
         walk.events(sources, false, |_, facts, body, entry| {
             let meant = !self.filter.needs_fields()
                 || self.filter.wants_fields(&ShownEvent::of(schema, *facts, body, true));

@@ -62,7 +62,7 @@ impl StatsArgs {
         let sources = at.sources(&self.paths)?;
         let bytes: u64 = sources.iter().map(|source| place::length(&source.path()).unwrap_or(0)).sum();
         let mut totals = Totals::default();
-        let mut walk = Walk::new(&schema, &self.filter);
+        let mut walk = Walk::new(&schema, &self.filter)?;
         walk.events(&sources, false, |_, facts, body, _| {
             let meant = !self.filter.needs_fields()
                 || self.filter.wants_fields(&ShownEvent::of(&schema, *facts, body, self.show_pii));
