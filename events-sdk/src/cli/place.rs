@@ -14,6 +14,7 @@ use super::{failure::Failure, out::note, peek::peek};
 use crate::{
     Config, ConfigError,
     config::{self, DEFAULT_CONFIG_DIR},
+    plural::counted,
     spool::{FileName, Item, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
 };
 
@@ -202,12 +203,13 @@ pub(super) fn tell_segments(dir: &Path) -> Result<(), Failure> {
     for (path, name) in view.list_segments()? {
         let source = Source { segment: Some(path), ..Source::file(view.clone(), name) };
         // What cannot be read the agent sets aside.
-        let count = source.inspect().map_or(1, |(file, _)| u64::from(file.events));
-        events = events.saturating_add(count);
+        let more = source.inspect().map_or(1, |(file, _)| u64::from(file.events));
+        events = events.saturating_add(more);
     }
     if events > 0 {
+        let (events, lie) = (counted(events, "event"), if events == 1 { "lies" } else { "lie" });
         note(&format!(
-            "{events} events lie in segments, which are left alone: the next start of the agent makes spill files of them, and sets aside what is damaged"
+            "{events} {lie} in segments, which are left alone: the next start of the agent makes spill files of them, and sets aside what is damaged"
         ));
     }
     Ok(())

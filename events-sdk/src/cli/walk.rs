@@ -10,7 +10,7 @@ use super::{
     schema::Schema,
     shown::ShownEvent,
 };
-use crate::spool::Item;
+use crate::{plural::counted, spool::Item};
 
 /// A walk, and what was met on it.
 pub(super) struct Walk<'a> {
@@ -73,8 +73,10 @@ impl<'a> Walk<'a> {
             }
             if places > 0 {
                 note(&format!(
-                    "{} is damaged in {places} places, with {lost} events at least; `events spool verify` says more",
-                    source.label()
+                    "{} is damaged in {}, with {} at least; `events spool verify` says more",
+                    source.label(),
+                    counted(places, "place"),
+                    counted(lost, "event")
                 ));
             } else if !is_whole {
                 note(&format!("{} ends too early; `events spool verify` says more", source.label()));

@@ -180,7 +180,7 @@ fn stats_counts_by_everything() {
     let some = &spool(dir.path(), &["stats", "--json", "--level", "warn"]).json()[0];
     assert_eq!(some["events"], 10);
     let table = spool(dir.path(), &["stats"]);
-    assert!(table.out.contains("1 files") && table.out.contains("identity.user  5"), "{table:?}");
+    assert!(table.out.contains("1 file,") && table.out.contains("identity.user  5"), "{table:?}");
 }
 
 /// Emits every kind.
@@ -237,7 +237,7 @@ fn verify_tells_a_flipped_bit_and_a_torn_end_and_cat_shows_what_is_good() {
     );
     let cat = spool(dir.path(), &["cat"]);
     assert_eq!((cat.code, cat.out.lines().count()), (0, 114));
-    assert!(cat.err.contains("damaged in 1 places"), "{cat:?}");
+    assert!(cat.err.contains("damaged in 1 place, with 1 event at least"), "{cat:?}");
 
     let bytes = fs::read(&file).unwrap();
     fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();

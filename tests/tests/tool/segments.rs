@@ -104,7 +104,7 @@ fn a_damaged_segment_is_told_with_its_place_and_the_rest_of_it_is_shown() {
     assert_eq!((&row["good"], &row["lost"], &row["sound"]), (&19.into(), &1.into(), &false.into()), "{row}");
     let said = spool(dead.path(), &["cat"]);
     assert_eq!((said.code, said.out.lines().count()), (0, 19), "{said:?}");
-    assert!(said.err.contains("damaged in 1 places"), "{said:?}");
+    assert!(said.err.contains("damaged in 1 place,"), "{said:?}");
     // Nor does one make the command fall that is no segment at all.
     fs::write(&segment, "nothing that anybody would write").unwrap();
     let said = spool(dead.path(), &["verify"]);

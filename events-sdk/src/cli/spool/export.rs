@@ -24,6 +24,7 @@ use crate::{
     file_limit::Limited,
     generated::SCHEMA_FINGERPRINT,
     id::IdGenerator,
+    plural::{counted, is_or_are},
     spool::{Composer, Sealing, SpoolError},
 };
 
@@ -92,7 +93,7 @@ impl ExportArgs {
             .and_then(|()| file.flush().and_then(|()| file.get_ref().file().sync_all()).map_err(failed));
         // Half a file would be taken for a whole one.
         finished.inspect_err(|_| drop(fs::remove_file(path)))?;
-        note(&format!("{events} events are in {}", path.display()));
+        note(&format!("{} {} in {}", counted(events, "event"), is_or_are(events), path.display()));
         Ok(walk.code())
     }
 
@@ -109,11 +110,11 @@ impl ExportArgs {
                 || self.filter.wants_fields(&ShownEvent::of(schema, *facts, body, true));
             if meant { composer.push(entry, facts.level).map_err(failed) } else { Ok(()) }
         })?;
-        let events = composer.events();
+        let events = u64::from(composer.events());
         let sealing =
             Sealing { id, timestamp_ms: now_ms, whole: false, fingerprint: SCHEMA_FINGERPRINT, ledger: 0 };
         composer.finish(path, sealing, false, |_| Ok(())).map_err(failed)?;
-        note(&format!("{events} events are in {}", path.display()));
+        note(&format!("{} {} in {}", counted(events, "event"), is_or_are(events), path.display()));
         Ok(walk.code())
     }
 }

@@ -18,6 +18,7 @@ use crate::cli::{
     time,
     walk::Walk,
 };
+use crate::plural::counted;
 
 /// So many different names are counted one by one. Our own schema has some ten sources; a spool full of invented ones
 /// must not fill memory.
@@ -123,7 +124,13 @@ impl Totals {
     }
 
     fn tables(&self, files: u64, bytes: u64, out: &mut Out) -> Result<(), Failure> {
-        writeln!(out, "{files} files, {}, {} events", HumanBytes(bytes), self.events)?;
+        writeln!(
+            out,
+            "{}, {}, {}",
+            counted(files, "file"),
+            HumanBytes(bytes),
+            counted(self.events, "event")
+        )?;
         if let Some((oldest, newest)) = self.span {
             writeln!(out, "oldest {} ({} ago)", time::show(oldest), time::age(oldest))?;
             writeln!(out, "newest {} ({} ago)", time::show(newest), time::age(newest))?;

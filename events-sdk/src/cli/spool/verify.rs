@@ -14,6 +14,7 @@ use crate::{
         place::{self, Paths, Source, Where},
         progress::Progress,
     },
+    plural::counted,
     spool::{Item, SpoolError, View, is_unfinished, replaces},
 };
 
@@ -85,7 +86,9 @@ impl VerifyArgs {
             if !table.is_empty() {
                 out.table(&table)?;
             }
-            writeln!(out, "{files} files, {good} good events, {damaged} files damaged")?;
+            let [files, good, damaged] =
+                [(files, "file"), (good, "good event"), (damaged, "file")].map(|(n, what)| counted(n, what));
+            writeln!(out, "{files}, {good}, {damaged} damaged")?;
         }
         Ok(if code == DONE && damaged > 0 { FOUND } else { code })
     }
@@ -130,7 +133,7 @@ pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, Spo
         return Ok(verdict);
     }
     verdict.wrong = if claimed != verdict.good {
-        Some(format!("its seal counts {claimed} events"))
+        Some(format!("its seal counts {}", counted(claimed, "event")))
     } else if !seen.intact {
         Some("its checksum is wrong, though every event is good".to_owned())
     } else if claimed_levels != levels {
