@@ -62,6 +62,16 @@ impl Source {
         Self { view, name, quarantined: false, segment: None }
     }
 
+    /// A segment of which nothing is known but where it lies.
+    pub(super) fn segment(view: &View, path: PathBuf) -> Self {
+        Self { segment: Some(path), ..Self::file(view.clone(), FileName::of(Uuid::nil())) }
+    }
+
+    /// Whether it is a segment without a byte.
+    pub(super) fn is_emptied(&self) -> bool {
+        self.segment.as_ref().is_some_and(|path| self.view.is_emptied(path))
+    }
+
     /// Where it lies.
     pub(super) fn path(&self) -> PathBuf {
         self.segment.clone().unwrap_or_else(|| self.view.path_of(&self.name))
@@ -261,8 +271,7 @@ fn single(path: &Path) -> Result<Source, Failure> {
         .map_err(|error| Failure::Broken(format!("cannot read {}: {error}", path.display())))?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.extension() == Some(OsStr::new("seg")) {
-        let name = FileName::of(Uuid::nil());
-        return Ok(Source { segment: Some(path.to_owned()), ..Source::file(View::of(dir), name) });
+        return Ok(Source::segment(&View::of(dir), path.to_owned()));
     }
     let name = path.file_name().and_then(FileName::parse).ok_or_else(|| {
         let path = path.display();

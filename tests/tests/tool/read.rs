@@ -281,7 +281,7 @@ fn a_file_that_was_cut_off_or_emptied_is_told_as_damaged_with_what_is_missing() 
             "{said:?}"
         );
         let missing = 115 - good - verdict["lost"].as_u64().unwrap();
-        let note = format!("{missing} events more are missing in {name}, as the accounts say");
+        let note = format!("{missing} events more are missing, as the accounts say: {name} ends too early");
         assert!(said.err.contains(&note), "{said:?}");
         let said = spool(dir.path(), &["ls", "--json"]);
         assert_eq!((&said.json()[0]["state"], &said.json()[1]["state"]), (&state.into(), &"sealed".into()));
@@ -310,6 +310,23 @@ fn a_file_that_was_cut_off_or_emptied_is_told_as_damaged_with_what_is_missing() 
         );
         assert!(lifetime.balances(), "{lifetime:#?}");
     }
+}
+
+#[test]
+fn verify_says_what_the_accounts_miss_though_no_file_ends_too_early() {
+    let dir = dead_spool(mixture);
+    fs::remove_file(only_file(dir.path())).unwrap();
+    let said = spool(dir.path(), &["verify"]);
+    assert!(
+        said.err.contains("115 events are missing, as the accounts say: files or segments were"),
+        "{said:?}"
+    );
+    // Somebody else's file that was emptied is not to blame for it.
+    fs::write(dir.path().join("events_1700000000.pb"), "").unwrap();
+    let said = spool(dir.path(), &["verify"]);
+    assert!(said.err.contains("or files and segments were removed or replaced"), "{said:?}");
+    let said = spool(dir.path(), &["accounts"]);
+    assert!(said.out.contains("or were removed or replaced"), "{said:?}");
 }
 
 #[test]

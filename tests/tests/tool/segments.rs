@@ -112,6 +112,24 @@ fn a_damaged_segment_is_told_with_its_place_and_the_rest_of_it_is_shown() {
 }
 
 #[test]
+fn a_segment_that_was_emptied_is_told() {
+    let (live, _events) = kept(|events| (0..20).for_each(|number| emit_number(events, number)));
+    let dead = killed(live.path());
+    let rows = spool(dead.path(), &["ls", "--json"]).json();
+    let name = rows[0]["file"].as_str().unwrap();
+    let path = dead.path().join(name);
+    fs::write(&path, "").unwrap();
+    let path = path.to_str().unwrap();
+    for said in [spool(dead.path(), &["verify"]), events(&["spool", "verify", path])] {
+        assert!(said.code == 1 && said.out.contains(name), "{said:?}");
+        assert!(said.out.contains("it is empty: it was emptied, or"), "{said:?}");
+        assert!(said.out.contains("1 file, 0 good events, 1 file damaged"), "{said:?}");
+    }
+    let said = spool(dead.path(), &["verify", "--json"]);
+    assert_eq!((said.code, &said.json()[0]["sound"]), (1, &false.into()), "{said:?}");
+}
+
+#[test]
 fn segments_that_are_written_to_meanwhile_never_look_damaged() {
     let dir = TempDir::new().unwrap();
     let config = Config {

@@ -96,15 +96,24 @@ impl AccountsArgs {
     }
 }
 
-/// Says how many events are missing in these spools, where some of their files are torn and the books know.
+/// Says how many events are missing in these spools, where the books know. In which files they were nobody knows.
 pub(super) fn tell_missing(views: &[View]) {
     for view in views {
         // Where they cannot be read nobody knows.
         let Some(missing) = Found::look(view).ok().and_then(|found| found.missing()) else { continue };
         let torn = torn(view).unwrap_or_default();
-        if !torn.is_empty() {
-            note(&format!("{missing} events more are missing in {}, as the accounts say", torn.join(", ")));
-        }
+        let (events, are) = (counted(missing, "event"), is_or_are(missing));
+        let (files, end) = (torn.join(", "), if torn.len() == 1 { "ends" } else { "end" });
+        note(&match torn.len() {
+            0 => format!(
+                "{events} {are} missing, as the accounts say: files or segments were removed, emptied or replaced since the \
+                 last agent ended"
+            ),
+            _ => format!(
+                "{events} more {are} missing, as the accounts say: {files} {end} too early, or files and segments were removed or \
+                 replaced since the last agent ended"
+            ),
+        });
     }
 }
 
@@ -206,12 +215,12 @@ impl Found {
             let missing = format!("{} {} missing", counted(missing, "event"), is_or_are(missing));
             return match self.torn.len() {
                 0 => format!(
-                    "{missing}: they were on disk when the last agent ended, and files were taken out of \
-                     the spool since; the next start counts them as `vanished`"
+                    "{missing}: they were on disk when the last agent ended, and files or segments were \
+                     removed, emptied or replaced since; the next start counts them as `vanished`"
                 ),
                 _ => format!(
                     "{missing}: they were on disk when the last agent ended, and files end too early since \
-                     ({files}); look at the disk; the next start counts them as `vanished`"
+                     ({files}), or were removed or replaced; look at the disk; the next start counts them as `vanished`"
                 ),
             };
         }

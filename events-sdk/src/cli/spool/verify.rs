@@ -49,7 +49,11 @@ pub(super) struct Verdict {
 
 impl VerifyArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
-        let sources = at.sources(&self.paths)?;
+        let mut sources = at.sources(&self.paths)?;
+        for view in at.views(&self.paths)? {
+            sources
+                .extend(view.list_emptied_segments()?.into_iter().map(|path| Source::segment(&view, path)));
+        }
         let progress = Progress::over(&sources, self.json);
         let mut table = Table::new(&["FILE", "GOOD", "LOST", "BAD BYTES", "WHAT IS WRONG"]);
         let (mut files, mut good, mut damaged, mut torn, mut code) = (0_u64, 0, 0_u64, 0_u64, DONE);
@@ -57,6 +61,7 @@ impl VerifyArgs {
             progress.at(&source.label());
             let verdict = match check(source, &progress) {
                 Ok(verdict) => verdict,
+                Err(error) if place::is_gone(&error) && source.is_emptied() => Verdict::emptied(),
                 Err(error) if place::is_gone(&error) => continue,
                 Err(error) => {
                     note(&error.to_string());
@@ -76,7 +81,8 @@ impl VerifyArgs {
             }
         }
         drop(progress);
-        if torn > 0 {
+        // What cannot be read has been told.
+        if code == DONE || torn > 0 {
             accounts::tell_missing(&at.views(&self.paths)?);
         }
         for view in at.views(&self.paths)? {
@@ -145,6 +151,12 @@ pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, Spo
 }
 
 impl Verdict {
+    /// Of a segment without a byte.
+    fn emptied() -> Self {
+        let wrong = "it is empty: it was emptied, or the machine stopped as it was made; nobody can tell what was in it";
+        Self { wrong: Some(wrong.to_owned()), ..Self::default() }
+    }
+
     fn json(&self, source: &Source) -> String {
         let object = Object::new()
             .text("file", &source.label())
