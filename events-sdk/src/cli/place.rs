@@ -15,6 +15,7 @@ use crate::{
     Config, ConfigError,
     config::{self, DEFAULT_CONFIG_DIR},
     plural::counted,
+    segment,
     spool::{FileName, Item, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
 };
 
@@ -197,6 +198,7 @@ impl Where {
         }
         for path in &paths.paths {
             if path.is_dir() {
+                must_be_around_segments(path)?;
                 add_directory(&View::of(path), paths.quarantine, &mut sources)?;
             } else {
                 sources.push(single(path)?);
@@ -225,10 +227,28 @@ pub(super) fn tell_segments(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Fails where the folder of segments is meant for the spool around it.
+pub(super) fn must_be_around_segments(dir: &Path) -> Result<(), Failure> {
+    let Ok(dir) = dir.canonicalize() else { return Ok(()) };
+    let Some(spool) = dir.parent().filter(|_| dir.ends_with(segment::FOLDER)) else { return Ok(()) };
+    let view = View::of(spool);
+    if !view.was_used() && view.list_segments()?.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "{} is where a spool has its segments; name the spool, {}, which shows them too",
+        dir.display(),
+        spool.display()
+    )))
+}
+
 fn must_be_there(dir: PathBuf) -> Result<PathBuf, Failure> {
     match fs::metadata(&dir) {
-        Ok(metadata) if metadata.is_dir() => Ok(dir),
-        Ok(_) => Err(Failure::Broken(format!("{} is not a directory; {LOOK}", dir.display()))),
+        Ok(metadata) if metadata.is_dir() => must_be_around_segments(&dir).map(|()| dir),
+        Ok(_) => Err(Failure::Broken(format!(
+            "{} is not a directory; of one file write `events spool ls FILE`; {LOOK}",
+            dir.display()
+        ))),
         Err(error) => Err(Failure::Broken(format!(
             "there is no spool at {}: {error}; name one with --spool, or the configuration with --config; {LOOK}",
             dir.display()

@@ -130,6 +130,30 @@ fn a_segment_that_was_emptied_is_told() {
 }
 
 #[test]
+fn whoever_points_at_the_folder_of_segments_is_told_where_the_spool_is() {
+    let (live, _events) = kept(|events| emit_number(events, 1));
+    let dead = killed(live.path());
+    let segments = dead.path().join("segments");
+    let meant = format!("name the spool, {}", dead.path().canonicalize().unwrap().display());
+    let named = segments.to_str().unwrap();
+    for args in [["ls", named], ["cat", named], ["stats", named], ["verify", named], ["accounts", named]] {
+        let said = events(&[&["spool"], args.as_slice()].concat());
+        assert!(said.code == 2 && said.err.contains(&meant), "{said:?}");
+    }
+    for args in [["ls"].as_slice(), &["repair"], &["prune", "--below", "info", "--yes"]] {
+        let said = spool(&segments, args);
+        assert!(said.code == 2 && said.err.contains(&meant), "{said:?}");
+    }
+    let inside: Vec<_> = fs::read_dir(&segments).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let said = spool(&inside[0], &["ls"]);
+    assert!(said.code == 3 && said.err.contains("write `events spool ls FILE`"), "{said:?}");
+    // A folder of that name that is none of a spool's is like any other.
+    let other = TempDir::new().unwrap();
+    fs::create_dir(other.path().join("segments")).unwrap();
+    assert_eq!(spool(&other.path().join("segments"), &["ls"]).code, 0);
+}
+
+#[test]
 fn segments_that_are_written_to_meanwhile_never_look_damaged() {
     let dir = TempDir::new().unwrap();
     let config = Config {

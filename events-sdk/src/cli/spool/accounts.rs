@@ -69,7 +69,10 @@ struct Rest {
 impl AccountsArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
         let dir = match &self.dir {
-            Some(dir) => dir.clone(),
+            Some(dir) => {
+                place::must_be_around_segments(dir)?;
+                dir.clone()
+            }
             None => at.existing()?,
         };
         let mut found = Found::look(&View::of(&dir))?;
