@@ -29,6 +29,7 @@ use crate::{
     chunk::{Chunk, SEVERITIES},
     id::{self, ID_TEXT_LEN, IdGenerator},
     ledger::Ledger,
+    plural::counted,
     primitives::{Mutex, MutexGuard},
     segment::{Hold, Segment, Segments, pool::Pool},
     stats::Status,
@@ -176,7 +177,8 @@ impl Buffer {
 
     /// So many files of segments were removed; otherwise as [`fail_sync`](Self::fail_sync).
     pub(crate) fn lose_segments(&self, count: usize) -> u64 {
-        let error = format!("{count} segments were removed; find who tidies up in the spool directory");
+        let (segments, were) = (counted(count as u64, "segment"), if count == 1 { "was" } else { "were" });
+        let error = format!("{segments} {were} removed; find who tidies up in the spool directory");
         self.give_up_segments(error, |pool| pool.lose(count))
     }
 

@@ -194,6 +194,7 @@ mod macro_support;
 mod mapped;
 mod metadata;
 mod pii;
+mod plural;
 mod primitives;
 #[path = "../../codegen/src/secret.rs"]
 mod secret;

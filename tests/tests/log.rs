@@ -204,6 +204,41 @@ fn a_toggle_that_comes_and_goes_is_told_once() {
 }
 
 #[test]
+fn the_last_word_on_a_spool_that_fails_again_is_that_it_fails() {
+    let _mine = listen();
+    let folder = TempDir::new().expect("a folder");
+    let spool = folder.path().join("events");
+    let config = Config {
+        spool_dir: spool.clone(),
+        batch_timeout: Duration::from_millis(20),
+        buffer_size: 1_000,
+        flush_threshold: 500,
+        ..Config::default()
+    };
+    let toggle = Toggle::start().expect("loopback");
+    toggle.stop();
+    let events = Events::start(Config { toggle: events_tests::config(&toggle, &spool).toggle, ..config })
+        .expect("an event system");
+    for is_broken in [true, false, true] {
+        match is_broken {
+            true => {
+                fs::remove_dir_all(&spool).expect("the spool");
+                fs::write(&spool, "in the way").expect("a file");
+            }
+            false => fs::remove_file(&spool).expect("the file in the way"),
+        }
+        wait_until(&events, PATIENCE, |stats| {
+            emit_number(&events, 0);
+            stats.spool.broken.is_some() == is_broken
+        });
+        assert_eq!(events.stats().spool.broken.is_some(), is_broken, "{:#?}", events.stats());
+    }
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let last = lines.iter().rfind(|line| line.contains("the spool takes"));
+    assert!(last.is_some_and(|line| line.contains("the spool takes no events")), "{lines:#?}");
+}
+
+#[test]
 fn a_disk_on_which_room_is_made_again_and_again_is_told_once() {
     let _mine = listen();
     let Some(disk) = SmallDisk::mount(8 << 10) else { return };
@@ -232,6 +267,7 @@ fn a_disk_on_which_room_is_made_again_and_again_is_told_once() {
         times > 3
     });
     assert!(thinned.get().0 > 3, "{:#?}", events.stats());
+    assert!(said("the disk is full: the least grave") && !said("the spool is full"), "{LINES:#?}");
     wait_until(&events, PATIENCE, |_| {
         storm(&events, 0..5_000, 1_000_000);
         said("memory is full: events are dropped")

@@ -3,9 +3,10 @@
 use std::str::FromStr;
 
 use clap::Args;
+use prost_reflect::{FieldDescriptor, Kind as Type, MessageDescriptor};
 
-use super::{event::Facts, names, schema::Schema, shown::ShownEvent, time};
-use crate::{Category, Kind, Level};
+use super::{event::Facts, failure::Failure, names, out::note, schema::Schema, shown::ShownEvent, time};
+use crate::{Category, Kind, Level, kinds};
 
 /// Which events are meant; without any of these, all.
 #[derive(Debug, Clone, Default, Args)]
@@ -56,7 +57,42 @@ impl FromStr for FieldIs {
     }
 }
 
+/// Whether such a message has a field at this path.
+fn has_field(message: &MessageDescriptor, path: &str) -> bool {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    message.get_field_by_name(name).is_some_and(|field| match (field.kind(), rest) {
+        (_, None) => true,
+        (Type::Message(inner), Some(rest)) => field.is_map() || has_field(&inner, rest),
+        (_, Some(_)) => false,
+    })
+}
+
 impl Filter {
+    /// Fails where a field is named that none of the events can have: what this schema does not know is never shown. A source may be
+    /// that of a newer agent, or of somebody else, and is only told.
+    pub(super) fn check(&self, schema: &Schema) -> Result<(), Failure> {
+        let meant = if self.kind.is_empty() { kinds::ALL } else { &self.kind };
+        let payloads = meant.iter().map(|kind| schema.payload(kind)).collect::<Result<Vec<_>, _>>()?;
+        let paths = self.field.iter().map(|field| field.path.as_str());
+        for path in paths.filter(|path| !path.starts_with("meta.") && !path.starts_with("metadata.")) {
+            if payloads.iter().any(|payload| has_field(payload, path)) {
+                continue;
+            }
+            let names: Vec<_> = payloads.iter().flat_map(MessageDescriptor::fields).collect();
+            let hint = names::meant(path, names.iter().map(FieldDescriptor::name));
+            return Err(Failure::Usage(format!(
+                "`{path}` is no field of these events{hint} (`events kinds KIND` lists those of a kind; a key of the metadata is meta.KEY)"
+            )));
+        }
+        for source in &self.source {
+            if !kinds::ALL.iter().any(|kind| kind.source == source) {
+                let hint = names::meant(source, kinds::ALL.iter().map(|kind| kind.source));
+                note(&format!("`{source}` is no source that this version knows{hint}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the event is meant, as far as its envelope says.
     pub(super) fn wants(&self, schema: &Schema, facts: &Facts<'_>) -> bool {
         let grave = |level: Level| facts.known_level().is_some_and(|of| of.severity() >= level.severity());

@@ -38,7 +38,11 @@ pub(super) fn category(text: &str) -> Result<Category, String> {
 
 /// Says that there is no such thing, which one may have been meant, and which there are.
 pub(super) fn unknown(what: &str, text: &str, names: &[String]) -> String {
-    let meant = nearest(text, names.iter().map(String::as_str));
-    let hint = meant.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+    let hint = meant(text, names.iter().map(String::as_str));
     format!("`{text}` is no {what}{hint} (one of: {})", names.join(", "))
+}
+
+/// Asks whether the nearest of these names was meant; nothing where none is near.
+pub(super) fn meant<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(text, names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }

@@ -14,6 +14,8 @@ use super::{failure::Failure, out::note, peek::peek};
 use crate::{
     Config, ConfigError,
     config::{self, DEFAULT_CONFIG_DIR},
+    plural::counted,
+    segment,
     spool::{FileName, Item, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
 };
 
@@ -59,6 +61,16 @@ pub(super) struct Source {
 impl Source {
     fn file(view: View, name: FileName) -> Self {
         Self { view, name, quarantined: false, segment: None }
+    }
+
+    /// A segment of which nothing is known but where it lies.
+    pub(super) fn segment(view: &View, path: PathBuf) -> Self {
+        Self { segment: Some(path), ..Self::file(view.clone(), FileName::of(Uuid::nil())) }
+    }
+
+    /// Whether it is a segment without a byte.
+    pub(super) fn is_emptied(&self) -> bool {
+        self.segment.as_ref().is_some_and(|path| self.view.is_emptied(path))
     }
 
     /// Where it lies.
@@ -186,6 +198,7 @@ impl Where {
         }
         for path in &paths.paths {
             if path.is_dir() {
+                must_be_around_segments(path)?;
                 add_directory(&View::of(path), paths.quarantine, &mut sources)?;
             } else {
                 sources.push(single(path)?);
@@ -202,21 +215,40 @@ pub(super) fn tell_segments(dir: &Path) -> Result<(), Failure> {
     for (path, name) in view.list_segments()? {
         let source = Source { segment: Some(path), ..Source::file(view.clone(), name) };
         // What cannot be read the agent sets aside.
-        let count = source.inspect().map_or(1, |(file, _)| u64::from(file.events));
-        events = events.saturating_add(count);
+        let more = source.inspect().map_or(1, |(file, _)| u64::from(file.events));
+        events = events.saturating_add(more);
     }
     if events > 0 {
+        let (events, lie) = (counted(events, "event"), if events == 1 { "lies" } else { "lie" });
         note(&format!(
-            "{events} events lie in segments, which are left alone: the next start of the agent makes spill files of them, and sets aside what is damaged"
+            "{events} {lie} in segments, which are left alone: the next start of the agent makes spill files of them, and sets aside what is damaged"
         ));
     }
     Ok(())
 }
 
+/// Fails where the folder of segments is meant for the spool around it.
+pub(super) fn must_be_around_segments(dir: &Path) -> Result<(), Failure> {
+    let Ok(dir) = dir.canonicalize() else { return Ok(()) };
+    let Some(spool) = dir.parent().filter(|_| dir.ends_with(segment::FOLDER)) else { return Ok(()) };
+    let view = View::of(spool);
+    if !view.was_used() && view.list_segments()?.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "{} is where a spool has its segments; name the spool, {}, which shows them too",
+        dir.display(),
+        spool.display()
+    )))
+}
+
 fn must_be_there(dir: PathBuf) -> Result<PathBuf, Failure> {
     match fs::metadata(&dir) {
-        Ok(metadata) if metadata.is_dir() => Ok(dir),
-        Ok(_) => Err(Failure::Broken(format!("{} is not a directory; {LOOK}", dir.display()))),
+        Ok(metadata) if metadata.is_dir() => must_be_around_segments(&dir).map(|()| dir),
+        Ok(_) => Err(Failure::Broken(format!(
+            "{} is not a directory; of one file write `events spool ls FILE`; {LOOK}",
+            dir.display()
+        ))),
         Err(error) => Err(Failure::Broken(format!(
             "there is no spool at {}: {error}; name one with --spool, or the configuration with --config; {LOOK}",
             dir.display()
@@ -259,8 +291,7 @@ fn single(path: &Path) -> Result<Source, Failure> {
         .map_err(|error| Failure::Broken(format!("cannot read {}: {error}", path.display())))?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.extension() == Some(OsStr::new("seg")) {
-        let name = FileName::of(Uuid::nil());
-        return Ok(Source { segment: Some(path.to_owned()), ..Source::file(View::of(dir), name) });
+        return Ok(Source::segment(&View::of(dir), path.to_owned()));
     }
     let name = path.file_name().and_then(FileName::parse).ok_or_else(|| {
         let path = path.display();
@@ -295,4 +326,14 @@ pub(super) fn is_gone(error: &crate::spool::SpoolError) -> bool {
 /// The length of a file; zero when it is gone.
 pub(super) fn length(path: &Path) -> io::Result<u64> {
     fs::symlink_metadata(path).map(|metadata| metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Compression;
+
+    #[test]
+    fn no_compression_keeps_the_command_from_reading_the_configuration() {
+        assert!(Compression::ALL.iter().all(|compression| compression.is_built_in()));
+    }
 }

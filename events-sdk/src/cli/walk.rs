@@ -10,7 +10,7 @@ use super::{
     schema::Schema,
     shown::ShownEvent,
 };
-use crate::spool::Item;
+use crate::{plural::counted, spool::Item};
 
 /// A walk, and what was met on it.
 pub(super) struct Walk<'a> {
@@ -23,8 +23,10 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(schema: &'a Schema, filter: &'a Filter) -> Self {
-        Self { schema, filter, unreadable: 0, gone: 0 }
+    /// Fails where the filter makes no sense.
+    pub(super) fn new(schema: &'a Schema, filter: &'a Filter) -> Result<Self, Failure> {
+        filter.check(schema)?;
+        Ok(Self { schema, filter, unreadable: 0, gone: 0 })
     }
 
     /// Calls `visit` for each event that the filter wants, as far as the envelope says: with its file, its facts, its
@@ -71,8 +73,10 @@ impl<'a> Walk<'a> {
             }
             if places > 0 {
                 note(&format!(
-                    "{} is damaged in {places} places, with {lost} events at least; `events spool verify` says more",
-                    source.label()
+                    "{} is damaged in {}, with {} at least; `events spool verify` says more",
+                    source.label(),
+                    counted(places, "place"),
+                    counted(lost, "event")
                 ));
             } else if !is_whole {
                 note(&format!("{} ends too early; `events spool verify` says more", source.label()));

@@ -114,11 +114,29 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.reason {
             // The cause is in the source chain.
-            Reason::Unreadable { file, .. } => write!(
-                f,
-                "cannot read {}: make it readable for the user that Rodent runs as, or remove it to run on defaults",
-                file.display()
-            ),
+            Reason::Unreadable { file, source } => {
+                let file = file.display();
+                match source.kind() {
+                    io::ErrorKind::InvalidData => {
+                        write!(
+                            f,
+                            "{file} is not UTF-8 text: save it as UTF-8, or remove it to run on defaults"
+                        )
+                    }
+                    io::ErrorKind::IsADirectory => write!(
+                        f,
+                        "{file} is a directory: put the file in its place, or remove it to run on defaults"
+                    ),
+                    io::ErrorKind::FileTooLarge => write!(
+                        f,
+                        "{file} is larger than 1 MiB, which no configuration is: put the right file in its place"
+                    ),
+                    _ => write!(
+                        f,
+                        "cannot read {file}: make it readable for the user that Rodent runs as, or remove it to run on defaults"
+                    ),
+                }
+            }
             Reason::Invalid(problems) => {
                 let plural = if problems.len() == 1 { "" } else { "s" };
                 write!(f, "{} problem{plural} in the configuration of events", problems.len())?;

@@ -452,12 +452,14 @@ mod tests {
     fn a_file_that_cannot_be_read_is_an_error_with_its_cause() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("rodent.yml");
-        for content in [vec![0xff], vec![b'#'; 2 << 20]] {
+        for (content, what) in
+            [(vec![0xff], "is not UTF-8 text"), (vec![b'#'; 2 << 20], "is larger than 1 MiB")]
+        {
             fs::write(&file, content).unwrap();
             let error = Config::load(dir.path()).unwrap_err();
             assert_eq!(error.kind(), ConfigErrorKind::Unreadable);
             assert!(error.source().is_some() && error.problems().is_empty());
-            assert!(error.to_string().contains("rodent.yml"));
+            assert!(error.to_string().contains(&format!("rodent.yml {what}")), "{error}");
         }
     }
 

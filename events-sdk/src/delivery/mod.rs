@@ -213,7 +213,7 @@ pub(crate) struct Delivery {
     /// The log says that the spool takes nothing.
     spool_is_told: bool,
     /// When it said so last.
-    spool_told_at: Option<Instant>,
+    spool_told_at: Instant,
     /// A spill file could not be written, and nothing went well since.
     write_failed: bool,
     /// It was asked whether the disk takes something again.
@@ -288,7 +288,7 @@ impl Delivery {
             spool_retry_at: (!spool_is_open).then(|| Instant::now() + SPOOL_RETRY),
             // At the start whoever opened it in vain has said so.
             spool_is_told: !spool_is_open,
-            spool_told_at: None,
+            spool_told_at: Instant::now(),
             write_failed: false,
             probing: false,
             making: false,
@@ -338,6 +338,7 @@ impl Delivery {
         self.tend_failed();
         self.tell_losses(Instant::now());
         self.log_losses(Instant::now());
+        self.tell_spool_works(Instant::now());
         self.spill();
         self.send();
         self.read_ahead();

@@ -220,8 +220,20 @@ impl Delivery {
         self.spool_retry_at = None;
         self.write_failed = false;
         self.spool_failures = 0;
-        let was_broken = self.intake.buffer.lock().status.spool.broken.take().is_some();
-        if was_broken && std::mem::take(&mut self.spool_is_told) {
+        self.intake.buffer.lock().status.spool.broken = None;
+        self.tell_spool_works(Instant::now());
+    }
+
+    /// When the log may say that the spool takes events again, if it is to say so. On a full disk where room is made again and again
+    /// it breaks and is mended by turns: that is told once in a while, and what was told last is true.
+    pub(super) fn spool_works_told_at(&self) -> Option<Instant> {
+        let works = self.spool_failures == 0 && !self.spool_is_closed;
+        (self.spool_is_told && works).then(|| self.spool_told_at + LOG_AGAIN)
+    }
+
+    pub(super) fn tell_spool_works(&mut self, now: Instant) {
+        if self.spool_works_told_at().is_some_and(|at| now >= at) {
+            self.spool_is_told = false;
             tracing::info!("the spool takes events again");
         }
     }
@@ -234,10 +246,8 @@ impl Delivery {
         state.status.spool.broken = Some(error.to_string());
         state.status.fail(error);
         drop(state);
-        let now = Instant::now();
-        // On a full disk where room is made again and again it breaks and is mended by turns.
-        if !self.spool_is_told && self.spool_told_at.is_none_or(|at| now.duration_since(at) >= LOG_AGAIN) {
-            (self.spool_is_told, self.spool_told_at) = (true, Some(now));
+        if !self.spool_is_told {
+            (self.spool_is_told, self.spool_told_at) = (true, Instant::now());
             tracing::error!(%error, "the spool takes no events; they stay in memory");
         }
     }

@@ -72,6 +72,8 @@ pub(super) struct Room {
     ballast_dropped: bool,
     /// A file is being thinned.
     pub(super) thinning: bool,
+    /// That, or the last time, is for want of room on the disk, and not in the quota.
+    for_disk: bool,
     /// So many files in a row could not be thinned.
     failures: u32,
     /// A file could not be rewritten for lack of room: until then only files that go as a whole help.
@@ -110,6 +112,7 @@ impl Room {
             resigned_until: None,
             ballast_dropped: false,
             thinning: false,
+            for_disk: false,
             failures: 0,
             whole_files_until: None,
             look_again_at: None,
@@ -133,8 +136,8 @@ impl Room {
     /// The disk had room, or it is time to see whether it has.
     pub(super) fn is_enough(&mut self) {
         let most = self.most.map(|most| most * 2).filter(|&most| most < LARGE_WRITE);
-        let Self { thinning, failures, ballast_dropped, max_bytes, .. } = *self;
-        *self = Self { thinning, failures, ballast_dropped, most, ..Self::new(max_bytes) };
+        let Self { thinning, for_disk, failures, ballast_dropped, max_bytes, .. } = *self;
+        *self = Self { thinning, for_disk, failures, ballast_dropped, most, ..Self::new(max_bytes) };
     }
 
     /// A write of so many bytes, which can be cut, failed because the disk is full. Whether a smaller one should be tried.
@@ -306,6 +309,7 @@ impl Delivery {
         {
             let freed = self.room.freed.map_or(0, |(freed, _)| freed);
             self.room.freed = Some((freed, full));
+            self.room.for_disk = true;
         }
     }
 
@@ -328,6 +332,7 @@ impl Delivery {
         let now = Instant::now();
         let whole_files_only = self.takes_whole_files_only(now);
         let below = self.lighter_goes_below(severity);
+        self.room.for_disk = false;
         if let Some((file, pieces)) = self.backlog.least_begun(below, whole_files_only, now) {
             (self.room.thinning, self.room.look_again_at) = (true, None);
             self.spooler.drop_rest(file, pieces);
@@ -437,7 +442,12 @@ impl Delivery {
         spool.thinned += total;
         let first = spool.thinned == total;
         drop(state);
-        if first {
+        if first && self.room.for_disk {
+            tracing::error!(
+                dropped = total,
+                "the disk is full: the least grave of the oldest events in the spool are dropped to make room"
+            );
+        } else if first {
             tracing::error!(
                 dropped = total,
                 "the spool is full: the least grave of the oldest events are dropped to make room"

@@ -102,12 +102,14 @@ impl Delivery {
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
         let linger_at = lingers.then_some(self.linger_until);
         let segments_at = self.segments_retry_at.filter(|&at| at > now);
+        let works_at = self.spool_works_told_at().filter(|&at| at > now);
         let sending = [due, hold_at, held_at, piece_at, probe_at];
         let wake_at = sending
             .into_iter()
             .chain([
                 tell_at,
                 segments_at,
+                works_at,
                 read_at,
                 spool_at,
                 room_at,

@@ -35,6 +35,7 @@ enum Reason {
     Make(io::Error),
     Random,
     Open(u32),
+    Directory,
     Garbled,
 }
 
@@ -60,6 +61,9 @@ fn read(file: &Path) -> Result<Option<[u8; KEY_BYTES]>, Reason> {
         Err(error) => return Err(Reason::Read(error)),
     };
     let metadata = open.metadata().map_err(Reason::Read)?;
+    if metadata.is_dir() {
+        return Err(Reason::Directory);
+    }
     let others = metadata.mode() & 0o077;
     if others != 0 {
         return Err(Reason::Open(metadata.mode() & 0o777));
@@ -126,6 +130,10 @@ impl fmt::Display for KeyError {
             Reason::Open(mode) => {
                 write!(f, "may be read by others (mode {mode:04o}): run `chmod 600 {file}`")
             }
+            Reason::Directory => write!(
+                f,
+                "is a directory: remove it to have a key made, or set `pii_key_file` to another place"
+            ),
             Reason::Garbled => write!(
                 f,
                 "is not 64 hexadecimal digits: restore it, or remove it to have a new key, with which all hashes change"
@@ -194,7 +202,9 @@ mod tests {
             fs::write(&file, bad).unwrap();
             assert!(error(&file).contains("is not 64 hexadecimal digits"), "{bad:.70}");
         }
-        assert!(error(folder.path()).contains("the key for it in"), "a folder is no key");
+        let text = error(folder.path());
+        assert!(text.contains("is a directory") && text.contains("`pii_key_file`"), "{text}");
+        assert!(!text.contains("chmod"), "{text}");
         let nowhere = folder.path().join("missing").join("pii.key");
         assert!(error(&nowhere).contains("cannot be made") && error(&nowhere).contains("`pii_key_file`"));
     }

@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::spool::free_bytes;
+use crate::spool::{free_bytes, no_room};
 
 /// The share of the spool's quota that segments may have: one part in so many.
 const SHARE: u64 = 4;
@@ -46,8 +46,7 @@ impl Quota {
         if let Ok(free) = free_bytes(folder)
             && free < self.min_free.saturating_add(bytes)
         {
-            let floor = self.min_free;
-            return full(format!("{free} bytes are free, and `spool_min_free_bytes` keeps {floor}"));
+            return full(no_room(bytes, free, self.min_free));
         }
         // Taken first, so that two who come at once see each other.
         let segments = self.segments.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
@@ -85,5 +84,23 @@ impl Quota {
     /// How many bytes of segments may wait to be used.
     pub(super) fn most_spare(&self) -> u64 {
         self.max_bytes / SPARE_SHARE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_room_is_told_with_what_it_is_short_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let why = |max_bytes, min_free, bytes| {
+            Quota::new(max_bytes, min_free).take(bytes, folder.path()).unwrap_err().to_string()
+        };
+        let disk = why(u64::MAX, 0, 1 << 60);
+        assert!(disk.contains("the disk is full: 1152921504606846976 bytes are needed, and "), "{disk}");
+        let floor = why(u64::MAX, 1 << 60, 1);
+        assert!(floor.contains("and `spool_min_free_bytes` keeps 1152921504606846976 free"), "{floor}");
+        assert!(why(0, 0, 1).contains("`spool_max_bytes` is 0"));
     }
 }

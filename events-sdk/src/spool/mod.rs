@@ -411,6 +411,14 @@ pub(crate) fn quota_for(max_bytes: u64, grave: bool) -> u64 {
     if grave { max_bytes } else { max_bytes - max_bytes / RESERVE }
 }
 
+/// Why so many bytes are not written where so many are free.
+pub(crate) fn no_room(bytes: u64, free: u64, min_free: u64) -> String {
+    if min_free == 0 {
+        return format!("the disk is full: {bytes} bytes are needed, and {free} are free");
+    }
+    format!("{free} bytes are free on the disk, and `spool_min_free_bytes` keeps {min_free} free")
+}
+
 impl Bounds {
     /// Nothing is bounded.
     pub(crate) const NONE: Self = Self { min_free: 0, quarantine: u64::MAX, ballast: 0 };

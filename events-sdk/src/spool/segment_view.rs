@@ -31,6 +31,9 @@ const TRIES: usize = 10;
 /// The pause in between. Marking an entry takes nanoseconds, but the thread that does it may have to wait for its turn.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// A segment that is being made is no longer empty after this.
+const MAKING: Duration = Duration::from_millis(100);
+
 /// What is wrong with the bytes of a segment in which no entry is found.
 const NO_ENTRY: &str = "not an entry of the segment's batch";
 
@@ -47,26 +50,10 @@ pub(crate) struct SegmentScan {
 impl View {
     /// The segments that hold something, and the name of the file that each becomes at the next start of its process.
     pub(crate) fn list_segments(&self) -> Result<Vec<(PathBuf, FileName)>, SpoolError> {
-        let folder = self.dir().join(segment::FOLDER);
-        match self.storage.metadata(&folder) {
-            Ok(there) if there.kind == EntryKind::Dir => {}
-            Ok(_) => return Ok(Vec::new()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(SpoolError::new("look at", &folder, error)),
-        }
-        let mut names = Vec::new();
-        let mut each = |name: OsString, kind| {
-            if kind == EntryKind::File && name.as_encoded_bytes().ends_with(segment::ENDING.as_bytes()) {
-                names.push(name);
-            }
-        };
-        self.storage
-            .list(&folder, &mut each)
-            .map_err(|error| SpoolError::new("list the segments in", &folder, error))?;
-        let mut segments: Vec<_> = names
+        let mut segments: Vec<_> = self
+            .segment_files()?
             .into_iter()
-            .filter_map(|name| {
-                let path = folder.join(name);
+            .filter_map(|path| {
                 // What cannot be read now is told when it is read as a whole.
                 let id = self.id_in(&path).unwrap_or(Some(Uuid::nil()))?;
                 Some((path, FileName::of(id)))
@@ -74,6 +61,43 @@ impl View {
             .collect();
         segments.sort_unstable_by(|(path, name), (other_path, other)| (name, path).cmp(&(other, other_path)));
         Ok(segments)
+    }
+
+    /// The segments that are empty, which none stays that a process has made.
+    pub(crate) fn list_emptied_segments(&self) -> Result<Vec<PathBuf>, SpoolError> {
+        let mut emptied = self.segment_files()?;
+        emptied.retain(|path| self.is_emptied(path));
+        if !emptied.is_empty() {
+            thread::sleep(MAKING);
+            emptied.retain(|path| self.is_emptied(path));
+            emptied.sort_unstable();
+        }
+        Ok(emptied)
+    }
+
+    /// Whether a segment has no byte.
+    pub(crate) fn is_emptied(&self, path: &Path) -> bool {
+        self.storage.metadata(path).is_ok_and(|there| there.len == 0)
+    }
+
+    fn segment_files(&self) -> Result<Vec<PathBuf>, SpoolError> {
+        let folder = self.dir().join(segment::FOLDER);
+        match self.storage.metadata(&folder) {
+            Ok(there) if there.kind == EntryKind::Dir => {}
+            Ok(_) => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(SpoolError::new("look at", &folder, error)),
+        }
+        let mut paths = Vec::new();
+        let mut each = |name: OsString, kind| {
+            if kind == EntryKind::File && name.as_encoded_bytes().ends_with(segment::ENDING.as_bytes()) {
+                paths.push(folder.join(name));
+            }
+        };
+        self.storage
+            .list(&folder, &mut each)
+            .map_err(|error| SpoolError::new("list the segments in", &folder, error))?;
+        Ok(paths)
     }
 
     /// The id of the batch in a segment; `None` while it holds nothing.

@@ -11,7 +11,7 @@ use super::{
     FileName, Spool, SpoolError, SpoolFile,
     checks::Checks,
     format::{self, CHUNK, Crc, Tail},
-    severities,
+    no_room, severities,
     storage::WriteFile,
 };
 use crate::proto::BatchSeal;
@@ -92,8 +92,7 @@ impl Spool {
         let wanted = floor.saturating_add(bytes);
         match self.storage.free_bytes(&self.dir) {
             Ok(free) if free < wanted => {
-                let text = format!("{free} bytes are free, and `spool_min_free_bytes` keeps {floor}");
-                let error = io::Error::new(io::ErrorKind::StorageFull, text);
+                let error = io::Error::new(io::ErrorKind::StorageFull, no_room(bytes, free, floor));
                 Err(SpoolError::new("write the spill file", target, error).short_of(wanted - free))
             }
             // The write will tell.

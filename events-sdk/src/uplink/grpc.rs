@@ -35,7 +35,7 @@ use super::{
     status::{describe, is_answer_too_long, is_ours, kind_of, pushback, quote, says_no_to_compression},
     token::{FileStamp, Token},
 };
-use crate::{Batch, TokenSource, proto, toggle::Registration};
+use crate::{Batch, TokenSource, plural::counted, proto, toggle::Registration};
 
 const SEND_EVENTS: &str = "/rodent.RodentService/SendEvents";
 const REGISTER: &str = "/rodent.RodentService/Register";
@@ -137,8 +137,8 @@ impl GrpcUplink {
             return Err(SendError::new(
                 SendErrorKind::TooLarge,
                 format!(
-                    "a batch of {} events is {length} bytes long and max_message_bytes is {}; send fewer at once",
-                    batch.len(),
+                    "a batch of {} is {length} bytes long and max_message_bytes is {}; send fewer at once",
+                    counted(batch.len() as u64, "event"),
                     self.config.max_message_bytes
                 ),
             ));

@@ -79,7 +79,7 @@ fn a_repaired_file_is_sound_and_delivered_as_the_damaged_one_would_have_been() {
     let text = fs::read_to_string(&texts[0]).unwrap();
     assert!(text.contains("1 events as far as can be known; the other 1614 are good"), "{text}");
     assert!(!text.contains("were delivered"), "{text}");
-    assert_eq!(spool(dir.path(), &["repair"]).out, "0 of 1 files repaired\n");
+    assert_eq!(spool(dir.path(), &["repair"]).out, "0 of 1 file repaired\n");
 
     assert_eq!(batches(&deliver(dir.path(), 1614, 0)), batches(&deliver(twin.path(), 1614, 0)));
 }
@@ -121,7 +121,7 @@ fn refused_events_are_listed_with_the_reason_and_offered_again() {
     assert_eq!(spool(dir, &["requeue", "--dry-run"]).code, 0);
     assert_eq!(spill_files(dir), [""; 0]);
     let said = spool(dir, &["requeue"]);
-    assert!(said.code == 0 && said.out.contains("1 files are offered again"), "{said:?}");
+    assert!(said.code == 0 && said.out.contains("1 file is offered again"), "{said:?}");
     assert_eq!(fs::read_dir(dir.join("quarantine")).unwrap().count(), 0);
     let toggle = deliver(dir, 1, 0);
     assert_eq!(toggle.events()[0].metadata[NUMBER], "77");
@@ -395,7 +395,7 @@ fn accounts_of_what_cannot_be_read_are_no_verdict() {
         // Nobody may start the command where it lies.
         return;
     };
-    assert!(code == Some(3) && text.contains("1 files or segments cannot be read"), "{code:?} {text}");
+    assert!(code == Some(3) && text.contains("1 file or segment cannot be read"), "{code:?} {text}");
     let (_, text) = look(&["spool", "accounts", "--json", dir]).unwrap();
     let said: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&said["balances"], &said["unreadable"]), (&false.into(), &1.into()));

@@ -103,11 +103,33 @@ fn a_condition_that_makes_no_sense_is_named_with_what_was_probably_meant() {
         (["--kind", "storage.pol"], "did you mean `storage.pool`"),
         (["--since", "yesterday"], "15m, 2h, 3d"),
         (["--field", "pool_name"], "pool_name=tank"),
+        (["--field", "pol_name=tank"], "did you mean `pool_name`"),
+        (["--field", "nonsense.x=1"], "`events kinds KIND` lists"),
+        (["--field", "pool_name.x=1"], "`pool_name.x` is no field"),
     ] {
         let said = spool(dir.path(), &[&["cat"], args.as_slice()].concat());
         assert_eq!(said.code, 2, "{said:?}");
         assert!(said.err.contains(meant), "{said:?}");
     }
+}
+
+#[test]
+fn a_field_must_be_one_of_the_kinds_that_are_meant_and_a_source_may_be_a_newer_one() {
+    let dir = dead_spool(mixture);
+    let out = dir.path().join("out.json");
+    for args in [
+        ["grep", "--field", "pol_name=tank"].as_slice(),
+        &["stats", "--field", "pol_name=tank"],
+        &["export", "--field", "pol_name=tank", "-o", out.to_str().unwrap()],
+        &["cat", "--kind", "identity.user", "--field", "pool_name=tank"],
+    ] {
+        let said = spool(dir.path(), args);
+        assert!(said.code == 2 && said.err.contains("is no field"), "{said:?}");
+        assert!(!out.exists(), "nothing was done");
+    }
+    let said = spool(dir.path(), &["cat", "--source", "zfs-pool-manger"]);
+    assert!(said.code == 0 && said.out.is_empty(), "{said:?}");
+    assert!(said.err.contains("did you mean `zfs-pool-manager`"), "{said:?}");
 }
 
 #[test]
@@ -158,7 +180,7 @@ fn stats_counts_by_everything() {
     let some = &spool(dir.path(), &["stats", "--json", "--level", "warn"]).json()[0];
     assert_eq!(some["events"], 10);
     let table = spool(dir.path(), &["stats"]);
-    assert!(table.out.contains("1 files") && table.out.contains("identity.user  5"), "{table:?}");
+    assert!(table.out.contains("1 file,") && table.out.contains("identity.user  5"), "{table:?}");
 }
 
 /// Emits every kind.
@@ -215,7 +237,7 @@ fn verify_tells_a_flipped_bit_and_a_torn_end_and_cat_shows_what_is_good() {
     );
     let cat = spool(dir.path(), &["cat"]);
     assert_eq!((cat.code, cat.out.lines().count()), (0, 114));
-    assert!(cat.err.contains("damaged in 1 places"), "{cat:?}");
+    assert!(cat.err.contains("damaged in 1 place, with 1 event at least"), "{cat:?}");
 
     let bytes = fs::read(&file).unwrap();
     fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
@@ -259,7 +281,7 @@ fn a_file_that_was_cut_off_or_emptied_is_told_as_damaged_with_what_is_missing() 
             "{said:?}"
         );
         let missing = 115 - good - verdict["lost"].as_u64().unwrap();
-        let note = format!("{missing} events more are missing in {name}, as the accounts say");
+        let note = format!("{missing} events more are missing, as the accounts say: {name} ends too early");
         assert!(said.err.contains(&note), "{said:?}");
         let said = spool(dir.path(), &["ls", "--json"]);
         assert_eq!((&said.json()[0]["state"], &said.json()[1]["state"]), (&state.into(), &"sealed".into()));
@@ -288,6 +310,23 @@ fn a_file_that_was_cut_off_or_emptied_is_told_as_damaged_with_what_is_missing() 
         );
         assert!(lifetime.balances(), "{lifetime:#?}");
     }
+}
+
+#[test]
+fn verify_says_what_the_accounts_miss_though_no_file_ends_too_early() {
+    let dir = dead_spool(mixture);
+    fs::remove_file(only_file(dir.path())).unwrap();
+    let said = spool(dir.path(), &["verify"]);
+    assert!(
+        said.err.contains("115 events are missing, as the accounts say: files or segments were"),
+        "{said:?}"
+    );
+    // Somebody else's file that was emptied is not to blame for it.
+    fs::write(dir.path().join("events_1700000000.pb"), "").unwrap();
+    let said = spool(dir.path(), &["verify"]);
+    assert!(said.err.contains("or files and segments were removed or replaced"), "{said:?}");
+    let said = spool(dir.path(), &["accounts"]);
+    assert!(said.out.contains("or were removed or replaced"), "{said:?}");
 }
 
 #[test]
@@ -357,6 +396,23 @@ fn what_is_missing_is_said_with_exit_code_3() {
     fs::write(dir.path().join("rodent.yml"), "events: {spol_dir: elsewhere}\n").unwrap();
     let said = events(&["spool", "ls", "--config", config]);
     assert!(said.code == 2 && said.err.contains("did you mean `spool_dir`"), "{said:?}");
+}
+
+#[test]
+fn a_configuration_that_is_no_text_is_told_for_what_it_is() {
+    let dir = TempDir::new().unwrap();
+    let (config, file) = (dir.path().to_str().unwrap(), dir.path().join("rodent.yml"));
+    let said = || events(&["spool", "ls", "--config", config]);
+    fs::write(&file, b"events: {spool_dir: caf\xe9}\n").unwrap();
+    let text = said();
+    assert!(text.code == 2 && text.err.contains("is not UTF-8 text: save it as UTF-8"), "{text:?}");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let folder = said();
+    assert!(
+        folder.code == 2 && folder.err.contains("is a directory: put the file in its place"),
+        "{folder:?}"
+    );
 }
 
 #[test]

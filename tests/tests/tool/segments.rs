@@ -104,11 +104,53 @@ fn a_damaged_segment_is_told_with_its_place_and_the_rest_of_it_is_shown() {
     assert_eq!((&row["good"], &row["lost"], &row["sound"]), (&19.into(), &1.into(), &false.into()), "{row}");
     let said = spool(dead.path(), &["cat"]);
     assert_eq!((said.code, said.out.lines().count()), (0, 19), "{said:?}");
-    assert!(said.err.contains("damaged in 1 places"), "{said:?}");
+    assert!(said.err.contains("damaged in 1 place,"), "{said:?}");
     // Nor does one make the command fall that is no segment at all.
     fs::write(&segment, "nothing that anybody would write").unwrap();
     let said = spool(dead.path(), &["verify"]);
     assert!(said.code == 1 && said.out.contains("shorter than a header"), "{said:?}");
+}
+
+#[test]
+fn a_segment_that_was_emptied_is_told() {
+    let (live, _events) = kept(|events| (0..20).for_each(|number| emit_number(events, number)));
+    let dead = killed(live.path());
+    let rows = spool(dead.path(), &["ls", "--json"]).json();
+    let name = rows[0]["file"].as_str().unwrap();
+    let path = dead.path().join(name);
+    fs::write(&path, "").unwrap();
+    let path = path.to_str().unwrap();
+    for said in [spool(dead.path(), &["verify"]), events(&["spool", "verify", path])] {
+        assert!(said.code == 1 && said.out.contains(name), "{said:?}");
+        assert!(said.out.contains("it is empty: it was emptied, or"), "{said:?}");
+        assert!(said.out.contains("1 file, 0 good events, 1 file damaged"), "{said:?}");
+    }
+    let said = spool(dead.path(), &["verify", "--json"]);
+    assert_eq!((said.code, &said.json()[0]["sound"]), (1, &false.into()), "{said:?}");
+}
+
+#[test]
+fn whoever_points_at_the_folder_of_segments_is_told_where_the_spool_is() {
+    let (live, _events) = kept(|events| emit_number(events, 1));
+    let dead = killed(live.path());
+    let segments = dead.path().join("segments");
+    let meant = format!("name the spool, {}", dead.path().canonicalize().unwrap().display());
+    let named = segments.to_str().unwrap();
+    for args in [["ls", named], ["cat", named], ["stats", named], ["verify", named], ["accounts", named]] {
+        let said = events(&[&["spool"], args.as_slice()].concat());
+        assert!(said.code == 2 && said.err.contains(&meant), "{said:?}");
+    }
+    for args in [["ls"].as_slice(), &["repair"], &["prune", "--below", "info", "--yes"]] {
+        let said = spool(&segments, args);
+        assert!(said.code == 2 && said.err.contains(&meant), "{said:?}");
+    }
+    let inside: Vec<_> = fs::read_dir(&segments).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let said = spool(&inside[0], &["ls"]);
+    assert!(said.code == 3 && said.err.contains("write `events spool ls FILE`"), "{said:?}");
+    // A folder of that name that is none of a spool's is like any other.
+    let other = TempDir::new().unwrap();
+    fs::create_dir(other.path().join("segments")).unwrap();
+    assert_eq!(spool(&other.path().join("segments"), &["ls"]).code, 0);
 }
 
 #[test]

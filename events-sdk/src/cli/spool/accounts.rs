@@ -18,6 +18,7 @@ use crate::{
         time,
     },
     ledger::{self, Known, Ledger, Totals},
+    plural::{counted, is_or_are},
     spool::{ANY_LEDGER, View},
 };
 
@@ -68,7 +69,10 @@ struct Rest {
 impl AccountsArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
         let dir = match &self.dir {
-            Some(dir) => dir.clone(),
+            Some(dir) => {
+                place::must_be_around_segments(dir)?;
+                dir.clone()
+            }
             None => at.existing()?,
         };
         let mut found = Found::look(&View::of(&dir))?;
@@ -95,15 +99,24 @@ impl AccountsArgs {
     }
 }
 
-/// Says how many events are missing in these spools, where some of their files are torn and the books know.
+/// Says how many events are missing in these spools, where the books know. In which files they were nobody knows.
 pub(super) fn tell_missing(views: &[View]) {
     for view in views {
         // Where they cannot be read nobody knows.
         let Some(missing) = Found::look(view).ok().and_then(|found| found.missing()) else { continue };
         let torn = torn(view).unwrap_or_default();
-        if !torn.is_empty() {
-            note(&format!("{missing} events more are missing in {}, as the accounts say", torn.join(", ")));
-        }
+        let (events, are) = (counted(missing, "event"), is_or_are(missing));
+        let (files, end) = (torn.join(", "), if torn.len() == 1 { "ends" } else { "end" });
+        note(&match torn.len() {
+            0 => format!(
+                "{events} {are} missing, as the accounts say: files or segments were removed, emptied or replaced since the \
+                 last agent ended"
+            ),
+            _ => format!(
+                "{events} more {are} missing, as the accounts say: {files} {end} too early, or files and segments were removed or \
+                 replaced since the last agent ended"
+            ),
+        });
     }
 }
 
@@ -188,48 +201,58 @@ impl Found {
     fn verdict(&self) -> String {
         let Rest { least, most } = self.rest();
         if self.unreadable > 0 {
+            let unreadable = match self.unreadable {
+                1 => "1 file or segment".to_owned(),
+                more => format!("{more} files or segments"),
+            };
             return format!(
-                "{} files or segments cannot be read, so nobody can say whether the accounts balance; mend their \
-                 permissions or the disk, or look as the user whose spool it is",
-                self.unreadable
+                "{unreadable} cannot be read, so nobody can say whether the accounts balance; mend their \
+                 permissions or the disk, or look as the user whose spool it is"
             );
         }
         if self.moving {
             return "an agent is at work, and the numbers changed while they were read".to_owned();
         }
         if let Some(missing) = self.missing() {
-            let (count, files) = (self.torn.len(), self.torn.join(", "));
-            return match count {
+            let files = self.torn.join(", ");
+            let missing = format!("{} {} missing", counted(missing, "event"), is_or_are(missing));
+            return match self.torn.len() {
                 0 => format!(
-                    "{missing} events are missing: they were on disk when the last agent ended, and files were taken out of \
-                     the spool since; the next start counts them as `vanished`"
+                    "{missing}: they were on disk when the last agent ended, and files or segments were \
+                     removed, emptied or replaced since; the next start counts them as `vanished`"
                 ),
                 _ => format!(
-                    "{missing} events are missing: they were on disk when the last agent ended, and files end too early since \
-                     ({files}); look at the disk; the next start counts them as `vanished`"
+                    "{missing}: they were on disk when the last agent ended, and files end too early since \
+                     ({files}), or were removed or replaced; look at the disk; the next start counts them as `vanished`"
                 ),
             };
         }
         if most < 0 {
+            let more = most.unsigned_abs();
             return format!(
-                "{} events more are there than the books know of, after a loss of power for one; the next start takes them over",
-                most.unsigned_abs()
+                "{} more {} there than the books know of, after a loss of power for one; the next start takes them over",
+                counted(more, "event"),
+                is_or_are(more)
             );
         }
         if least > 0 {
             let process = self.process.map_or("the agent".to_owned(), |id| format!("process {id}"));
+            let events = counted(least.unsigned_abs(), "event");
             return format!(
-                "the accounts balance: {least} events are in the memory of {process}; if that has ended, they were lost \
-                 with it, and the next start counts them as `process_ended`"
+                "the accounts balance: {events} {} in the memory of {process}; if that has ended, they were lost \
+                 with it, and the next start counts them as `process_ended`",
+                is_or_are(least.unsigned_abs())
             );
         }
         if least == 0 && most == 0 {
             return "the accounts balance".to_owned();
         }
+        let events = least.min(0).unsigned_abs().max(self.unclear);
         format!(
-            "the accounts balance as far as can be known: {} events are in damaged files that do not say whose they are, or were \
-             set aside out of such; the next start takes up what the books do not know of",
-            (least.min(0)).unsigned_abs().max(self.unclear)
+            "the accounts balance as far as can be known: {} {} in damaged files that do not say whose they are, or set aside out of \
+             such; the next start takes up what the books do not know of",
+            counted(events, "event"),
+            is_or_are(events)
         )
     }
 

@@ -58,7 +58,7 @@ pub(in crate::cli) struct GrepArgs {
 impl CatArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
         let schema = Schema::load()?;
-        let mut walk = Walk::new(&schema, &self.show.filter);
+        let mut walk = Walk::new(&schema, &self.show.filter)?;
         walk.shown(&at.sources(&self.paths)?, self.show.show_pii, |source, event| {
             self.show.write(&source.label(), event, out)
         })?;
@@ -79,7 +79,7 @@ impl GrepArgs {
             .build()
             .map_err(|error| Failure::Usage(format!("`{pattern}` is no regular expression: {error}")))?;
         let schema = Schema::load()?;
-        let mut walk = Walk::new(&schema, &self.show.filter);
+        let mut walk = Walk::new(&schema, &self.show.filter)?;
         let mut matches = 0_u64;
         walk.shown(&at.sources(&self.paths)?, self.show.show_pii, |source, event| {
             if !finds(&regex, event) {

@@ -24,6 +24,7 @@ use crate::{
     file_limit::Limited,
     generated::SCHEMA_FINGERPRINT,
     id::IdGenerator,
+    plural::{counted, is_or_are},
     spool::{Composer, Sealing, SpoolError},
 };
 
@@ -61,7 +62,7 @@ impl ExportArgs {
         match (self.format.unwrap_or(by_name), &self.output) {
             (Format::Json, None) => {
                 let sources = at.sources(&self.paths)?;
-                let mut walk = Walk::new(&schema, &self.filter);
+                let mut walk = Walk::new(&schema, &self.filter)?;
                 walk.shown(&sources, self.show_pii, |source, event| {
                     Ok(writeln!(out, "{}", event.json(&source.label()))?)
                 })?;
@@ -81,8 +82,8 @@ impl ExportArgs {
 
     fn json(&self, schema: &Schema, sources: &[Source], path: &Path) -> Result<u8, Failure> {
         let failed = |error| Failure::Broken(format!("cannot write {}: {error}", path.display()));
+        let mut walk = Walk::new(schema, &self.filter)?;
         let mut file = BufWriter::new(Limited::new(create(path).map_err(failed)?));
-        let mut walk = Walk::new(schema, &self.filter);
         let mut events = 0_u64;
         let written = walk.shown(sources, self.show_pii, |source, event| {
             events += 1;
@@ -92,7 +93,7 @@ impl ExportArgs {
             .and_then(|()| file.flush().and_then(|()| file.get_ref().file().sync_all()).map_err(failed));
         // Half a file would be taken for a whole one.
         finished.inspect_err(|_| drop(fs::remove_file(path)))?;
-        note(&format!("{events} events are in {}", path.display()));
+        note(&format!("{} {} in {}", counted(events, "event"), is_or_are(events), path.display()));
         Ok(walk.code())
     }
 
@@ -102,18 +103,18 @@ impl ExportArgs {
         let id: Uuid = IdGenerator::new().next(now_ms.unsigned_abs());
         // It is written under another name first, which is nobody's concern.
         let failed = |error: SpoolError| Failure::Broken(format!("cannot write {}: {error}", path.display()));
+        let mut walk = Walk::new(schema, &self.filter)?;
         let mut composer = Composer::begin(dir, id).map_err(failed)?;
-        let mut walk = Walk::new(schema, &self.filter);
         walk.events(sources, false, |_, facts, body, entry| {
             let meant = !self.filter.needs_fields()
                 || self.filter.wants_fields(&ShownEvent::of(schema, *facts, body, true));
             if meant { composer.push(entry, facts.level).map_err(failed) } else { Ok(()) }
         })?;
-        let events = composer.events();
+        let events = u64::from(composer.events());
         let sealing =
             Sealing { id, timestamp_ms: now_ms, whole: false, fingerprint: SCHEMA_FINGERPRINT, ledger: 0 };
         composer.finish(path, sealing, false, |_| Ok(())).map_err(failed)?;
-        note(&format!("{events} events are in {}", path.display()));
+        note(&format!("{} {} in {}", counted(events, "event"), is_or_are(events), path.display()));
         Ok(walk.code())
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         place::{self, Paths, Source, Where},
         shown, time,
     },
+    plural::counted,
     spool::{SpoolError, View},
 };
 
@@ -89,7 +90,7 @@ impl LsArgs {
         }
         if !self.json {
             out.table(&table)?;
-            writeln!(out, "{files} files, {events} events, {}", HumanBytes(bytes))?;
+            writeln!(out, "{}, {}, {}", counted(files, "file"), counted(events, "event"), HumanBytes(bytes))?;
         }
         if torn > 0 {
             accounts::tell_missing(&at.views(&self.paths)?);

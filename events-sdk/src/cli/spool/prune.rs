@@ -36,6 +36,7 @@ use crate::{
         shown, time,
     },
     id::IdGenerator,
+    plural::counted,
     spool::{FileName, Item, Sealing, SpoolFile, View, free_bytes},
 };
 
@@ -374,7 +375,7 @@ impl Tally {
             out.table(&table)?;
         }
         let verb = if done { "deleted" } else { "would be deleted" };
-        writeln!(out, "{total} events {verb}, {} kept", self.kept)?;
+        writeln!(out, "{} {verb}, {} kept", counted(total, "event"), self.kept)?;
         let would = if done { "could" } else { "can" };
         match self.failed.len() {
             0 => {}

@@ -19,6 +19,7 @@ use crate::{
         spool::{rewrite::rewrite, verify},
     },
     generated::SCHEMA_FINGERPRINT,
+    plural::counted,
     spool::{Sealing, Spool},
 };
 
@@ -86,7 +87,7 @@ impl RepairArgs {
             out.table(&table)?;
         }
         let done = if self.dry_run { "would be repaired" } else { "repaired" };
-        writeln!(out, "{} of {} files {done}", lines.len(), sources.len())?;
+        writeln!(out, "{} of {} {done}", lines.len(), counted(sources.len() as u64, "file"))?;
         place::tell_segments(&dir)?;
         Ok(code)
     }

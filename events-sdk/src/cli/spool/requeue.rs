@@ -24,6 +24,7 @@ use crate::{
         owner,
         place::{self, Where},
     },
+    plural::{counted, is_or_are},
     spool::{FileName, View},
 };
 
@@ -88,9 +89,11 @@ impl RequeueArgs {
             })?;
         }
         if !self.json {
-            let done =
-                if self.dry_run { "would be offered again" } else { "are offered again at the next start" };
-            writeln!(out, "{moved} files {done}")?;
+            let files = counted(moved, "file");
+            match self.dry_run {
+                true => writeln!(out, "{files} would be offered again")?,
+                false => writeln!(out, "{files} {} offered again at the next start", is_or_are(moved))?,
+            }
         }
         Ok(code)
     }

@@ -18,6 +18,7 @@ use crate::cli::{
     time,
     walk::Walk,
 };
+use crate::plural::counted;
 
 /// So many different names are counted one by one. Our own schema has some ten sources; a spool full of invented ones
 /// must not fill memory.
@@ -62,7 +63,7 @@ impl StatsArgs {
         let sources = at.sources(&self.paths)?;
         let bytes: u64 = sources.iter().map(|source| place::length(&source.path()).unwrap_or(0)).sum();
         let mut totals = Totals::default();
-        let mut walk = Walk::new(&schema, &self.filter);
+        let mut walk = Walk::new(&schema, &self.filter)?;
         walk.events(&sources, false, |_, facts, body, _| {
             let meant = !self.filter.needs_fields()
                 || self.filter.wants_fields(&ShownEvent::of(&schema, *facts, body, self.show_pii));
@@ -123,7 +124,13 @@ impl Totals {
     }
 
     fn tables(&self, files: u64, bytes: u64, out: &mut Out) -> Result<(), Failure> {
-        writeln!(out, "{files} files, {}, {} events", HumanBytes(bytes), self.events)?;
+        writeln!(
+            out,
+            "{}, {}, {}",
+            counted(files, "file"),
+            HumanBytes(bytes),
+            counted(self.events, "event")
+        )?;
         if let Some((oldest, newest)) = self.span {
             writeln!(out, "oldest {} ({} ago)", time::show(oldest), time::age(oldest))?;
             writeln!(out, "newest {} ({} ago)", time::show(newest), time::age(newest))?;

@@ -14,6 +14,7 @@ use crate::{
         place::{self, Paths, Source, Where},
         progress::Progress,
     },
+    plural::counted,
     spool::{Item, SpoolError, View, is_unfinished, replaces},
 };
 
@@ -48,7 +49,11 @@ pub(super) struct Verdict {
 
 impl VerifyArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
-        let sources = at.sources(&self.paths)?;
+        let mut sources = at.sources(&self.paths)?;
+        for view in at.views(&self.paths)? {
+            sources
+                .extend(view.list_emptied_segments()?.into_iter().map(|path| Source::segment(&view, path)));
+        }
         let progress = Progress::over(&sources, self.json);
         let mut table = Table::new(&["FILE", "GOOD", "LOST", "BAD BYTES", "WHAT IS WRONG"]);
         let (mut files, mut good, mut damaged, mut torn, mut code) = (0_u64, 0, 0_u64, 0_u64, DONE);
@@ -56,6 +61,7 @@ impl VerifyArgs {
             progress.at(&source.label());
             let verdict = match check(source, &progress) {
                 Ok(verdict) => verdict,
+                Err(error) if place::is_gone(&error) && source.is_emptied() => Verdict::emptied(),
                 Err(error) if place::is_gone(&error) => continue,
                 Err(error) => {
                     note(&error.to_string());
@@ -75,7 +81,8 @@ impl VerifyArgs {
             }
         }
         drop(progress);
-        if torn > 0 {
+        // What cannot be read has been told.
+        if code == DONE || torn > 0 {
             accounts::tell_missing(&at.views(&self.paths)?);
         }
         for view in at.views(&self.paths)? {
@@ -85,7 +92,9 @@ impl VerifyArgs {
             if !table.is_empty() {
                 out.table(&table)?;
             }
-            writeln!(out, "{files} files, {good} good events, {damaged} files damaged")?;
+            let [files, good, damaged] =
+                [(files, "file"), (good, "good event"), (damaged, "file")].map(|(n, what)| counted(n, what));
+            writeln!(out, "{files}, {good}, {damaged} damaged")?;
         }
         Ok(if code == DONE && damaged > 0 { FOUND } else { code })
     }
@@ -130,7 +139,7 @@ pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, Spo
         return Ok(verdict);
     }
     verdict.wrong = if claimed != verdict.good {
-        Some(format!("its seal counts {claimed} events"))
+        Some(format!("its seal counts {}", counted(claimed, "event")))
     } else if !seen.intact {
         Some("its checksum is wrong, though every event is good".to_owned())
     } else if claimed_levels != levels {
@@ -142,6 +151,12 @@ pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, Spo
 }
 
 impl Verdict {
+    /// Of a segment without a byte.
+    fn emptied() -> Self {
+        let wrong = "it is empty: it was emptied, or the machine stopped as it was made; nobody can tell what was in it";
+        Self { wrong: Some(wrong.to_owned()), ..Self::default() }
+    }
+
     fn json(&self, source: &Source) -> String {
         let object = Object::new()
             .text("file", &source.label())

@@ -8,7 +8,7 @@ use crate::{
     buffer::URGENT,
     segment,
     spool::{
-        FileName, SpoolError, quota_for, severity_of,
+        FileName, SpoolError, no_room, quota_for, severity_of,
         storage::{EntryKind, Storage},
     },
 };
@@ -38,9 +38,8 @@ impl Quota {
         let above = dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("."));
         // Where nobody can say how much is free, the write will tell.
         let free = storage.free_bytes(above).unwrap_or(u64::MAX);
-        let floor = self.min_free;
-        if free < floor.saturating_add(bytes) {
-            return Err(full(format!("{free} bytes are free, and `spool_min_free_bytes` keeps {floor}")));
+        if free < self.min_free.saturating_add(bytes) {
+            return Err(full(no_room(bytes, free, self.min_free)));
         }
         let is_grave = severity_of(level) >= URGENT.severity();
         let max = self.max_bytes;
