@@ -255,24 +255,27 @@ impl Events {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Whether an event of this kind and level would be accepted. One that would not be is counted as filtered.
+    /// The ticket of an event of this kind and level if it would not be accepted. What the filter says no to is counted.
     #[doc(hidden)]
     #[inline]
-    pub fn __wants(&self, kind: &'static Kind, level: Level) -> bool {
+    pub fn __refuses(&self, kind: &'static Kind, level: Level) -> Option<Ticket> {
         if self.is_foreign() {
-            return false;
+            return Some(Ticket::dropped(DropReason::NotInitialized));
         }
-        self.shared.intake.wants(kind, level)
+        (!self.shared.intake.wants(kind, level)).then_some(Ticket::FILTERED)
     }
 
-    /// The same where the level may not be known yet: then whether an event of the kind might be accepted at all.
+    /// The same where the level may not be known yet: then that of an event whose kind is not wanted at any level.
     #[doc(hidden)]
     #[inline]
-    pub fn __wants_by_schema(&self, kind: &'static Kind, level: Option<Level>) -> bool {
-        match level {
-            Some(level) => self.shared.intake.wants(kind, level),
-            None => self.shared.intake.may_want(kind),
+    pub fn __refuses_by_schema(&self, kind: &'static Kind, level: Option<Level>) -> Option<Ticket> {
+        if let Some(level) = level {
+            return self.__refuses(kind, level);
         }
+        if self.is_foreign() {
+            return Some(Ticket::dropped(DropReason::NotInitialized));
+        }
+        (!self.shared.intake.may_want(kind)).then_some(Ticket::FILTERED)
     }
 
     /// What every generated emitter calls.
@@ -285,13 +288,10 @@ impl Events {
         payload: &P,
         metadata: impl Metadata,
     ) -> Ticket {
-        if self.is_foreign() {
-            return Ticket::dropped(DropReason::NotInitialized);
+        match self.__refuses(kind, level) {
+            Some(ticket) => ticket,
+            None => self.shared.intake.emit(kind, level, payload, &metadata),
         }
-        if !self.shared.intake.wants(kind, level) {
-            return Ticket::FILTERED;
-        }
-        self.shared.intake.emit(kind, level, payload, &metadata)
     }
 
     /// Whether this is a forked child's copy of its parent's system. It accepts nothing, and nothing of it is touched: a
