@@ -104,7 +104,8 @@ pub enum WaitOutcome {
     Settled,
     /// It was still only in memory, or not synced, when the time had passed. It is not lost.
     TimedOut,
-    /// The ticket says that the event was never queued.
+    /// The ticket says that the event was never queued; or, from [`wait`](crate::wait), there is no event system that could
+    /// be asked.
     NotQueued,
     /// The ticket is of another event system, which alone knows what became of the event.
     OtherSystem,
