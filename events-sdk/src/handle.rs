@@ -112,11 +112,11 @@ pub enum WaitOutcome {
 }
 
 /// So much is set aside on disk at most for the moment when it is full: more than most spill files have, so that one can be
-/// written anew without some of its events,
+/// written anew without some of its events.
 const MOST_BALLAST: u64 = 8 << 20;
 
-/// and no more than this part of `spool_max_bytes`.
-const BALLAST: u64 = 64;
+/// One part in so many of `spool_max_bytes` is set aside so, where that is less: a small spool is there for events.
+const BALLAST_PART: u64 = 64;
 
 /// What the delivery task says to who asks whether something has left memory.
 enum Answer {
@@ -226,7 +226,7 @@ impl Events {
         let bounds = Bounds {
             min_free: config.spool_min_free_bytes as u64,
             quarantine: config.quarantine_max_bytes as u64,
-            ballast: MOST_BALLAST.min(config.spool_max_bytes as u64 / BALLAST),
+            ballast: MOST_BALLAST.min(config.spool_max_bytes as u64 / BALLAST_PART),
         };
         let spool_is_open = spool.is_some();
         let spooler = Spooler::start(
