@@ -276,9 +276,7 @@ impl Delivery {
             Some(Verdict::Halve | Verdict::SetAside) if error.kind() == SendErrorKind::TooLarge => {
                 self.link.delivered(now)
             }
-            Some(Verdict::Halve | Verdict::SetAside | Verdict::Wait { toggle: false, .. })
-                if !parcel.probe =>
-            {
+            Some(Verdict::Halve | Verdict::SetAside | Verdict::Wait { toggle: false }) if !parcel.probe => {
                 Change::None
             }
             _ => self.link.failed(error, parcel.probe, now),
