@@ -320,7 +320,7 @@ pub(crate) fn list(drops: &Drops) -> Vec<Dropped> {
 }
 
 /// The level of a severity, where there is one.
-pub(crate) fn level_of(severity: usize) -> Option<Level> {
+fn level_of(severity: usize) -> Option<Level> {
     Level::ALL.iter().copied().find(|level| usize::from(level.severity()) == severity)
 }
 
