@@ -30,7 +30,8 @@ pub enum ErrorKind {
     Io,
     /// The generator was called wrongly: no output directory, a runtime that is not a Rust path.
     Usage,
-    /// The generator wrote something that is not Rust. A fault of ours, never of the schema's author.
+    /// The generator, or a compiler that it builds on, failed on a schema that breaks no rule. A fault of ours, never of the
+    /// schema's author.
     Internal,
 }
 

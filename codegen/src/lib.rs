@@ -8,10 +8,12 @@
 //! * `kinds`: the constants of each kind;
 //! * `proto`: prost's types and tonic's services, for whoever reads events.
 //!
-//! The passes, each a module: [`compile`] (.proto to descriptors, in pure Rust), [`read`] (descriptors to a
-//! [`model`]), [`check`] (the model's mistakes, all at once), [`emit`] (the model to Rust), [`text`] (how it is
-//! laid out). Only [`builder`] touches the disk. Beside them, [`baseline`] compares a schema with what was accepted before, and [`coverage`]
-//! finds out who emits what, [`catalog`] describes every event, and [`explain`] every rule.
+//! The passes, each a module: [`compile`] (.proto to descriptors, in pure Rust; or [`descriptors`], from a set that another
+//! compiler wrote), [`read`] (descriptors to a [`model`]), [`check`] (the model's mistakes, all at once), [`emit`] (the model
+//! to Rust, laid out by [`text`]) and [`wire_types`] (descriptors to the types of prost and tonic). [`compile`] reads the
+//! schema from disk, [`builder`] writes what was generated, and nothing else touches the disk. Beside them, [`baseline`]
+//! compares a schema with what was accepted before, [`coverage`] finds out who emits what, [`catalog`] describes every event,
+//! and [`explain`] every rule.
 //!
 //! # In a crate of your own
 //!

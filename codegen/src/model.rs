@@ -1,8 +1,8 @@
 //! The schema as the generator sees it: envelopes, kinds of events, payload messages and enums.
 //!
 //! [`read`](crate::read) fills it from descriptors without judging: what an author left out is `None` here.
-//! [`check`](crate::check) judges, and only a schema without findings reaches [`emit`](crate::emit). Nothing after
-//! `read` sees a descriptor.
+//! [`check`](crate::check) judges, and only a schema without errors reaches [`emit`](crate::emit). Neither of the two sees
+//! a descriptor.
 
 use std::collections::{BTreeSet, HashMap};
 

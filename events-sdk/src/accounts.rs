@@ -60,7 +60,7 @@ pub(crate) enum Place {
 impl Accounts {
     /// How many events were accepted by this process and not dropped.
     pub(crate) fn kept(&self) -> u64 {
-        self.accepted.saturating_sub(self.dropped().iter().map(|drop| drop.count).sum())
+        self.accepted.saturating_sub(self.lost)
     }
 
     pub(crate) fn new(ledger: Ledger) -> Self {
@@ -236,7 +236,12 @@ impl Accounts {
         list(&self.dropped)
     }
 
-    /// The same over all processes.
+    /// How many events were dropped for this reason.
+    pub(crate) fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize].iter().flatten().sum()
+    }
+
+    /// What [`Stats`](crate::Stats) tell, over all processes.
     pub(crate) fn lifetime(&self) -> LifetimeStats {
         let totals = self.ledger.totals();
         let elsewhere =
@@ -315,7 +320,7 @@ pub(crate) fn list(drops: &Drops) -> Vec<Dropped> {
 }
 
 /// The level of a severity, where there is one.
-pub(crate) fn level_of(severity: usize) -> Option<Level> {
+fn level_of(severity: usize) -> Option<Level> {
     Level::ALL.iter().copied().find(|level| usize::from(level.severity()) == severity)
 }
 

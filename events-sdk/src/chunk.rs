@@ -95,7 +95,7 @@ impl Chunk {
     #[inline]
     pub(crate) fn push(&mut self, event: &[u8], severity: u8, category: u8) {
         self.bytes.extend_from_slice(event);
-        // A chunk is sealed long before it reaches 4 GiB: see `MAX_MESSAGE_BYTES`.
+        // A chunk is sealed long before it reaches 4 GiB: see `MAX_EVENT_BYTES`, which bounds `batch_bytes` too.
         let end = self.bytes.len() as u32;
         self.entries.push(Entry { end, severity, category, best_effort: false, own: false });
         self.by_severity[usize::from(severity) % SEVERITIES] += 1;

@@ -154,7 +154,7 @@ pub fn __emit<P: Message>(kind: &'static Kind, level: Level, payload: &P, metada
 #[inline]
 pub fn __refuses(kind: &'static Kind, level: Level) -> Option<Ticket> {
     match &*EVENTS.load() {
-        Some(events) if !events.is_foreign() => (!events.__wants(kind, level)).then_some(Ticket::FILTERED),
+        Some(events) if !events.is_foreign() => events.__refuses(kind, level),
         _ => Some(not_initialized()),
     }
 }
@@ -165,8 +165,8 @@ pub fn __refuses(kind: &'static Kind, level: Level) -> Option<Ticket> {
 #[inline]
 pub fn __refuses_by_schema(kind: &'static Kind, fixed: Option<Level>, said: Option<Level>) -> Option<Ticket> {
     match &*EVENTS.load() {
-        Some(events) => (!events.__wants_by_schema(kind, fixed.or(said))).then_some(Ticket::FILTERED),
-        None => Some(not_initialized()),
+        Some(events) if !events.is_foreign() => events.__refuses_by_schema(kind, fixed.or(said)),
+        _ => Some(not_initialized()),
     }
 }
 

@@ -104,18 +104,19 @@ pub enum WaitOutcome {
     Settled,
     /// It was still only in memory, or not synced, when the time had passed. It is not lost.
     TimedOut,
-    /// The ticket says that the event was never queued.
+    /// The ticket says that the event was never queued; or, from [`wait`](crate::wait), there is no event system that could
+    /// be asked.
     NotQueued,
     /// The ticket is of another event system, which alone knows what became of the event.
     OtherSystem,
 }
 
 /// So much is set aside on disk at most for the moment when it is full: more than most spill files have, so that one can be
-/// written anew without some of its events,
+/// written anew without some of its events.
 const MOST_BALLAST: u64 = 8 << 20;
 
-/// and no more than this part of `spool_max_bytes`.
-const BALLAST: u64 = 64;
+/// One part in so many of `spool_max_bytes` is set aside so, where that is less: a small spool is there for events.
+const BALLAST_PART: u64 = 64;
 
 /// What the delivery task says to who asks whether something has left memory.
 enum Answer {
@@ -225,7 +226,7 @@ impl Events {
         let bounds = Bounds {
             min_free: config.spool_min_free_bytes as u64,
             quarantine: config.quarantine_max_bytes as u64,
-            ballast: MOST_BALLAST.min(config.spool_max_bytes as u64 / BALLAST),
+            ballast: MOST_BALLAST.min(config.spool_max_bytes as u64 / BALLAST_PART),
         };
         let spool_is_open = spool.is_some();
         let spooler = Spooler::start(
@@ -255,24 +256,27 @@ impl Events {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Whether an event of this kind and level would be accepted. One that would not be is counted as filtered.
+    /// The ticket of an event of this kind and level if it would not be accepted. What the filter says no to is counted.
     #[doc(hidden)]
     #[inline]
-    pub fn __wants(&self, kind: &'static Kind, level: Level) -> bool {
+    pub fn __refuses(&self, kind: &'static Kind, level: Level) -> Option<Ticket> {
         if self.is_foreign() {
-            return false;
+            return Some(Ticket::dropped(DropReason::NotInitialized));
         }
-        self.shared.intake.wants(kind, level)
+        (!self.shared.intake.wants(kind, level)).then_some(Ticket::FILTERED)
     }
 
-    /// The same where the level may not be known yet: then whether an event of the kind might be accepted at all.
+    /// The same where the level may not be known yet: then that of an event whose kind is not wanted at any level.
     #[doc(hidden)]
     #[inline]
-    pub fn __wants_by_schema(&self, kind: &'static Kind, level: Option<Level>) -> bool {
-        match level {
-            Some(level) => self.shared.intake.wants(kind, level),
-            None => self.shared.intake.may_want(kind),
+    pub fn __refuses_by_schema(&self, kind: &'static Kind, level: Option<Level>) -> Option<Ticket> {
+        if let Some(level) = level {
+            return self.__refuses(kind, level);
         }
+        if self.is_foreign() {
+            return Some(Ticket::dropped(DropReason::NotInitialized));
+        }
+        (!self.shared.intake.may_want(kind)).then_some(Ticket::FILTERED)
     }
 
     /// What every generated emitter calls.
@@ -285,13 +289,10 @@ impl Events {
         payload: &P,
         metadata: impl Metadata,
     ) -> Ticket {
-        if self.is_foreign() {
-            return Ticket::dropped(DropReason::NotInitialized);
+        match self.__refuses(kind, level) {
+            Some(ticket) => ticket,
+            None => self.shared.intake.emit(kind, level, payload, &metadata),
         }
-        if !self.shared.intake.wants(kind, level) {
-            return Ticket::FILTERED;
-        }
-        self.shared.intake.emit(kind, level, payload, &metadata)
     }
 
     /// Whether this is a forked child's copy of its parent's system. It accepts nothing, and nothing of it is touched: a

@@ -8,10 +8,12 @@
 //!
 //! 1. A generated function, [`emit_storage_pool`] for one, takes a borrowed [`payload`] and [`Metadata`].
 //! 2. `emit` stamps it with an id, the time, its category and source, and encodes it, once.
-//! 3. `buffer` keeps it in memory, in chunks that are batches.
+//! 3. `buffer` keeps it in memory, in chunks that are batches. Unless the durability is [`DurabilityMode::Memory`] a copy goes
+//!    to a `segment`, a mapped file that outlives the process; with [`DurabilityMode::Power`], and for whoever waits for an
+//!    event, `sync` brings segments to stable storage.
 //! 4. `delivery` sends batches through the [`Uplink`], or has `spool` write them to disk while Toggle is away, and brings
-//!    them back when it is there again.
-//! 5. `accounts` knows where every event is: [`Stats`].
+//!    them back when it is there again. What an earlier process left in segments becomes spill files.
+//! 5. `accounts` knows where every event is: [`Stats`]. `ledger` keeps the sums over all processes in the spool directory.
 //!
 //! # Use
 //!

@@ -6,7 +6,7 @@
 
 use crate::{
     Category, DropReason, Kind, Level,
-    accounts::{Drops, level_of},
+    accounts::{Dropped, Drops, list},
     kinds,
     ledger::Ledger,
     payload::{EventCategory, EventLevel, Loss, LossReason, SystemEventsLostPayload},
@@ -115,20 +115,13 @@ impl Losses {
 
     /// Each combination of reason, category and level once.
     pub(crate) fn rows(&self) -> Vec<Loss> {
-        let mut rows = Vec::new();
-        for (reason, by_category) in DropReason::ALL.iter().zip(&self.drops) {
-            for (category, by_severity) in by_category.iter().enumerate() {
-                for (severity, &count) in by_severity.iter().enumerate().filter(|(_, count)| **count > 0) {
-                    rows.push(Loss {
-                        reason: reason_of(*reason),
-                        category: Category::from_number(category as i32).and_then(category_of),
-                        level: level_of(severity).and_then(level_on_the_wire),
-                        count,
-                    });
-                }
-            }
-        }
-        rows
+        let row = |dropped: Dropped| Loss {
+            reason: reason_of(dropped.reason),
+            category: dropped.category.and_then(category_of),
+            level: dropped.level.and_then(level_on_the_wire),
+            count: dropped.count,
+        };
+        list(&self.drops).into_iter().map(row).collect()
     }
 
     /// The event that tells of them. `rows` are theirs.

@@ -109,7 +109,7 @@ macro_rules! emit {
 /// Whether the handle wants such an event. What it says no to is counted: the answer is the ticket.
 #[inline]
 pub fn refuses_on(events: &Events, kind: &'static Kind, level: Level) -> Option<Ticket> {
-    (!events.__wants(kind, level)).then_some(Ticket::FILTERED)
+    events.__refuses(kind, level)
 }
 
 /// The same for an event whose level the schema says: its kind's, or that of what it says was done. Where neither is known
@@ -121,7 +121,7 @@ pub fn refuses_on_by_schema(
     fixed: Option<Level>,
     said: Option<Level>,
 ) -> Option<Ticket> {
-    (!events.__wants_by_schema(kind, fixed.or(said))).then_some(Ticket::FILTERED)
+    events.__refuses_by_schema(kind, fixed.or(said))
 }
 
 /// Stops compilation unless every one of the `required` fields, each with what to say otherwise, is `given`.

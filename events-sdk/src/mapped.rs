@@ -45,11 +45,9 @@ const PAGE: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Mapped {
     map: MmapMut,
-    #[allow(dead_code, reason = "see `file`")]
     file: Arc<File>,
 }
 
-#[allow(dead_code, reason = "segments need only a part of it")]
 impl Mapped {
     /// Makes a new file of `len` bytes, all of them zero, with its pages in memory and its blocks allocated.
     ///

@@ -5,7 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use events_sdk::{self as sdk, DropReason, Events, FlushOutcome, Outcome, WaitOutcome, testing::Toggle};
+use events_sdk::{
+    self as sdk, Category, DropReason, Events, Filter, FlushOutcome, Outcome, WaitOutcome, emit,
+    payload::SystemStartupOperation, testing::Toggle,
+};
 use events_tests::{assert_numbers, config, emit_number, queue_number};
 use tempfile::TempDir;
 
@@ -43,12 +46,29 @@ fn was_refused(ticket: sdk::Ticket) -> bool {
     ticket.outcome() == Outcome::Dropped(DropReason::NotInitialized)
 }
 
+/// Whether `emit!` says so too, and counts it where no handle is named: whoever says the level, and whether or not the
+/// parent's filter lets it through.
+fn emit_is_refused(events: &Events) -> bool {
+    let registered = SystemStartupOperation::Registered;
+    let before = sdk::stats().not_initialized;
+    let tickets = [
+        emit!(storage_pool, info, { operation: Created }),
+        emit!(storage_pool, trace, { operation: Created }),
+        emit!(system_startup, { operation: registered }),
+        emit!(on events, storage_pool, info, { operation: Created }),
+        emit!(on events, storage_pool, trace, { operation: Created }),
+        emit!(on events, system_startup, { operation: registered }),
+    ];
+    tickets.into_iter().all(was_refused) && sdk::stats().not_initialized == before + 3
+}
+
 // One test: a process has one global event system, and what forks should not run beside others.
 #[test]
 fn a_forked_child_leaves_its_parents_events_alone_and_may_start_a_system_of_its_own() {
     let (toggle, spool, other) = (Toggle::start().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
     let mut parents = config(&toggle, spool.path());
     parents.durability = sdk::DurabilityMode::Process;
+    parents.filter = Filter::default().without_category(Category::System);
     parents.batch_timeout = Duration::from_secs(600);
     let events = sdk::initialize(parents).unwrap();
     let before = queue_number(&events, 0);
@@ -87,6 +107,9 @@ fn a_forked_child_leaves_its_parents_events_alone_and_may_start_a_system_of_its_
                 }
                 if events.wait(&before, PATIENCE) != WaitOutcome::TimedOut {
                     return 4;
+                }
+                if !emit_is_refused(&events) {
+                    return 5;
                 }
                 events.shutdown(PATIENCE);
                 0

@@ -114,7 +114,7 @@ fn whoever_takes_the_log_may_emit_and_look_at_the_statistics() {
     for point in ["round", "spool write", "sync"] {
         testing::panic_at(point, 0, 1);
         storm(&events, 600..700, 1_000_000);
-        wait_until(&events, PATIENCE, |_| testing::panics_left() == 0);
+        wait_until(&events, PATIENCE, |_| testing::faults_left() == 0);
     }
     wait_until(&events, PATIENCE, |stats| stats.uplink.attempts_failed > 1);
     rig.toggle.set_mode(Mode::Ok);

@@ -13,7 +13,7 @@ use std::{
 
 use events_sdk::{
     Config, DropReason, DurabilityMode, Events, Stats, UplinkState,
-    testing::{Mode, Toggle, panic_at, panic_points, panics_left, special_panic_points},
+    testing::{Mode, Toggle, faults_left, panic_at, panic_points, special_panic_points},
 };
 use events_tests::{NUMBER, Rig, assert_numbers, config, emit_number, storm, wait_until};
 
@@ -61,10 +61,10 @@ fn a_panic_at_any_point_loses_nothing() {
         rig.assert_all_delivered(each, LIMIT);
         let stats = wait_until(&rig.events, Duration::from_secs(10), |stats| {
             // Files are removed a moment later.
-            stats.restarts == u64::from(3 - panics_left()) && stats.spool.files == 0
+            stats.restarts == u64::from(3 - faults_left()) && stats.spool.files == 0
         });
         assert!(stats.balances(), "{point}: {stats:#?}");
-        assert_eq!(stats.restarts, u64::from(3 - panics_left()), "{point}: {stats:#?}");
+        assert_eq!(stats.restarts, u64::from(3 - faults_left()), "{point}: {stats:#?}");
         assert!(stats.restarts > 0, "{point} was never passed");
         let report = rig.events.shutdown(Duration::from_secs(10));
         assert!(report.complete && report.dropped == 0, "{point}: {report:#?}");
@@ -105,7 +105,7 @@ fn starts_in_what_is_left(point: &'static str) {
     let events = Events::start(config(&toggle, spool.path())).unwrap();
     assert!(toggle.wait_for_events(2 * each, LIMIT), "{point}: {:#?}", events.stats());
     assert_numbers(&toggle, 2 * each);
-    let settled = |stats: &Stats| stats.spool.files == 0 && stats.lifetime.is_surveyed && panics_left() == 0;
+    let settled = |stats: &Stats| stats.spool.files == 0 && stats.lifetime.is_surveyed && faults_left() == 0;
     let stats = wait_until(&events, LIMIT, settled);
     assert!(settled(&stats) && stats.restarts == 1, "{point}: {stats:#?}");
     assert!(stats.lifetime.balances(), "{point}: {stats:#?}");
@@ -123,7 +123,7 @@ fn syncs_and_spills(point: &'static str, panics: u32) {
     panic_at(point, 1, panics);
     let mut count = 0;
     for round in 0..100 {
-        if round >= 6 && panics_left() == 0 {
+        if round >= 6 && faults_left() == 0 {
             break;
         }
         rig.toggle.set_mode(if round % 2 == 0 { Mode::Unavailable } else { Mode::Ok });
@@ -136,9 +136,9 @@ fn syncs_and_spills(point: &'static str, panics: u32) {
 }
 
 fn finds_its_way_back(point: &str, rig: &Rig, panics: u64) {
-    let settled = |stats: &Stats| panics_left() == 0 && stats.restarts == panics && stats.spool.files == 0;
+    let settled = |stats: &Stats| faults_left() == 0 && stats.restarts == panics && stats.spool.files == 0;
     let stats = wait_until(&rig.events, LIMIT, settled);
-    assert!(settled(&stats), "{point}, {} left: {stats:#?}", panics_left());
+    assert!(settled(&stats), "{point}, {} left: {stats:#?}", faults_left());
     let report = rig.events.shutdown(LIMIT);
     assert!(report.complete, "{point}: {report:#?}");
 }
@@ -179,7 +179,7 @@ fn makes_room(point: &'static str) {
             wait_until(&rig.events, Duration::from_secs(2), |stats| stats.in_memory < 600);
         }
     }
-    let stats = wait_until(&rig.events, LIMIT, |_| panics_left() == 0);
+    let stats = wait_until(&rig.events, LIMIT, |_| faults_left() == 0);
     assert!(stats.dropped_for(DropReason::SpoolFull) > 0, "{point}: {stats:#?}");
     rig.toggle.restart().unwrap();
     let settled = |stats: &Stats| stats.delivered + stats.dropped_total() == stats.accepted;

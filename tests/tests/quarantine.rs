@@ -59,7 +59,8 @@ fn damaged_events_are_counted_once_however_often_the_process_ends_before_their_f
     // Nor does a later start miss anything.
     drop(events);
     let events = Events::start(config(&toggle, spool.path())).expect("an event system");
-    std::thread::sleep(Duration::from_millis(500));
+    let stats = wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    assert!(stats.lifetime.is_surveyed, "it has looked for all there is: {stats:#?}");
     let report = events.shutdown(PATIENCE);
     assert_eq!(report.stats.lifetime.dropped_total(), 0, "{report:#?}");
     assert!(toggle.events().iter().all(|event| losses_in(event).is_none()));

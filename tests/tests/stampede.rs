@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use events_sdk::{Events, testing::Toggle};
+use events_sdk::{
+    Events, Stats, UplinkState,
+    testing::{Mode, Toggle},
+};
 use events_tests::{config, emit_number, wait_until};
 use tempfile::TempDir;
 
@@ -46,21 +49,31 @@ fn nodes_that_come_back_together_are_drained_by_a_toggle_that_takes_only_so_much
 fn a_busy_answer_does_not_make_live_events_wait_for_long_or_go_to_disk() {
     let toggle = Toggle::start().unwrap();
     let spool = TempDir::new().unwrap();
-    let events = node(&toggle, &spool);
+    let mut config = config(&toggle, spool.path());
+    // After an outage live events would wait for this; after a busy answer they wait a second or two.
+    (config.retry_initial, config.retry_max) = (Duration::from_secs(60), Duration::from_secs(3_600));
+    let events = Events::start(config).unwrap();
     emit_number(&events, 0);
-    assert!(toggle.wait_for_events(1, LIMIT));
-    toggle.limit(Some(5.0), None);
-    let start = Instant::now();
-    let mut number = 1;
-    while start.elapsed() < Duration::from_secs(2) {
-        for _ in 0..50 {
-            emit_number(&events, number);
-            number += 1;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert!(events.stats().uplink.attempts_failed > 0, "it was never busy");
-    toggle.limit(None, None);
-    assert!(toggle.wait_for_events(number, LIMIT), "{} of {number}", toggle.unique_events());
-    events_tests::assert_numbers(&toggle, number);
+    let is_delivered =
+        |stats: &Stats, count| stats.delivered == count && stats.uplink.state == UplinkState::Up;
+    let stats = wait_until(&events, LIMIT, |stats| is_delivered(stats, 1));
+    assert!(is_delivered(&stats, 1), "{stats:#?}");
+
+    toggle.set_mode(Mode::ResourceExhausted);
+    emit_number(&events, 1);
+    let stats = wait_until(&events, LIMIT, |stats| stats.uplink.attempts_failed > 0);
+    assert!(stats.uplink.attempts_failed > 0, "it was never busy: {stats:#?}");
+    toggle.set_mode(Mode::Ok);
+    (2..100).for_each(|number| emit_number(&events, number));
+    // Where it counted as an outage, or events went to disk, this would show at one of the looks.
+    let stats = wait_until(&events, LIMIT, |stats| {
+        assert_eq!(
+            (stats.uplink.state, stats.on_disk, stats.spool.files),
+            (UplinkState::Up, 0, 0),
+            "{stats:#?}"
+        );
+        stats.delivered == 100
+    });
+    assert_eq!((stats.delivered, stats.dropped_total()), (100, 0), "{stats:#?}");
+    events_tests::assert_numbers(&toggle, 100);
 }

@@ -12,7 +12,7 @@ const BUSY_TIMES: u32 = 4;
 const BUSY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Toggle may name a longer pause than that, up to this: it is bounded against a mistake in its configuration.
-const BUSY_PAUSE_MOST: Duration = Duration::from_secs(300);
+pub(super) const BUSY_PAUSE_MOST: Duration = Duration::from_secs(300);
 
 /// Where Toggle fails in two ways by turns, each is told once, and again after this.
 const TELL_AGAIN: Duration = Duration::from_secs(600);

@@ -72,10 +72,8 @@ impl Delivery {
         if all == seen {
             return;
         }
-        let dropped = state.accounts.dropped();
+        let lost = state.accounts.dropped_for(DropReason::BufferFull);
         drop(state);
-        let for_memory = dropped.iter().filter(|dropped| dropped.reason == DropReason::BufferFull);
-        let lost = for_memory.map(|dropped| dropped.count).sum();
         let is_news = lost > logged;
         self.teller.logged = (all, lost, if is_news { Some(now) } else { at });
         if is_news {

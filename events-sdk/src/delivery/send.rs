@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::task;
 
 use super::backlog::Waiting;
-use super::link::Change;
+use super::link::{BUSY_PAUSE_MOST, Change};
 use super::pace::Size;
 use super::refusals::Verdict;
 use super::salvage::Kept;
@@ -19,9 +19,6 @@ use crate::fault;
 use crate::ledger::Step;
 use crate::spool::{SpoolError, format::PIECE_EVENTS};
 use crate::{Batch, SendError, SendErrorKind};
-
-/// Toggle may ask for a pause of the backlog up to this.
-const MOST_ASKED: Duration = Duration::from_secs(300);
 
 impl Delivery {
     /// Sends what may be sent now.
@@ -260,7 +257,7 @@ impl Delivery {
         if error.kind() == SendErrorKind::Busy {
             self.pace.throttled(self.spool_backoff.chance(), now);
             if let Some(pause) = error.retry_after() {
-                self.pace.hold(pause.min(MOST_ASKED), now);
+                self.pace.hold(pause.min(BUSY_PAUSE_MOST), now);
             }
         }
         let change = match verdict {
@@ -276,9 +273,7 @@ impl Delivery {
             Some(Verdict::Halve | Verdict::SetAside) if error.kind() == SendErrorKind::TooLarge => {
                 self.link.delivered(now)
             }
-            Some(Verdict::Halve | Verdict::SetAside | Verdict::Wait { toggle: false, .. })
-                if !parcel.probe =>
-            {
+            Some(Verdict::Halve | Verdict::SetAside | Verdict::Wait { toggle: false }) if !parcel.probe => {
                 Change::None
             }
             _ => self.link.failed(error, parcel.probe, now),

@@ -212,13 +212,7 @@ impl Delivery {
                 state.lose(Place::Memory, DropReason::Shutdown, *entry, chunk.sequence);
             }
         }
-        let lost: u64 = state
-            .accounts
-            .dropped()
-            .iter()
-            .filter(|dropped| dropped.reason == DropReason::Shutdown)
-            .map(|dropped| dropped.count)
-            .sum();
+        let lost = state.accounts.dropped_for(DropReason::Shutdown);
         if self.writing.is_empty() {
             // Else nobody knows whether that is on disk.
             state.accounts.ledger.close();

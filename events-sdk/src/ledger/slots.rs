@@ -107,8 +107,9 @@ impl Slots {
 
     /// Has these changes include that the file has come to this step, and `delivered_of` in all.
     ///
-    /// The list of changes says whose slot it is about. After a loss of power it may be older than the slot, and that another
-    /// file's by then, which is unknown after them, and sent again, rather than believed to be as far as this one.
+    /// The changes name the file by the last part of its identity, which goes with the state. After a loss of power they may
+    /// be older than the slot, which may be another file's by then. Applied to it they leave an identity that is no file's: the
+    /// other one is unknown and sent again, rather than believed to be as far as this one.
     pub(super) fn record(
         &mut self,
         cells: &mut Cells,

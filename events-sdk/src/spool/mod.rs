@@ -11,6 +11,8 @@
 //! | `<uuid>.pb` | a spill file; the name is its identity. Other names ending in `.pb` are read too |
 //! | `.<uuid>.tmp` | a spill file being written |
 //! | `.accounts` | what became of all events ever accepted here, see [`crate::ledger`] |
+//! | `.accounts.tmp` | new accounts that are not complete yet |
+//! | `.accounts.damaged` | accounts that could not be read and gave up their name |
 //! | `.<uuid>.<file>.thinned` | a complete spill file that is about to take the place of the other, see [`thin`] |
 //! | `.ballast` | room that is given up when there is no other, see [`ballast`] |
 //! | `.lock` | locked (`flock`) by the one process that works here, and holding its process id |
@@ -48,9 +50,10 @@
 //!
 //! 1. A name ending in `.pb` is given to a file after all its bytes are on stable storage. There are no half files.
 //! 2. [`Spool::write`] returns `Ok` after the name too is on stable storage; when it returns an error there is no file.
-//! 3. A file is never changed. It is removed as a whole, or moved to the quarantine as a whole. (The command `events spool
-//!    repair`, which holds the lock, puts a file of the same name and the same good events in place of a damaged one.)
-//! 4. Damaged bytes are in the quarantine, on stable storage, before their file is removed.
+//! 3. A file is never changed. It is removed as a whole, or another of a new name takes its place, with fewer of its events:
+//!    see [`thin`]. (The command `events spool repair`, which holds the lock, puts a file of the same name and the same good
+//!    events in place of a damaged one.)
+//! 4. Damaged bytes are in the quarantine, as a copy on stable storage, before their file is removed.
 //! 5. Reading never fails because of what is in a file. Every byte of it is a delivered event, a field of the batch,
 //!    or counted as damaged.
 //!

@@ -162,12 +162,8 @@ impl Spool {
     pub(crate) fn quarantined_events(&self) -> Result<u64, SpoolError> {
         let folder = self.dir.join(FOLDER);
         let events = events_in_all(self.storage.as_ref(), &folder)?;
-        match self.storage.list(&folder, &mut |name, _| self.twice.was_there(&name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(SpoolError::new("list the quarantine", &folder, error))
-            }
-            _ => Ok(events),
-        }
+        list_folder(self.storage.as_ref(), &folder, &mut |name, _| self.twice.was_there(&name))?;
+        Ok(events)
     }
 
     /// How many events were put into the quarantine in place of a copy of theirs, since this was asked last.

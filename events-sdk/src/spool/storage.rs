@@ -1,8 +1,8 @@
 //! What the spool needs of a file system, and no more.
 //!
 //! Small on purpose: whoever implements these operations can fail, tear or forget each of them, which is how the
-//! spool's promises are tested. The real one is [`Disk`](super::disk::Disk). No operation follows a symbolic link in
-//! the last part of a path.
+//! spool's promises are tested. The real one is [`Disk`](super::disk::Disk). No operation on a file follows
+//! a symbolic link in the last part of its path; those on directories do.
 
 use std::{
     ffi::OsString,

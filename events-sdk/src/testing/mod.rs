@@ -87,7 +87,7 @@ pub fn panic_at(point: &'static str, skip: u32, times: u32) {
 
 /// Has a thread of the event systems of this process stay where it is when it comes to one of the [`panic_points`], or is
 /// about to do one of the [`syncs`], as it would on a disk that hangs, until [`let_go`] is called or another fault is asked
-/// for.
+/// for. There is one point more, `token file`: where the token file is about to be read.
 pub fn hang_at(point: &'static str) {
     fault::arm(point, Fault::Hang, 0, 1);
 }
@@ -114,13 +114,8 @@ pub fn limit_free_bytes(most: Option<u64>) {
     fault::MOST_FREE.store(most.unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
-/// How many of those faults are still to come.
+/// How many times what was asked for by [`panic_at`], [`hang_at`] or [`fail_at`] is still to happen.
 pub fn faults_left() -> u32 {
-    fault::left()
-}
-
-/// How many of those panics are still to come.
-pub fn panics_left() -> u32 {
     fault::left()
 }
 

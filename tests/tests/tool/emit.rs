@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use events_sdk::{
@@ -134,11 +134,14 @@ fn a_running_agent_takes_up_what_is_left_in_its_spool() {
     rig.toggle.stop();
     events_tests::storm(&rig.events, 0..300, 100_000);
     rig.events.flush(PATIENCE);
-    std::thread::sleep(Duration::from_secs(4));
     let stats = rig.events.stats();
-    assert_eq!(stats.adopted, 2, "{stats:#?}");
+    assert_eq!((stats.on_disk, stats.in_memory), (300, 0), "{stats:#?}");
+    // When this one is found, the others have been seen as well.
+    assert_eq!(emit(config.path(), &[&POOL[..], &["--spool", dir, "--timeout", "0s"]].concat()).code, 0);
+    let stats = events_tests::wait_until(&rig.events, PATIENCE, |stats| stats.adopted > 2);
+    assert_eq!((stats.adopted, stats.on_disk), (3, 301), "{stats:#?}");
     rig.toggle.restart().unwrap();
-    assert!(rig.toggle.wait_for_events(302, PATIENCE), "{:#?}", rig.events.stats());
+    assert!(rig.toggle.wait_for_events(303, PATIENCE), "{:#?}", rig.events.stats());
     assert_eq!(rig.toggle.repeated_event_ids(), 0);
 }
 

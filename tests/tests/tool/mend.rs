@@ -5,7 +5,7 @@ use std::{
     fs,
     os::unix::{
         fs::{MetadataExt, PermissionsExt},
-        process::CommandExt,
+        process::{CommandExt, ExitStatusExt},
     },
     path::Path,
 };
@@ -562,15 +562,22 @@ fn a_prune_that_is_killed_leaves_no_event_twice() {
     let report = events.shutdown(PATIENCE);
     assert_eq!((report.on_disk, report.dropped), (2_000, 0), "{report:#?}");
     drop(events);
-    for ms in [20, 40, 60, 80, 100] {
+    let mut killed_at_work = 0;
+    for _ in 0..5 {
+        let before = spill_files(dir.path());
         let mut prune =
             command(&["spool", "--spool", dir.path().to_str().unwrap(), "prune", "--below", "warn", "--yes"]);
         let mut prune =
             prune.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(ms));
+        // It is at work when the first file has given way to another.
+        while spill_files(dir.path()) == before && prune.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
         let _ = prune.kill();
-        prune.wait().unwrap();
+        let was_killed = prune.wait().unwrap().signal().is_some();
+        killed_at_work += usize::from(was_killed && spill_files(dir.path()) != before);
     }
+    assert!(killed_at_work > 0, "it was never killed at work");
     toggle.restart().unwrap();
     let events = Events::start(config()).unwrap();
     let is_done = |stats: &events_sdk::Stats| stats.lifetime.is_surveyed && stats.spool.files == 0;

@@ -106,8 +106,8 @@ impl Backlog {
             .min()
     }
 
-    /// The size of all files with events that are no graver than this, and of those begun with none that is not lighter than
-    /// `below`: no more can be freed of them.
+    /// The most that can be freed: the size of all files of which nothing was sent and that have events no graver than
+    /// `severity`, and of all begun ones whose events are all lighter than `below`.
     pub(crate) fn bytes_up_to(&self, severity: u8, below: u8) -> u64 {
         let untouched = self.candidates().filter(|file| file.least() <= severity).map(|file| file.bytes);
         let begun = self.begun().filter(|file| gravest_of(file) < below).map(|file| file.bytes);

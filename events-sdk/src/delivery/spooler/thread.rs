@@ -41,7 +41,7 @@ const SETTLED_MS: i64 = 2_000;
 pub(super) const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// A disk that does not take the ballast although it has room is left alone for so long.
-const BALLAST: Duration = Duration::from_secs(3600);
+const BALLAST_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Small files are examined for so long before the delivery task is told of them: it has other things to do than to
 /// hear of each.

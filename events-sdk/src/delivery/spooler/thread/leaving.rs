@@ -92,7 +92,7 @@ impl Thread {
         }
     }
 
-    /// The same, where that it is not done is an error.
+    /// Brings the ledger to stable storage, or says that this fails.
     pub(super) fn sync_books(&mut self) -> Result<(), SpoolError> {
         if self.sync_ledger() {
             return Ok(());

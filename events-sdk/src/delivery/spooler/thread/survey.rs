@@ -4,7 +4,7 @@ use std::{cell::Cell, collections::VecDeque, path::Path, time::Instant};
 
 use uuid::Uuid;
 
-use super::{AGAIN, BALLAST, EXAMINE, Reply, SETTLED_MS, Thread};
+use super::{AGAIN, BALLAST_AGAIN, EXAMINE, Reply, SETTLED_MS, Thread};
 use crate::{
     fault,
     spool::{Adopted, FileName, Spool, SpoolError, SpoolErrorKind},
@@ -84,7 +84,7 @@ impl Thread {
             && let Err(error) = spool.keep_ballast()
         {
             tracing::debug!(%error, "no room can be set aside for a full disk");
-            self.ballast_at = Instant::now() + BALLAST;
+            self.ballast_at = Instant::now() + BALLAST_AGAIN;
         }
         // Asked for before the list, so that what changes meanwhile is seen the next time.
         let Ok(changed_ms) = spool.changed_ms() else { return };
