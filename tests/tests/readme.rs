@@ -76,7 +76,7 @@ fn the_log_lines_in_the_readme_are_those_of_the_runtime() {
     }
     let texts: Vec<_> = readme[start..end].lines().filter_map(|line| line.split('`').nth(1)).collect();
     assert!(texts.len() >= 5, "{texts:?}");
-    for text in texts {
+    for text in &texts {
         assert!(source.contains(&format!("\"{text}\"")), "no such line in the log: {text}");
     }
     let mut lines = 0;
