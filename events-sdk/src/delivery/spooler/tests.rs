@@ -95,3 +95,30 @@ fn files_that_are_dealt_with_go_once_the_ledger_is_on_stable_storage() {
     assert_eq!(removed(&mut spooler), count);
     assert_eq!(files_in(dir.path()), there - count);
 }
+
+/// How many files are missing, as soon as that is told.
+fn missing(spooler: &mut Spooler) -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        loop {
+            let reply = tokio::time::timeout(Duration::from_secs(20), spooler.reply());
+            if let Reply::Missing(count) = reply.await.expect("it is told").unwrap() {
+                return count;
+            }
+        }
+    })
+}
+
+#[test]
+fn a_file_that_somebody_removed_is_not_missed_any_more_once_it_is_dealt_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spooler, files) = start(dir.path(), ledger_in(dir.path()));
+    // Not before it is known.
+    std::thread::sleep(Duration::from_secs(1));
+    std::fs::remove_file(dir.path().join(files[0].name.to_os_string())).unwrap();
+    assert_eq!(missing(&mut spooler), 1);
+    // From now on the directory is quiet, and not listed again.
+    std::thread::sleep(Duration::from_secs(8));
+    spooler.remove(files[0].clone());
+    assert_eq!(missing(&mut spooler), 0);
+}

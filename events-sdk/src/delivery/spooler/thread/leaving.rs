@@ -82,6 +82,10 @@ impl Thread {
         fault::point("spool remove");
         self.spool()?.remove(file)?;
         self.known.remove(&file.id);
+        if self.missing > 0 {
+            // It may be one of those, and then the directory does not change.
+            self.settled = None;
+        }
         self.removed_at.get_or_insert_with(Instant::now);
         Ok(())
     }
