@@ -159,6 +159,7 @@ enum DiskCopy {
 /// A file that is being written.
 #[derive(Debug, Clone, Copy)]
 struct Writing {
+    id: uuid::Uuid,
     /// The oldest place in the order of chunks of what is in it.
     sequence: u64,
     /// The size of its events.

@@ -5,7 +5,7 @@
 //! [`URGENT`] and graver alone. Segments are a part of what is there.
 //!
 //! What is left of a file gets another identity, under which Toggle would not know what it was offered before. So a file of
-//! which a piece was sent goes as a whole, for events graver than any in it, and only when nothing as light is left of
+//! which this process sent a piece goes as a whole, for events graver than any in it, and only when nothing as light is left of
 //! other files.
 //!
 //! Where the disk itself is full something goes only right after a write has failed. A moment later there may be room
@@ -203,9 +203,9 @@ impl Delivery {
     }
 
     /// The same for a batch that failed. It is not cut: what shares it with a grave event goes along.
-    pub(super) fn missing_for(&self, batch: &Batch, chunk: &Chunk) -> u64 {
+    pub(super) fn missing_for(&self, state: &State, batch: &Batch, chunk: &Chunk) -> u64 {
         let grave = chunk.has_any(URGENT.severity());
-        self.missing(&self.intake.buffer.lock(), batch.events().len() as u64, grave)
+        self.missing(state, batch.events().len() as u64, grave)
     }
 
     /// Whether events may be dropped for the sake of what is in memory, because so much is there that it belongs on disk, or

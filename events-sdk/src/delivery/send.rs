@@ -364,7 +364,8 @@ impl Delivery {
         error: &SendError,
     ) {
         // An event that Toggle does not want is there for a moment only, on its way into the quarantine.
-        let is_taken = verdict == Some(Verdict::SetAside) || self.missing_for(&batch, &chunk) == 0;
+        let is_taken = verdict == Some(Verdict::SetAside)
+            || self.missing_for(&self.intake.buffer.lock(), &batch, &chunk) == 0;
         let disk_works = self.spool_retry_at.is_none_or(|at| Instant::now() >= at) && is_taken;
         let cut = verdict == Some(Verdict::Halve) && (!disk_works || error.kind() == SendErrorKind::TooLarge);
         match batch.halves().filter(|_| cut) {

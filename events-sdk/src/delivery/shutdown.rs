@@ -58,7 +58,7 @@ impl Delivery {
         for attempt in attempts {
             let Some(Parcel { batch, origin, .. }) = self.in_flight.get(&attempt) else { continue };
             let Origin::Memory { chunk, file: DiskCopy::None } = origin else { continue };
-            let missing = self.missing_for(batch, chunk);
+            let missing = self.missing_for(&self.intake.buffer.lock(), batch, chunk);
             if missing > 0 {
                 // It may well be acknowledged: only what is less grave than all of it goes for it.
                 let lighter = chunk.least_severity().checked_sub(1).filter(|_| !chunk.is_kept());

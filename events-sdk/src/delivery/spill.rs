@@ -124,6 +124,8 @@ impl Delivery {
     fn spill_into_little(&mut self, now: Instant) {
         // If room is made, that is taken back.
         self.room.look_again_at = Some(now + LOOK_AGAIN);
+        // Looks at every file that waits, which nobody who emits should wait for.
+        let least_with_room = self.least_with_room();
         let mut state = self.intake.buffer.lock();
         let in_segments = state.pool.is_some();
         let must = self.must_spill(&state);
@@ -142,7 +144,9 @@ impl Delivery {
         // While the process lives what is lighter waits for its turn in memory, unless memory is full of graver events.
         let is_last_turn = self.closing.is_some() || state.is_nearly_full();
         let mut lacking = None;
-        if must && let Some(part) = self.part_with_room(&chunks, is_last_turn) {
+        let part =
+            least_with_room.filter(|_| must).and_then(|from| part_with_room(&chunks, is_last_turn, from));
+        if let Some(part) = part {
             let bytes: usize = chunks.iter().map(|chunk| chunk.bytes_from(part)).sum();
             let missing = self.missing(&state, bytes as u64, part >= URGENT.severity());
             if missing > 0 {
@@ -194,15 +198,6 @@ impl Delivery {
         let content = Content::Chunks { chunks, whole: false };
         let write = self.salvage.keep(Write { id, timestamp_ms: now_ms as i64, content, sequence });
         self.write_all(vec![write]);
-    }
-
-    /// From which severity on events of these chunks may go to disk at the cost of others there: all of them, if none is less
-    /// grave than what lies there; on the last turn those that are not, and at the end those that are graver.
-    fn part_with_room(&self, chunks: &[Chunk], is_last_turn: bool) -> Option<u8> {
-        let from = usize::from(self.least_with_room()?);
-        let severities = || (0..SEVERITIES).filter(|&one| chunks.iter().any(|chunk| chunk.count_of(one) > 0));
-        let least = severities().find(|&one| !is_last_turn || one >= from)?;
-        (least >= from).then_some(least as u8)
     }
 
     /// Moves the events of this severity and graver out of chunks, as far as there is room for them beside those that are `going`
@@ -282,17 +277,21 @@ impl Delivery {
 
     /// Writes batches that failed, each for which there is room. Gives the gravest for which there is none.
     fn write_held(&mut self) -> Option<Lacking> {
-        let mut lacking = None;
-        let count = self.intake.buffer.lock().held().count();
-        for _ in 0..count {
-            let Some(held) = self.intake.buffer.lock().take_held(|_| true) else { break };
-            let bytes = self.missing_for(&held.batch, &held.chunk);
-            if bytes == 0 {
-                self.write_whole(held.batch, held.chunk);
+        let (mut lacking, mut staying) = (None, 0);
+        loop {
+            // What stays is not taken out for a moment: it may have to give way just then.
+            let mut state = self.intake.buffer.lock();
+            let Some(held) = state.held().nth(staying) else { break };
+            let bytes = self.missing_for(&state, &held.batch, &held.chunk);
+            if bytes > 0 {
+                lacking = lacking.max(self.lacking(bytes, &held.chunk));
+                staying += 1;
                 continue;
             }
-            lacking = lacking.max(self.lacking(bytes, &held.chunk));
-            self.intake.buffer.lock().hold(held);
+            let batch = held.batch.id();
+            let Some(held) = state.take_held(|held| held.batch.id() == batch) else { break };
+            drop(state);
+            self.write_whole(held.batch, held.chunk);
         }
         lacking
     }
@@ -329,7 +328,10 @@ impl Delivery {
     pub(super) fn write(&mut self, write: Write) {
         let bytes = write.bytes();
         let failed = matches!(&write.content, Content::Whole { chunk: Some(_), .. });
-        self.writing.push(Writing { sequence: write.sequence, bytes, failed });
+        self.writing.push(Writing { id: write.id, sequence: write.sequence, bytes, failed });
+        if failed {
+            self.tend_failed();
+        }
         if let Some(segments) = self.intake.buffer.segments() {
             segments.quota.add_file(bytes);
         }
@@ -338,7 +340,7 @@ impl Delivery {
 
     /// A file was written or not.
     pub(super) fn wrote(&mut self, write: Write, result: Result<SpoolFile, SpoolError>) {
-        if let Some(place) = self.writing.iter().position(|writing| writing.sequence == write.sequence) {
+        if let Some(place) = self.writing.iter().position(|writing| writing.id == write.id) {
             self.writing.swap_remove(place);
         }
         let file = match result {
@@ -388,4 +390,13 @@ impl Delivery {
         let not_before = (refusals > 0).then(|| Instant::now() + self.link.pause_for(refusals));
         self.intake.buffer.lock().hold(Held { batch, chunk, refusals, not_before });
     }
+}
+
+/// From which severity on events of these chunks may go to disk at the cost of others there, where such of `from` on may: all of
+/// them, if none is lighter; on the last turn those that are not.
+fn part_with_room(chunks: &[Chunk], is_last_turn: bool, from: u8) -> Option<u8> {
+    let mut severities =
+        (0..SEVERITIES as u8).filter(|&one| chunks.iter().any(|chunk| chunk.count_of(one.into()) > 0));
+    let least = severities.find(|&one| !is_last_turn || one >= from)?;
+    (least >= from).then_some(least)
 }

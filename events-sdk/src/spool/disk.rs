@@ -256,6 +256,13 @@ struct FileLock {
     file: File,
 }
 
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // A process that is being started has a copy of the descriptor until its program runs, and would hold the lock as long.
+        let _ = self.file.unlock();
+    }
+}
+
 impl LockGuard for FileLock {
     fn is_current(&self) -> io::Result<bool> {
         let held = self.file.metadata()?;

@@ -4,6 +4,9 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::Path,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
 use prost::Message;
@@ -400,4 +403,20 @@ fn what_cannot_leave_a_full_quarantine_keeps_nothing_else_there_and_no_count_is_
     let left = spool.quarantined_events().unwrap();
     assert!(chattr("-i"));
     assert_eq!((gone, left, cleared.is_err()), (2, 1, true));
+}
+
+#[test]
+fn a_spool_that_is_left_is_free_at_once_while_processes_are_being_started() {
+    let (dir, done) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                // Until its program runs, a new process has all that is open here.
+                Command::new("true").status().unwrap();
+            }
+        });
+        let is_free = (0..300).all(|_| Spool::open(dir.path()).is_ok());
+        done.store(true, Ordering::Relaxed);
+        assert!(is_free);
+    });
 }
