@@ -10,7 +10,7 @@ use std::{
 };
 
 use events_sdk::{Config, DurabilityMode, Events, Level, Stats, payload::*, testing::Toggle};
-use events_tests::{NUMBER, Rig, config, emit_number, storm, wait_until};
+use events_tests::{NUMBER, Rig, config, emit_number, storm, storm_of, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -184,4 +184,37 @@ fn segments_of_a_killed_process_are_taken_over_when_the_disk_has_room_again() {
         wait_until(&second, PATIENCE, |stats| stats.delivered == LEFT as u64 && stats.lifetime.is_surveyed);
     assert_eq!((stats.delivered, stats.spool.stuck), (LEFT as u64, 0), "{stats:#?}");
     assert!(stats.lifetime.is_surveyed && stats.lifetime.balances(), "{stats:#?}");
+}
+
+#[test]
+fn errors_take_the_place_of_lighter_events_in_segments_while_the_disk_is_full() {
+    let disk = Disk::mine();
+    for durability in [DurabilityMode::Process, DurabilityMode::Power] {
+        let rig = Rig::with(|config| {
+            keeps_some_free(config);
+            (config.buffer_size, config.flush_threshold) = (2_000, 1_000);
+            config.durability = durability;
+        });
+        rig.toggle.stop();
+        disk.fill();
+        for _ in 0..5 {
+            storm(&rig.events, 0..500, 1_000_000);
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.broken.is_some());
+        assert!(stats.spool.broken.is_some() && stats.in_memory > 1_500, "{stats:#?}");
+        for _ in 0..3 {
+            storm_of(&rig.events, 0..500, 1_000_000, |_| Level::Error);
+            // However often writing is tried in vain meanwhile.
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        let stats = rig.events.stats();
+        let errors = stats.dropped.iter().filter(|drop| drop.level == Some(Level::Error));
+        assert_eq!(errors.map(|drop| drop.count).sum::<u64>(), 0, "{durability:?}: {stats:#?}");
+        disk.clear();
+        rig.toggle.restart().expect("the same port");
+        let all_went = |stats: &Stats| stats.delivered + stats.dropped_total() == stats.accepted;
+        let stats = wait_until(&rig.events, PATIENCE, all_went);
+        assert!(all_went(&stats), "{stats:#?}");
+    }
 }

@@ -47,6 +47,9 @@ const WHOLE_FILES: Duration = Duration::from_secs(10);
 /// No smaller write than this, in bytes, is tried to find out how much a full disk still takes.
 const LEAST_WRITE: u64 = 4 << 10;
 
+/// Where so many batches went well at once, any number is written again.
+const MANY: usize = 64;
+
 /// Where writes of this size go well, their size is not bounded any more.
 const LARGE_WRITE: u64 = 64 << 20;
 
@@ -64,6 +67,9 @@ pub(super) struct Room {
     full: Option<Full>,
     /// Larger ones than this are not written at present, in bytes: one of twice the size had no room.
     most: Option<u64>,
+    /// So many batches in segments are written at once at present, as there was no room for one: twice as many after each that
+    /// goes well.
+    at_once: Option<usize>,
     /// Something was dropped for the disk since the last write that went well: how many bytes, and what was missing before.
     freed: Option<(u64, Full)>,
     /// Nothing is dropped for the disk before that.
@@ -108,6 +114,7 @@ impl Room {
             max_bytes,
             full: None,
             most: None,
+            at_once: None,
             freed: None,
             resigned_until: None,
             ballast_dropped: false,
@@ -136,8 +143,9 @@ impl Room {
     /// The disk had room, or it is time to see whether it has.
     pub(super) fn is_enough(&mut self) {
         let most = self.most.map(|most| most * 2).filter(|&most| most < LARGE_WRITE);
+        let at_once = self.at_once.map(|count| count * 2).filter(|&count| count < MANY);
         let Self { thinning, for_disk, failures, ballast_dropped, max_bytes, .. } = *self;
-        *self = Self { thinning, for_disk, failures, ballast_dropped, most, ..Self::new(max_bytes) };
+        *self = Self { thinning, for_disk, failures, ballast_dropped, most, at_once, ..Self::new(max_bytes) };
     }
 
     /// A write of so many bytes, which can be cut, failed because the disk is full. Whether a smaller one should be tried.
@@ -146,6 +154,16 @@ impl Room {
         let most = missing.map_or(half, |missing| bytes.saturating_sub(missing).min(half)).max(LEAST_WRITE);
         self.most = Some(self.most.map_or(most, |other| other.min(most)));
         most < bytes
+    }
+
+    /// A write failed.
+    pub(super) fn is_short(&mut self) {
+        self.at_once = Some(1);
+    }
+
+    /// How many batches in segments are written at once; any number, if nothing is said.
+    pub(super) fn at_once(&self) -> Option<usize> {
+        self.at_once
     }
 
     /// Larger writes than this are not tried, where they can be cut.

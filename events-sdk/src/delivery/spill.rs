@@ -1,5 +1,6 @@
 //! From memory to disk: what is written to the spool, and when.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,7 +82,11 @@ impl Delivery {
             return self.write_part(part);
         }
         if state.pool.is_some() {
-            let writes = self.one_by_one(&mut state, chunks, now_ms);
+            let going = self.take_in_turn(&mut state, chunks);
+            if going.is_empty() {
+                self.room.look_again_at = Some(now + LOOK_AGAIN);
+            }
+            let writes = self.one_by_one(&mut state, going, now_ms);
             drop(state);
             return self.write_all(writes);
         }
@@ -99,6 +104,21 @@ impl Delivery {
         });
         let writes: Vec<Kept<Write>> = writes.collect();
         self.write_all(writes);
+    }
+
+    /// Of what waits, as many batches as are written at once: first those that only memory holds, the gravest of these, and the
+    /// oldest. The rest waits again, or it could not give way while the disk takes nothing. At the end what is in segments stays
+    /// there where room is short.
+    fn take_in_turn(&self, state: &mut State, mut chunks: Vec<Chunk>) -> Vec<Chunk> {
+        let Some(at_once) = self.room.at_once() else { return chunks };
+        chunks.sort_by_key(|chunk| (chunk.is_kept(), Reverse(chunk.gravest_severity()), chunk.sequence));
+        let count = match self.closing {
+            Some(_) => chunks.iter().filter(|chunk| !chunk.is_kept()).count(),
+            None => chunks.len(),
+        };
+        let staying = chunks.split_off(count.min(at_once));
+        state.put_back(staying);
+        chunks
     }
 
     /// A file for each chunk, under the id that it has in its segment: a crash before the segment is free repeats it under
@@ -376,6 +396,7 @@ impl Delivery {
             Content::Whole { batch, chunk: Some(chunk), .. } => self.hold(batch, chunk),
             Content::Whole { batch, chunk: None, .. } => self.copy_not_written(&batch),
         }
+        self.room.is_short();
         // What goes for it depends on what is in memory, this among it.
         let is_full = error.kind() == SpoolErrorKind::Full;
         if !is_full || !self.had_no_room(bytes, can_be_cut, error) {
