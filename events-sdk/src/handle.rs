@@ -74,13 +74,14 @@ enum Stage {
 pub struct ShutdownReport {
     /// Events that Toggle has acknowledged since start.
     pub delivered: u64,
-    /// Events in spill files, for the next start to deliver.
+    /// Events in spill files, for the next start to deliver; those of files that somebody else removed are among them, see
+    /// [`SpoolStats::missing`](crate::SpoolStats).
     pub on_disk: u64,
     /// Events lost since start, for whatever reason.
     pub dropped: u64,
     /// Whether everything that was in memory at the call was delivered or on disk by the deadline, with the durability `power` on
-    /// stable storage. If not, the disk or Toggle was still being waited for, or events were dropped for
-    /// [`DropReason::Shutdown`].
+    /// stable storage. If not, the disk or Toggle was still being waited for, events were dropped for
+    /// [`DropReason::Shutdown`], or somebody else has removed spill files.
     pub complete: bool,
     /// The accounts at the end.
     pub stats: Stats,
@@ -411,6 +412,7 @@ impl Events {
             complete: stats.in_memory == 0
                 && stats.in_flight == 0
                 && stats.dropped_for(DropReason::Shutdown) == 0
+                && stats.spool.missing == 0
                 && !syncs.is_some_and(|syncs| syncs.is_lacking()),
             stats,
         }

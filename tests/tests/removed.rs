@@ -178,20 +178,33 @@ fn accounts_that_could_not_be_made_at_the_start_are_made_once_what_is_in_the_way
     }
 }
 
-#[test]
-fn spill_files_that_somebody_removes_while_toggle_is_away_are_told_at_once_and_delivered_when_put_back() {
+/// Toggle is away, and events are in as many spill files, the oldest first.
+fn spilled(count: usize) -> (Rig, Vec<PathBuf>) {
     let rig = Rig::start();
     rig.toggle.stop();
-    for hundred in 0..6 {
+    for hundred in 0..count {
         storm(&rig.events, hundred * 100..(hundred + 1) * 100, 1_000_000);
         let on_disk = (hundred as u64 + 1) * 100;
         wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == on_disk);
     }
+    let files = rig.spill_files();
+    let files = files.iter().map(|name| rig.spool.path().join(name)).collect();
+    (rig, files)
+}
+
+#[test]
+fn a_shutdown_without_spill_files_that_somebody_removed_is_not_complete() {
+    let (rig, files) = spilled(2);
+    fs::remove_file(&files[1]).unwrap();
+    wait_until(&rig.events, PATIENCE, |stats| stats.spool.missing == 1);
+    let report = rig.events.shutdown(PATIENCE);
+    assert!(!report.complete && report.stats.spool.missing == 1, "{report:#?}");
+}
+
+#[test]
+fn spill_files_that_somebody_removes_while_toggle_is_away_are_told_at_once_and_delivered_when_put_back() {
+    let (rig, mut files) = spilled(6);
     let elsewhere = TempDir::new().unwrap();
-    let is_spill_file = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "pb");
-    let paths = fs::read_dir(rig.spool.path()).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = paths.filter(is_spill_file).collect();
-    files.sort();
     let put_back = files.pop().unwrap();
     let away = elsewhere.path().join(put_back.file_name().unwrap());
     fs::copy(&put_back, &away).unwrap();
