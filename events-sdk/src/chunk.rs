@@ -236,17 +236,17 @@ impl Chunk {
 
     /// Whether all its events are of `severity` or graver.
     pub(crate) fn has_only(&self, severity: u8) -> bool {
-        self.entries.iter().all(|entry| entry.severity >= severity)
+        self.by_severity.iter().take(severity.into()).all(|&count| count == 0)
     }
 
     /// Whether one of its events is of `severity` or graver.
     pub(crate) fn has_any(&self, severity: u8) -> bool {
-        self.entries.iter().any(|entry| entry.severity >= severity)
+        self.by_severity.iter().skip(severity.into()).any(|&count| count > 0)
     }
 
     /// The severity of its least grave event; zero when it has none.
     pub(crate) fn least_severity(&self) -> u8 {
-        self.entries.iter().map(|entry| entry.severity).min().unwrap_or_default()
+        self.by_severity.iter().position(|&count| count > 0).unwrap_or_default() as u8
     }
 
     /// The severity of its gravest event; zero when it has none.
@@ -409,6 +409,22 @@ mod tests {
         assert_eq!(chunk.entries().iter().map(|entry| entry.end).collect::<Vec<_>>(), [2, 6]);
         assert_eq!((chunk.count_of(3), chunk.bytes_of(3)), (0, 0));
         assert_eq!((chunk.count_of(5), chunk.bytes_of(5)), (1, 4));
+    }
+
+    #[test]
+    fn what_is_said_of_severities_is_that_of_the_events_that_are_left() {
+        let mut chunk = Chunk::default();
+        let said = |chunk: &Chunk| (chunk.least_severity(), chunk.gravest_severity());
+        assert_eq!((said(&chunk), chunk.has_only(7), chunk.has_any(1)), ((0, 0), true, false));
+        for severity in [3, 2, 5] {
+            chunk.push(b"a", severity, 1);
+        }
+        assert_eq!((said(&chunk), chunk.has_only(2), chunk.has_only(3)), ((2, 5), true, false));
+        assert!(chunk.has_any(5) && !chunk.has_any(6) && !chunk.has_any(8));
+        chunk.evict(2, u64::MAX, 0, |_| {});
+        let rest = chunk.split_off(1);
+        assert_eq!((said(&chunk), said(&rest)), ((3, 3), (5, 5)));
+        assert!(chunk.has_only(3) && !chunk.has_any(5) && rest.has_only(5));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) struct Place(u64);
 /// The lower bits count within a chunk. A chunk holds at most 100,000 events; what is dropped out of the one that is being
 /// filled may be replaced, and beyond a million the place stays at the last.
 const WITHIN_BITS: u32 = 20;
+
+/// The bit that says that it is in a segment.
 const KEPT: u64 = 1 << 63;
 
 impl Place {

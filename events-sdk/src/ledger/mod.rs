@@ -82,8 +82,12 @@ const TOLD_UNTIL: usize = BEGUN + 1;
 
 /// Reasons are told apart by their numbers on the wire; so many are foreseen.
 const REASONS: usize = 16;
+
+/// The cells of one table of drops: by reason, category and severity.
 const MATRIX: usize = REASONS * CATEGORIES * SEVERITIES;
+/// What was dropped.
 const DROPPED_AT: usize = slots::END;
+/// What of it Toggle has been told.
 const TOLD_AT: usize = DROPPED_AT + MATRIX;
 const CELLS: usize = TOLD_AT + MATRIX;
 

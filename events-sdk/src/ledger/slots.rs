@@ -8,22 +8,33 @@ use super::cells::{Cells, Changes};
 
 /// Files that are being delivered or about to be removed: as many as are in flight, interrupted or parked, and some.
 pub(super) const SLOTS: usize = 256;
+/// So many cells make a slot.
 pub(super) const SLOT: usize = 8;
+/// The first cell of the first slot.
 pub(super) const SLOTS_AT: usize = 32;
 /// The first cell behind them.
 pub(super) const END: usize = SLOTS_AT + SLOTS * SLOT;
 
-/// Within a slot: the identity of the file, in three parts, and with the third its state.
+// The cells within a slot. The identity of the file has three, from the first on.
+
+/// The third part of the identity, with the state.
 pub(super) const STATE: usize = 2;
+/// [`Step::pieces`].
 pub(super) const PIECES: usize = 3;
+/// [`Step::events`].
 pub(super) const EVENTS: usize = 4;
+/// [`Step::delivered`].
 pub(super) const DELIVERED_BEFORE: usize = 5;
+/// How many events of the file were delivered, those behind its step included.
 pub(super) const DELIVERED_OF: usize = 6;
 /// Belongs to the four before it: after a loss of power some of them may be older than others.
 pub(super) const CHECK: usize = 7;
 
-/// States of a slot, above the 32 bits of the identity.
+// States of a slot, above the 32 bits of the identity.
+
+/// It is a file's.
 pub(super) const USED: u64 = 1 << 32;
+/// The file is only to be removed.
 pub(super) const FINISHED: u64 = 1 << 33;
 
 /// How far a spill file has been dealt with.

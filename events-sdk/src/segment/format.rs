@@ -48,6 +48,8 @@ const VERSION: u32 = 2;
 
 /// Stands at [`STATE_AT`] while the segment holds nothing that matters. A few flipped bits do not make it.
 const FREE: [u8; 8] = *b"FREE\xa5\x5a\xc3\x3c";
+
+/// Stands there otherwise.
 const IN_USE: [u8; 8] = *b"in use\x00\x00";
 
 const COPY: usize = 128;

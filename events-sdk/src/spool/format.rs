@@ -39,11 +39,16 @@ const TAIL_BYTES: u64 = 4 << 10;
 /// Bytes read at once. Large enough that the system call costs nothing beside the bytes, small enough for any cache.
 pub(super) const CHUNK: usize = 64 << 10;
 
-/// The tags of the fields: `events` is 1, length-delimited; the seal 100, length-delimited, which takes two bytes;
-/// `batch_timestamp` 2, varint; `batch_id` 3, length-delimited, here with the length of a UUID.
+/// The tag of `events`: 1, length-delimited.
 pub(super) const ENTRY_TAG: u8 = 0x0A;
+
+/// That of the seal: 100, length-delimited, which takes two bytes.
 pub(super) const SEAL_TAG: [u8; 2] = [0xA2, 0x06];
+
+/// That of `batch_timestamp`: 2, varint.
 const TIMESTAMP_TAG: u8 = 0x10;
+
+/// That of `batch_id`, 3, length-delimited, and the length of a UUID.
 const ID_HEAD: [u8; 2] = [0x1A, UUID_LEN as u8];
 
 /// The length of a UUID in its usual spelling.

@@ -12,8 +12,10 @@ const LEDGERS: usize = u8::MAX as usize;
 /// The number of a ledger that has none, or of a file whose name does not follow from its identity.
 const ODD: u8 = u8::MAX;
 
-/// The queue grows by this part of what it is, or by [`STEP`]: doubled it would be half empty.
+/// One part in so many of what the queue holds is what it grows by: doubled it would be half empty.
 const GROWTH: usize = 8;
+
+/// By so many files it grows at least: a short one would grow too often.
 const STEP: usize = 1 << 10;
 
 /// What of a file is needed while it waits, and what it takes to know all of it again.

@@ -64,7 +64,7 @@ pub(super) struct Thread {
     known: HashSet<Uuid>,
     /// Those of them that could not be read, and are looked at again when the directory is to be listed.
     unreadable: Vec<Uuid>,
-    /// When the first file was removed of which that is not on stable storage.
+    /// When a file was removed, the first of those whose removal is not on stable storage yet.
     removed_at: Option<Instant>,
     /// How many known files are not in the directory, as the delivery task was told.
     missing: usize,
