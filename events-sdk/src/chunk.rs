@@ -53,6 +53,8 @@ pub(crate) struct Chunk {
     best_effort: bool,
     /// How many events it was given, those that were dropped again among them.
     pub(crate) given: u32,
+    /// It was offered as a batch, which Toggle may have stored.
+    pub(crate) offered: bool,
     /// Where its events outlive the process.
     pub(crate) segment: Option<Hold>,
 }
@@ -307,7 +309,7 @@ impl Chunk {
 
     /// An empty one of the same age and place in the order.
     fn like(&self) -> Self {
-        Self { opened_at: self.opened_at, sequence: self.sequence, ..Self::default() }
+        Self { opened_at: self.opened_at, sequence: self.sequence, offered: self.offered, ..Self::default() }
     }
 
     /// Appends an event of another chunk.
@@ -367,6 +369,7 @@ impl Chunk {
         self.urgent = false;
         self.given = 0;
         self.best_effort = false;
+        self.offered = false;
     }
 
     /// The memory it holds, in bytes.

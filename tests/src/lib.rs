@@ -186,6 +186,15 @@ pub fn assert_numbers(toggle: &Toggle, count: usize) {
     assert_eq!(toggle.altered_repeats(), 0, "a batch id was used for other bytes");
 }
 
+/// The numbers that Toggle has, in order; events without one are left out.
+pub fn numbers(toggle: &Toggle) -> Vec<usize> {
+    let events = toggle.events();
+    let mut numbers: Vec<usize> =
+        events.iter().filter_map(|event| event.metadata.get(NUMBER)?.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
 /// Waits until the statistics are as wanted, and gives them. Checks that they balance whenever it looks.
 pub fn wait_until(events: &Events, limit: Duration, wanted: impl Fn(&Stats) -> bool) -> Stats {
     let start = Instant::now();

@@ -204,8 +204,14 @@ impl EmitArgs {
             },
         };
         let dir = self.at.directory()?;
-        let sealing =
-            Sealing { id, timestamp_ms: now_ms, whole: true, fingerprint: SCHEMA_FINGERPRINT, ledger: 0 };
+        let sealing = Sealing {
+            id,
+            timestamp_ms: now_ms,
+            whole: true,
+            offered: false,
+            fingerprint: SCHEMA_FINGERPRINT,
+            ledger: 0,
+        };
         let is_new = !dir.exists();
         let quota =
             Quota { max_bytes: config.spool_max_bytes as u64, min_free: config.spool_min_free_bytes as u64 };

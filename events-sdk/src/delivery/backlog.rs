@@ -60,8 +60,6 @@ struct Open {
     step: Step,
     /// The pieces behind that, as far as they were read.
     under_way: VecDeque<UnderWay>,
-    /// A piece of it was sent, and perhaps stored: under the file's identity it is known again.
-    offered: bool,
     /// All of it has been read.
     exhausted: bool,
     /// Somebody removed it before that.
@@ -111,7 +109,7 @@ pub(crate) struct Backlog {
     spared: HashMap<Uuid, Instant>,
     /// Files that are to be removed, until they are.
     leaving: HashSet<Uuid>,
-    /// The one of them that is dropped although pieces of it were sent.
+    /// The one of them that is dropped although pieces of it were read and sent.
     going: Option<Begun>,
 }
 
@@ -165,7 +163,6 @@ impl Backlog {
             read: step.events,
             step,
             under_way: VecDeque::new(),
-            offered: false,
             exhausted: false,
             vanished: false,
             failures: 0,
@@ -286,16 +283,7 @@ impl Backlog {
         let may_go =
             |piece: &Waiting| piece.not_before.is_none_or(|at| now >= at) && !(clean && piece.refusals > 0);
         let place = self.pieces.iter().position(may_go)?;
-        self.offer(place)
-    }
-
-    /// Takes a piece out to be sent.
-    fn offer(&mut self, place: usize) -> Option<Waiting> {
-        let piece = self.pieces.remove(place)?;
-        if let Some(open) = self.open.get_mut(&piece.file) {
-            open.offered = true;
-        }
-        Some(piece)
+        self.pieces.remove(place)
     }
 
     /// What is most easily cut down to an event that Toggle takes, or to the one that it does not: of the pieces that were
@@ -306,12 +294,30 @@ impl Backlog {
         };
         let suspects = self.pieces.iter().enumerate().filter(|(_, piece)| may_go(piece));
         let (place, _) = suspects.min_by_key(|(_, piece)| piece.batch.len())?;
-        self.offer(place)
+        self.pieces.remove(place)
     }
 
     /// Whether an event that was refused alone waits.
     pub(crate) fn has_cornered(&self) -> bool {
         self.pieces.iter().any(Waiting::is_cornered)
+    }
+
+    /// Toggle has stored a piece of this file, or may have.
+    pub(crate) fn offered(&mut self, file: Uuid) {
+        if let Some(open) = self.open.get_mut(&file) {
+            open.file.offered = true;
+        }
+    }
+
+    /// Whether Toggle has nothing of this file, and will not get any before another piece is sent.
+    pub(crate) fn is_unknown_to_toggle(&self, file: Uuid) -> bool {
+        self.open.get(&file).is_some_and(|open| !open.file.offered && self.is_at_rest(open))
+    }
+
+    /// Whether nothing of a file is on its way.
+    fn is_at_rest(&self, open: &Open) -> bool {
+        let waiting = || self.pieces.iter().filter(|piece| piece.file == open.file.id).count();
+        open.outstanding == waiting()
     }
 
     /// A piece was not delivered.

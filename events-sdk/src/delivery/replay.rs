@@ -143,13 +143,14 @@ impl Delivery {
     }
 
     /// A spill file was found, perhaps one that this process did not write. `came_back` says that it was in the quarantine before.
-    fn found(&mut self, file: SpoolFile, came_back: bool) {
+    fn found(&mut self, mut file: SpoolFile, came_back: bool) {
         if self.backlog.knows(&file) || self.is_copy(file.id) {
             return;
         }
         self.spool_grows(&file);
         let mut state = self.intake.buffer.lock();
         let is_ours = file.is_of(state.accounts.ledger.id());
+        file.offered |= state.accounts.ledger.was_offered(file.id);
         let known = state.accounts.adopt(file.id, u64::from(file.events), is_ours);
         if came_back
             && is_ours

@@ -4,9 +4,10 @@
 //! hold what comes in, and nothing graver than what it makes room for. The last tenth of the quota is for files of
 //! [`URGENT`] and graver alone. Segments are a part of what is there.
 //!
-//! What is left of a file gets another identity, under which Toggle would not know what it was offered before. So a file of
-//! which this process sent a piece goes as a whole, for events graver than any in it, and only when nothing as light is left of
-//! other files.
+//! What is left of a file gets another identity, under which Toggle would not know what it was offered before. So a file that was
+//! offered, or a piece of it, by this process or an earlier one, goes as a whole, for events graver than any in it, and only when
+//! nothing as light is left of other files. The seal says it of what was sent from memory, the ledger of what was sent from the
+//! file.
 //!
 //! Where the disk itself is full something goes only right after a write has failed. A moment later there may be room
 //! again, for all that is known: then the write is simply repeated.
@@ -339,7 +340,7 @@ impl Delivery {
             && self.missing(state, self.room.max_bytes / RESERVE, false) == 0
     }
 
-    /// A file of which pieces were sent goes as a whole, for one event perhaps: so only for graver ones than any in it. At the end
+    /// A file that was offered goes as a whole, for one event perhaps: so only for graver ones than any in it. At the end
     /// what may go up to a severity is lighter than what it goes for already.
     fn lighter_goes_below(&self, severity: u8) -> u8 {
         severity + u8::from(self.closing.is_some())
@@ -351,8 +352,9 @@ impl Delivery {
         let whole_files_only = self.takes_whole_files_only(now);
         let below = self.lighter_goes_below(severity);
         self.room.for_disk = false;
-        if let Some((file, pieces)) = self.backlog.least_begun(below, whole_files_only, now) {
+        if let Some((file, pieces)) = self.backlog.least_offered(below, whole_files_only, now) {
             (self.room.thinning, self.room.look_again_at) = (true, None);
+            let pieces = pieces.unwrap_or_else(|| self.pieces_dealt_with(&file));
             self.spooler.drop_rest(file, pieces);
             return true;
         }
@@ -366,10 +368,15 @@ impl Delivery {
         (self.room.thinning, self.room.look_again_at) = (true, None);
         let mut state = self.intake.buffer.lock();
         let id = state.next_id(crate::emit::now_ms());
-        let pieces = state.accounts.ledger.step(file.id, true).pieces;
         drop(state);
+        let pieces = self.pieces_dealt_with(&file);
         self.spooler.thin(file, severity, bytes, id, pieces);
         true
+    }
+
+    /// How many pieces of a file, from the first on, are delivered or set aside.
+    fn pieces_dealt_with(&self, file: &SpoolFile) -> u32 {
+        self.intake.buffer.lock().accounts.ledger.step(file.id, true).pieces
     }
 
     /// Whether a file cannot be rewritten for lack of room.
@@ -383,8 +390,8 @@ impl Delivery {
         let now = Instant::now();
         let untouched = self.backlog.least_severity(self.takes_whole_files_only(now), now);
         let untouched = untouched.map(|least| least + u8::from(self.closing.is_some()));
-        let begun = self.backlog.gravest_begun(now).map(|gravest| gravest + 1);
-        untouched.into_iter().chain(begun).min()
+        let offered = self.backlog.gravest_offered(now).map(|gravest| gravest + 1);
+        untouched.into_iter().chain(offered).min()
     }
 
     /// No room can be made in a file: it is left alone for a while. Where one after the other fails it is hardly the files' fault.

@@ -201,6 +201,10 @@ impl Delivery {
             self.intake.buffer.lock().accounts.shift(parcel.batch.len() as u64, parcel.place, to);
             parcel.place = to;
         }
+        match &mut parcel.origin {
+            Origin::Memory { chunk, .. } => chunk.offered = true,
+            Origin::Disk { file, .. } => self.backlog.offered(*file),
+        }
         match parcel.origin {
             Origin::Memory { chunk, file: DiskCopy::None } => self.hold(parcel.batch, chunk),
             Origin::Memory { chunk, file: DiskCopy::Writing } => {

@@ -118,7 +118,11 @@ impl Delivery {
 
     fn parcel_of(&mut self, piece: Waiting, now: Instant) -> Kept<Parcel> {
         let Waiting { file, place, batch, .. } = piece;
-        self.intake.buffer.lock().accounts.shift(batch.len() as u64, Place::Disk, Place::Flight);
+        let mut state = self.intake.buffer.lock();
+        // Should this process be killed, the next must know that Toggle may have it.
+        state.accounts.ledger.offer(file);
+        state.accounts.shift(batch.len() as u64, Place::Disk, Place::Flight);
+        drop(state);
         self.backlog_in_flight += 1;
         let origin = Origin::Disk { file, place };
         let parcel = Parcel { batch, origin, probe: false, sent_at: now, place: Place::Flight };
@@ -183,6 +187,7 @@ impl Delivery {
                 state.accounts.deliver(count, is_twice.then(|| parcel.batch.id()));
             }
             Origin::Disk { file, place } => {
+                self.backlog.offered(*file);
                 let step = self.backlog.dealt_with(*file, *place, count, 0);
                 state.accounts.deliver_piece(count, &step.unwrap_or_else(|| Step::none(*file)));
             }
@@ -254,6 +259,12 @@ impl Delivery {
         let now = Instant::now();
         let id = parcel.batch.id();
         let verdict = self.judge(parcel, error);
+        if error.may_be_stored() {
+            match &mut parcel.origin {
+                Origin::Memory { chunk, .. } => chunk.offered = true,
+                Origin::Disk { file, .. } => self.backlog.offered(*file),
+            }
+        }
         if error.kind() == SendErrorKind::Busy {
             self.pace.throttled(self.spool_backoff.chance(), now);
             if let Some(pause) = error.retry_after() {
@@ -332,6 +343,9 @@ impl Delivery {
                 }
                 Some(Verdict::Wait { .. }) | None => {
                     self.backlog.put_back(Waiting { file, place, batch: parcel.batch, refusals, not_before });
+                    if self.backlog.is_unknown_to_toggle(file) {
+                        self.intake.buffer.lock().accounts.ledger.forget(file);
+                    }
                 }
             },
         }

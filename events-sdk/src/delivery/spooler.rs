@@ -37,7 +37,7 @@ pub(crate) enum Content {
         /// They are one batch, to be sent under the file's own id.
         whole: bool,
     },
-    /// A batch that may have been offered to Toggle: it keeps its identity and is never cut.
+    /// A batch that was put together: it keeps its identity and is never cut.
     Whole {
         /// The batch.
         batch: Arc<Batch>,

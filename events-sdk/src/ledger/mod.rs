@@ -27,8 +27,9 @@
 //!
 //! # Progress
 //!
-//! For each file that is being delivered a slot says how many of its pieces, from the first on, have been dealt with, and that a
-//! file is done with before it is removed. It changes together with `delivered`. After a kill those pieces are not sent again.
+//! For each file of which a piece was offered to Toggle a slot says how many of its pieces, from the first on, have been dealt with,
+//! and that a file is done with before it is removed. It changes together with `delivered`. After a kill those pieces are not sent
+//! again, and nothing is dropped out of what is left.
 
 mod cells;
 mod slots;
@@ -347,6 +348,16 @@ impl Ledger {
         }
         self.slots.finish(&mut self.cells, file, &mut changes);
         self.cells.change(&changes);
+    }
+
+    /// A piece of a spill file is about to be offered to Toggle.
+    pub(crate) fn offer(&mut self, file: Uuid) {
+        self.slots.offer(&mut self.cells, file);
+    }
+
+    /// Whether Toggle may know a piece of a file, for all that is known here.
+    pub(crate) fn was_offered(&self, file: Uuid) -> bool {
+        self.slots.knows(file)
     }
 
     /// A spill file, or a segment, is gone.

@@ -1,4 +1,4 @@
-//! How far each file is that is being delivered: one slot of cells for each.
+//! How far each file is of which something was offered to Toggle: one slot of cells for each.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::cells::{Cells, Changes};
 
-/// Files that are being delivered or about to be removed: as many as are in flight, interrupted or parked, and some.
+/// Files that are being delivered, were begun, or are about to be removed: as many as are in flight, interrupted or parked, and some.
 pub(super) const SLOTS: usize = 256;
 /// So many cells make a slot.
 pub(super) const SLOT: usize = 8;
@@ -142,6 +142,12 @@ impl Slots {
         if let Some(at) = self.take(cells, file) {
             changes.set(at + STATE, cells.load(at + STATE) | FINISHED);
         }
+    }
+
+    /// A piece of the file is about to be offered to Toggle.
+    pub(super) fn offer(&mut self, cells: &mut Cells, file: Uuid) {
+        // Should all be taken, a kill leaves nobody who knows.
+        let _ = self.take(cells, file);
     }
 
     /// The file is gone.

@@ -35,8 +35,10 @@ pub(crate) struct Sealing {
     pub(crate) id: Uuid,
     /// When the batch was put together, in milliseconds since the Unix epoch.
     pub(crate) timestamp_ms: i64,
-    /// It is one batch that may have been offered to Toggle.
+    /// It is one batch.
     pub(crate) whole: bool,
+    /// It may have been offered to Toggle.
+    pub(crate) offered: bool,
     /// The schema that the events were made from.
     pub(crate) fingerprint: u64,
     /// Which ledger counts the events as accepted; zero for none.
@@ -117,6 +119,7 @@ impl Composer {
             event_crc32c: Vec::new(),
             event_crc32c_crc32c: checks_crc,
             ledger: sealing.ledger,
+            offered: sealing.offered,
         };
         self.write(&format::encode_seal(seal.clone()))?;
         self.out.flush()?;

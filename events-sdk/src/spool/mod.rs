@@ -44,7 +44,7 @@
 //! A file is sent in pieces, cut after [`format::PIECE_EVENTS`] events or before [`format::PIECE_BYTES`] bytes. These
 //! numbers are part of the format: where the cuts are, and with them the identities
 //! `UUIDv5(namespace = id of the file, name = place of the piece in decimal)`, depends on the bytes of the file alone.
-//! A file sealed as `whole` is one batch that Toggle may have seen: it is sent as it is, under its own id.
+//! A file sealed as `whole` is one batch: it is sent as it is, under its own id. One sealed as `offered` was sent to Toggle before.
 //!
 //! # Invariants
 //!
@@ -180,6 +180,8 @@ pub(crate) struct SpoolFile {
     pub(crate) events: u32,
     /// It is one batch, sent under the file's own id.
     pub(crate) whole: bool,
+    /// Toggle may have been offered some of it: known again only under the file's identity, nothing is taken out of it.
+    pub(crate) offered: bool,
     /// It has a seal.
     pub(crate) sealed: bool,
     /// When the batch was put together, in milliseconds since the Unix epoch.
@@ -463,6 +465,7 @@ fn inspect_file(
         bytes,
         events: 0,
         whole: false,
+        offered: false,
         sealed: false,
         timestamp_ms: 0,
         severities: 0,
@@ -472,6 +475,7 @@ fn inspect_file(
     if let Some(tail) = format::Tail::find(file.as_mut(), bytes)? {
         about.events = tail.seal.events;
         about.whole = tail.seal.whole && bytes <= format::WHOLE_BYTES;
+        about.offered = tail.seal.offered;
         about.sealed = true;
         about.timestamp_ms = tail.timestamp_ms;
         about.ledger = tail.seal.ledger;

@@ -246,6 +246,8 @@ impl Spool {
             count: batch.len() as u32,
             levels: &levels,
             whole: true,
+            // Toggle does not have it: it refused it.
+            offered: false,
             fingerprint: SCHEMA_FINGERPRINT,
             ledger: self.ledger,
         };

@@ -124,6 +124,7 @@ impl View {
             bytes,
             events: levels.iter().map(|(_, count)| count).sum(),
             whole: true,
+            offered: timestamp_ms.is_some(),
             sealed: false,
             timestamp_ms: timestamp_ms.or_else(|| name.time_ms()).unwrap_or(0),
             severities: severities(levels.iter().copied()),

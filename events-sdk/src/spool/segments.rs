@@ -1,8 +1,8 @@
 //! What an earlier process left in its segments becomes spill files.
 //!
 //! Each segment with events in it becomes one file, sealed as whole, under the id of its batch, which may have been offered
-//! under it before. What is damaged is set aside first; the segment is removed last. A crash in between repeats the same
-//! steps with the same names.
+//! under it before: if it was put together, for all that can be known. What is damaged is set aside first; the segment is
+//! removed last. A crash in between repeats the same steps with the same names.
 
 use std::{
     ffi::OsString,
@@ -146,6 +146,8 @@ impl Spool {
             count: batch.count(),
             levels: &level_counts(&batch.by_severity),
             whole: true,
+            // It was put together to be sent.
+            offered: batch.timestamp_ms.is_some(),
             fingerprint: batch.fingerprint,
             ledger: self.ledger,
         })

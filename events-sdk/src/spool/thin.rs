@@ -33,8 +33,7 @@ pub(crate) struct Thinning {
     pub(crate) severity: u8,
     /// Until so many bytes of them are gone.
     pub(crate) bytes: u64,
-    /// The identity of what is left. The file may have been offered to Toggle in part by an earlier process; under its
-    /// own identity other bytes would go by the same ids.
+    /// The identity of what is left. A batch goes by its id for ever; other bytes have another.
     pub(crate) id: Uuid,
     /// The schema that this program was built from.
     pub(crate) fingerprint: u64,
@@ -108,6 +107,7 @@ impl Spool {
                 id: thinning.id,
                 timestamp_ms: file.timestamp_ms,
                 whole: file.whole,
+                offered: false,
                 fingerprint: thinning.fingerprint,
                 ledger: file.ledger,
             };
@@ -121,8 +121,8 @@ impl Spool {
         Ok(Thinned { file: file_left, dropped, damaged })
     }
 
-    /// Drops a file of which pieces may have been offered under its identity, so that it cannot be written anew: all that is behind
-    /// these pieces, whatever level it is of.
+    /// Drops a file that may have been offered to Toggle, so that it cannot be written anew under another identity: all that is
+    /// behind these pieces, whatever level it is of.
     ///
     /// When this fails, the file is as it was.
     pub(crate) fn drop_rest(&self, file: &SpoolFile, pieces: u32) -> Result<Thinned, SpoolError> {
@@ -180,6 +180,7 @@ impl Spool {
             bytes: self.place(&temp, &target, written)?,
             events,
             whole: sealing.whole,
+            offered: sealing.offered,
             sealed: true,
             timestamp_ms: sealing.timestamp_ms,
             severities,

@@ -29,8 +29,10 @@ pub(crate) struct NewFile<'a> {
     pub(crate) count: u32,
     /// How many of them are of each level, by the level's number on the wire.
     pub(crate) levels: &'a [(i32, u32)],
-    /// It is one batch that may have been offered to Toggle: never cut, always sent under `id`.
+    /// It is one batch: never cut, always sent under `id`.
     pub(crate) whole: bool,
+    /// It may have been offered to Toggle.
+    pub(crate) offered: bool,
     /// The schema that this program was built from.
     pub(crate) fingerprint: u64,
     /// Which ledger counts the events as accepted; zero for none.
@@ -46,6 +48,7 @@ impl NewFile<'_> {
             bytes,
             events: self.count,
             whole: self.whole,
+            offered: self.offered,
             sealed: true,
             timestamp_ms: self.timestamp_ms,
             severities: severities(self.levels.iter().copied()),
@@ -212,6 +215,7 @@ pub(super) fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Resul
         event_crc32c: Vec::new(),
         event_crc32c_crc32c: checks_crc,
         ledger: file.ledger,
+        offered: file.offered,
     };
     let encoded = format::encode_seal(seal.clone());
     buffer.write_all(&encoded)?;

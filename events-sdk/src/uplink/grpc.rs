@@ -32,7 +32,10 @@ use super::{
     codec::BatchCodec,
     config::encoding,
     guard::Guarded,
-    status::{describe, is_answer_too_long, is_ours, kind_of, pushback, quote, says_no_to_compression},
+    status::{
+        describe, is_answer_too_long, is_not_connected, is_ours, kind_of, pushback, quote,
+        says_no_to_compression,
+    },
     token::{FileStamp, Token},
 };
 use crate::{Batch, TokenSource, plural::counted, proto, toggle::Registration};
@@ -286,6 +289,7 @@ impl GrpcUplink {
             Some(pause) => error.with_retry_after(pause),
             None => error,
         };
+        let error = if is_not_connected(&status) { error.with_nothing_sent() } else { error };
         error.with_source(status)
     }
 

@@ -63,13 +63,14 @@ pub struct SendError {
     kind: SendErrorKind,
     message: String,
     retry_after: Option<Duration>,
+    not_sent: bool,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl SendError {
     /// A new error. `message` says what happened, in words for an operator.
     pub fn new(kind: SendErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, source: None }
+        Self { kind, message: message.into(), retry_after: None, not_sent: false, source: None }
     }
 
     /// Adds what caused it.
@@ -84,6 +85,19 @@ impl SendError {
     pub fn with_retry_after(mut self, pause: Duration) -> Self {
         self.retry_after = Some(pause);
         self
+    }
+
+    /// Adds that nothing of the batch was sent, because there was no connection.
+    #[must_use]
+    pub fn with_nothing_sent(mut self) -> Self {
+        self.not_sent = true;
+        self
+    }
+
+    /// Whether Toggle may have stored the batch all the same, because the answer was lost, or because it said that something
+    /// broke. Such a batch is never changed: only under its id Toggle knows it again.
+    pub fn may_be_stored(&self) -> bool {
+        !self.not_sent && !matches!(self.kind, SendErrorKind::Busy | SendErrorKind::Unauthenticated)
     }
 
     /// How long Toggle wants to be left alone, if it has said so.

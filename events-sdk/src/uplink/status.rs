@@ -23,7 +23,7 @@ use std::{error::Error, time::Duration};
 
 use prost::Message;
 
-use tonic::{Code, Status};
+use tonic::{Code, ConnectError, Status};
 
 use super::{SendErrorKind, guard::was_received};
 
@@ -73,6 +73,18 @@ pub(crate) fn kind_of(status: &Status) -> SendErrorKind {
 /// Whether the transport on our side made this status: then it has a cause, and one that was received has none.
 pub(crate) fn is_ours(status: &Status) -> bool {
     status.source().is_some()
+}
+
+/// Whether there was no connection on which anything could have been sent.
+pub(crate) fn is_not_connected(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// How long the server wants to be left alone: its header, or else the `RetryInfo` among the details of the status.

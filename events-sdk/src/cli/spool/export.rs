@@ -111,8 +111,14 @@ impl ExportArgs {
             if meant { composer.push(entry, facts.level).map_err(failed) } else { Ok(()) }
         })?;
         let events = u64::from(composer.events());
-        let sealing =
-            Sealing { id, timestamp_ms: now_ms, whole: false, fingerprint: SCHEMA_FINGERPRINT, ledger: 0 };
+        let sealing = Sealing {
+            id,
+            timestamp_ms: now_ms,
+            whole: false,
+            offered: false,
+            fingerprint: SCHEMA_FINGERPRINT,
+            ledger: 0,
+        };
         composer.finish(path, sealing, false, |_| Ok(())).map_err(failed)?;
         note(&format!("{} {} in {}", counted(events, "event"), is_or_are(events), path.display()));
         Ok(walk.code())

@@ -305,6 +305,7 @@ fn rewritten(
         id,
         timestamp_ms: file.timestamp_ms,
         whole: false,
+        offered: false,
         fingerprint: *fingerprint,
         ledger: file.ledger,
     };

@@ -109,6 +109,7 @@ fn mend(source: &Source, spool: Option<&Spool>, progress: &Progress) -> Result<v
         id: file.id,
         timestamp_ms: file.timestamp_ms,
         whole: file.whole,
+        offered: file.offered,
         fingerprint: fingerprint.unwrap_or(SCHEMA_FINGERPRINT),
         ledger: file.ledger,
     };

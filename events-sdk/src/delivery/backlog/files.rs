@@ -28,8 +28,20 @@ pub(super) struct Waits {
     /// The severities of its events, a bit for each.
     pub(super) severities: u8,
     ledger: u8,
-    whole: bool,
-    sealed: bool,
+    /// [`WHOLE`] and the like.
+    marks: u8,
+}
+
+// What a file is or is not, a bit for each: every byte counts.
+const WHOLE: u8 = 1;
+const SEALED: u8 = 1 << 1;
+const OFFERED: u8 = 1 << 2;
+
+impl Waits {
+    /// Toggle may have been offered some of it.
+    pub(super) fn is_offered(&self) -> bool {
+        self.marks & OFFERED != 0
+    }
 }
 
 /// Files that wait.
@@ -53,8 +65,7 @@ impl Files {
             events: file.events,
             severities: file.severities,
             ledger,
-            whole: file.whole,
-            sealed: file.sealed,
+            marks: marks_of(&file),
         };
         if self.queue.len() == self.queue.capacity() {
             self.queue.reserve_exact((self.queue.len() / GROWTH).max(STEP));
@@ -101,8 +112,9 @@ impl Files {
             id: waits.id,
             bytes: waits.bytes,
             events: waits.events,
-            whole: waits.whole,
-            sealed: waits.sealed,
+            whole: waits.marks & WHOLE != 0,
+            offered: waits.is_offered(),
+            sealed: waits.marks & SEALED != 0,
             timestamp_ms: waits.timestamp_ms,
             severities: waits.severities,
             ledger: self.ledgers.get(usize::from(waits.ledger)).copied().unwrap_or_default(),
@@ -120,6 +132,11 @@ impl Files {
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
+}
+
+fn marks_of(file: &SpoolFile) -> u8 {
+    let marks = [(file.whole, WHOLE), (file.sealed, SEALED), (file.offered, OFFERED)];
+    marks.into_iter().filter(|&(is_set, _)| is_set).fold(0, |all, (_, mark)| all | mark)
 }
 
 /// What files are ordered by.
@@ -146,6 +163,7 @@ mod tests {
                     bytes: u64::from(number) << 30,
                     events: number,
                     whole: number % 2 == 0,
+                    offered: number % 5 == 0,
                     sealed: number % 3 == 0,
                     timestamp_ms: i64::from(number) * 7,
                     severities: number as u8,

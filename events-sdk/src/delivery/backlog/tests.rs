@@ -9,6 +9,7 @@ fn file(time: i64, level: Level) -> SpoolFile {
         bytes: 1,
         events: 1,
         whole: true,
+        offered: false,
         sealed: true,
         timestamp_ms: time,
         severities: 1 << level.severity(),
@@ -103,7 +104,12 @@ fn a_file_that_was_read_ahead_and_not_sent_makes_room_like_any_other() {
     assert_eq!(backlog.next_read(9, now, unknown), Some((first.clone(), 0)));
     backlog.piece(first.id, piece(first.id), 0);
     let sent = backlog.take(now, false).unwrap();
+    assert!(!backlog.is_unknown_to_toggle(first.id) && backlog.least_severity(false, now).is_none());
     backlog.put_back(sent);
+    assert!(backlog.is_unknown_to_toggle(first.id), "there was no connection");
+    assert_eq!(backlog.least_severity(false, now), Some(Level::Info.severity()));
+    backlog.offered(first.id);
+    assert!(!backlog.is_unknown_to_toggle(first.id));
     assert!(backlog.least(u8::MAX, false, now).is_none(), "Toggle may have stored it");
 }
 
@@ -116,8 +122,43 @@ fn begun(file: &SpoolFile) -> Backlog {
         backlog.piece(file.id, Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) }, 0);
     }
     let sent = backlog.take(now, false).unwrap();
+    backlog.offered(sent.file);
     backlog.put_back(sent);
     backlog
+}
+
+/// The same file once Toggle may know some of it.
+fn offered(file: &SpoolFile) -> SpoolFile {
+    SpoolFile { offered: true, ..file.clone() }
+}
+
+#[test]
+fn a_file_that_was_offered_before_it_came_goes_as_a_whole_too() {
+    let now = Instant::now();
+    let of_both = 1 << Level::Info.severity() | 1 << Level::Warn.severity();
+    let first = offered(&SpoolFile { severities: of_both, ..file(1, Level::Info) });
+    let mut backlog = Backlog::default();
+    backlog.add(first.clone());
+    assert!(backlog.least(u8::MAX, false, now).is_none() && backlog.least_severity(false, now).is_none());
+    assert_eq!(backlog.gravest_offered(now), Some(Level::Warn.severity()));
+    assert_eq!(backlog.bytes_up_to(u8::MAX, Level::Warn.severity()), 0);
+    assert_eq!(backlog.bytes_up_to(0, u8::MAX), first.bytes);
+    assert!(backlog.least_offered(Level::Warn.severity(), false, now).is_none(), "one as grave is in it");
+    assert_eq!(
+        backlog.least_offered(u8::MAX, false, now),
+        Some((first.clone(), None)),
+        "nothing of it was read"
+    );
+    assert!(backlog.take_going(first.id).is_none() && backlog.knows(&first));
+    // It could not be dropped, is read ahead, and is as it was.
+    backlog.removed(first.id);
+    backlog.stays(first.clone(), None, now);
+    assert_eq!(backlog.next_read(9, now, unknown), Some((first.clone(), 0)));
+    assert!(backlog.least_offered(u8::MAX, false, now).is_none(), "it is being read");
+    backlog.piece(first.id, piece(first.id), 0);
+    assert!(backlog.least(u8::MAX, false, now).is_none());
+    assert_eq!(backlog.least_offered(u8::MAX, false, now), Some((first.clone(), Some(1))));
+    assert_eq!(backlog.take_going(first.id).unwrap().pieces().count(), 1);
 }
 
 #[test]
@@ -126,22 +167,22 @@ fn a_file_of_which_a_piece_was_sent_goes_as_a_whole_for_what_is_graver_than_all_
     let of_both = 1 << Level::Info.severity() | 1 << Level::Warn.severity();
     let first = SpoolFile { events: 5, severities: of_both, ..file(1, Level::Info) };
     let mut backlog = begun(&first);
-    assert_eq!(backlog.gravest_begun(now), Some(Level::Warn.severity()));
+    assert_eq!(backlog.gravest_offered(now), Some(Level::Warn.severity()));
     assert_eq!(backlog.bytes_up_to(u8::MAX, Level::Warn.severity()), 0);
-    assert!(backlog.least_begun(Level::Warn.severity(), false, now).is_none(), "one as grave is in it");
+    assert!(backlog.least_offered(Level::Warn.severity(), false, now).is_none(), "one as grave is in it");
     let sent = backlog.take(now, false).unwrap();
-    assert!(backlog.least_begun(u8::MAX, false, now).is_none(), "a piece is in flight");
+    assert!(backlog.least_offered(u8::MAX, false, now).is_none(), "a piece is in flight");
     backlog.put_back(sent);
     backlog.spare(first.id, now + Duration::from_secs(1));
-    assert!(backlog.least_begun(u8::MAX, false, now).is_none(), "a segment holds it as well");
+    assert!(backlog.least_offered(u8::MAX, false, now).is_none(), "a segment holds it as well");
     let now = now + Duration::from_secs(1);
     backlog.add(file(2, Level::Info));
-    assert!(backlog.least_begun(u8::MAX, false, now).is_none(), "another is as light");
+    assert!(backlog.least_offered(u8::MAX, false, now).is_none(), "another is as light");
     let (other, _) = backlog.least(u8::MAX, false, now).unwrap();
     backlog.removed(other.id);
     // A graver one stays.
     backlog.add(file(3, Level::Error));
-    assert_eq!(backlog.least_begun(Level::Error.severity(), false, now), Some((first.clone(), 2)));
+    assert_eq!(backlog.least_offered(Level::Error.severity(), false, now), Some((offered(&first), Some(2))));
     assert!(backlog.knows(&first) && backlog.take(now, false).is_none());
     let going = backlog.take_going(first.id).unwrap();
     assert_eq!((going.left(), going.pieces().count()), (5, 2));
@@ -157,12 +198,12 @@ fn a_file_that_could_not_be_dropped_as_a_whole_goes_on_where_it_was() {
     assert_eq!(backlog.dealt_with(first.id, 0, 1, 0).unwrap().pieces, 1);
     assert!(backlog.done(first.id).is_none());
     assert_eq!((delivered.place, delivered.batch.id()), (0, Uuid::from_u128(100)));
-    assert_eq!(backlog.least_begun(u8::MAX, false, now), Some((first.clone(), 2)));
+    assert_eq!(backlog.least_offered(u8::MAX, false, now), Some((offered(&first), Some(2))));
     let going = backlog.take_going(first.id);
     assert_eq!(going.as_ref().map(Begun::left), Some(4));
     backlog.removed(first.id);
     backlog.stays(first.clone(), going, now);
-    assert_eq!(backlog.next_read(9, now, unknown), Some((first.clone(), 2)));
+    assert_eq!(backlog.next_read(9, now, unknown), Some((offered(&first), 2)));
     assert!(backlog.exhausted(first.id).is_none());
     let left = backlog.take(now, false).unwrap();
     assert_eq!((left.place, left.batch.id()), (1, Uuid::from_u128(101)));

@@ -7,8 +7,7 @@ use uuid::Uuid;
 use super::{Backlog, Open, Waiting, files::Waits};
 use crate::{Batch, spool::SpoolFile};
 
-/// A file of which pieces were sent: under another identity Toggle would not know them for repeats. So nothing can be dropped
-/// out of it, and it goes as a whole.
+/// A file of which pieces were read and sent, while it is dropped as a whole.
 #[derive(Debug)]
 pub(crate) struct Begun {
     open: Open,
@@ -30,32 +29,44 @@ impl Begun {
 }
 
 impl Backlog {
-    /// Takes out the file of which pieces were sent whose gravest event is the lightest, the oldest of those, if that is lighter
-    /// than `below` and nothing as light can be had of [others](Self::least). Gives how many pieces of it were read: what is behind
-    /// them is dropped with it.
-    pub(crate) fn least_begun(&mut self, below: u8, whole: bool, now: Instant) -> Option<(SpoolFile, u32)> {
-        let (gravest, _, id) = self.lightest_begun(now).filter(|&(gravest, ..)| gravest < below)?;
+    /// Takes out the file that may have been offered to Toggle whose gravest event is the lightest, the oldest of those, if that is
+    /// lighter than `below` and nothing as light can be had of [others](Self::least). Under another identity Toggle would not know
+    /// it for a repeat, so nothing is dropped out of it, and it goes as a whole: all that is behind the pieces of it that were read,
+    /// whose number this gives; none was where that is `None`.
+    pub(crate) fn least_offered(
+        &mut self,
+        below: u8,
+        whole: bool,
+        now: Instant,
+    ) -> Option<(SpoolFile, Option<u32>)> {
+        let (gravest, _, id) = self.lightest_offered(now).filter(|&(gravest, ..)| gravest < below)?;
         if self.least_severity(whole, now).is_some_and(|least| least <= gravest) {
             return None;
         }
-        let all = std::mem::take(&mut self.pieces);
-        let (pieces, others) = all.into_iter().partition(|piece| piece.file == id);
-        self.pieces = others;
-        let open = self.close(id)?;
-        let file = (open.file.clone(), open.pieces);
+        let file = match self.take_waiting(id) {
+            Some(file) => (file, None),
+            None => {
+                let all = std::mem::take(&mut self.pieces);
+                let (pieces, others) = all.into_iter().partition(|piece| piece.file == id);
+                self.pieces = others;
+                let open = self.close(id)?;
+                let file = (open.file.clone(), Some(open.pieces));
+                self.going = Some(Begun { open, pieces });
+                file
+            }
+        };
         self.leaving.insert(id);
-        self.going = Some(Begun { open, pieces });
         Some(file)
     }
 
-    /// The severity of the gravest event of what [`least_begun`](Self::least_begun) would give, if there were nothing else.
-    pub(crate) fn gravest_begun(&self, now: Instant) -> Option<u8> {
-        self.lightest_begun(now).map(|(gravest, ..)| gravest)
+    /// The severity of the gravest event of what [`least_offered`](Self::least_offered) would give, if there were nothing else.
+    pub(crate) fn gravest_offered(&self, now: Instant) -> Option<u8> {
+        self.lightest_offered(now).map(|(gravest, ..)| gravest)
     }
 
-    fn lightest_begun(&self, now: Instant) -> Option<(u8, i64, Uuid)> {
-        let begun = self.begun().map(|file| (gravest_of(file), file.timestamp_ms, file.id));
-        begun.filter(|&(.., id)| !self.is_spared(id, now)).min()
+    fn lightest_offered(&self, now: Instant) -> Option<(u8, i64, Uuid)> {
+        let offered = self.offered_files().map(|file| (file.gravest(), file.timestamp_ms, file.id));
+        offered.filter(|&(.., id)| !self.is_spared(id, now)).min()
     }
 
     /// The file that is dropped as a whole, if it is this one.
@@ -78,7 +89,7 @@ impl Backlog {
         pieces.into_iter().rev().for_each(|piece| self.put_back(piece));
     }
 
-    /// Takes out the oldest of the files of which nothing was sent with events of the lowest level there is, if that is no
+    /// Takes out the oldest of the files of which nothing was offered with events of the lowest level there is, if that is no
     /// graver than `severity`; with `whole`, only a file of nothing else. Gives that level's severity too.
     ///
     /// What was read ahead of it is forgotten.
@@ -106,12 +117,12 @@ impl Backlog {
             .min()
     }
 
-    /// The most that can be freed: the size of all files of which nothing was sent and that have events no graver than
-    /// `severity`, and of all begun ones whose events are all lighter than `below`.
+    /// The most that can be freed: the size of all files of which nothing was offered and that have events no graver than
+    /// `severity`, and of all others whose events are all lighter than `below`.
     pub(crate) fn bytes_up_to(&self, severity: u8, below: u8) -> u64 {
         let untouched = self.candidates().filter(|file| file.least() <= severity).map(|file| file.bytes);
-        let begun = self.begun().filter(|file| gravest_of(file) < below).map(|file| file.bytes);
-        untouched.chain(begun).sum()
+        let offered = self.offered_files().filter(|file| file.gravest() < below).map(|file| file.bytes);
+        untouched.chain(offered).sum()
     }
 
     /// Room cannot be made in this file before that.
@@ -123,56 +134,52 @@ impl Backlog {
         self.spared.get(&file).is_some_and(|&until| now < until)
     }
 
-    /// The files of which nothing was sent.
+    /// The files of which nothing was offered.
     fn candidates(&self) -> impl Iterator<Item = Candidate> {
-        let read = self.open.values().filter(|open| self.is_untouched(open)).map(|open| &open.file);
-        let read = read.map(|&SpoolFile { id, timestamp_ms, bytes, severities, .. }| Candidate {
-            id,
-            timestamp_ms,
-            bytes,
-            severities,
-        });
-        let waiting = self.files.iter().chain(self.grave.iter());
-        let waiting = waiting.map(|&Waits { id, timestamp_ms, bytes, severities, .. }| Candidate {
-            id,
-            timestamp_ms,
-            bytes,
-            severities,
-        });
+        let read = self
+            .open
+            .values()
+            .filter(|open| !open.file.offered && self.may_go(open))
+            .map(|open| Candidate::from(&open.file));
+        let waiting = self.waiting().filter(|waits| !waits.is_offered()).map(Candidate::from);
         waiting.chain(read).filter(|file| file.severities != 0)
     }
 
-    /// Whether a file was read ahead, and no more than that.
-    fn is_untouched(&self, open: &Open) -> bool {
-        !self.is_being_read(open) && !open.vanished && !open.offered
+    /// The others, while nothing of them is under way.
+    fn offered_files(&self) -> impl Iterator<Item = Candidate> {
+        let read = self
+            .open
+            .values()
+            .filter(|open| open.file.offered && self.may_go(open))
+            .map(|open| Candidate::from(&open.file));
+        let waiting = self.waiting().filter(|waits| waits.is_offered()).map(Candidate::from);
+        waiting.chain(read).filter(|file| file.severities != 0)
     }
 
-    fn is_being_read(&self, open: &Open) -> bool {
-        self.reading && self.current == Some(open.file.id)
+    fn waiting(&self) -> impl Iterator<Item = &Waits> {
+        self.files.iter().chain(self.grave.iter())
     }
 
-    /// The files of which pieces were sent, while nothing of them is under way.
-    fn begun(&self) -> impl Iterator<Item = &SpoolFile> {
-        let is_at_rest = |open: &&Open| {
-            let waiting = || self.pieces.iter().filter(|piece| piece.file == open.file.id).count();
-            open.offered && !open.vanished && !self.is_being_read(open) && open.outstanding == waiting()
-        };
-        let begun = self.open.values().filter(is_at_rest).map(|open| &open.file);
-        begun.filter(|file| file.severities != 0)
+    /// Whether a file of which pieces were read may go, or a part of it.
+    fn may_go(&self, open: &Open) -> bool {
+        let is_being_read = self.reading && self.current == Some(open.file.id);
+        !is_being_read && !open.vanished && self.is_at_rest(open)
     }
 
     /// Takes a file out that waits or is untouched.
     fn take_out(&mut self, id: Uuid) -> Option<SpoolFile> {
-        for files in [&mut self.files, &mut self.grave] {
-            if let Some(file) = files.remove(id) {
-                return Some(file);
-            }
+        if let Some(file) = self.take_waiting(id) {
+            return Some(file);
         }
         self.pieces.retain(|piece| piece.file != id);
         let Open { file, read, .. } = self.close(id)?;
         // It may hold more than was known of it, which counts by now.
         let events = file.events.max(u32::try_from(read).unwrap_or(u32::MAX));
         Some(SpoolFile { events, ..file })
+    }
+
+    fn take_waiting(&mut self, id: Uuid) -> Option<SpoolFile> {
+        [&mut self.files, &mut self.grave].into_iter().find_map(|files| files.remove(id))
     }
 
     /// Takes a file out of which pieces are read.
@@ -197,14 +204,26 @@ struct Candidate {
     severities: u8,
 }
 
+impl From<&SpoolFile> for Candidate {
+    fn from(&SpoolFile { id, timestamp_ms, bytes, severities, .. }: &SpoolFile) -> Self {
+        Self { id, timestamp_ms, bytes, severities }
+    }
+}
+
+impl From<&Waits> for Candidate {
+    fn from(&Waits { id, timestamp_ms, bytes, severities, .. }: &Waits) -> Self {
+        Self { id, timestamp_ms, bytes, severities }
+    }
+}
+
 impl Candidate {
     /// The severity of the least grave of its events.
     fn least(self) -> u8 {
         self.severities.trailing_zeros() as u8
     }
-}
 
-/// The severity of the gravest of its events.
-fn gravest_of(file: &SpoolFile) -> u8 {
-    file.severities.checked_ilog2().unwrap_or_default() as u8
+    /// The severity of the gravest of its events.
+    fn gravest(self) -> u8 {
+        self.severities.checked_ilog2().unwrap_or_default() as u8
+    }
 }

@@ -465,14 +465,16 @@ impl Thread {
         let (fingerprint, ledger) = (self.fingerprint, self.ledger_id);
         let spool = self.spool()?;
         let mut by_severity = [0; SEVERITIES];
-        let (runs, whole): (Vec<&[u8]>, bool) = match &write.content {
+        let (runs, whole, offered): (Vec<&[u8]>, bool, bool) = match &write.content {
             Content::Chunks { chunks, whole } => {
                 chunks.iter().for_each(|chunk| chunk.add_levels_to(&mut by_severity));
-                (chunks.iter().map(Chunk::bytes).collect(), *whole)
+                (chunks.iter().map(Chunk::bytes).collect(), *whole, false)
             }
-            Content::Whole { batch, by_severity: counts, .. } => {
+            Content::Whole { batch, by_severity: counts, chunk } => {
                 by_severity = *counts;
-                (vec![batch.events()], true)
+                // What it is a copy of is in flight.
+                let offered = chunk.as_ref().is_none_or(|chunk| chunk.offered);
+                (vec![batch.events()], true, offered)
             }
         };
         let file = spool.write(NewFile {
@@ -482,6 +484,7 @@ impl Thread {
             count: write.count() as u32,
             levels: &level_counts(&by_severity),
             whole,
+            offered,
             fingerprint,
             ledger,
         })?;

@@ -136,6 +136,7 @@ fn a_seal_that_counts_more_than_there_is_still_lets_the_account_balance() {
         count: 5,
         levels: &[],
         whole: false,
+        offered: false,
         fingerprint: 0,
         ledger: 0,
     };
@@ -369,6 +370,7 @@ fn a_giant_event_in_a_file_whose_seal_is_right_is_set_aside_and_the_others_are_d
         count: 5,
         levels: &[],
         whole: false,
+        offered: false,
         fingerprint: 0,
         ledger: 0,
     };

@@ -115,6 +115,7 @@ fn large_events_make_small_pieces_and_one_alone_may_be_larger_than_a_piece() {
         count: 5,
         levels: &[],
         whole: false,
+        offered: false,
         fingerprint: 0,
         ledger: 0,
     };

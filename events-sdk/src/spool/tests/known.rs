@@ -117,3 +117,26 @@ fn damage_in_a_segment_costs_nothing_when_its_batch_is_in_a_file() {
     assert_eq!((adopted.file, adopted.damaged), (None, 0));
     assert!(!path.exists() && !dir.path().join("quarantine").exists());
 }
+
+#[test]
+fn only_a_segment_whose_batch_was_put_together_becomes_a_file_that_was_offered() {
+    // Room was made in the file of a batch that a killed process had sent, and what was left came again under another id.
+    for timestamp_ms in [None, Some(1_700_000_000_123)] {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path()).unwrap();
+        let mut bytes = vec![0; 4096];
+        let seed = format::begin(&mut bytes, id(1), 0xfeed);
+        format::push(&mut bytes, format::HEADER, 0, seed, &entry(0), 1, 2).unwrap();
+        if let Some(timestamp_ms) = timestamp_ms {
+            format::set_timestamp(&mut bytes, timestamp_ms);
+        }
+        let folder = dir.path().join(segment::FOLDER);
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join(format!("x{}", segment::ENDING));
+        fs::write(&path, bytes).unwrap();
+
+        let file = spool.adopt_segment(&path).unwrap().file.unwrap();
+        assert_eq!(file.offered, timestamp_ms.is_some());
+        assert_eq!(spool.inspect(&file.name).unwrap(), file, "its seal says so");
+    }
+}

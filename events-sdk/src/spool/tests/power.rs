@@ -316,6 +316,7 @@ impl Process {
                 count: chunk.len() as u32,
                 levels: &level_counts(&by_severity),
                 whole: true,
+                offered: false,
                 fingerprint: 0xfeed,
                 ledger: 0,
             });

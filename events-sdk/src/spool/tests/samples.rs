@@ -87,6 +87,7 @@ pub(crate) fn spill(
         count,
         levels: &[(INFO, count)],
         whole,
+        offered: false,
         fingerprint: 0xfeed,
         ledger: 0,
     })

@@ -130,6 +130,31 @@ fn a_batch_that_was_stored_and_then_failed_is_recognised_when_it_comes_again() {
 }
 
 #[test]
+fn only_what_was_sent_may_be_stored() {
+    let (toggle, runtime) = (Toggle::start().unwrap(), runtime());
+    let uplink = uplink(&toggle);
+    let may_be_stored = || send(&runtime, &uplink, &batch(3)).unwrap_err().may_be_stored();
+    toggle.stop();
+    assert!(!may_be_stored(), "there is no connection");
+    toggle.restart().unwrap();
+    for (mode, expected) in [
+        (Mode::StoreThenFail, true),
+        (Mode::Unavailable, true),
+        (Mode::ResourceExhausted, false),
+        (Mode::Unauthenticated, false),
+    ] {
+        toggle.set_mode(mode);
+        assert_eq!(may_be_stored(), expected, "{mode:?}");
+    }
+    // One that breaks off.
+    toggle.set_mode(Mode::Ok);
+    send(&runtime, &uplink, &batch(1)).unwrap();
+    toggle.set_mode(Mode::DropConnections);
+    assert!(may_be_stored());
+    assert_eq!(toggle.unique_events(), 4);
+}
+
+#[test]
 fn a_repeat_with_other_bytes_is_noticed() {
     let (toggle, runtime) = (Toggle::start().unwrap(), runtime());
     let uplink = uplink(&toggle);

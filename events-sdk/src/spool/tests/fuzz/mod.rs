@@ -57,6 +57,7 @@ static BASES: LazyLock<Vec<Base>> = LazyLock::new(|| {
         count: 1100,
         levels: &levels,
         whole: false,
+        offered: false,
         fingerprint: 7,
         ledger: 9,
     };

@@ -152,6 +152,7 @@ impl Runtime {
             count: events.len() as u32,
             levels: &levels,
             whole: whole.is_some(),
+            offered: whole.is_some(),
             fingerprint: 0xfeed,
             ledger: 0,
         });
