@@ -50,14 +50,19 @@ impl Dice {
     }
 }
 
-fn start(toggle: &Toggle, spool: &Path, durability: DurabilityMode) -> Events {
+/// On every other day so much lies on disk that room must be made again and again, whatever Toggle has been offered.
+fn is_full(seed: u64) -> bool {
+    seed.is_multiple_of(2)
+}
+
+fn start(toggle: &Toggle, spool: &Path, durability: DurabilityMode, seed: u64) -> Events {
     let config = Config {
         durability,
         buffer_size: 2_000,
         flush_threshold: 1_000,
-        buffer_bytes: 1 << 20,
+        buffer_bytes: if is_full(seed) { 256 << 10 } else { 1 << 20 },
         batch_size: 200,
-        spool_max_bytes: 2 << 20,
+        spool_max_bytes: if is_full(seed) { 1 << 20 } else { 2 << 20 },
         spool_min_free_bytes: 64 << 10,
         batch_timeout: Duration::from_millis(30),
         sync_interval: Duration::from_millis(50),
@@ -77,9 +82,10 @@ fn start(toggle: &Toggle, spool: &Path, durability: DurabilityMode) -> Events {
 }
 
 /// Whether it is accepted, and be it to be dropped.
-fn emit(events: &Events, number: usize, level: Level) -> bool {
+fn emit(events: &Events, number: usize, level: Level, pool: &str) -> bool {
     let text = number.to_string();
-    let payload = StoragePoolPayload::new(StoragePoolOperation::Expanded);
+    let payload =
+        StoragePoolPayload { pool_name: pool, ..StoragePoolPayload::new(StoragePoolOperation::Expanded) };
     let ticket = events.emit_storage_pool(level, payload, [(NUMBER, text.as_str())]);
     assert_ne!(ticket.outcome(), Outcome::Dropped(DropReason::NotInitialized));
     ticket.outcome() != Outcome::Filtered
@@ -95,15 +101,16 @@ fn day(seed: u64, durability: DurabilityMode) {
     println!("seed {seed} {durability:?}");
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let (toggle, spool) = (Toggle::start().expect("loopback"), TempDir::new().expect("a folder"));
-    let mut events = start(&toggle, spool.path(), durability);
+    let mut events = start(&toggle, spool.path(), durability, seed);
     let points = [testing::panic_points(), testing::special_panic_points()].concat();
+    let pool = if is_full(seed) { "tank".repeat(200) } else { "tank".to_owned() };
     let mut emitted = 0;
     for _ in 0..STEPS {
         match dice.below(8) {
             0..=2 => {
                 let level = dice.of(&[Level::Debug, Level::Info, Level::Info, Level::Warn, Level::Error]);
                 for _ in 0..dice.of(&[10, 100, 800]) {
-                    emitted += usize::from(emit(&events, emitted, level));
+                    emitted += usize::from(emit(&events, emitted, level, &pool));
                 }
             }
             3 => toggle.set_mode(dice.of(&[
@@ -122,7 +129,7 @@ fn day(seed: u64, durability: DurabilityMode) {
                 let report = events.shutdown(Duration::from_millis(dice.of(&[0, 50, 500, 2_000])));
                 assert!(report.stats.balances(), "seed {seed}: {report:#?}");
                 drop(events);
-                events = start(&toggle, spool.path(), durability);
+                events = start(&toggle, spool.path(), durability, seed);
             }
         }
         std::thread::sleep(Duration::from_millis(dice.of(&[1, 20, 100])));
@@ -135,6 +142,11 @@ fn day(seed: u64, durability: DurabilityMode) {
     };
     let stats = wait_until(&events, PATIENCE, |stats| is_done(&stats.lifetime) && stats.spool.files == 0);
     let life = &stats.lifetime;
+    println!(
+        "seed {seed} {durability:?}: {} of {} gave way on disk",
+        life.dropped_for(DropReason::SpoolFull),
+        life.accepted
+    );
     assert!(is_done(life), "seed {seed}: {stats:#?}");
     let stored = toggle.events();
     let numbers: HashSet<usize> =
