@@ -102,6 +102,20 @@ impl Source {
         }
     }
 
+    /// How many events of a segment are damaged, as far as can be known: the next start sets them aside. Of a file, none.
+    pub(super) fn damaged_in_segment(&self) -> Result<u64, SpoolError> {
+        let mut damaged = 0;
+        if self.segment.is_some() {
+            let mut scan = self.scan()?;
+            while let Some(item) = scan.next()? {
+                if let Item::Damage { events, .. } = item {
+                    damaged += u64::from(events);
+                }
+            }
+        }
+        Ok(damaged)
+    }
+
     /// Whether it is a file without a seal that is damaged or ends too early, an empty one included. Reads all of one without.
     pub(super) fn is_torn(&self) -> Result<bool, SpoolError> {
         let mut scan = self.scan()?;
@@ -215,8 +229,8 @@ pub(super) fn tell_segments(dir: &Path) -> Result<(), Failure> {
     for (path, name) in view.list_segments()? {
         let source = Source { segment: Some(path), ..Source::file(view.clone(), name) };
         // What cannot be read the agent sets aside.
-        let more = source.inspect().map_or(1, |(file, _)| u64::from(file.events));
-        events = events.saturating_add(more);
+        let good = source.inspect().map_or(1, |(file, _)| u64::from(file.events));
+        events = events.saturating_add(good).saturating_add(source.damaged_in_segment().unwrap_or_default());
     }
     if events > 0 {
         let (events, lie) = (counted(events, "event"), if events == 1 { "lies" } else { "lie" });
@@ -242,7 +256,7 @@ pub(super) fn must_be_around_segments(dir: &Path) -> Result<(), Failure> {
     )))
 }
 
-fn must_be_there(dir: PathBuf) -> Result<PathBuf, Failure> {
+pub(super) fn must_be_there(dir: PathBuf) -> Result<PathBuf, Failure> {
     match fs::metadata(&dir) {
         Ok(metadata) if metadata.is_dir() => must_be_around_segments(&dir).map(|()| dir),
         Ok(_) => Err(Failure::Broken(format!(

@@ -126,7 +126,7 @@ pub(crate) use reader::{Piece, Reader};
 pub(crate) use segments::Adopted;
 pub(crate) use thin::{Thinned, Thinning};
 #[cfg(feature = "cli")]
-pub(crate) use view::{Item, Scan, View};
+pub(crate) use view::{Holder, Item, Scan, View};
 pub(crate) use write::NewFile;
 
 use disk::Disk;
@@ -190,6 +190,10 @@ pub(crate) struct SpoolFile {
     /// damaged to say.
     pub(crate) ledger: u64,
 }
+
+/// No ledger counts the events of the file as accepted.
+#[cfg(feature = "cli")]
+pub(crate) const NO_LEDGER: u64 = 0;
 
 /// The file does not say whose it is, because it is damaged: whoever finds it takes it for one of its own.
 pub(crate) const ANY_LEDGER: u64 = u64::MAX;

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod books;
 mod emit;
 mod live;
 mod manual;

@@ -358,8 +358,8 @@ fn the_accounts_add_up_and_say_when_they_do_not() {
     }
     let (code, said) = accounts();
     assert_eq!(
-        (code, &said["balances"], &said["in_memory_or_lost"]),
-        (1, &false.into(), &15.into()),
+        (code, &said["balances"], &said["missing"], &said["in_memory_or_lost"]),
+        (1, &false.into(), &15.into(), &0.into()),
         "{said}"
     );
     assert!(said["verdict"].as_str().unwrap().contains("`vanished`"), "{said}");
@@ -446,10 +446,9 @@ fn prune_books_what_was_delivered_out_of_order_before_a_kill_once() {
 #[test]
 fn a_file_that_cannot_be_mended_keeps_no_other_from_it() {
     let dir = dead_spool(mixture);
-    damage(&only_file(dir.path()), "/dev/sdx");
     add_file(dir.path(), mixture);
     let [first, second] = <[String; 2]>::try_from(spill_files(dir.path())).unwrap();
-    damage(&dir.path().join(&second), "/dev/sdx");
+    [&first, &second].map(|name| damage(&dir.path().join(name), "/dev/sdx"));
     // Something stands where the first would be written anew.
     let in_the_way = dir.path().join(format!(".{}.tmp", first.strip_suffix(".pb").unwrap()));
     fs::create_dir_all(in_the_way.join("inside")).unwrap();
@@ -460,6 +459,9 @@ fn a_file_that_cannot_be_mended_keeps_no_other_from_it() {
     let sound: Vec<_> =
         spool(dir.path(), &["verify", "--json"]).json().iter().map(|file| file["sound"].clone()).collect();
     assert_eq!(sound, [false, true]);
+    // Nor is anything of it set aside, or it would be there twice.
+    let accounts = &spool(dir.path(), &["accounts", "--json"]).json()[0];
+    assert_eq!((&accounts["accepted"], &accounts["quarantined"]), (&230.into(), &1.into()), "{accounts}");
     // What could not be done goes on when nothing is in the way any more.
     fs::remove_dir_all(in_the_way).unwrap();
     assert_eq!(spool(dir.path(), &["repair"]).code, 0);
@@ -504,6 +506,8 @@ fn a_file_of_another_that_is_cut_off_is_no_loss_of_power_and_is_counted_once_whe
                 let said = spool(dir.path(), &["repair", "--json"]);
                 assert_eq!((said.code, said.json().len()), (0, 1), "{said:?}");
                 accounts(116);
+                let verdict = spool(dir.path(), &["accounts", "--json"]).json()[0]["verdict"].clone();
+                assert_eq!(verdict, "the accounts balance", "nothing is open any more");
                 assert_eq!(spool(dir.path(), &["verify"]).code, 0);
             }
             let good = 116 - usize::from(within);

@@ -308,7 +308,7 @@ fn rewritten(
         fingerprint: *fingerprint,
         ledger: file.ledger,
     };
-    rewrite(source, target, sealing, false, *skip, |facts| !doomed(facts)).map(drop)
+    rewrite(source, target, sealing, false, *skip, |facts| !doomed(facts), || Ok(())).map(drop)
 }
 
 impl Tally {

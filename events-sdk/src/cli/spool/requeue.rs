@@ -113,7 +113,8 @@ fn requeue(hold: &mut Hold, dir: &Path, quarantine: &Path, name: &FileName) -> R
     // A slot of the file that was once delivered under this identity, left by a kill, would have the next start of the agent remove
     // this one as done.
     hold.books.forget(name.id())?;
-    move_file(&quarantine, &spool, &name.to_os_string()).map_err(failed)
+    move_file(&quarantine, &spool, &name.to_os_string()).map_err(failed)?;
+    hold.came_back(name)
 }
 
 fn must_be_free(spool: &File, name: &OsStr) -> io::Result<()> {
