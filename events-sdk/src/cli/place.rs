@@ -16,7 +16,7 @@ use crate::{
     config::{self, DEFAULT_CONFIG_DIR},
     plural::counted,
     segment,
-    spool::{FileName, Item, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
+    spool::{FileName, Item, QUARANTINE, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
 };
 
 /// How much of the text beside a quarantined file is read for its reason.
@@ -81,9 +81,9 @@ impl Source {
     /// How the output calls it: by its name in the spool, behind `quarantine/` or `segments/` where it lies there.
     pub(super) fn label(&self) -> String {
         if let Some(name) = self.segment.as_ref().and_then(|path| path.file_name()) {
-            return format!("segments/{}", name.display());
+            return format!("{}/{}", segment::FOLDER, name.display());
         }
-        if self.quarantined { format!("quarantine/{}", self.name) } else { self.name.to_string() }
+        if self.quarantined { format!("{QUARANTINE}/{}", self.name) } else { self.name.to_string() }
     }
 
     /// What is known of it.
@@ -313,7 +313,7 @@ fn single(path: &Path) -> Result<Source, Failure> {
             "{path} is neither a spill file, whose name ends in .pb, nor a segment (.seg)"
         ))
     })?;
-    let quarantined = dir.file_name() == Some(OsStr::new("quarantine"));
+    let quarantined = dir.file_name() == Some(OsStr::new(QUARANTINE));
     Ok(Source { quarantined, ..Source::file(View::of(dir), name) })
 }
 

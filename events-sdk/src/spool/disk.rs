@@ -260,6 +260,13 @@ pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
 /// How many bytes of the file system around this directory this process may still use.
 pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
     let about = rustix::fs::statvfs(dir)?;
+    if about.f_blocks == 0 {
+        // As `/proc` and the like, where no room can be made: what is wrong there a write tells.
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the file system does not say how much is free",
+        ));
+    }
     Ok(fault::at_most_free(about.f_bavail.saturating_mul(about.f_frsize)))
 }
 

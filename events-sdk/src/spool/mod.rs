@@ -120,6 +120,8 @@ pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
 #[cfg(feature = "cli")]
 pub(crate) use name::{is_unfinished, replaces};
+#[cfg(feature = "cli")]
+pub(crate) use quarantine::FOLDER as QUARANTINE;
 #[cfg(test)]
 pub(crate) use reader::Damage;
 pub(crate) use reader::{Piece, Reader};
@@ -136,7 +138,7 @@ use storage::{EntryKind, Lock, LockGuard, Storage};
 use twice::Twice;
 
 /// The name of the lock file.
-const LOCK: &str = ".lock";
+pub(crate) const LOCK: &str = ".lock";
 
 /// The directory of spill files, ours alone as long as this lives.
 pub(crate) struct Spool {

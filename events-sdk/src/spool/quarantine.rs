@@ -20,10 +20,10 @@ use super::{
     storage::{EntryKind, ReadFile, Storage, WriteFile},
     write::write_to,
 };
-use crate::{Batch, generated::SCHEMA_FINGERPRINT};
+use crate::{Batch, generated::SCHEMA_FINGERPRINT, plural::counted};
 
 /// The folder in the spool directory.
-pub(super) const FOLDER: &str = "quarantine";
+pub(crate) const FOLDER: &str = "quarantine";
 
 /// How many damaged places are described one by one. More than a screen full helps nobody; the bytes are kept all the
 /// same.
@@ -82,9 +82,9 @@ impl Spool {
         let target = folder.join(format!("{}.pb", batch.id()));
         let temp = folder.join(format!(".{}.tmp", batch.id()));
         let report = format!(
-            "{} event(s) that Toggle refused: {reason}\n\
+            "{} that Toggle refused: {reason}\n\
              `events spool requeue` has it offered again; stop the agent first.\n",
-            batch.len()
+            counted(batch.len() as u64, "event")
         );
         let written = self
             .write_file(&temp, &described_by(&target), report.as_bytes())

@@ -14,6 +14,7 @@ mod manual;
 mod mend;
 mod read;
 mod segments;
+mod words;
 
 use std::{
     fs,

@@ -159,6 +159,7 @@ fn refused() -> (Rig, String) {
     let quarantine = rig.spool.path().join("quarantine");
     let [name] = <[String; 1]>::try_from(spill_files(&quarantine)).unwrap();
     let text = fs::read_to_string(quarantine.join(format!("{name}.txt"))).unwrap();
+    assert!(text.starts_with("1 event that Toggle refused: "), "{text}");
     // Moved by hand beside an agent it would be counted anew.
     assert!(text.contains("`events spool requeue` has it offered again") && !text.contains("mov"), "{text}");
     (rig, name)
@@ -448,7 +449,9 @@ fn a_file_that_cannot_be_mended_keeps_no_other_from_it() {
     let dir = dead_spool(mixture);
     add_file(dir.path(), mixture);
     let [first, second] = <[String; 2]>::try_from(spill_files(dir.path())).unwrap();
-    [&first, &second].map(|name| damage(&dir.path().join(name), "/dev/sdx"));
+    for name in [&first, &second] {
+        damage(&dir.path().join(name), "/dev/sdx");
+    }
     // Something stands where the first would be written anew.
     let in_the_way = dir.path().join(format!(".{}.tmp", first.strip_suffix(".pb").unwrap()));
     fs::create_dir_all(in_the_way.join("inside")).unwrap();

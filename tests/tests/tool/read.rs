@@ -448,7 +448,7 @@ fn an_exported_batch_is_a_spill_file_and_json_is_for_its_owner_alone() {
     let args = ["export", "--show-pii", "--level", "warn", "-o", batch.to_str().unwrap()];
     assert_eq!(spool(dir.path(), &args).code, 0);
     let again = spool(dir.path(), &args);
-    assert!(again.code == 3 && again.err.contains("is there"), "{again:?}");
+    assert!(again.code == 2 && again.err.contains("is there already"), "{again:?}");
     let nowhere = away.path().join("no such folder/events.pb");
     let failed = spool(dir.path(), &["export", "--show-pii", "-o", nowhere.to_str().unwrap()]);
     let text = format!("cannot write {}", nowhere.display());
