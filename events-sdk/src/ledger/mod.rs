@@ -6,7 +6,8 @@
 //!
 //! [`crate::accounts`] counts where the events of this process are; here stands what became of all that were ever accepted
 //! under this spool directory: numbers that only grow, but for what is in the quarantine. What is in memory, in flight and on
-//! disk is not written down but follows from them, so that a process that is killed leaves no wrong number behind.
+//! disk is not written down but follows from them, so that a process that is killed leaves no wrong number behind. How many events of
+//! ours are in spill files is noted as well: it tells only what somebody removed from what a killed process had in memory.
 //!
 //! The file is `<spool>/.accounts`, mapped into memory. [`cells`] is its format: a store for each event that is accepted, no
 //! system call. A kill loses nothing of it. A loss of power takes it back to where it was synced last, at most some seconds ago;

@@ -3,6 +3,8 @@
 use std::{
     io::{self, Write},
     path::PathBuf,
+    thread,
+    time::Duration,
 };
 
 use clap::Args;
@@ -19,11 +21,16 @@ use crate::{
     },
     ledger::{self, Known, Ledger, Totals},
     plural::{counted, is_or_are},
+    segment,
     spool::{ANY_LEDGER, FileName, Holder, SpoolError, View},
 };
 
 /// The books of a live spool are read until they do not change while the files are counted, at most so often.
 const ATTEMPTS: u32 = 5;
+
+/// The pause in between, where files seem to be missing: where room is made, or a file is written anew, the agent books that a moment
+/// later.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Shows the accounts.
 #[derive(Debug, Args)]
@@ -58,6 +65,8 @@ struct Found {
     torn: Vec<String>,
     /// Who works here.
     holder: Holder,
+    /// What is in memory lies in segments too.
+    has_segments: bool,
 }
 
 /// How many events the books say are neither delivered, dropped, set aside nor on disk: at least, and at most. They differ by those
@@ -182,8 +191,12 @@ impl Found {
     fn settled(view: &View, all: bool) -> Result<Self, Trouble> {
         let mut found = Self::look(view)?;
         for _ in 1..ATTEMPTS {
-            if !found.moving || found.unreadable > 0 {
+            let may_change = found.missing().is_some() && found.holder != Holder::Nobody;
+            if found.unreadable > 0 || !(found.moving || may_change) {
                 break;
+            }
+            if may_change {
+                thread::sleep(PAUSE);
             }
             found = Self::look(view)?;
         }
@@ -225,6 +238,7 @@ impl Found {
         let now = read(view)?;
         let moving = (now.totals(), now.in_files()) != before;
         let (torn, holder) = (Vec::new(), view.holder());
+        let has_segments = view.dir().join(segment::FOLDER).is_dir();
         let on_disk = in_files + in_segments;
         Ok(Self {
             ledger,
@@ -238,6 +252,7 @@ impl Found {
             moving,
             torn,
             holder,
+            has_segments,
         })
     }
 
@@ -371,9 +386,12 @@ impl Found {
         let (was, it) = if events == 1 { ("was", "it") } else { ("were", "them") };
         match self.holder {
             Holder::Process(id) => format!("{number} {are} in the memory of process {id}"),
-            Holder::Nobody => format!(
-                "{number} {was} in memory when the process ended, and lost with it; the next start counts {it} as `process_ended`"
-            ),
+            Holder::Nobody => {
+                let or = if self.has_segments { ", or in segments that were removed since" } else { "" };
+                format!(
+                    "{number} {was} in memory when the process ended, and lost with it{or}; the next start counts {it} as `process_ended`"
+                )
+            }
             Holder::Unknown => format!(
                 "{number} {are} in the memory of the agent; if that has ended, they were lost with it, and the next start counts \
                  {it} as `process_ended`"
