@@ -66,9 +66,12 @@ impl Spool {
         if let Some(mut copy) = copy {
             let report = format!(
                 "Damaged bytes of the spill file {}, set aside because they could not be delivered.\n\
-                 {} bytes in {} places, {} events as far as can be known; the other {found} are good and were not set aside.\n\n\
+                 {} in {}, {} as far as can be known; the other {found} are good and were not set aside.\n\n\
                  place in the file, bytes, what is wrong:\n{report}",
-                file.name, damage.bytes, damage.spans, damage.events,
+                file.name,
+                counted(damage.bytes, "byte"),
+                counted(damage.spans, "place"),
+                counted(damage.events.into(), "event"),
             );
             copy.finish(self, &report, &damage).inspect_err(|_| copy.abandon(self))?;
         }
@@ -341,7 +344,9 @@ fn events_in(storage: &dyn Storage, path: &Path) -> io::Result<u64> {
         let mut text = Vec::new();
         storage.open(&described_by(path))?.take(DESCRIPTION_BYTES).read_to_end(&mut text)?;
         let text = String::from_utf8_lossy(&text);
-        let before = text.split(" events as far as can be known").next().unwrap_or_default();
+        let before = text.split(" as far as can be known").next().unwrap_or_default();
+        let before =
+            before.strip_suffix(" events").or_else(|| before.strip_suffix(" event")).unwrap_or_default();
         // More than that was never said by us: no file counts more.
         let number = before.rsplit(char::is_whitespace).next().and_then(|number| number.parse::<u32>().ok());
         return Ok(number.unwrap_or_default().into());

@@ -77,7 +77,7 @@ fn a_repaired_file_is_sound_and_delivered_as_the_damaged_one_would_have_been() {
     let texts = fs::read_dir(dir.path().join("quarantine")).unwrap().map(|entry| entry.unwrap().path());
     let texts: Vec<_> = texts.filter(|path| path.extension().is_some_and(|ending| ending == "txt")).collect();
     let text = fs::read_to_string(&texts[0]).unwrap();
-    assert!(text.contains("1 events as far as can be known; the other 1614 are good"), "{text}");
+    assert!(text.contains("1 event as far as can be known; the other 1614 are good"), "{text}");
     assert!(!text.contains("were delivered"), "{text}");
     assert_eq!(spool(dir.path(), &["repair"]).out, "0 of 1 file repaired\n");
 
