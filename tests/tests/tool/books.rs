@@ -2,8 +2,11 @@
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
-use events_sdk::{Config, DropReason, DurabilityMode, Events, Filter, FlushOutcome, Level};
-use events_tests::{Rig, emit_number, spill_files, storm, wait_until};
+use events_sdk::{
+    Config, DropReason, DurabilityMode, Events, Filter, FlushOutcome, Level,
+    testing::{Mode, Toggle},
+};
+use events_tests::{Rig, config, emit_number, spill_files, storm, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -87,6 +90,24 @@ fn spill_files_that_are_removed_after_a_kill_are_missing_and_were_not_in_memory(
         assert!(said.code == 1 && said.err.contains("40 events are missing"), "{said:?}");
         assert_eq!(next_start(dead.path()), (40, in_memory, 0));
     }
+}
+
+#[test]
+fn what_was_on_its_way_out_of_a_file_is_missing_with_it() {
+    let dir = dead_spool(mixture);
+    let toggle = Toggle::start().unwrap();
+    toggle.set_mode(Mode::Hang);
+    let agent = Events::start(config(&toggle, dir.path())).unwrap();
+    let stats = wait_until(&agent, PATIENCE, |stats| stats.lifetime.is_surveyed && stats.in_flight > 0);
+    assert!(stats.in_flight > 0, "{stats:#?}");
+    let dead = killed(dir.path());
+    toggle.set_mode(Mode::Ok);
+    drop(agent);
+    assert_eq!(accounts(dead.path()).0, 0);
+    fs::remove_file(only_file(dead.path())).unwrap();
+    let (code, said) = accounts(dead.path());
+    assert_eq!((code, &said["missing"], &said["in_memory_or_lost"]), (1, &115.into(), &0.into()), "{said}");
+    assert_eq!(next_start(dead.path()), (115, 0, 0));
 }
 
 #[test]
