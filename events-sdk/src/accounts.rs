@@ -32,6 +32,9 @@ pub(crate) struct Accounts {
     pub(crate) in_flight: u64,
     pub(crate) on_disk: u64,
     pub(crate) quarantined: u64,
+    /// Events of spill files that are in flight, as far as can be known: of a batch that was written meanwhile nobody says here
+    /// that its file is there too. Never more than there are, and right again whenever none is in flight.
+    of_files: u64,
     dropped: Drops,
     /// The sum of them.
     lost: u64,
@@ -72,6 +75,7 @@ impl Accounts {
             in_flight: 0,
             on_disk: 0,
             quarantined: 0,
+            of_files: 0,
             dropped: no_drops(),
             lost: 0,
             ledger,
@@ -87,7 +91,19 @@ impl Accounts {
     fn go(&mut self, count: u64, from: Place, to: Place) {
         *self.place(from) = self.place(from).saturating_sub(count);
         *self.place(to) += count;
+        match (from, to) {
+            (Place::Disk, Place::Flight) => self.of_files += count,
+            (Place::Flight, Place::Disk) => self.of_files = self.of_files.saturating_sub(count),
+            _ => {}
+        }
+        self.note_in_files();
         self.check();
+    }
+
+    /// The ledger hears of how many events of ours are in spill files.
+    fn note_in_files(&mut self) {
+        let in_files = (self.on_disk + self.of_files).saturating_sub(self.ledger.foreign());
+        self.ledger.note_in_files(in_files);
     }
 
     /// `count` events of memory are delivered. `kept` is their batch, where it is in a segment that a later process may find.
@@ -99,6 +115,7 @@ impl Accounts {
     /// `count` events of a spill file are delivered, which brings the file to this step.
     pub(crate) fn deliver_piece(&mut self, count: u64, step: &Step) {
         self.ledger.deliver_piece(count, step);
+        self.of_files = self.of_files.saturating_sub(count);
         self.go(count, Place::Flight, Place::Delivered);
     }
 
@@ -141,6 +158,7 @@ impl Accounts {
     /// `count` events that an earlier process had in memory are damaged, and are set aside.
     pub(crate) fn adopt_damaged(&mut self, count: u64) {
         self.ledger.find(count);
+        self.ledger.find_in_segment(count);
         self.ledger.set_aside(count);
         self.take_in(count);
         self.go(count, Place::Disk, Place::Quarantine);
@@ -149,16 +167,19 @@ impl Accounts {
     fn take_in(&mut self, count: u64) {
         self.adopted += count;
         self.on_disk += count;
+        self.note_in_files();
         self.check();
     }
 
-    /// All files of earlier processes are found, and at the start so many events were in the quarantine. Gives how many
-    /// events are missing, and why; they count as lost by this process.
-    pub(crate) fn survey(&mut self, quarantined: u64) -> Option<(DropReason, u64)> {
-        let (reason, missing) = self.ledger.survey(quarantined)?;
-        self.take_in(missing);
-        self.lose_many(Place::Disk, reason, 0, 0, missing);
-        Some((reason, missing))
+    /// All files of earlier processes are found, and at the start so many events were in the quarantine. Gives why events are
+    /// missing, and how many; they count as lost by this process.
+    pub(crate) fn survey(&mut self, quarantined: u64) -> Vec<(DropReason, u64)> {
+        let losses = self.ledger.survey(quarantined);
+        self.take_in(losses.iter().map(|(_, missing)| missing).sum());
+        for &(reason, missing) in &losses {
+            self.lose_many(Place::Disk, reason, 0, 0, missing);
+        }
+        losses
     }
 
     /// The ledger of the spool directory could be opened only now.
@@ -212,6 +233,9 @@ impl Accounts {
     ) {
         self.ledger.drop_events(reason, category, severity, count, foreign);
         *self.place(from) = self.place(from).saturating_sub(count);
+        if from == Place::Disk {
+            self.note_in_files();
+        }
         self.count_drop(reason, category, severity, count);
         self.check();
     }

@@ -199,8 +199,9 @@ fn a_flipped_bit_in_a_segment_costs_the_event_it_is_in() {
 fn segment_without_a_file(spool: &Path) -> Option<PathBuf> {
     segments(spool).into_iter().find(|path| {
         let bytes = fs::read(path).unwrap();
-        let id = Uuid::from_slice(&bytes[16..32]).unwrap();
-        holds_events(&bytes) && !spool.join(format!("{id}.pb")).exists()
+        // One that was just being made has no byte yet.
+        let id = || Uuid::from_slice(&bytes[16..32]).unwrap();
+        holds_events(&bytes) && !spool.join(format!("{}.pb", id())).exists()
     })
 }
 

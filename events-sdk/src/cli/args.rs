@@ -1,12 +1,15 @@
 //! The command line.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::{emit, failure::Failure, kinds, manual, out::Out, place::Where, spool};
 
-/// What every help page ends with.
+/// What every help page ends with, but for those that have exit codes of their own.
 const AFTER: &str = "\
-Exit codes: 0 done; 1 verify found damage, grep found nothing, accounts do not add up, or prune left a damaged file alone; \
+Exit codes: 0 done; 1 verify found damage or that events are missing, grep found nothing, accounts do not add up, or prune left a \
+damaged file alone; \
 2 the command line or the configuration makes no sense, nothing was done; 3 something could not be read or written (emit: the event \
 is lost); 4 an agent is using the spool, nothing was done.";
 
@@ -67,7 +70,7 @@ enum SpoolCommand {
     Stats(spool::stats::StatsArgs),
     /// Show what became of every event ever accepted here; exit code 1 if that does not add up
     Accounts(spool::accounts::AccountsArgs),
-    /// Check every byte of every file; exit code 1 tells of damage
+    /// Check every byte of every file; exit code 1 tells of damage, or that events are missing
     Verify(spool::verify::VerifyArgs),
     /// Write damaged files anew with what is good in them, and set the rest aside; not beside an agent
     Repair(spool::repair::RepairArgs),
@@ -80,12 +83,24 @@ enum SpoolCommand {
 }
 
 impl Args {
+    /// The command line, with the exit codes on every page.
+    pub(super) fn whole() -> clap::Command {
+        with_exit_codes(Self::command())
+    }
+
+    /// What these arguments say.
+    pub(super) fn of(
+        args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::whole().try_get_matches_from(args)?)
+    }
+
     /// Does what was asked for. Returns the exit code.
     pub(super) fn run(&self, out: &mut Out) -> Result<u8, Failure> {
         match &self.command {
             Command::Emit(args) => args.run(out),
             Command::Kinds(args) => args.run(out),
-            Command::Man(args) => args.run(&Self::command(), out),
+            Command::Man(args) => args.run(&Self::whole(), out),
             Command::Completions(args) => args.run(Self::command(), out),
             Command::Spool(SpoolArgs { at, command }) => match command {
                 SpoolCommand::Ls(args) => args.run(at, out),
@@ -103,12 +118,17 @@ impl Args {
     }
 }
 
+fn with_exit_codes(command: clap::Command) -> clap::Command {
+    let command = if command.get_after_help().is_none() { command.after_help(AFTER) } else { command };
+    command.mut_subcommands(with_exit_codes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
+        Args::whole().debug_assert();
     }
 }

@@ -55,10 +55,10 @@ pub(super) struct EmitArgs {
     #[arg(value_name = "FIELD=VALUE")]
     fields: Vec<String>,
     /// How serious it is; for kinds whose level the schema does not say
-    #[arg(long, short, value_parser = names::level)]
+    #[arg(long, short, value_parser = names::level, help = names::level_help("How serious it is; for kinds whose level the schema does not say"))]
     level: Option<Level>,
-    /// How long Toggle may take before the event goes into the spool; 0s leaves it there at once
-    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = time::span)]
+    /// How long Toggle may take before the event goes into the spool, in seconds or with a unit (500ms, 2s); 0 leaves it there at once
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = time::seconds)]
     timeout: i64,
     /// Check and show the event as JSON, and do nothing
     #[arg(long)]

@@ -53,7 +53,11 @@ impl Failure {
 impl From<SpoolError> for Failure {
     fn from(error: SpoolError) -> Self {
         match error.kind() {
-            SpoolErrorKind::InUse => Self::InUse(error.to_string()),
+            // A directory of its own, as the SDK advises, is nothing for whoever wants to work on this one.
+            SpoolErrorKind::InUse => Self::InUse(format!(
+                "{}; stop the agent, or wait until the command that works there is done; nothing was done",
+                error.in_use_by()
+            )),
             SpoolErrorKind::Full => Self::Full(error.to_string()),
             _ => Self::Broken(error.to_string()),
         }

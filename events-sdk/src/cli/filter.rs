@@ -13,10 +13,10 @@ use crate::{Category, Kind, Level, kinds};
 #[command(next_help_heading = "Which events")]
 pub(super) struct Filter {
     /// This level and graver ones
-    #[arg(long, value_name = "LEVEL", value_parser = names::level)]
+    #[arg(long, value_name = "LEVEL", value_parser = names::level, help = names::level_help("This level and graver ones"))]
     pub(super) level: Option<Level>,
     /// These categories, by comma
-    #[arg(long, value_name = "CATEGORY", value_delimiter = ',', value_parser = names::category)]
+    #[arg(long, value_name = "CATEGORY", value_delimiter = ',', value_parser = names::category, help = names::category_help("These categories, by comma"))]
     pub(super) category: Vec<Category>,
     /// These sources, by comma: zfs-pool-manager
     #[arg(long, value_name = "SOURCE", value_delimiter = ',')]
@@ -71,6 +71,7 @@ impl Filter {
     /// Fails where a field is named that none of the events can have: what this schema does not know is never shown. A source may be
     /// that of a newer agent, or of somebody else, and is only told.
     pub(super) fn check(&self, schema: &Schema) -> Result<(), Failure> {
+        time::must_be_a_range(self.since, self.until)?;
         let meant = if self.kind.is_empty() { kinds::ALL } else { &self.kind };
         let payloads = meant.iter().map(|kind| schema.payload(kind)).collect::<Result<Vec<_>, _>>()?;
         let paths = self.field.iter().map(|field| field.path.as_str());

@@ -5,7 +5,8 @@
 //!
 //! # What it touches
 //!
-//! `ls`, `cat`, `grep`, `stats`, `verify` and `export` take no lock and change nothing: they may be used beside a running
+//! `ls`, `cat`, `grep`, `stats`, `accounts`, `verify` and `export` change nothing, and hold no lock but for the instant in which
+//! `accounts` and `verify` see whether it is free: they may be used beside a running
 //! agent, whose files come and go meanwhile, and on the disk of a dead node. `repair`, `requeue` and `prune` change the
 //! spool; they hold its lock while they work, and refuse while an agent has it, or where there never was a spool. `emit` adds
 //! a file of its own under a name that nobody else uses, for which no lock is needed, within the bounds of the configuration.
@@ -15,7 +16,7 @@
 //! | code | is |
 //! |---|---|
 //! | 0 | done; also when the reader of a pipe went away |
-//! | 1 | done, and something was found: damage (`verify`, `prune`), accounts that do not add up, or nothing was found (`grep`) |
+//! | 1 | done, and something was found: damage (`verify`, `prune`), missing events (`verify`, `accounts`), accounts that do not add up, or nothing was found (`grep`) |
 //! | 2 | the command line, or the configuration, makes no sense: nothing was done |
 //! | 3 | something could not be read or written; what could be was |
 //! | 4 | an agent is using the spool: nothing was done |
@@ -46,13 +47,11 @@ mod walk;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
 
-use clap::Parser;
-
 use self::{args::Args, failure::Failure, out::Out};
 
 /// Runs the command with these arguments, the first of which is its name.
 pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
-    let args = match Args::try_parse_from(args) {
+    let args = match Args::of(args) {
         Ok(args) => args,
         Err(error) => {
             // Nobody is left to tell when this fails.

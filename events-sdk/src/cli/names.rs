@@ -20,20 +20,34 @@ pub(super) fn kind(text: &str) -> Result<&'static Kind, String> {
     })
 }
 
+/// The help of an option that takes a level.
+pub(super) fn level_help(what: &str) -> String {
+    format!("{what} [possible values: {}]", level_names().join(", "))
+}
+
+/// The help of an option that takes categories.
+pub(super) fn category_help(what: &str) -> String {
+    format!("{what} [possible values: {}]", category_names().join(", "))
+}
+
+fn level_names() -> Vec<String> {
+    Level::ALL.iter().map(|level| level.name().to_owned()).collect()
+}
+
+fn category_names() -> Vec<String> {
+    Category::ALL.iter().map(|category| category.name().to_owned()).collect()
+}
+
 /// The level of this name.
 pub(super) fn level(text: &str) -> Result<Level, String> {
-    let names: Vec<String> = Level::ALL.iter().map(|level| level.name().to_owned()).collect();
-    Level::from_name(text.trim()).ok_or_else(|| unknown("level", text, &names))
+    Level::from_name(text.trim()).ok_or_else(|| unknown("level", text, &level_names()))
 }
 
 /// The category of this name.
 pub(super) fn category(text: &str) -> Result<Category, String> {
     let wanted = text.trim().to_ascii_lowercase().replace(['.', '-'], "_");
     let found = Category::ALL.iter().copied().find(|category| category.name() == wanted);
-    found.ok_or_else(|| {
-        let names: Vec<String> = Category::ALL.iter().map(|category| category.name().to_owned()).collect();
-        unknown("category", text, &names)
-    })
+    found.ok_or_else(|| unknown("category", text, &category_names()))
 }
 
 /// Says that there is no such thing, which one may have been meant, and which there are.

@@ -11,7 +11,10 @@ use std::{
 
 use rustix::{fs::OFlags, io::Errno};
 
-use crate::ledger;
+use crate::{
+    ledger,
+    spool::{LOCK, QUARANTINE},
+};
 
 /// Gives a new file to the owner of the directory it will lie in. Does nothing unless root runs this.
 pub(super) fn hand_over(dir: &Path, path: &Path) -> io::Result<()> {
@@ -48,13 +51,13 @@ pub(super) fn hand_over_directory(dir: &Path) -> io::Result<()> {
 
 /// The same for what working on a spool may have left: the lock file, the accounts, and the quarantine with what is in it.
 pub(super) fn hand_over_all(dir: &Path) -> io::Result<()> {
-    let quarantine = dir.join("quarantine");
+    let quarantine = dir.join(QUARANTINE);
     // Not through a link, behind which lies what is none of ours.
     let is_ours = fs::symlink_metadata(&quarantine).is_ok_and(|there| there.is_dir());
     let inside = is_ours.then(|| fs::read_dir(&quarantine)).into_iter().flatten().flatten().flatten();
     let inside =
         inside.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path());
-    let own = [".lock", ledger::FILE, ledger::DAMAGED].map(|name| dir.join(name));
+    let own = [LOCK, ledger::FILE, ledger::DAMAGED].map(|name| dir.join(name));
     for path in own.into_iter().chain([quarantine.clone()]).chain(inside) {
         match hand_over(dir, &path) {
             // A link is nothing that working on the spool left.

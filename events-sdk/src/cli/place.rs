@@ -16,7 +16,7 @@ use crate::{
     config::{self, DEFAULT_CONFIG_DIR},
     plural::counted,
     segment,
-    spool::{FileName, Item, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
+    spool::{FileName, Item, QUARANTINE, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
 };
 
 /// How much of the text beside a quarantined file is read for its reason.
@@ -81,9 +81,9 @@ impl Source {
     /// How the output calls it: by its name in the spool, behind `quarantine/` or `segments/` where it lies there.
     pub(super) fn label(&self) -> String {
         if let Some(name) = self.segment.as_ref().and_then(|path| path.file_name()) {
-            return format!("segments/{}", name.display());
+            return format!("{}/{}", segment::FOLDER, name.display());
         }
-        if self.quarantined { format!("quarantine/{}", self.name) } else { self.name.to_string() }
+        if self.quarantined { format!("{QUARANTINE}/{}", self.name) } else { self.name.to_string() }
     }
 
     /// What is known of it.
@@ -100,6 +100,20 @@ impl Source {
             Some(path) => self.view.scan_in_segment(path),
             None => self.view.scan(&self.name),
         }
+    }
+
+    /// How many events of a segment are damaged, as far as can be known: the next start sets them aside. Of a file, none.
+    pub(super) fn damaged_in_segment(&self) -> Result<u64, SpoolError> {
+        let mut damaged = 0;
+        if self.segment.is_some() {
+            let mut scan = self.scan()?;
+            while let Some(item) = scan.next()? {
+                if let Item::Damage { events, .. } = item {
+                    damaged += u64::from(events);
+                }
+            }
+        }
+        Ok(damaged)
     }
 
     /// Whether it is a file without a seal that is damaged or ends too early, an empty one included. Reads all of one without.
@@ -215,8 +229,8 @@ pub(super) fn tell_segments(dir: &Path) -> Result<(), Failure> {
     for (path, name) in view.list_segments()? {
         let source = Source { segment: Some(path), ..Source::file(view.clone(), name) };
         // What cannot be read the agent sets aside.
-        let more = source.inspect().map_or(1, |(file, _)| u64::from(file.events));
-        events = events.saturating_add(more);
+        let good = source.inspect().map_or(1, |(file, _)| u64::from(file.events));
+        events = events.saturating_add(good).saturating_add(source.damaged_in_segment().unwrap_or_default());
     }
     if events > 0 {
         let (events, lie) = (counted(events, "event"), if events == 1 { "lies" } else { "lie" });
@@ -242,7 +256,7 @@ pub(super) fn must_be_around_segments(dir: &Path) -> Result<(), Failure> {
     )))
 }
 
-fn must_be_there(dir: PathBuf) -> Result<PathBuf, Failure> {
+pub(super) fn must_be_there(dir: PathBuf) -> Result<PathBuf, Failure> {
     match fs::metadata(&dir) {
         Ok(metadata) if metadata.is_dir() => must_be_around_segments(&dir).map(|()| dir),
         Ok(_) => Err(Failure::Broken(format!(
@@ -299,7 +313,7 @@ fn single(path: &Path) -> Result<Source, Failure> {
             "{path} is neither a spill file, whose name ends in .pb, nor a segment (.seg)"
         ))
     })?;
-    let quarantined = dir.file_name() == Some(OsStr::new("quarantine"));
+    let quarantined = dir.file_name() == Some(OsStr::new(QUARANTINE));
     Ok(Source { quarantined, ..Source::file(View::of(dir), name) })
 }
 

@@ -2,6 +2,8 @@
 
 use prost_types::Timestamp;
 
+use super::failure::Failure;
+
 /// Units in milliseconds.
 const UNITS: [(&str, i64); 6] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
@@ -33,6 +35,26 @@ pub(super) fn span(text: &str) -> Result<i64, String> {
         _ => Err(format!(
             "`{text}` is no length of time: write a number with ms, s, m, h, d or w, such as 15m"
         )),
+    }
+}
+
+/// The same, where a number alone is a number of seconds, as in the configuration.
+pub(super) fn seconds(text: &str) -> Result<i64, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return span(&format!("{text}s"));
+    }
+    span(text)
+}
+
+/// Fails where nothing can be at this time or later and before that one.
+pub(super) fn must_be_a_range(since: Option<i64>, until: Option<i64>) -> Result<(), Failure> {
+    match (since, until) {
+        (Some(since), Some(until)) if since >= until => Err(Failure::Usage(format!(
+            "nothing is both since {} and before {}: --since takes the earlier of the two",
+            show(since),
+            show(until)
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -77,6 +99,16 @@ mod tests {
         for bad in ["", "yesterday", "15", "m", "-3d", "15 minutes", "2026-13-01T00:00:00Z"] {
             assert!(when(bad).unwrap_err().contains("15m, 2h, 3d"), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_number_alone_is_a_number_of_seconds_only_where_that_is_said() {
+        assert_eq!(seconds("5"), Ok(5_000));
+        assert_eq!(seconds("5ms"), Ok(5));
+        for bad in ["", "five", "5 minutes", "99999999999999999999"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+        assert!(span("5").is_err());
     }
 
     #[test]

@@ -35,13 +35,23 @@ impl Delivery {
         let Some(reply) = kept.release() else { return };
         match reply {
             Reply::Panicked(message) => self.restarted("spool", &message),
-            Reply::Found(files) => files.into_iter().for_each(|file| self.found(file, false)),
-            Reply::CameBack(file) => self.found(file, true),
+            Reply::Found(files) => {
+                for file in files {
+                    self.found(file, false);
+                }
+            }
+            Reply::CameBack(file) => {
+                self.found(file, true);
+            }
             Reply::Surveyed { quarantined, is_late } => self.surveyed(quarantined, is_late),
             Reply::Bound(file) => self.backlog.spare(file, Instant::now() + BOUND),
             Reply::Stuck(count) => self.intake.buffer.lock().status.spool.stuck = count,
             Reply::Missing(count) => self.missing_files(count),
             Reply::Damaged(events) => self.damaged(events),
+            Reply::TakenOver(file) => {
+                let adopted = self.found(file, false);
+                self.intake.buffer.lock().accounts.ledger.find_in_segment(adopted);
+            }
             Reply::Segments(segments, error) => self.segments_made(segments, error),
             Reply::SegmentsLost(count) => self.segments_lost(count),
             Reply::Wrote(write, result) => self.wrote(write, result),
@@ -143,35 +153,38 @@ impl Delivery {
     }
 
     /// A spill file was found, perhaps one that this process did not write. `came_back` says that it was in the quarantine before.
-    fn found(&mut self, mut file: SpoolFile, came_back: bool) {
+    /// Gives how many of its events wait now that were not known to.
+    fn found(&mut self, mut file: SpoolFile, came_back: bool) -> u64 {
         if self.backlog.knows(&file) || self.is_copy(file.id) {
-            return;
+            return 0;
         }
         self.spool_grows(&file);
         let mut state = self.intake.buffer.lock();
         let is_ours = file.is_of(state.accounts.ledger.id());
         file.offered |= state.accounts.ledger.was_offered(file.id);
         let known = state.accounts.adopt(file.id, u64::from(file.events), is_ours);
-        if came_back
-            && is_ours
-            && let Known::From(step) = &known
-        {
-            state.accounts.come_back(u64::from(file.events).saturating_sub(step.events));
+        let adopted = match &known {
+            Known::From(step) => u64::from(file.events).saturating_sub(step.events),
+            Known::Finished => 0,
+        };
+        if came_back && is_ours {
+            state.accounts.come_back(adopted);
         }
         drop(state);
         match known {
             Known::From(_) => self.backlog.add(file),
             Known::Finished => self.spooler.remove(file),
         }
+        adopted
     }
 
     /// All that earlier processes left is found.
     fn surveyed(&mut self, quarantined: u64, is_late: bool) {
         let mut state = self.intake.buffer.lock();
         let of_ours = if is_late { state.accounts.ledger.set_aside_since() } else { 0 };
-        let missing = state.accounts.survey(quarantined.saturating_sub(of_ours));
+        let losses = state.accounts.survey(quarantined.saturating_sub(of_ours));
         drop(state);
-        if let Some((reason, lost)) = missing {
+        for (reason, lost) in losses {
             tracing::error!(lost, %reason, "events of earlier processes are lost");
         }
     }

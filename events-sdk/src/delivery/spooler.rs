@@ -162,6 +162,8 @@ pub(crate) enum Reply {
     LedgerLost(Box<Ledger>),
     /// So many events in the segments of an earlier process were damaged, and are in the quarantine.
     Damaged(u32),
+    /// A segment of an earlier process became this spill file.
+    TakenOver(SpoolFile),
     /// The ledger could not be synced. It is not tried again before all of it has been stored once more.
     LedgerNotSynced,
     /// The spool is closed and its lock released.

@@ -21,6 +21,7 @@ const PLACES: &[usize] = &[
     CLEAN,
     BEGUN,
     TOLD_UNTIL,
+    IN_FILES,
     0,
     1,
     2,
@@ -113,7 +114,7 @@ fn use_it(ledger: &mut Ledger, small: bool, choices: &mut Choices<'_>) {
         let _ = ledger.step(file, is_ours);
     }
     let quarantined = u64::from(choices.byte() % 8);
-    if let Some((reason, lost)) = ledger.survey(quarantined) {
+    for (reason, lost) in ledger.survey(quarantined) {
         assert!(lost > 0);
         ledger.drop_events(reason, 0, 0, lost, false);
     }

@@ -6,7 +6,8 @@
 //!
 //! [`crate::accounts`] counts where the events of this process are; here stands what became of all that were ever accepted
 //! under this spool directory: numbers that only grow, but for what is in the quarantine. What is in memory, in flight and on
-//! disk is not written down but follows from them, so that a process that is killed leaves no wrong number behind.
+//! disk is not written down but follows from them, so that a process that is killed leaves no wrong number behind. How many events of
+//! ours are in spill files is noted as well: it tells only what somebody removed from what a killed process had in memory.
 //!
 //! The file is `<spool>/.accounts`, mapped into memory. [`cells`] is its format: a store for each event that is accepted, no
 //! system call. A kill loses nothing of it. A loss of power takes it back to where it was synced last, at most some seconds ago;
@@ -80,6 +81,8 @@ const CLEAN: usize = QUARANTINED + 1;
 const BEGUN: usize = CLEAN + 1;
 /// Up to when Toggle has been told of losses.
 const TOLD_UNTIL: usize = BEGUN + 1;
+/// How many events of ours wait in spill files, as the process knew that worked here last. Zero where an older version wrote it.
+const IN_FILES: usize = TOLD_UNTIL + 1;
 
 /// Reasons are told apart by their numbers on the wire; so many are foreseen.
 const REASONS: usize = 16;
@@ -113,6 +116,10 @@ struct Survey {
     expected: i64,
     /// Events in files that have been found.
     found: u64,
+    /// Events that waited in spill files when the last process ended.
+    in_files: u64,
+    /// Events among those found that it had in segments, and not in files.
+    in_segments: u64,
     /// What the books said of the quarantine.
     quarantined: u64,
     /// Events that are among these, and were to be set aside once more.
@@ -238,6 +245,7 @@ impl Ledger {
         let survey = Survey {
             expected: cells.load(ACCEPTED).cast_signed() - outside.cast_signed(),
             quarantined: cells.load(QUARANTINED),
+            in_files: cells.load(IN_FILES),
             was_clean: cells.load(CLEAN) != 0,
             done: is_new,
             unseen: slots.files().collect(),
@@ -335,6 +343,29 @@ impl Ledger {
         self.cells.change(&changes);
     }
 
+    /// Events of a spill file were set aside, and it goes on without them.
+    #[cfg(feature = "cli")]
+    pub(crate) fn set_aside_of(&mut self, count: u64, foreign: bool) {
+        self.leave_files(count, foreign);
+        let mut changes = self.book_in(count, foreign);
+        changes.set(QUARANTINED, self.cells.load(QUARANTINED) + count);
+        self.cells.change(&changes);
+    }
+
+    /// Events do not wait in spill files any more. Those of a file of others never counted among them.
+    #[cfg(feature = "cli")]
+    pub(crate) fn leave_files(&mut self, count: u64, foreign: bool) {
+        if !foreign {
+            self.note_in_files(self.cells.load(IN_FILES).saturating_sub(count));
+        }
+    }
+
+    /// Events were put into the spool once more that had been set aside.
+    #[cfg(feature = "cli")]
+    pub(crate) fn enter_files(&mut self, count: u64) {
+        self.note_in_files(self.cells.load(IN_FILES) + count);
+    }
+
     /// Events were set aside that belong to no file.
     pub(crate) fn set_aside(&mut self, count: u64) {
         self.cells.store(QUARANTINED, self.cells.load(QUARANTINED) + count);
@@ -404,6 +435,33 @@ impl Ledger {
         }
     }
 
+    /// So many events that are [found](Self::found) lay in a segment when the last process ended.
+    pub(crate) fn find_in_segment(&mut self, events: u64) {
+        self.survey.in_segments += events;
+    }
+
+    /// So many events of ours wait in spill files.
+    pub(crate) fn note_in_files(&mut self, events: u64) {
+        if self.cells.load(IN_FILES) != events {
+            self.cells.store(IN_FILES, events);
+        }
+    }
+
+    /// How many events of ours waited in spill files when these numbers were read, with what of them is to be sent again.
+    #[cfg(feature = "cli")]
+    pub(crate) fn in_files(&self) -> u64 {
+        self.survey.in_files
+    }
+
+    /// Files that were being delivered, and have not been found.
+    #[cfg(feature = "cli")]
+    pub(crate) fn begun_and_gone(&self) -> Vec<Uuid> {
+        let unseen = self.survey.unseen.iter().copied();
+        let mut gone: Vec<_> = unseen.filter(|&file| !self.slots.is_finished(&self.cells, file)).collect();
+        gone.sort_unstable();
+        gone
+    }
+
     /// What was delivered of pieces that are not dealt with in full is sent again.
     fn take_back(&mut self, step: &Step) {
         let (accepted, delivered) = (self.cells.load(ACCEPTED), self.cells.load(DELIVERED));
@@ -417,6 +475,10 @@ impl Ledger {
         }
         let mut changes = Changes::default();
         changes.set(DELIVERED, delivered - again);
+        if !step.foreign {
+            self.survey.in_files += again;
+            self.note_in_files(self.cells.load(IN_FILES) + again);
+        }
         if step.foreign {
             changes.set(ACCEPTED, accepted - again);
         } else {
@@ -431,11 +493,11 @@ impl Ledger {
         self.survey.done
     }
 
-    /// All files have been found. `quarantined` events were in the quarantine at the start. Gives how many events are lost, and
-    /// why.
-    pub(crate) fn survey(&mut self, quarantined: u64) -> Option<(DropReason, u64)> {
+    /// All files have been found. `quarantined` events were in the quarantine at the start. Gives why events are lost, and how
+    /// many.
+    pub(crate) fn survey(&mut self, quarantined: u64) -> Vec<(DropReason, u64)> {
         if self.survey.done {
-            return None;
+            return Vec::new();
         }
         self.survey.done = true;
         let quarantined = quarantined.saturating_sub(self.survey.twice);
@@ -447,10 +509,17 @@ impl Ledger {
         let lost = self.survey.expected - (self.survey.found + quarantined).cast_signed();
         if lost < 0 {
             self.cells.store(ACCEPTED, self.cells.load(ACCEPTED) + lost.unsigned_abs());
-            return None;
+            return Vec::new();
         }
-        let reason = if self.survey.was_clean { DropReason::Vanished } else { DropReason::ProcessEnded };
-        (lost > 0).then_some((reason, lost.unsigned_abs()))
+        let lost = lost.unsigned_abs();
+        // A process that was killed took its memory with it, but no file.
+        let found = self.survey.found.saturating_sub(self.survey.in_segments);
+        let aside = quarantined.saturating_sub(self.survey.quarantined);
+        let gone = self.survey.in_files.saturating_sub(found + aside).min(lost);
+        let vanished = if self.survey.was_clean { lost } else { gone };
+        let mut losses = vec![(DropReason::Vanished, vanished), (DropReason::ProcessEnded, lost - vanished)];
+        losses.retain(|(_, lost)| *lost > 0);
+        losses
     }
 
     /// How many events more are in the quarantine than when the ledger was opened.
@@ -494,6 +563,11 @@ impl Ledger {
             quarantined: self.cells.load(QUARANTINED),
             dropped: self.dropped,
         }
+    }
+
+    /// How many events in files of others wait.
+    pub(crate) fn foreign(&self) -> u64 {
+        self.foreign
     }
 
     /// How many events were ever dropped.

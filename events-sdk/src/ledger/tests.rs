@@ -26,7 +26,7 @@ fn step(file: Uuid, foreign: bool, pieces: u32, events: u64, delivered: u64) -> 
 fn what_was_in_memory_when_a_process_was_killed_is_counted_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let mut first = next(dir.path());
-    assert_eq!(first.survey(0), None, "there was none before");
+    assert_eq!(first.survey(0), [], "there was none before");
     accept(&mut first, 100);
     first.deliver(40, None);
     first.drop_events(DropReason::BufferFull, 2, 3, 5, false);
@@ -36,13 +36,13 @@ fn what_was_in_memory_when_a_process_was_killed_is_counted_by_the_next() {
     assert_eq!(second.id(), id);
     accept(&mut second, 7);
     assert_eq!(second.found(FILE_A, 30, true), Known::From(Step::none(FILE_A)));
-    assert_eq!(second.survey(0), Some((DropReason::ProcessEnded, 25)));
+    assert_eq!(second.survey(0), [(DropReason::ProcessEnded, 25)]);
     second.drop_events(DropReason::ProcessEnded, 0, 0, 25, false);
     assert_eq!(numbers(&second), [107, 40, 0, 30]);
     drop(second);
     let mut third = next(dir.path());
     third.found(FILE_A, 30, true);
-    assert_eq!(third.survey(0), Some((DropReason::ProcessEnded, 7)), "the thirty wait on disk");
+    assert_eq!(third.survey(0), [(DropReason::ProcessEnded, 7)], "the thirty wait on disk");
 }
 
 #[test]
@@ -53,7 +53,50 @@ fn a_file_that_is_missing_after_an_orderly_end_was_taken_away() {
     accept(&mut first, 10);
     first.close();
     drop(first);
-    assert_eq!(next(dir.path()).survey(0), Some((DropReason::Vanished, 10)));
+    assert_eq!(next(dir.path()).survey(0), [(DropReason::Vanished, 10)]);
+}
+
+#[test]
+fn files_that_are_gone_after_a_kill_were_taken_away_and_the_rest_was_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    accept(&mut first, 100);
+    first.note_in_files(60);
+    drop(first);
+    let mut second = next(dir.path());
+    second.found(FILE_A, 20, true);
+    assert_eq!(second.survey(0), [(DropReason::Vanished, 40), (DropReason::ProcessEnded, 40)]);
+}
+
+#[test]
+fn what_was_in_segments_stands_for_no_file_that_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    accept(&mut first, 100);
+    first.note_in_files(60);
+    drop(first);
+    let mut second = next(dir.path());
+    second.found(FILE_A, 40, true);
+    second.find_in_segment(40);
+    assert_eq!(second.survey(0), [(DropReason::Vanished, 60)]);
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn a_file_that_was_begun_and_is_gone_is_named_and_one_that_was_finished_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    accept(&mut first, 50);
+    first.deliver_piece(10, &step(FILE_A, false, 1, 10, 10));
+    first.finish(FILE_B, 0, false);
+    drop(first);
+    let mut second = next(dir.path());
+    assert_eq!(second.begun_and_gone(), [FILE_A]);
+    second.found(FILE_A, 50, true);
+    assert!(second.begun_and_gone().is_empty());
 }
 
 #[test]
@@ -65,7 +108,7 @@ fn more_than_the_books_know_of_was_accepted_before_a_loss_of_power() {
     drop(first);
     let mut second = next(dir.path());
     second.found(FILE_A, 10, true);
-    assert_eq!(second.survey(0), None);
+    assert_eq!(second.survey(0), []);
     assert_eq!(numbers(&second), [10, 0, 0, 0]);
     second.found(FILE_B, 5, true);
     assert_eq!(numbers(&second), [15, 0, 0, 0], "it was unreadable before, or carried away and brought back");
@@ -77,7 +120,7 @@ fn files_of_others_come_into_the_books_as_they_leave_and_only_once() {
     for round in 0..3 {
         let mut ledger = next(dir.path());
         ledger.found(FILE_A, 10, false);
-        assert_eq!(ledger.survey(0), None, "round {round}");
+        assert_eq!(ledger.survey(0), [], "round {round}");
         assert_eq!(numbers(&ledger), [10, round, 0, 0], "round {round}");
         let pieces = round as u32 + 1;
         ledger.deliver_piece(1, &step(FILE_A, true, pieces, round + 1, round + 1));
@@ -105,7 +148,7 @@ fn pieces_that_were_dealt_with_are_not_sent_again_and_halves_are() {
     let known = second.found(FILE_A, 50, true);
     assert_eq!(known, Known::From(step(FILE_A, false, 2, 20, 19)));
     assert_eq!(second.step(FILE_A, true), step(FILE_A, false, 2, 20, 19));
-    assert_eq!(second.survey(1), None);
+    assert_eq!(second.survey(1), []);
     assert_eq!(numbers(&second), [50, 19, 1, 0], "the half is to be delivered again");
 }
 
@@ -122,7 +165,7 @@ fn a_file_that_is_finished_is_only_to_be_removed() {
     let mut second = next(dir.path());
     assert_eq!(second.found(FILE_A, 20, true), Known::Finished);
     assert_eq!(second.found(FILE_B, 10, true), Known::Finished, "a batch whose segment was not yet free");
-    assert_eq!(second.survey(2), None);
+    assert_eq!(second.survey(2), []);
     assert_eq!(numbers(&second), [30, 28, 2, 0]);
     second.forget(FILE_A);
     assert_eq!(second.found(FILE_A, 20, true), Known::From(Step::none(FILE_A)), "another one of its name");
@@ -141,12 +184,12 @@ fn what_is_dealt_with_before_all_is_found_stays_so() {
     second.deliver_piece(10, &step(FILE_A, false, 1, 10, 10));
     second.finish(FILE_A, 0, false);
     second.deliver_piece(5, &step(FILE_B, false, 1, 5, 5));
-    assert_eq!(second.survey(0), None);
+    assert_eq!(second.survey(0), []);
     drop(second);
     let mut third = next(dir.path());
     assert_eq!(third.found(FILE_A, 10, true), Known::Finished);
     assert_eq!(third.found(FILE_B, 20, true), Known::From(step(FILE_B, false, 1, 5, 5)));
-    assert_eq!(third.survey(0), None);
+    assert_eq!(third.survey(0), []);
     assert_eq!(numbers(&third), [30, 15, 0, 0]);
 }
 
@@ -179,7 +222,7 @@ fn the_quarantine_counts_across_processes() {
     let mut second = next(dir.path());
     // One was moved back into the spool, one was deleted.
     second.found(FILE_A, 1, true);
-    assert_eq!(second.survey(5), Some((DropReason::ProcessEnded, 1)));
+    assert_eq!(second.survey(5), [(DropReason::ProcessEnded, 1)]);
     assert_eq!(numbers(&second), [9, 0, 5, 2]);
 }
 
@@ -238,7 +281,7 @@ fn what_was_counted_in_memory_goes_on_in_the_file() {
     ledger.drop_events(DropReason::BufferFull, 1, 1, 1, false);
     ledger.move_to(next(dir.path()));
     accept(&mut ledger, 1);
-    assert_eq!(ledger.survey(0), Some((DropReason::ProcessEnded, 5)));
+    assert_eq!(ledger.survey(0), [(DropReason::ProcessEnded, 5)]);
     drop(ledger);
     assert_eq!(numbers(&next(dir.path())), [9, 1, 0, 1]);
 }

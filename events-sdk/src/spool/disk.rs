@@ -9,6 +9,8 @@ use std::{
     os::fd::AsFd,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use rustix::{
@@ -31,6 +33,10 @@ const FILE_MODE: u32 = 0o600;
 /// A lock file that is replaced between opening and locking it is opened again. More than a few times in a row is no
 /// accident but somebody who does it on purpose.
 const LOCK_ATTEMPTS: u32 = 8;
+/// A lock that is held is tried again so often: the command `events` holds it for an instant to see whether it is free.
+const LOOKS: u32 = 5;
+/// The pause in between. Looking takes microseconds, but the process that does so may have to wait for its turn.
+const LOOK: Duration = Duration::from_millis(5);
 /// A process id and a line end fit several times over; whatever else stands in a lock file is not read.
 pub(super) const NOTE_BYTES: u64 = 64;
 
@@ -119,7 +125,15 @@ impl Storage for Disk {
                 .truncate(false)
                 .mode(FILE_MODE)
                 .open(path)?;
-            match file.try_lock() {
+            let mut locked = file.try_lock();
+            for _ in 0..LOOKS {
+                if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                    break;
+                }
+                thread::sleep(LOOK);
+                locked = file.try_lock();
+            }
+            match locked {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let mut note = String::new();
@@ -229,9 +243,30 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Whether somebody holds the lock of this file, which need not be there. Holds it for an instant, beside whoever else only looks.
+#[cfg(feature = "cli")]
+pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
+    let file = match open_regular(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => file.unlock().map(|()| false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// How many bytes of the file system around this directory this process may still use.
 pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
     let about = rustix::fs::statvfs(dir)?;
+    if about.f_blocks == 0 {
+        // As `/proc` and the like, where no room can be made: what is wrong there a write tells.
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the file system does not say how much is free",
+        ));
+    }
     Ok(fault::at_most_free(about.f_bavail.saturating_mul(about.f_frsize)))
 }
 

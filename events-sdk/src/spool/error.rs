@@ -27,6 +27,8 @@ pub(crate) struct SpoolError {
     is_panic: bool,
     /// So many bytes more would have to be free, where that is known.
     short_of: Option<u64>,
+    /// What to do, where its kind alone does not say it.
+    advice: Option<&'static str>,
 }
 
 impl SpoolError {
@@ -37,12 +39,62 @@ impl SpoolError {
     }
 
     fn of_kind(kind: SpoolErrorKind, what: &str, path: &Path, source: Option<io::Error>) -> Self {
-        Self { kind, what: what.to_owned(), path: path.to_owned(), source, is_panic: false, short_of: None }
+        Self {
+            kind,
+            what: what.to_owned(),
+            path: path.to_owned(),
+            source,
+            is_panic: false,
+            short_of: None,
+            advice: None,
+        }
     }
 
     /// The same, with how many bytes more would have to be free.
     pub(super) fn short_of(self, bytes: u64) -> Self {
         Self { short_of: Some(bytes), ..self }
+    }
+
+    /// The same, with what to do about it.
+    #[cfg(feature = "cli")]
+    pub(super) fn advising(self, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..self }
+    }
+
+    /// Who uses the directory, where somebody else does.
+    pub(crate) fn in_use_by(&self) -> String {
+        format!("the spool directory {} is in use by {}", self.path.display(), self.what)
+    }
+
+    /// What to do.
+    fn advice(&self) -> &'static str {
+        let source = self.source.as_ref().map(io::Error::kind);
+        if let Some(advice) = self.advice {
+            return advice;
+        }
+        match (self.kind, source) {
+            (SpoolErrorKind::InUse, _) => "",
+            (SpoolErrorKind::Full, _) if self.short_of.is_some() => {
+                "free some disk space, or lower `spool_min_free_bytes`"
+            }
+            (SpoolErrorKind::Full, Some(io::ErrorKind::QuotaExceeded)) => {
+                "free some disk space, or raise the quota of the user on the file system"
+            }
+            (SpoolErrorKind::Full, Some(io::ErrorKind::FileTooLarge)) => {
+                "raise the limit on the size of files (`ulimit -f`)"
+            }
+            (SpoolErrorKind::Full, _) => "free some disk space",
+            (SpoolErrorKind::Missing, _) => "somebody removed it, its events can no longer be delivered",
+            (SpoolErrorKind::Unreadable | SpoolErrorKind::Broken, Some(io::ErrorKind::PermissionDenied)) => {
+                "mend its permissions, or run this as the user whose spool it is"
+            }
+            (SpoolErrorKind::Unreadable, _) => {
+                "check its permissions and the disk, other spill files are not concerned"
+            }
+            (SpoolErrorKind::Broken, _) => {
+                "check that the directory exists, belongs to this user, is writable, and that the disk is healthy"
+            }
+        }
     }
 
     /// How many bytes more would have to be free, where that is known.
@@ -114,32 +166,15 @@ fn is_no_room(error: &io::Error) -> bool {
 
 impl fmt::Display for SpoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
         if self.kind == SpoolErrorKind::InUse {
-            let holder = &self.what;
-            return write!(
-                f,
-                "the spool directory {path} is in use by {holder}: stop it, or give each process a directory of its own"
-            );
+            let in_use = self.in_use_by();
+            return write!(f, "{in_use}: stop it, or give each process a directory of its own");
         }
-        write!(f, "cannot {} {path}", self.what)?;
+        write!(f, "cannot {} {}", self.what, self.path.display())?;
         if let Some(source) = &self.source {
             write!(f, ": {source}")?;
         }
-        f.write_str(match self.kind {
-            SpoolErrorKind::InUse => "",
-            SpoolErrorKind::Full if self.short_of.is_some() => {
-                "; free some disk space, or lower `spool_min_free_bytes`"
-            }
-            SpoolErrorKind::Full => "; free some disk space, or raise the quota or the file size limit",
-            SpoolErrorKind::Missing => "; somebody removed it, its events can no longer be delivered",
-            SpoolErrorKind::Unreadable => {
-                "; check its permissions and the disk, other spill files are not concerned"
-            }
-            SpoolErrorKind::Broken => {
-                "; check that the directory exists, belongs to this user, is writable, and that the disk is healthy"
-            }
-        })
+        write!(f, "; {}", self.advice())
     }
 }
 
@@ -162,9 +197,15 @@ mod tests {
         let limit = SpoolError::new("write the spill file", path, io::Error::from_raw_os_error(27));
         assert!(limit.kind() == SpoolErrorKind::Full && limit.is_of_file_size() && !full.is_of_file_size());
         assert!(full.to_string().starts_with("cannot write the spill file /spool/x.pb: "));
+        assert!(full.to_string().ends_with("; free some disk space"), "{full}");
         assert!(
-            full.to_string().ends_with("free some disk space, or raise the quota or the file size limit")
+            limit.to_string().ends_with("; raise the limit on the size of files (`ulimit -f`)"),
+            "{limit}"
         );
+        let quota = SpoolError::new("write the spill file", path, io::ErrorKind::QuotaExceeded.into());
+        assert!(quota.to_string().ends_with("or raise the quota of the user on the file system"), "{quota}");
+        let denied = SpoolError::new("list", path, io::ErrorKind::PermissionDenied.into());
+        assert!(denied.to_string().ends_with("or run this as the user whose spool it is"), "{denied}");
 
         let floor = SpoolError::new("write to", path, io::ErrorKind::StorageFull.into()).short_of(7);
         assert!(floor.to_string().ends_with("; free some disk space, or lower `spool_min_free_bytes`"));

@@ -120,13 +120,15 @@ pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
 #[cfg(feature = "cli")]
 pub(crate) use name::{is_unfinished, replaces};
+#[cfg(feature = "cli")]
+pub(crate) use quarantine::FOLDER as QUARANTINE;
 #[cfg(test)]
 pub(crate) use reader::Damage;
 pub(crate) use reader::{Piece, Reader};
 pub(crate) use segments::Adopted;
 pub(crate) use thin::{Thinned, Thinning};
 #[cfg(feature = "cli")]
-pub(crate) use view::{Item, Scan, View};
+pub(crate) use view::{Holder, Item, Scan, View};
 pub(crate) use write::NewFile;
 
 use disk::Disk;
@@ -136,7 +138,7 @@ use storage::{EntryKind, Lock, LockGuard, Storage};
 use twice::Twice;
 
 /// The name of the lock file.
-const LOCK: &str = ".lock";
+pub(crate) const LOCK: &str = ".lock";
 
 /// The directory of spill files, ours alone as long as this lives.
 pub(crate) struct Spool {
@@ -192,6 +194,10 @@ pub(crate) struct SpoolFile {
     /// damaged to say.
     pub(crate) ledger: u64,
 }
+
+/// No ledger counts the events of the file as accepted.
+#[cfg(feature = "cli")]
+pub(crate) const NO_LEDGER: u64 = 0;
 
 /// The file does not say whose it is, because it is damaged: whoever finds it takes it for one of its own.
 pub(crate) const ANY_LEDGER: u64 = u64::MAX;

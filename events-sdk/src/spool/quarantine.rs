@@ -20,10 +20,10 @@ use super::{
     storage::{EntryKind, ReadFile, Storage, WriteFile},
     write::write_to,
 };
-use crate::{Batch, generated::SCHEMA_FINGERPRINT};
+use crate::{Batch, generated::SCHEMA_FINGERPRINT, plural::counted};
 
 /// The folder in the spool directory.
-pub(super) const FOLDER: &str = "quarantine";
+pub(crate) const FOLDER: &str = "quarantine";
 
 /// How many damaged places are described one by one. More than a screen full helps nobody; the bytes are kept all the
 /// same.
@@ -66,9 +66,12 @@ impl Spool {
         if let Some(mut copy) = copy {
             let report = format!(
                 "Damaged bytes of the spill file {}, set aside because they could not be delivered.\n\
-                 {} bytes in {} places, {} events as far as can be known; the other {found} are good and were not set aside.\n\n\
+                 {} in {}, {} as far as can be known; the other {found} are good and were not set aside.\n\n\
                  place in the file, bytes, what is wrong:\n{report}",
-                file.name, damage.bytes, damage.spans, damage.events,
+                file.name,
+                counted(damage.bytes, "byte"),
+                counted(damage.spans, "place"),
+                counted(damage.events.into(), "event"),
             );
             copy.finish(self, &report, &damage).inspect_err(|_| copy.abandon(self))?;
         }
@@ -82,9 +85,9 @@ impl Spool {
         let target = folder.join(format!("{}.pb", batch.id()));
         let temp = folder.join(format!(".{}.tmp", batch.id()));
         let report = format!(
-            "{} event(s) that Toggle refused: {reason}\n\
+            "{} that Toggle refused: {reason}\n\
              `events spool requeue` has it offered again; stop the agent first.\n",
-            batch.len()
+            counted(batch.len() as u64, "event")
         );
         let written = self
             .write_file(&temp, &described_by(&target), report.as_bytes())
@@ -343,7 +346,9 @@ fn events_in(storage: &dyn Storage, path: &Path) -> io::Result<u64> {
         let mut text = Vec::new();
         storage.open(&described_by(path))?.take(DESCRIPTION_BYTES).read_to_end(&mut text)?;
         let text = String::from_utf8_lossy(&text);
-        let before = text.split(" events as far as can be known").next().unwrap_or_default();
+        let before = text.split(" as far as can be known").next().unwrap_or_default();
+        let before =
+            before.strip_suffix(" events").or_else(|| before.strip_suffix(" event")).unwrap_or_default();
         // More than that was never said by us: no file counts more.
         let number = before.rsplit(char::is_whitespace).next().and_then(|number| number.parse::<u32>().ok());
         return Ok(number.unwrap_or_default().into());

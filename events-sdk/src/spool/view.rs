@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     FileName, LOCK, SpoolError, SpoolFile, ballast,
-    disk::{Disk, NOTE_BYTES},
+    disk::{Disk, NOTE_BYTES, is_locked},
     format::varint,
     inspect_file, is_cut_off, list_files, quarantine,
     reader::Opened,
@@ -29,6 +29,17 @@ use crate::ledger;
 pub(crate) struct View {
     dir: PathBuf,
     pub(super) storage: Arc<dyn Storage>,
+}
+
+/// Who works in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// No process does.
+    Nobody,
+    /// This process does, as it noted in its lock.
+    Process(u32),
+    /// Nobody can tell.
+    Unknown,
 }
 
 /// What an onlooker sees of a file before its events.
@@ -94,11 +105,18 @@ impl View {
         self.dir.ends_with(quarantine::FOLDER) || signs.iter().any(|name| self.dir.join(name).exists())
     }
 
-    /// The process that works here, or did so last, as it noted in its lock.
-    pub(crate) fn process(&self) -> Option<u32> {
+    /// Who holds the lock.
+    pub(crate) fn holder(&self) -> Holder {
+        let lock = self.dir.join(LOCK);
+        match is_locked(&lock) {
+            Ok(true) => {}
+            Ok(false) => return Holder::Nobody,
+            Err(_) => return Holder::Unknown,
+        }
         let mut note = String::new();
-        self.storage.open(&self.dir.join(LOCK)).ok()?.take(NOTE_BYTES).read_to_string(&mut note).ok()?;
-        note.trim().parse().ok()
+        let noted = self.storage.open(&lock).and_then(|file| file.take(NOTE_BYTES).read_to_string(&mut note));
+        let process = noted.ok().and_then(|_| note.trim().parse().ok());
+        process.map_or(Holder::Unknown, Holder::Process)
     }
 
     /// How many bytes are set aside for the moment when the disk is full.

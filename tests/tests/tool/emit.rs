@@ -347,7 +347,8 @@ fn what_is_left_in_the_spool_is_within_its_bounds() {
     assert_eq!((lost.code, lost.out.as_str()), (3, ""), "{lost:?}");
     assert!(
         lost.err.contains("the event is lost")
-            && lost.err.contains("`spool_min_free_bytes` keeps 1099511627776"),
+            && lost.err.contains("`spool_min_free_bytes` keeps 1099511627776")
+            && lost.err.ends_with("; free some disk space, or lower `spool_min_free_bytes`\n"),
         "{lost:?}"
     );
     assert!(!spool_dir.exists(), "nothing is made in vain");
@@ -363,6 +364,7 @@ fn what_is_left_in_the_spool_is_within_its_bounds() {
     assert_eq!((lost.code, lost.out.as_str()), (3, ""), "{lost:?}");
     let why = format!("60397882 bytes are there, and `spool_max_bytes` is {bound}, a tenth of it for ERROR");
     assert!(lost.err.contains(&why), "{lost:?}");
+    assert!(lost.err.ends_with("; raise `spool_max_bytes`, or see why Toggle is away\n"), "{lost:?}");
     let kept = emit("error", max, &bound);
     assert!(kept.code == 0 && kept.out.starts_with("spooled "), "{kept:?}");
     there.set_len(64 << 20).unwrap();

@@ -26,7 +26,7 @@ fn a_running_agent_is_looked_at_without_its_lock_and_never_worked_on() {
     for args in [["repair"].as_slice(), &["requeue"], &["prune", "--below", "error", "--yes"]] {
         let said = spool(rig.spool.path(), args);
         assert_eq!(said.code, 4, "{said:?}");
-        assert!(said.err.contains(&format!("in use by process {pid}")), "{said:?}");
+        assert!(said.err.contains(&format!("in use by process {pid}; stop the agent, or wait")), "{said:?}");
     }
     // What only says what it would do asks for no lock.
     for args in

@@ -7,12 +7,14 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod books;
 mod emit;
 mod live;
 mod manual;
 mod mend;
 mod read;
 mod segments;
+mod words;
 
 use std::{
     fs,

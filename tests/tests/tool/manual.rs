@@ -16,6 +16,14 @@ fn the_manual_has_a_page_for_every_command() {
             fs::read_to_string(dir.path().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
         assert!(text.contains(".TH"), "{page}");
     }
+    for page in fs::read_dir(dir.path()).unwrap().map(|page| page.unwrap().path()) {
+        let text = fs::read_to_string(&page).unwrap();
+        assert!(text.contains("Exit code"), "{}", page.display());
+    }
+    let cat = fs::read_to_string(dir.path().join("events-spool-cat.1")).unwrap();
+    for value in ["possible values", "essential", "data_transfer"] {
+        assert!(cat.contains(value), "{value}: {cat}");
+    }
     let main = events(&["man"]);
     assert_eq!(main.code, 0);
     for text in
@@ -37,6 +45,9 @@ fn completions_come_for_every_shell() {
 fn help_goes_to_standard_output_and_a_wrong_command_is_exit_code_2() {
     let help = events(&["--help"]);
     assert!(help.code == 0 && help.out.contains("Usage: events "), "{help:?}");
+    let help = events(&["spool", "grep", "--help"]);
+    assert!(help.out.contains("Only where --field is given it may be left out"), "{help:?}");
+    assert!(help.out.contains("Exit codes: 0 done"), "{help:?}");
     let wrong = events(&["spool", "list"]);
     assert!(wrong.code == 2 && wrong.out.is_empty() && !wrong.err.is_empty(), "{wrong:?}");
     assert_eq!(events(&["--version"]).out, format!("events {}\n", env!("CARGO_PKG_VERSION")));

@@ -77,7 +77,7 @@ fn a_repaired_file_is_sound_and_delivered_as_the_damaged_one_would_have_been() {
     let texts = fs::read_dir(dir.path().join("quarantine")).unwrap().map(|entry| entry.unwrap().path());
     let texts: Vec<_> = texts.filter(|path| path.extension().is_some_and(|ending| ending == "txt")).collect();
     let text = fs::read_to_string(&texts[0]).unwrap();
-    assert!(text.contains("1 events as far as can be known; the other 1614 are good"), "{text}");
+    assert!(text.contains("1 event as far as can be known; the other 1614 are good"), "{text}");
     assert!(!text.contains("were delivered"), "{text}");
     assert_eq!(spool(dir.path(), &["repair"]).out, "0 of 1 file repaired\n");
 
@@ -159,6 +159,7 @@ fn refused() -> (Rig, String) {
     let quarantine = rig.spool.path().join("quarantine");
     let [name] = <[String; 1]>::try_from(spill_files(&quarantine)).unwrap();
     let text = fs::read_to_string(quarantine.join(format!("{name}.txt"))).unwrap();
+    assert!(text.starts_with("1 event that Toggle refused: "), "{text}");
     // Moved by hand beside an agent it would be counted anew.
     assert!(text.contains("`events spool requeue` has it offered again") && !text.contains("mov"), "{text}");
     (rig, name)
@@ -358,8 +359,8 @@ fn the_accounts_add_up_and_say_when_they_do_not() {
     }
     let (code, said) = accounts();
     assert_eq!(
-        (code, &said["balances"], &said["in_memory_or_lost"]),
-        (1, &false.into(), &15.into()),
+        (code, &said["balances"], &said["missing"], &said["in_memory_or_lost"]),
+        (1, &false.into(), &15.into(), &0.into()),
         "{said}"
     );
     assert!(said["verdict"].as_str().unwrap().contains("`vanished`"), "{said}");
@@ -446,10 +447,11 @@ fn prune_books_what_was_delivered_out_of_order_before_a_kill_once() {
 #[test]
 fn a_file_that_cannot_be_mended_keeps_no_other_from_it() {
     let dir = dead_spool(mixture);
-    damage(&only_file(dir.path()), "/dev/sdx");
     add_file(dir.path(), mixture);
     let [first, second] = <[String; 2]>::try_from(spill_files(dir.path())).unwrap();
-    damage(&dir.path().join(&second), "/dev/sdx");
+    for name in [&first, &second] {
+        damage(&dir.path().join(name), "/dev/sdx");
+    }
     // Something stands where the first would be written anew.
     let in_the_way = dir.path().join(format!(".{}.tmp", first.strip_suffix(".pb").unwrap()));
     fs::create_dir_all(in_the_way.join("inside")).unwrap();
@@ -460,6 +462,9 @@ fn a_file_that_cannot_be_mended_keeps_no_other_from_it() {
     let sound: Vec<_> =
         spool(dir.path(), &["verify", "--json"]).json().iter().map(|file| file["sound"].clone()).collect();
     assert_eq!(sound, [false, true]);
+    // Nor is anything of it set aside, or it would be there twice.
+    let accounts = &spool(dir.path(), &["accounts", "--json"]).json()[0];
+    assert_eq!((&accounts["accepted"], &accounts["quarantined"]), (&230.into(), &1.into()), "{accounts}");
     // What could not be done goes on when nothing is in the way any more.
     fs::remove_dir_all(in_the_way).unwrap();
     assert_eq!(spool(dir.path(), &["repair"]).code, 0);
@@ -504,6 +509,8 @@ fn a_file_of_another_that_is_cut_off_is_no_loss_of_power_and_is_counted_once_whe
                 let said = spool(dir.path(), &["repair", "--json"]);
                 assert_eq!((said.code, said.json().len()), (0, 1), "{said:?}");
                 accounts(116);
+                let verdict = spool(dir.path(), &["accounts", "--json"]).json()[0]["verdict"].clone();
+                assert_eq!(verdict, "the accounts balance", "nothing is open any more");
                 assert_eq!(spool(dir.path(), &["verify"]).code, 0);
             }
             let good = 116 - usize::from(within);

@@ -211,7 +211,7 @@ fn files_of_the_earlier_agent_are_read_like_any_others() {
     let ours = only_file(dir.path());
     let mut batch = EventBatch::decode(fs::read(&ours).unwrap().as_slice()).unwrap();
     batch.seal = None;
-    fs::remove_file(&ours).unwrap();
+    let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("events_1700000000.pb"), batch.encode_to_vec()).unwrap();
 
     let files = spool(dir.path(), &["ls", "--json"]).json();
@@ -283,6 +283,11 @@ fn a_file_that_was_cut_off_or_emptied_is_told_as_damaged_with_what_is_missing() 
         let missing = 115 - good - verdict["lost"].as_u64().unwrap();
         let note = format!("{missing} events more are missing, as the accounts say: {name} ends too early");
         assert!(said.err.contains(&note), "{said:?}");
+        assert_eq!(verdict["lost_is_known"], false, "{verdict}");
+        let table = spool(dir.path(), &["verify"]).out;
+        let lost = if cut == 7 { "1+" } else { "?" };
+        let row: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().take(3).collect();
+        assert_eq!(row, [name.as_str(), &good.to_string(), lost], "{table}");
         let said = spool(dir.path(), &["ls", "--json"]);
         assert_eq!((&said.json()[0]["state"], &said.json()[1]["state"]), (&state.into(), &"sealed".into()));
         assert!(said.err.contains(&note), "{said:?}");
@@ -291,7 +296,7 @@ fn a_file_that_was_cut_off_or_emptied_is_told_as_damaged_with_what_is_missing() 
 
         let said = spool(dir.path(), &["accounts"]);
         assert_eq!(said.code, 1, "{said:?}");
-        assert!(said.out.contains(&format!("files end too early since ({name})")), "{said:?}");
+        assert!(said.out.contains(&format!("{name} ends too early")), "{said:?}");
         let said = spool(dir.path(), &["prune", "--below", "warn", "--yes"]);
         assert!(good == 0 || said.err.contains("is damaged and is left alone"), "{said:?}");
         // What is missing is counted as lost once, and what is there is delivered and counted once.
@@ -321,12 +326,13 @@ fn verify_says_what_the_accounts_miss_though_no_file_ends_too_early() {
         said.err.contains("115 events are missing, as the accounts say: files or segments were"),
         "{said:?}"
     );
+    assert_eq!(said.code, 1, "{said:?}");
     // Somebody else's file that was emptied is not to blame for it.
     fs::write(dir.path().join("events_1700000000.pb"), "").unwrap();
     let said = spool(dir.path(), &["verify"]);
-    assert!(said.err.contains("or files and segments were removed or replaced"), "{said:?}");
+    assert!(said.err.contains("or files and segments were removed, emptied or replaced"), "{said:?}");
     let said = spool(dir.path(), &["accounts"]);
-    assert!(said.out.contains("or were removed or replaced"), "{said:?}");
+    assert!(said.out.contains("or files and segments were removed, emptied or replaced"), "{said:?}");
 }
 
 #[test]
@@ -442,7 +448,7 @@ fn an_exported_batch_is_a_spill_file_and_json_is_for_its_owner_alone() {
     let args = ["export", "--show-pii", "--level", "warn", "-o", batch.to_str().unwrap()];
     assert_eq!(spool(dir.path(), &args).code, 0);
     let again = spool(dir.path(), &args);
-    assert!(again.code == 3 && again.err.contains("is there"), "{again:?}");
+    assert!(again.code == 2 && again.err.contains("is there already"), "{again:?}");
     let nowhere = away.path().join("no such folder/events.pb");
     let failed = spool(dir.path(), &["export", "--show-pii", "-o", nowhere.to_str().unwrap()]);
     let text = format!("cannot write {}", nowhere.display());

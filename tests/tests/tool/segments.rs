@@ -43,6 +43,10 @@ fn killed(live: &Path) -> TempDir {
     fs::create_dir(dead.path().join("segments")).unwrap();
     for entry in fs::read_dir(live.join("segments")).unwrap() {
         let entry = entry.unwrap();
+        if entry.metadata().unwrap().len() == 0 {
+            // One that is just being made: a process that was killed now would leave it empty, which is told.
+            continue;
+        }
         fs::copy(entry.path(), dead.path().join("segments").join(entry.file_name())).unwrap();
     }
     dead

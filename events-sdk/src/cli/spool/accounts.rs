@@ -3,6 +3,8 @@
 use std::{
     io::{self, Write},
     path::PathBuf,
+    thread,
+    time::Duration,
 };
 
 use clap::Args;
@@ -19,11 +21,16 @@ use crate::{
     },
     ledger::{self, Known, Ledger, Totals},
     plural::{counted, is_or_are},
-    spool::{ANY_LEDGER, View},
+    segment,
+    spool::{ANY_LEDGER, FileName, Holder, SpoolError, View},
 };
 
 /// The books of a live spool are read until they do not change while the files are counted, at most so often.
 const ATTEMPTS: u32 = 5;
+
+/// The pause in between, where files seem to be missing: where room is made, or a file is written anew, the agent books that a moment
+/// later.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Shows the accounts.
 #[derive(Debug, Args)]
@@ -40,6 +47,8 @@ pub(in crate::cli) struct AccountsArgs {
 struct Found {
     ledger: Ledger,
     totals: Totals,
+    /// Events of the books in files.
+    in_files: u64,
     /// Events of the books in files and segments.
     on_disk: u64,
     /// Events in files that others put there.
@@ -54,8 +63,10 @@ struct Found {
     moving: bool,
     /// Files that end too early, where something is missing.
     torn: Vec<String>,
-    /// The process that works here, or did so last.
-    process: Option<u32>,
+    /// Who works here.
+    holder: Holder,
+    /// What is in memory lies in segments too.
+    has_segments: bool,
 }
 
 /// How many events the books say are neither delivered, dropped, set aside nor on disk: at least, and at most. They differ by those
@@ -69,22 +80,10 @@ struct Rest {
 impl AccountsArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
         let dir = match &self.dir {
-            Some(dir) => {
-                place::must_be_around_segments(dir)?;
-                dir.clone()
-            }
+            Some(dir) => place::must_be_there(dir.clone())?,
             None => at.existing()?,
         };
-        let mut found = Found::look(&View::of(&dir))?;
-        for _ in 1..ATTEMPTS {
-            if !found.moving || found.unreadable > 0 {
-                break;
-            }
-            found = Found::look(&View::of(&dir))?;
-        }
-        if found.missing().is_some() {
-            found.torn = torn(&View::of(&dir))?;
-        }
+        let found = Found::settled(&View::of(&dir), true)?;
         if self.json {
             writeln!(out, "{}", found.json())?;
         } else {
@@ -99,25 +98,32 @@ impl AccountsArgs {
     }
 }
 
-/// Says how many events are missing in these spools, where the books know. In which files they were nobody knows.
-pub(super) fn tell_missing(views: &[View]) {
+/// Says how many events are missing in these spools, where the books know, and what is wrong with books that cannot be read. In which
+/// files they were nobody knows. Returns the exit code for that.
+pub(super) fn tell_missing(views: &[View]) -> u8 {
+    let mut code = DONE;
     for view in views {
-        // Where they cannot be read nobody knows.
-        let Some(missing) = Found::look(view).ok().and_then(|found| found.missing()) else { continue };
-        let torn = torn(view).unwrap_or_default();
-        let (events, are) = (counted(missing, "event"), is_or_are(missing));
-        let (files, end) = (torn.join(", "), if torn.len() == 1 { "ends" } else { "end" });
-        note(&match torn.len() {
-            0 => format!(
-                "{events} {are} missing, as the accounts say: files or segments were removed, emptied or replaced since the \
-                 last agent ended"
-            ),
-            _ => format!(
-                "{events} more {are} missing, as the accounts say: {files} {end} too early, or files and segments were removed or \
-                 replaced since the last agent ended"
-            ),
-        });
+        match Found::settled(view, false) {
+            Ok(found) => {
+                let Some(missing) = found.missing() else { continue };
+                note(&found.tell(missing));
+                code = code.max(FOUND);
+            }
+            // Where there are none nobody knows.
+            Err(Trouble::None(_)) => {}
+            Err(trouble) => {
+                code = code.max(if matches!(trouble, Trouble::Damaged(_)) { FOUND } else { BROKEN });
+                note(Failure::from(trouble).text().unwrap_or_default());
+            }
+        }
     }
+    code
+}
+
+/// How many events the books have in memory or in files that do not say whose they are; `None` where nobody can say.
+pub(super) fn unaccounted(view: &View) -> Option<u64> {
+    let found = Found::settled(view, false).ok()?;
+    (found.unreadable == 0 && !found.moving).then(|| found.rest().most.max(0).unsigned_abs())
 }
 
 /// The files that end too early.
@@ -127,29 +133,86 @@ fn torn(view: &View) -> Result<Vec<String>, Failure> {
     Ok(torn.map(Source::label).collect())
 }
 
-fn read(view: &View) -> Result<Ledger, Failure> {
+/// Why there are no numbers.
+#[derive(Debug)]
+enum Trouble {
+    /// There are no books.
+    None(String),
+    /// The books are damaged, or something else has their name.
+    Damaged(String),
+    /// The books, or what lies there, cannot be read.
+    Other(Failure),
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::None(text) | Trouble::Damaged(text) => Self::Broken(text),
+            Trouble::Other(failure) => failure,
+        }
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
+impl From<SpoolError> for Trouble {
+    fn from(error: SpoolError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+fn read(view: &View) -> Result<Ledger, Trouble> {
     let path = view.dir().join(ledger::FILE);
-    let failed = |what: &str| Failure::Broken(format!("{}: {what}", path.display()));
+    let told = |what: &str| format!("{}: {what}", path.display());
     // One more than there should be: a longer one is told from it.
     let bytes = peek(&path, ledger::BYTES + 1).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => failed(&format!(
+        io::ErrorKind::NotFound => Trouble::None(told(&format!(
             "{error}; the accounts are made when an agent with this SDK first uses the spool"
-        )),
-        io::ErrorKind::InvalidInput => failed(&error.to_string()),
-        _ => failed(&format!("{error}; look as the user whose spool it is, or as root")),
+        ))),
+        io::ErrorKind::InvalidInput => Trouble::Damaged(told(&error.to_string())),
+        _ => Trouble::Other(Failure::Broken(told(&format!(
+            "{error}; look as the user whose spool it is, or as root"
+        )))),
     })?;
     Ledger::read(&bytes).map_err(|error| {
-        failed(&format!("{error}; the next start of the agent sets it aside and begins anew"))
+        Trouble::Damaged(told(&format!(
+            "the accounts are damaged: {error}; the next start of the agent sets them aside and begins anew"
+        )))
     })
 }
 
 impl Found {
-    fn look(view: &View) -> Result<Self, Failure> {
+    /// Looks until nothing changes meanwhile, or that is given up. `all` says that whatever is not there matters, not only what the
+    /// books know to be missing.
+    fn settled(view: &View, all: bool) -> Result<Self, Trouble> {
+        let mut found = Self::look(view)?;
+        for _ in 1..ATTEMPTS {
+            let may_change = found.missing().is_some() && found.holder != Holder::Nobody;
+            if found.unreadable > 0 || !(found.moving || may_change) {
+                break;
+            }
+            if may_change {
+                thread::sleep(PAUSE);
+            }
+            found = Self::look(view)?;
+        }
+        if found.missing().is_some() {
+            found.torn = torn(view).or_else(|failure| if all { Err(failure) } else { Ok(Vec::new()) })?;
+        }
+        Ok(found)
+    }
+
+    fn look(view: &View) -> Result<Self, Trouble> {
         let mut ledger = read(view)?;
-        let before = ledger.totals();
-        let (mut on_disk, mut others, mut unclear, mut unreadable) = (0, 0, 0, 0);
+        let before = (ledger.totals(), ledger.in_files());
+        let (mut in_files, mut in_segments, mut others, mut unclear, mut unreadable) = (0, 0, 0, 0, 0);
         for source in place::everything(view)? {
-            let (file, _) = match source.inspect() {
+            let seen = source.inspect().and_then(|(file, _)| Ok((file, source.damaged_in_segment()?)));
+            let (file, damaged) = match seen {
                 Ok(seen) => seen,
                 Err(error) if place::is_gone(&error) => continue,
                 Err(error) => {
@@ -158,21 +221,39 @@ impl Found {
                     continue;
                 }
             };
+            // The next start sets them aside.
+            in_segments += damaged;
             let is_ours = is_segment(&source) || file.is_of(ledger.id());
             let Known::From(step) = ledger.found(file.id, u64::from(file.events), is_ours) else { continue };
             let waits = u64::from(file.events).saturating_sub(step.events);
             *(match file.ledger {
-                ANY_LEDGER if !is_segment(&source) => &mut unclear,
-                _ if is_ours => &mut on_disk,
+                _ if is_segment(&source) => &mut in_segments,
+                ANY_LEDGER => &mut unclear,
+                _ if is_ours => &mut in_files,
                 _ => &mut others,
             }) += waits;
         }
         let quarantined = view.quarantined_events()?;
         let totals = ledger.totals();
-        let moving = read(view)?.totals() != before;
-        let torn = Vec::new();
-        let process = view.process();
-        Ok(Self { ledger, totals, on_disk, others, unclear, quarantined, unreadable, moving, torn, process })
+        let now = read(view)?;
+        let moving = (now.totals(), now.in_files()) != before;
+        let (torn, holder) = (Vec::new(), view.holder());
+        let has_segments = view.dir().join(segment::FOLDER).is_dir();
+        let on_disk = in_files + in_segments;
+        Ok(Self {
+            ledger,
+            totals,
+            in_files,
+            on_disk,
+            others,
+            unclear,
+            quarantined,
+            unreadable,
+            moving,
+            torn,
+            holder,
+            has_segments,
+        })
     }
 
     /// What the books say is neither delivered, dropped, set aside nor on disk.
@@ -181,15 +262,73 @@ impl Found {
         let elsewhere = self.totals.delivered + self.quarantined + self.totals.dropped + self.on_disk;
         let rest = accepted.cast_signed() - elsewhere.cast_signed();
         // What was set aside since the last agent ended may have been another's.
-        let aside = self.quarantined.saturating_sub(self.totals.quarantined);
-        let most = if rest < 0 { (rest + aside.cast_signed()).min(0) } else { rest };
+        let most = if rest < 0 { (rest + self.aside().cast_signed()).min(0) } else { rest };
         Rest { least: rest - self.unclear.cast_signed(), most }
     }
 
-    /// How many events are missing at least, if that is known.
+    /// How many events are missing at least, if that is known: where nothing was left in memory, all that are nowhere, and otherwise
+    /// those that the books have in files which are not there.
     fn missing(&self) -> Option<u64> {
-        let is_known = self.unreadable == 0 && !self.moving && self.ledger.was_closed();
-        (is_known && self.rest().least > 0).then(|| self.rest().least.unsigned_abs())
+        if self.unreadable > 0 || self.moving {
+            return None;
+        }
+        let nowhere = self.rest().least.max(0).unsigned_abs();
+        let missing = match self.ledger.was_closed() {
+            true => nowhere,
+            false => nowhere
+                .min(self.ledger.in_files().saturating_sub(self.in_files + self.unclear + self.aside())),
+        };
+        (missing > 0).then_some(missing)
+    }
+
+    /// How many events were set aside since the last agent ended.
+    fn aside(&self) -> u64 {
+        self.quarantined.saturating_sub(self.totals.quarantined)
+    }
+
+    /// The names of the files that are missing, as far as they are known: those that were being delivered.
+    fn gone(&self) -> Vec<String> {
+        match self.missing() {
+            Some(_) => {
+                self.ledger.begun_and_gone().into_iter().map(|id| FileName::of(id).to_string()).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// What is to be said of events that are missing.
+    fn tell(&self, missing: u64) -> String {
+        let events = format!("{} {} missing", counted(missing, "event"), is_or_are(missing));
+        let gone = match self.gone().as_slice() {
+            [] => String::new(),
+            names => format!(" ({} among them)", names.join(", ")),
+        };
+        let (since, at) = match self.holder {
+            Holder::Process(_) => {
+                ("are not there any more", "the agent counts them as `vanished` when it is their turn")
+            }
+            _ if self.ledger.was_closed() => (
+                "were removed, emptied or replaced since the last agent ended",
+                "the next start counts them as `vanished`",
+            ),
+            _ => (
+                "were removed, emptied or replaced since the last agent ended or was killed",
+                "the next start counts them as `vanished`",
+            ),
+        };
+        match self.torn.as_slice() {
+            [] => format!(
+                "{events}, as the accounts say: files or segments{gone} {since}; put them back, or {at}"
+            ),
+            torn => {
+                let end = if torn.len() == 1 { "ends" } else { "end" };
+                let events = format!("{} more {} missing", counted(missing, "event"), is_or_are(missing));
+                format!(
+                    "{events}, as the accounts say: {} {end} too early, or files and segments{gone} {since}; look at the disk; {at}",
+                    torn.join(", ")
+                )
+            }
+        }
     }
 
     /// Where nothing is in memory the rest must be zero. Nobody can tell while a file cannot be read.
@@ -214,18 +353,9 @@ impl Found {
             return "an agent is at work, and the numbers changed while they were read".to_owned();
         }
         if let Some(missing) = self.missing() {
-            let files = self.torn.join(", ");
-            let missing = format!("{} {} missing", counted(missing, "event"), is_or_are(missing));
-            return match self.torn.len() {
-                0 => format!(
-                    "{missing}: they were on disk when the last agent ended, and files or segments were \
-                     removed, emptied or replaced since; the next start counts them as `vanished`"
-                ),
-                _ => format!(
-                    "{missing}: they were on disk when the last agent ended, and files end too early since \
-                     ({files}), or were removed or replaced; look at the disk; the next start counts them as `vanished`"
-                ),
-            };
+            let rest = least.max(0).unsigned_abs() - missing;
+            let missing = self.tell(missing);
+            return if rest > 0 { format!("{missing}; {}", self.in_memory(rest)) } else { missing };
         }
         if most < 0 {
             let more = most.unsigned_abs();
@@ -236,13 +366,7 @@ impl Found {
             );
         }
         if least > 0 {
-            let process = self.process.map_or("the agent".to_owned(), |id| format!("process {id}"));
-            let events = counted(least.unsigned_abs(), "event");
-            return format!(
-                "the accounts balance: {events} {} in the memory of {process}; if that has ended, they were lost \
-                 with it, and the next start counts them as `process_ended`",
-                is_or_are(least.unsigned_abs())
-            );
+            return format!("the accounts balance: {}", self.in_memory(least.unsigned_abs()));
         }
         if least == 0 && most == 0 {
             return "the accounts balance".to_owned();
@@ -256,6 +380,25 @@ impl Found {
         )
     }
 
+    /// Where events are that are in no file.
+    fn in_memory(&self, events: u64) -> String {
+        let (number, are) = (counted(events, "event"), is_or_are(events));
+        let (was, it) = if events == 1 { ("was", "it") } else { ("were", "them") };
+        match self.holder {
+            Holder::Process(id) => format!("{number} {are} in the memory of process {id}"),
+            Holder::Nobody => {
+                let or = if self.has_segments { ", or in segments that were removed since" } else { "" };
+                format!(
+                    "{number} {was} in memory when the process ended, and lost with it{or}; the next start counts {it} as `process_ended`"
+                )
+            }
+            Holder::Unknown => format!(
+                "{number} {are} in the memory of the agent; if that has ended, they were lost with it, and the next start counts \
+                 {it} as `process_ended`"
+            ),
+        }
+    }
+
     /// Events that were accepted, by the books or by the next start.
     fn accepted(&self) -> u64 {
         let Rest { least, most } = self.rest();
@@ -265,7 +408,7 @@ impl Found {
 
     /// Events that are in memory, or lost with it.
     fn elsewhere(&self) -> u64 {
-        self.rest().least.max(0).unsigned_abs()
+        self.rest().least.max(0).unsigned_abs() - self.missing().unwrap_or_default()
     }
 
     fn waiting(&self) -> u64 {
@@ -285,6 +428,7 @@ impl Found {
             _ => "  in what cannot be read, in memory, or lost with it",
         };
         row(elsewhere.to_owned(), self.elsewhere());
+        row("  missing".to_owned(), self.missing().unwrap_or_default());
         row("  dropped".to_owned(), self.totals.dropped);
         for drop in accounts::list(&self.ledger.drops()) {
             let category = drop.category.map_or("-", |category| category.name());
@@ -316,6 +460,8 @@ impl Found {
             .number("unclear", self.unclear)
             .number("quarantined", self.quarantined)
             .number("in_memory_or_lost", self.elsewhere())
+            .number("missing", self.missing().unwrap_or_default())
+            .texts("missing_files", &self.gone())
             .number("dropped", self.totals.dropped)
             .raw("drops", &format!("[{}]", drops.join(",")))
             .flag("closed", self.ledger.was_closed())

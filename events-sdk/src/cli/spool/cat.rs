@@ -40,7 +40,8 @@ pub(in crate::cli) struct CatArgs {
 /// Shows the events that match.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct GrepArgs {
-    /// A regular expression, matched with the event's line as `cat` shows it; what is masked is not matched
+    /// A regular expression, matched with the event's line as `cat` shows it; what is masked is not matched. Only where --field is
+    /// given it may be left out
     #[arg(required_unless_present = "field")]
     pattern: Option<String>,
     /// Upper and lower case are the same

@@ -33,7 +33,7 @@ use crate::{
 pub(in crate::cli) struct ExportArgs {
     #[command(flatten)]
     paths: Paths,
-    /// The file to write; must not exist. Without it JSON lines go to standard output
+    /// The file to write; must not exist. Without it, or for -, JSON lines go to standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// How [default: pb for a file that ends in .pb, json otherwise]
@@ -56,10 +56,17 @@ enum Format {
 
 impl ExportArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
+        let output = self.output.as_ref().filter(|path| path.as_os_str() != "-");
         let is_pb = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "pb");
-        let by_name = if self.output.as_ref().is_some_and(is_pb) { Format::Pb } else { Format::Json };
+        let by_name = if output.is_some_and(is_pb) { Format::Pb } else { Format::Json };
+        if let Some(path) = output.filter(|path| fs::symlink_metadata(path).is_ok()) {
+            return Err(Failure::Usage(format!(
+                "{} is there already, and is not written over; name another file, or remove it",
+                path.display()
+            )));
+        }
         let schema = Schema::load()?;
-        match (self.format.unwrap_or(by_name), &self.output) {
+        match (self.format.unwrap_or(by_name), output) {
             (Format::Json, None) => {
                 let sources = at.sources(&self.paths)?;
                 let mut walk = Walk::new(&schema, &self.filter)?;

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::{
     Category, DropReason, Level,
-    cli::{failure::Failure, out::note, peek::peek},
+    cli::{failure::Failure, out::note, owner, peek::peek},
     ledger::{self, Known, Ledger},
-    spool::{FileName, Spool, SpoolFile},
+    spool::{ANY_LEDGER, FileName, Spool, SpoolFile},
 };
 
 /// The spool and its accounts, as long as nobody else may touch them.
@@ -57,10 +57,28 @@ impl Hold {
         self.book(file, dropped)
     }
 
+    /// Books that so many events of a file were set aside, whose place it keeps without them, or left.
+    pub(super) fn set_aside(&mut self, ledger: u64, events: u64) -> Result<(), Failure> {
+        if let Some(books) = &mut self.books.ledger {
+            books.set_aside_of(events, ledger != books.id() && ledger != ANY_LEDGER);
+        }
+        self.books.sync()
+    }
+
+    /// Books that a file of the quarantine waits in the spool again. After a kill before this the next start does so.
+    pub(super) fn came_back(&mut self, name: &FileName) -> Result<(), Failure> {
+        let file = self.spool.inspect(name)?;
+        if let Some(books) = self.books.ledger.as_mut().filter(|books| file.is_of(books.id())) {
+            books.enter_files(file.events.into());
+        }
+        self.books.sync()
+    }
+
     /// Books what was dropped of a file that is gone. After a kill before this the next start of the agent counts it as vanished.
     fn book(&mut self, file: &SpoolFile, dropped: &BTreeMap<(i32, i32), u64>) -> Result<(), Failure> {
         if let Some(ledger) = &mut self.books.ledger {
             let foreign = !file.is_of(ledger.id());
+            ledger.leave_files(dropped.values().sum(), foreign);
             for (&(level, category), &count) in dropped {
                 let severity = Level::from_number(level).map_or(0, Level::severity);
                 let category = Category::from_number(category).map_or(0, |category| category as u8);
@@ -94,10 +112,18 @@ impl Books {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Ok(Self { ledger: None, damage: Some(error.to_string()) })
             }
-            Err(error) => Err(Failure::Broken(format!(
-                "cannot open the accounts {}: {error}; mend their permissions or the disk first",
-                dir.join(ledger::FILE).display()
-            ))),
+            Err(error) => {
+                let path = dir.join(ledger::FILE);
+                let is_odd = owner::is_link(&error)
+                    || matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput);
+                Err(Failure::Broken(match is_odd {
+                    true => format!("{}: it is no regular file; move it away", path.display()),
+                    false => format!(
+                        "cannot open the accounts {}: {error}; mend their permissions or the disk first",
+                        path.display()
+                    ),
+                }))
+            }
         }
     }
 
@@ -108,6 +134,11 @@ impl Books {
                 dir.join(ledger::FILE).display()
             ));
         }
+    }
+
+    /// Whose the books say they are; `None` where there are none.
+    pub(super) fn id(&self) -> Option<u64> {
+        self.ledger.as_ref().map(Ledger::id)
     }
 
     /// Takes a file up as an agent does at its start: what was delivered of pieces that are not dealt with in full waits

@@ -17,7 +17,7 @@ use crate::{
         shown, time,
     },
     plural::counted,
-    spool::{SpoolError, View},
+    spool::{QUARANTINE, SpoolError, View},
 };
 
 /// States of files that do not hold all that was in them.
@@ -33,7 +33,7 @@ pub(in crate::cli) struct LsArgs {
     #[arg(long)]
     json: bool,
     /// Files that hold events of this level or a graver one
-    #[arg(long, value_name = "LEVEL", value_parser = names::level)]
+    #[arg(long, value_name = "LEVEL", value_parser = names::level, help = names::level_help("Files that hold events of this level or a graver one"))]
     level: Option<Level>,
     /// Files begun at this time or later: RFC 3339, or how long ago (15m, 2h, 3d)
     #[arg(long, value_name = "TIME", value_parser = time::when, allow_hyphen_values = true)]
@@ -56,6 +56,7 @@ struct Row {
 
 impl LsArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
+        time::must_be_a_range(self.since, self.until)?;
         let mut code = DONE;
         let mut table = Table::new(&["FILE", "EVENTS", "SIZE", "AGE", "STATE", "LEVELS"]);
         let (mut files, mut torn, mut events, mut bytes) = (0_u64, 0_u64, 0, 0);
@@ -118,7 +119,7 @@ impl LsArgs {
             if !is_file || !name.ends_with(".damaged") {
                 continue;
             }
-            let (label, bytes) = (format!("quarantine/{name}"), place::length(&path).unwrap_or(0));
+            let (label, bytes) = (format!("{QUARANTINE}/{name}"), place::length(&path).unwrap_or(0));
             let reason = place::reason(&path).unwrap_or_else(|| "nobody wrote why".to_owned());
             if self.json {
                 let object =

@@ -56,10 +56,10 @@ pub(in crate::cli) struct PruneArgs {
     #[arg(long, value_name = "TIME", value_parser = time::span)]
     older_than: Option<i64>,
     /// Events less grave than this level
-    #[arg(long, value_name = "LEVEL", value_parser = names::level)]
+    #[arg(long, value_name = "LEVEL", value_parser = names::level, help = names::level_help("Events less grave than this level"))]
     below: Option<Level>,
     /// Events of these categories, by comma
-    #[arg(long, value_name = "CATEGORY", value_delimiter = ',', value_parser = names::category)]
+    #[arg(long, value_name = "CATEGORY", value_delimiter = ',', value_parser = names::category, help = names::category_help("Events of these categories, by comma"))]
     category: Vec<Category>,
     /// Events of these kinds, by comma
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = names::kind)]
@@ -309,7 +309,7 @@ fn rewritten(
         fingerprint: *fingerprint,
         ledger: file.ledger,
     };
-    rewrite(source, target, sealing, false, *skip, |facts| !doomed(facts)).map(drop)
+    rewrite(source, target, sealing, false, *skip, |facts| !doomed(facts), || Ok(())).map(drop)
 }
 
 impl Tally {

@@ -4,7 +4,10 @@
 //! before. The file keeps its name and identity: its good events are the ones that an agent would have sent from the
 //! damaged file, in the same pieces under the same ids, so that Toggle still recognises a repeat.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
@@ -16,11 +19,11 @@ use crate::{
         owner,
         place::{self, Source, Where},
         progress::Progress,
-        spool::{rewrite::rewrite, verify},
+        spool::{accounts, hold::Hold, rewrite::rewrite, verify},
     },
     generated::SCHEMA_FINGERPRINT,
     plural::counted,
-    spool::{Sealing, Spool},
+    spool::{ANY_LEDGER, NO_LEDGER, Sealing, Spool, SpoolError, SpoolFile, View},
 };
 
 /// Mends files.
@@ -37,18 +40,24 @@ pub(in crate::cli) struct RepairArgs {
     json: bool,
 }
 
+/// The spool, held until the end.
+struct Work {
+    hold: Hold,
+    /// So many events the books have where nobody knows, files that do not say whose they are among it.
+    unaccounted: u64,
+}
+
 impl RepairArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
         let dir = at.to_work_on(self.dir.as_deref())?;
-        // Held until the end.
-        let spool = if self.dry_run { None } else { Some(Spool::open(&dir)?) };
+        let mut work = if self.dry_run { None } else { Some(Work::begin(&dir)?) };
         let sources = Where::files(&dir)?;
         let progress = Progress::over(&sources, false);
         let mut table = Table::new(&["FILE", "KEPT", "SET ASIDE", "BAD BYTES", "WHAT WAS WRONG"]);
         let (mut lines, mut code) = (Vec::new(), DONE);
         for source in &sources {
             progress.at(&source.label());
-            let verdict = match mend(source, spool.as_ref(), &progress) {
+            let verdict = match mend(source, work.as_mut(), &progress) {
                 Ok(verdict) => verdict,
                 Err(failure) => {
                     note(failure.text().unwrap_or_default());
@@ -56,7 +65,11 @@ impl RepairArgs {
                     continue;
                 }
             };
-            let Some(wrong) = verdict.wrong else { continue };
+            let Some(mut wrong) = verdict.wrong else { continue };
+            let is_removed = verdict.good == 0;
+            if is_removed {
+                wrong.push_str(if work.is_some() { "; the file is gone" } else { "; the file would go" });
+            }
             let numbers = [verdict.good, verdict.lost, verdict.damaged_bytes];
             lines.push(
                 Object::new()
@@ -64,7 +77,8 @@ impl RepairArgs {
                     .number("kept", numbers[0])
                     .number("set_aside", numbers[1])
                     .number("damaged_bytes", numbers[2])
-                    .flag("done", spool.is_some())
+                    .flag("removed", is_removed)
+                    .flag("done", work.is_some())
                     .text("wrong", &wrong)
                     .end(),
             );
@@ -72,7 +86,7 @@ impl RepairArgs {
             table.row([source.label()].into_iter().chain(numbers).chain([wrong]));
         }
         drop(progress);
-        if spool.is_some() {
+        if work.is_some() {
             owner::hand_over_all(&dir).map_err(|error| {
                 Failure::Broken(format!("cannot give {} to its owner: {error}", dir.display()))
             })?;
@@ -93,26 +107,68 @@ impl RepairArgs {
     }
 }
 
-/// Checks a file and, where there is a spool to work in, mends it.
-fn mend(source: &Source, spool: Option<&Spool>, progress: &Progress) -> Result<verify::Verdict, Failure> {
-    let verdict = verify::check(source, progress)?;
-    let Some(spool) = spool.filter(|_| verdict.wrong.is_some()) else { return Ok(verdict) };
-    let file = spool.inspect(&source.name)?;
-    // First, durably: what is not in the new file is in the quarantine.
-    spool.quarantine(&file)?;
-    if verdict.good == 0 {
-        spool.remove(&file)?;
-        return Ok(verdict);
+impl Work {
+    fn begin(dir: &Path) -> Result<Self, Failure> {
+        let hold = Hold::open(dir, "what is set aside is not counted")?;
+        // What is put there once more is told from what is new.
+        hold.spool.quarantined_events()?;
+        let unaccounted = accounts::unaccounted(&View::of(dir)).unwrap_or_default();
+        Ok(Self { hold, unaccounted })
     }
-    let fingerprint = source.view.scan(&source.name)?.seen().fingerprint;
-    let sealing = Sealing {
-        id: file.id,
-        timestamp_ms: file.timestamp_ms,
-        whole: file.whole,
-        offered: file.offered,
-        fingerprint: fingerprint.unwrap_or(SCHEMA_FINGERPRINT),
-        ledger: file.ledger,
-    };
-    rewrite(source, &source.path(), sealing, true, 0, |_| true)?;
+
+    /// Whose a file is, as its new seal is to say. One that does not say so any more is ours where the books miss as many events as it
+    /// held, and somebody else's otherwise; where there are no books that stays open.
+    fn ledger_of(&mut self, file: &SpoolFile) -> u64 {
+        let (ANY_LEDGER, Some(id)) = (file.ledger, self.hold.books.id()) else { return file.ledger };
+        let events = u64::from(file.events);
+        if events > self.unaccounted {
+            return NO_LEDGER;
+        }
+        self.unaccounted -= events;
+        id
+    }
+
+    /// Puts a sealed file with what is good in the place of a damaged one. At no time is an event in neither it nor the quarantine; in
+    /// both it is only while the new file gets its name.
+    fn mend(&mut self, source: &Source, is_any_good: bool) -> Result<(), Failure> {
+        let file = self.hold.spool.inspect(&source.name)?;
+        let ledger = self.ledger_of(&file);
+        let mut aside = 0;
+        if is_any_good {
+            let fingerprint = source.view.scan(&source.name)?.seen().fingerprint;
+            let sealing = Sealing {
+                id: file.id,
+                timestamp_ms: file.timestamp_ms,
+                whole: file.whole,
+                offered: file.offered,
+                fingerprint: fingerprint.unwrap_or(SCHEMA_FINGERPRINT),
+                ledger,
+            };
+            // The disk may be full: then nothing of it is set aside either.
+            let before = || {
+                aside = set_aside(&self.hold.spool, &file)?;
+                Ok(())
+            };
+            rewrite(source, &source.path(), sealing, true, 0, |_| true, before)?;
+        } else {
+            aside = set_aside(&self.hold.spool, &file)?;
+            self.hold.spool.remove(&file)?;
+        }
+        self.hold.set_aside(ledger, aside)
+    }
+}
+
+/// Sets aside what is damaged of a file, durably. Gives how many events that are, those not counted that were there before.
+fn set_aside(spool: &Spool, file: &SpoolFile) -> Result<u64, SpoolError> {
+    let events = spool.quarantine(file)?.map_or(0, |damage| u64::from(damage.events));
+    Ok(events.saturating_sub(spool.counted_twice()))
+}
+
+/// Checks a file and, where there is a spool to work in, mends it.
+fn mend(source: &Source, work: Option<&mut Work>, progress: &Progress) -> Result<verify::Verdict, Failure> {
+    let verdict = verify::check(source, progress)?;
+    if let Some(work) = work.filter(|_| verdict.wrong.is_some()) {
+        work.mend(source, verdict.good > 0)?;
+    }
     Ok(verdict)
 }

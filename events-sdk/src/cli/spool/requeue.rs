@@ -25,7 +25,7 @@ use crate::{
         place::{self, Where},
     },
     plural::{counted, is_or_are},
-    spool::{FileName, View},
+    spool::{FileName, QUARANTINE, View},
 };
 
 /// Moves files from the quarantine into the spool.
@@ -47,12 +47,24 @@ impl RequeueArgs {
         // Not through a link, behind which lies what is none of ours.
         let quarantine = View::of(&dir).quarantine()?;
         let there = quarantine.as_ref().map_or_else(|| Ok(Vec::new()), View::list)?;
-        let quarantine = dir.join("quarantine");
-        let called = |wanted: &str, name: &str| wanted.strip_prefix("quarantine/").unwrap_or(wanted) == name;
+        let quarantine = dir.join(QUARANTINE);
+        let bare = |wanted: &'_ str| {
+            wanted
+                .strip_prefix(QUARANTINE)
+                .and_then(|rest| rest.strip_prefix('/'))
+                .map_or(wanted.to_owned(), str::to_owned)
+        };
+        let called = |wanted: &str, name: &str| bare(wanted) == name;
         let is_there = |wanted: &&String| there.iter().any(|name| called(wanted, &name.to_string()));
         let unknown: Vec<&String> = self.files.iter().filter(|wanted| !is_there(wanted)).collect();
         for wanted in &unknown {
-            let hint = if wanted.ends_with(".damaged") { ": damaged bytes cannot be sent" } else { "" };
+            let hint = match wanted {
+                _ if wanted.ends_with(".damaged") => ": damaged bytes cannot be sent".to_owned(),
+                _ if Path::new(wanted).is_dir() => {
+                    format!(": that is a directory; a spool is named with --spool {wanted}")
+                }
+                _ => String::new(),
+            };
             note(&format!("there is no refused event `{wanted}` in the quarantine{hint}"));
         }
         if !unknown.is_empty() {
@@ -113,7 +125,8 @@ fn requeue(hold: &mut Hold, dir: &Path, quarantine: &Path, name: &FileName) -> R
     // A slot of the file that was once delivered under this identity, left by a kill, would have the next start of the agent remove
     // this one as done.
     hold.books.forget(name.id())?;
-    move_file(&quarantine, &spool, &name.to_os_string()).map_err(failed)
+    move_file(&quarantine, &spool, &name.to_os_string()).map_err(failed)?;
+    hold.came_back(name)
 }
 
 fn must_be_free(spool: &File, name: &OsStr) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Writes a spill file anew with some of its events, with the memory of one.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use crate::{
     cli::{event::Facts, failure::Failure, owner, place::Source},
@@ -9,6 +9,7 @@ use crate::{
 
 /// Writes the events of `source` that `keeps` wants to `target` in the same directory. What is damaged stays out.
 /// Returns how many events were written. `replace` says that another file may be there; the first `skip` events are left out.
+/// `before` is done when all is written and synced, and before it has its name: where it fails, all is as it was.
 pub(super) fn rewrite(
     source: &Source,
     target: &Path,
@@ -16,6 +17,7 @@ pub(super) fn rewrite(
     replace: bool,
     mut skip: u64,
     keeps: impl Fn(&Facts<'_>) -> bool,
+    before: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<u32, Failure> {
     let dir = source.view.dir();
     let mut scan = source.view.scan(&source.name)?;
@@ -33,6 +35,16 @@ pub(super) fn rewrite(
         }
     }
     let events = composer.events();
-    composer.finish(target, sealing, replace, |temp| owner::hand_over(dir, temp))?;
-    Ok(events)
+    let mut failure = None;
+    let finished = composer.finish(target, sealing, replace, |temp| {
+        owner::hand_over(dir, temp)?;
+        before().map_err(|error| {
+            failure = Some(error);
+            io::Error::other("what must be done before it failed")
+        })
+    });
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok(finished.map(|_| events)?),
+    }
 }

@@ -76,14 +76,14 @@ impl VerifyArgs {
             if self.json {
                 writeln!(out, "{}", verdict.json(source))?;
             } else if let Some(wrong) = &verdict.wrong {
-                let numbers = [verdict.good, verdict.lost, verdict.damaged_bytes].map(|n| n.to_string());
-                table.row([source.label()].into_iter().chain(numbers).chain([wrong.clone()]));
+                let (good, bytes) = (verdict.good.to_string(), verdict.damaged_bytes.to_string());
+                table.row([source.label(), good, verdict.lost(), bytes, wrong.clone()]);
             }
         }
         drop(progress);
         // What cannot be read has been told.
         if code == DONE || torn > 0 {
-            accounts::tell_missing(&at.views(&self.paths)?);
+            code = code.max(accounts::tell_missing(&at.views(&self.paths)?));
         }
         for view in at.views(&self.paths)? {
             tell_strangers(&view)?;
@@ -154,7 +154,16 @@ impl Verdict {
     /// Of a segment without a byte.
     fn emptied() -> Self {
         let wrong = "it is empty: it was emptied, or the machine stopped as it was made; nobody can tell what was in it";
-        Self { wrong: Some(wrong.to_owned()), ..Self::default() }
+        Self { wrong: Some(wrong.to_owned()), torn: true, ..Self::default() }
+    }
+
+    /// How many events are lost, as far as the file tells.
+    fn lost(&self) -> String {
+        match (self.torn, self.lost) {
+            (false, lost) => lost.to_string(),
+            (true, 0) => "?".to_owned(),
+            (true, least) => format!("{least}+"),
+        }
     }
 
     fn json(&self, source: &Source) -> String {
@@ -164,6 +173,7 @@ impl Verdict {
             .flag("sealed", self.sealed)
             .number("good", self.good)
             .number("lost", self.lost)
+            .flag("lost_is_known", !self.torn)
             .number("damaged_bytes", self.damaged_bytes)
             .number("bytes", self.bytes);
         match &self.wrong {

@@ -39,7 +39,9 @@ impl Quota {
         // Where nobody can say how much is free, the write will tell.
         let free = storage.free_bytes(above).unwrap_or(u64::MAX);
         if free < self.min_free.saturating_add(bytes) {
-            return Err(full(no_room(bytes, free, self.min_free)));
+            let error = full(no_room(bytes, free, self.min_free));
+            let short = self.min_free.saturating_add(bytes) - free;
+            return Err(if self.min_free > 0 { error.short_of(short) } else { error });
         }
         let is_grave = severity_of(level) >= URGENT.severity();
         let max = self.max_bytes;
@@ -47,7 +49,8 @@ impl Quota {
         let there = taken(storage, dir)?;
         if there.saturating_add(bytes) > limit {
             let reserve = if is_grave { "" } else { ", a tenth of it for ERROR and above" };
-            return Err(full(format!("{there} bytes are there, and `spool_max_bytes` is {max}{reserve}")));
+            let error = full(format!("{there} bytes are there, and `spool_max_bytes` is {max}{reserve}"));
+            return Err(error.advising("raise `spool_max_bytes`, or see why Toggle is away"));
         }
         Ok(())
     }

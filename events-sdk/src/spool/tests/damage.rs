@@ -59,7 +59,7 @@ fn a_torn_file_gives_up_only_its_tail() {
     assert!(files[0].0.starts_with("torn.pb.") && files[0].0.ends_with(".damaged"));
     assert_eq!(files[1].0, format!("{}.txt", files[0].0));
     let text = String::from_utf8(files[1].1.clone()).unwrap();
-    assert!(text.contains("1 events as far as can be known; the other 1000 are good"), "{text}");
+    assert!(text.contains("1 event as far as can be known; the other 1000 are good"), "{text}");
     assert!(text.contains("the file ends within a field"), "{text}");
 
     // Again, as after a crash before the file was removed.

@@ -214,6 +214,29 @@ fn a_second_spool_on_the_directory_is_told_who_has_the_first() {
     Spool::open(dir.path()).unwrap();
 }
 
+#[cfg(feature = "cli")]
+#[test]
+fn whoever_looks_at_the_lock_keeps_nobody_from_it() {
+    use crate::spool::{Holder, View};
+    let dir = tempfile::tempdir().unwrap();
+    let (view, done) = (View::of(dir.path()), std::sync::atomic::AtomicBool::new(false));
+    assert_eq!(view.holder(), Holder::Nobody, "there is no lock yet");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                view.holder();
+            }
+        });
+        let refused: Vec<_> = (0..200).filter_map(|_| Spool::open(dir.path()).err()).collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(refused.is_empty(), "{refused:?}");
+    });
+    let spool = Spool::open(dir.path()).unwrap();
+    assert_eq!(view.holder(), Holder::Process(std::process::id()));
+    drop(spool);
+    assert_eq!(view.holder(), Holder::Nobody);
+}
+
 #[test]
 fn what_a_crash_left_unfinished_is_removed_at_the_next_start() {
     let dir = tempfile::tempdir().unwrap();

@@ -61,7 +61,7 @@ impl Thread {
                 // Not before it is known that nothing may be dropped out of it.
                 if let Some(file) = file {
                     self.known.insert(file.id);
-                    self.reply(Reply::Found(vec![file]));
+                    self.reply(Reply::TakenOver(file));
                 }
                 left
             }

@@ -280,8 +280,9 @@ fn a_quarantine(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
     let (disk, spool) = spool();
     spool.storage.create_dir(&spool.dir.join("quarantine")).unwrap();
-    let descriptions: [&[u8]; 5] = [
+    let descriptions: [&[u8]; 6] = [
         b"Damaged bytes of the spill file x.pb.\n9 bytes in 1 places, 3 events as far as can be known; 7 events were delivered.\n",
+        b"9 bytes in 1 place, 1 event as far as can be known; the other 7 are good",
         b"99999999999999999999 events as far as can be known",
         b"18446744073709551615 events as far as can be known",
         b"\xff\xfe events as far as can be known",

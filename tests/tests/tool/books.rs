@@ -1,0 +1,237 @@
+//! `accounts` and `verify` on spools whose agent was killed: what is missing, and what was in memory.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use events_sdk::{
+    Config, DropReason, DurabilityMode, Events, Filter, FlushOutcome, Level,
+    testing::{Mode, Toggle},
+};
+use events_tests::{Rig, config, emit_number, spill_files, storm, wait_until};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Away, PATIENCE, Said, add_file, damage, dead_spool, events, mixture, only_file, spool};
+
+/// A spool whose agent goes on writing nothing by itself: with two files of forty events and five events in memory.
+fn busy(durability: DurabilityMode) -> (TempDir, Events) {
+    let dir = TempDir::new().unwrap();
+    let config = Config {
+        spool_dir: dir.path().to_owned(),
+        durability,
+        filter: Filter::from_min_level(Level::Trace),
+        batch_size: 200,
+        batch_timeout: Duration::from_secs(3600),
+        ..Config::default()
+    };
+    let agent = Events::start_with(config, Arc::new(Away)).unwrap();
+    for file in 0..2 {
+        (0..40).for_each(|number| emit_number(&agent, file * 40 + number));
+        assert_eq!(agent.flush(PATIENCE), FlushOutcome::Complete);
+    }
+    wait_until(&agent, PATIENCE, |stats| stats.on_disk == 80);
+    (80..85).for_each(|number| emit_number(&agent, number));
+    (dir, agent)
+}
+
+/// The spool as the process leaves it that is killed now.
+fn killed(live: &Path) -> TempDir {
+    let dead = TempDir::new().unwrap();
+    for folder in ["", "segments"] {
+        let (from, to) = (live.join(folder), dead.path().join(folder));
+        let Ok(entries) = fs::read_dir(from) else { continue };
+        fs::create_dir_all(&to).unwrap();
+        for entry in entries.map(Result::unwrap) {
+            let about = entry.metadata().unwrap();
+            if about.is_file() && (folder.is_empty() || about.len() > 0) {
+                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    dead
+}
+
+fn accounts(dir: &Path) -> (i32, Value) {
+    let said = spool(dir, &["accounts", "--json"]);
+    (said.code, said.json().pop().unwrap_or_else(|| panic!("{said:?}")))
+}
+
+/// How many events the next start counts as lost, by why, and how many it sets aside.
+fn next_start(dir: &Path) -> (u64, u64, u64) {
+    let events =
+        Events::start_with(Config { spool_dir: dir.to_owned(), ..Config::default() }, Arc::new(Away))
+            .unwrap();
+    let life = wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed).lifetime;
+    assert!(life.balances(), "{life:#?}");
+    let of = |reason| life.dropped_for(reason);
+    (of(DropReason::Vanished), of(DropReason::ProcessEnded), life.quarantined)
+}
+
+#[test]
+fn spill_files_that_are_removed_after_a_kill_are_missing_and_were_not_in_memory() {
+    for (durability, in_memory) in [(DurabilityMode::Memory, 5), (DurabilityMode::Process, 0)] {
+        let (live, agent) = busy(durability);
+        let dead = killed(live.path());
+        drop(agent);
+        let (code, said) = accounts(dead.path());
+        assert_eq!((code, &said["missing"]), (0, &0.into()), "{said}");
+        assert_eq!(spool(dead.path(), &["verify"]).code, 0);
+
+        fs::remove_file(dead.path().join(&spill_files(dead.path())[0])).unwrap();
+        let (code, said) = accounts(dead.path());
+        assert_eq!(
+            (code, &said["missing"], &said["in_memory_or_lost"], &said["balances"]),
+            (1, &40.into(), &in_memory.into(), &false.into()),
+            "{said}"
+        );
+        let verdict = said["verdict"].as_str().unwrap();
+        assert!(verdict.contains("40 events are missing") && verdict.contains("or was killed"), "{verdict}");
+        assert_eq!(verdict.contains("5 events were in memory when the process ended"), in_memory == 5);
+        let said = spool(dead.path(), &["verify"]);
+        assert!(said.code == 1 && said.err.contains("40 events are missing"), "{said:?}");
+        assert_eq!(next_start(dead.path()), (40, in_memory, 0));
+    }
+}
+
+#[test]
+fn what_was_on_its_way_out_of_a_file_is_missing_with_it() {
+    let dir = dead_spool(mixture);
+    let toggle = Toggle::start().unwrap();
+    toggle.set_mode(Mode::Hang);
+    let agent = Events::start(config(&toggle, dir.path())).unwrap();
+    let stats = wait_until(&agent, PATIENCE, |stats| stats.lifetime.is_surveyed && stats.in_flight > 0);
+    assert!(stats.in_flight > 0, "{stats:#?}");
+    let dead = killed(dir.path());
+    toggle.set_mode(Mode::Ok);
+    drop(agent);
+    assert_eq!(accounts(dead.path()).0, 0);
+    fs::remove_file(only_file(dead.path())).unwrap();
+    let (code, said) = accounts(dead.path());
+    assert_eq!((code, &said["missing"], &said["in_memory_or_lost"]), (1, &115.into(), &0.into()), "{said}");
+    assert_eq!(next_start(dead.path()), (115, 0, 0));
+}
+
+#[test]
+fn no_process_is_named_whose_lock_is_free() {
+    let (live, agent) = busy(DurabilityMode::Memory);
+    let dead = killed(live.path());
+    drop(agent);
+    // Each of these notes its own process in the lock.
+    for args in [["repair"].as_slice(), &["requeue"]] {
+        assert_eq!(spool(dead.path(), args).code, 0);
+    }
+    let (code, said) = accounts(dead.path());
+    let verdict = said["verdict"].as_str().unwrap();
+    assert!(code == 0 && verdict.contains("5 events were in memory when the process ended"), "{said}");
+    assert!(!verdict.contains("of process"), "{verdict}");
+}
+
+#[test]
+fn files_that_are_missing_beside_a_running_agent_are_told() {
+    let rig = Rig::start();
+    rig.toggle.stop();
+    for hundred in 0..6 {
+        storm(&rig.events, hundred * 100..(hundred + 1) * 100, 1_000_000);
+        let on_disk = (hundred as u64 + 1) * 100;
+        wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == on_disk);
+    }
+    // Not one of the first, which are read ahead.
+    fs::remove_file(rig.spool.path().join(rig.spill_files().last().unwrap())).unwrap();
+    wait_until(&rig.events, PATIENCE, |stats| stats.spool.missing == 1);
+    let stats = rig.events.stats();
+    assert_eq!((stats.spool.missing, stats.dropped_total()), (1, 0), "{stats:#?}");
+    let (code, said) = accounts(rig.spool.path());
+    assert_eq!((code, &said["missing"], &said["in_memory_or_lost"]), (1, &100.into(), &0.into()), "{said}");
+    assert!(said["verdict"].as_str().unwrap().contains("the agent counts them as `vanished`"), "{said}");
+}
+
+#[test]
+fn what_is_damaged_in_a_segment_is_on_disk_until_the_next_start_sets_it_aside() {
+    let (live, agent) = busy(DurabilityMode::Process);
+    let dead = killed(live.path());
+    drop(agent);
+    let rows = spool(dead.path(), &["ls", "--json"]).json();
+    let segment = rows.iter().find(|row| row["state"] == "segment").unwrap()["file"].as_str().unwrap();
+    damage(&dead.path().join(segment), "storm");
+    let (code, said) = accounts(dead.path());
+    assert_eq!(
+        (code, &said["accepted"], &said["on_disk"], &said["in_memory_or_lost"], &said["verdict"]),
+        (0, &85.into(), &85.into(), &0.into(), &"the accounts balance".into()),
+        "{said}"
+    );
+    let said = spool(dead.path(), &["repair"]);
+    assert!(said.err.contains("5 events lie in segments"), "{said:?}");
+    assert_eq!(next_start(dead.path()), (0, 0, 1));
+}
+
+/// Takes its last bytes off a file, and its seal with them.
+fn tear(file: &Path) {
+    let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 3).unwrap();
+}
+
+#[test]
+fn a_repaired_file_says_whose_it_is_and_nothing_of_it_stays_open() {
+    let dir = dead_spool(mixture);
+    tear(&only_file(dir.path()));
+    assert_eq!(accounts(dir.path()).1["unclear"], 115);
+    assert_eq!(spool(dir.path(), &["repair"]).code, 0);
+    let (code, said) = accounts(dir.path());
+    assert_eq!(
+        (code, &said["unclear"], &said["on_disk"], &said["quarantined"], &said["verdict"]),
+        (0, &0.into(), &115.into(), &0.into(), &"the accounts balance".into()),
+        "{said}"
+    );
+    // What is set aside of a file that says whose it is.
+    damage(&only_file(dir.path()), "/dev/sdx");
+    assert_eq!(spool(dir.path(), &["repair"]).code, 0);
+    let (code, said) = accounts(dir.path());
+    assert_eq!(
+        (code, &said["on_disk"], &said["quarantined"], &said["verdict"]),
+        (0, &114.into(), &1.into(), &"the accounts balance".into()),
+        "{said}"
+    );
+    assert_eq!(next_start(dir.path()), (0, 0, 1));
+}
+
+#[test]
+fn what_an_emptied_file_held_is_missing_and_repair_says_that_the_file_goes() {
+    let dir = dead_spool(mixture);
+    add_file(dir.path(), |events| emit_number(events, 1));
+    fs::write(dir.path().join(&spill_files(dir.path())[0]), "").unwrap();
+    let said = spool(dir.path(), &["repair", "--dry-run"]);
+    assert!(said.out.contains("it is empty; the file would go"), "{said:?}");
+    let said = spool(dir.path(), &["repair"]);
+    assert!(said.code == 0 && said.out.contains("it is empty; the file is gone"), "{said:?}");
+    let (code, said) = accounts(dir.path());
+    assert_eq!((code, &said["missing"]), (1, &115.into()), "{said}");
+}
+
+#[test]
+fn verify_tells_of_accounts_that_cannot_be_read() {
+    let dir = dead_spool(mixture);
+    let path = dir.path().join(".accounts");
+    let told = |what: &str| {
+        let said: Said = spool(dir.path(), &["verify"]);
+        assert!(said.code == 1 && said.err.contains(".accounts: ") && said.err.contains(what), "{said:?}");
+    };
+    fs::write(&path, "garbage").unwrap();
+    told("the accounts are damaged: it has another length");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    told("it is no regular file; move it away");
+    for args in
+        [["accounts"].as_slice(), &["prune", "--below", "error", "--yes"], &["prune", "--below", "error"]]
+    {
+        let said = spool(dir.path(), args);
+        assert!(said.code == 3 && said.err.contains("it is no regular file; move it away"), "{said:?}");
+    }
+    fs::remove_dir(&path).unwrap();
+    let said = spool(dir.path(), &["verify"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "where there are none nothing is wrong with them");
+}
+
+#[test]
+fn accounts_of_a_spool_that_is_not_there_say_so() {
+    let said = events(&["spool", "accounts", "/nowhere/at/all"]);
+    assert!(said.code == 3 && said.err.contains("there is no spool at /nowhere/at/all"), "{said:?}");
+}
