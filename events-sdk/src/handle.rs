@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     Config, DropReason, DurabilityMode, Error, Filter, Kind, Level, Metadata, Stats, Ticket, Uplink,
-    buffer::{Buffer, Limits},
+    buffer::{Buffer, Fate, Limits},
     delivery::{Control, Delivery, Settings, Spooler},
     emit::{FilterCell, Intake, now_ms},
     fork,
@@ -20,6 +20,7 @@ use crate::{
     segment::Segments,
     spool::{Bounds, Spool, SpoolErrorKind},
     sync::{self, Syncs},
+    ticket::Place,
     uplink::{GrpcConfig, GrpcUplink},
     wire::{self, Message},
     worker::Worker,
@@ -101,8 +102,14 @@ pub enum FlushOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitOutcome {
-    /// The event is on stable storage or acknowledged by Toggle, or it was dropped meanwhile, and counted.
+    /// The event was brought to stable storage, or is acknowledged by Toggle. What of it is on disk only may still have to make room
+    /// there for graver events, which is counted as [`DropReason::SpoolFull`].
     Settled,
+    /// It was dropped out of memory before or since, for this reason, and counted: it had to make room for a graver one, say.
+    Dropped(DropReason),
+    /// It has left memory, but nobody knows any more whether it was delivered or dropped: some hundred thousand others that came later
+    /// were dropped since. It is counted either way.
+    Unknown,
     /// It was still only in memory, or not synced, when the time had passed. It is not lost.
     TimedOut,
     /// The ticket says that the event was never queued; or, from [`wait`](crate::wait), there is no event system that could
@@ -349,23 +356,35 @@ impl Events {
         if ticket.system() != self.shared.intake.number {
             return WaitOutcome::OtherSystem;
         }
-        if ticket.is_durable() {
-            return WaitOutcome::Settled;
+        let is_settled = ticket.is_durable() || self.wait_for(ticket.place(), in_time(timeout));
+        if self.is_foreign() {
+            // Whoever held the lock of the buffer may not be here to let go of it.
+            return if is_settled { WaitOutcome::Settled } else { WaitOutcome::TimedOut };
         }
-        let until = in_time(timeout);
-        let place = ticket.place();
+        // Asked for afterwards: what was dropped before its chunk left memory is known to have been by now.
+        match (self.shared.intake.buffer.lock().fate_of(ticket.place()), is_settled) {
+            (Fate::Dropped(reason), _) => WaitOutcome::Dropped(reason),
+            (_, false) => WaitOutcome::TimedOut,
+            (Fate::NotDropped, true) => WaitOutcome::Settled,
+            (Fate::Forgotten, true) => WaitOutcome::Unknown,
+        }
+    }
+
+    /// Waits until the event at this place, and all that left memory together with it, is where it is safe. `false` when it is not
+    /// by then.
+    fn wait_for(&self, place: Place, until: Instant) -> bool {
         if let Some(syncs) =
             self.shared.intake.syncs.as_ref().filter(|_| place.is_kept() && !self.is_foreign())
         {
             match syncs.wait(place, until) {
-                Some(true) => return WaitOutcome::Settled,
-                None => return WaitOutcome::TimedOut,
+                Some(true) => return true,
+                None => return false,
                 // It cannot be had that way.
                 Some(false) => {}
             }
         }
         let asked = |done| Control::Settle { sequence: place.sequence(), until, done };
-        let is_settled = match self.ask(until, asked) {
+        match self.ask(until, asked) {
             Answer::Done => true,
             // What was left in segments is for the next start, and perhaps not on stable storage.
             Answer::Ended if place.is_kept() => {
@@ -373,8 +392,7 @@ impl Events {
             }
             Answer::Ended => true,
             Answer::None => false,
-        };
-        if is_settled { WaitOutcome::Settled } else { WaitOutcome::TimedOut }
+        }
     }
 
     /// Asks the delivery task.

@@ -7,11 +7,13 @@ use std::{
     fs,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
 use events_sdk::{
-    Config, Durability, DurabilityMode, Events, Kind, Level, Stats, Ticket, WaitOutcome, kinds,
+    Config, DropReason, Durability, DurabilityMode, Events, Kind, Level, Outcome, Stats, Ticket, WaitOutcome,
+    kinds,
     payload::{StoragePoolOperation, StoragePoolPayload},
     testing::{Mode, fail_at, faults_left, hang_at, let_go, limit_free_bytes},
 };
@@ -295,4 +297,104 @@ fn an_event_that_toggle_has_is_settled_though_the_disk_hangs() {
     let stats = rig.events.stats();
     let_go();
     assert_eq!(stats.delivered, 2, "{stats:#?}");
+}
+
+/// A memory of 20 events that neither Toggle nor the disk takes.
+fn full_memory(change: impl FnOnce(&mut Config)) -> Rig {
+    let rig = Rig::with(|config| {
+        (config.buffer_size, config.flush_threshold, config.batch_size) = (20, 19, 1);
+        config.batch_timeout = Duration::from_secs(600);
+        (config.retry_initial, config.retry_max) = (Duration::from_secs(60), Duration::from_secs(60));
+        change(config);
+    });
+    rig.toggle.stop();
+    // Segments are there before the disk has no room for any.
+    wait_until(&rig.events, PATIENCE, |stats| {
+        stats.durability.mode == DurabilityMode::Memory || stats.durability.segment_bytes > 0
+    });
+    limit_free_bytes(Some(0));
+    rig
+}
+
+/// How many events of that level were dropped.
+fn dropped_of(events: &Events, level: Level) -> usize {
+    let stats = events.stats();
+    assert!(stats.balances(), "{stats:#?}");
+    stats.dropped.iter().filter(|drop| drop.level == Some(level)).map(|drop| drop.count as usize).sum()
+}
+
+/// Emits graver events until so many of INFO had to make room.
+fn displace(events: &Events, count: usize) {
+    let start = Instant::now();
+    while dropped_of(events, Level::Info) < count && start.elapsed() < PATIENCE {
+        // While a probe is on its way nothing of that makes room.
+        if !queue(events, Level::Error, 1_000).is_queued() {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+    assert!(dropped_of(events, Level::Info) >= count, "{:#?}", events.stats());
+}
+
+fn queue(events: &Events, level: Level, number: usize) -> Ticket {
+    let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+    events.emit_storage_pool(level, payload, [(NUMBER, number.to_string().as_str())])
+}
+
+#[test]
+fn a_synced_event_that_had_to_make_room_before_it_was_synced_is_dropped_and_not_durable() {
+    let _alone = alone();
+    let rig = full_memory(power);
+    hang_at("sync segment");
+    let emitter = thread::spawn({
+        let events = rig.events.clone();
+        move || emit_synced(&events, 1)
+    });
+    wait_until(&rig.events, PATIENCE, |_| faults_left() == 0);
+    displace(&rig.events, 1);
+    let_go();
+    let ticket = emitter.join().unwrap();
+    limit_free_bytes(None);
+    assert_eq!(ticket.outcome(), Outcome::Dropped(DropReason::BufferFull));
+    assert!(!ticket.is_durable());
+}
+
+#[test]
+fn whoever_waits_for_an_event_hears_that_it_was_dropped_whenever_he_asks() {
+    let _alone = alone();
+    for &durability in DurabilityMode::ALL {
+        let rig = full_memory(|config| config.durability = durability);
+        let tickets: Vec<Ticket> = (0..19).map(|number| queue(&rig.events, Level::Info, number)).collect();
+        displace(&rig.events, 8);
+        let outcome = WaitOutcome::Dropped(DropReason::BufferFull);
+        let is_gone = |ticket: &Ticket| rig.events.wait(ticket, Duration::ZERO) == outcome;
+        let (gone, kept): (Vec<Ticket>, Vec<Ticket>) = tickets.into_iter().partition(is_gone);
+        assert_eq!(gone.len(), dropped_of(&rig.events, Level::Info), "{durability:?}");
+        limit_free_bytes(None);
+        for ticket in &kept {
+            assert_eq!(rig.events.wait(ticket, PATIENCE), WaitOutcome::Settled, "{durability:?}");
+        }
+        // All around them has left memory, and after that there is no event system any more.
+        let _ = rig.events.flush(PATIENCE);
+        for ticket in &gone {
+            assert_eq!(rig.events.wait(ticket, PATIENCE), outcome, "{durability:?}");
+        }
+        rig.events.shutdown(PATIENCE);
+        for (tickets, outcome) in [(gone, outcome), (kept, WaitOutcome::Settled)] {
+            for ticket in &tickets {
+                assert_eq!(rig.events.wait(ticket, PATIENCE), outcome, "{durability:?}: after the shutdown");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_shutdown_had_to_drop_is_not_called_settled() {
+    let _alone = alone();
+    let rig = full_memory(|_| {});
+    let ticket = queue(&rig.events, Level::Info, 1);
+    rig.events.shutdown(Duration::from_secs(1));
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.in_memory + stats.in_flight == 0);
+    limit_free_bytes(None);
+    assert_eq!(stats.dropped_for(DropReason::Shutdown), 1, "{stats:#?}");
+    assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Dropped(DropReason::Shutdown));
 }

@@ -96,11 +96,12 @@ impl State {
     pub(super) fn drop_held(&mut self, place: usize) {
         let Some(Held { batch, mut chunk, .. }) = self.remove_held(place) else { return };
         let sequence = chunk.sequence;
-        let Self { accounts, untold, .. } = self;
+        let Self { accounts, untold, fates, .. } = self;
         chunk.evict_where(
             |_| true,
             |entry| {
                 accounts.lose(Place::Memory, DropReason::BufferFull, entry.category, entry.severity);
+                fates.dropped(sequence, entry.within(), DropReason::BufferFull);
                 untold.extend(entry.is_own().then_some(sequence));
             },
         );
