@@ -58,8 +58,8 @@ pub(crate) enum Guest {
     Usual,
     /// It is dropped rather than put on disk.
     BestEffort,
-    /// The delivery task's own. It is accepted while a shutdown is under way too, and no segment is made for it: the task
-    /// waits for no disk.
+    /// The delivery task's own. It is accepted while a shutdown is under way too, displaces no other, and no segment is made for it:
+    /// the task waits for no disk.
     Own,
 }
 
@@ -290,7 +290,9 @@ impl State {
             self.accounts.reject(DropReason::TooLarge, category, severity);
             return Err(DropReason::TooLarge);
         }
-        if self.is_full_for(length, severity) && !self.make_room(length, severity) {
+        // What tells of losses causes none.
+        let may_displace = guest != Guest::Own;
+        if self.is_full_for(length, severity) && !(may_displace && self.make_room(length, severity)) {
             self.accounts.reject(DropReason::BufferFull, category, severity);
             return Err(DropReason::BufferFull);
         }

@@ -85,10 +85,10 @@ impl State {
         while self.is_full_for(length, severity) {
             let least = (0..usize::from(severity)).find(|&severity| self.waiting_by_severity[severity] > 0);
             let held = self.held.lightest(severity);
-            if let Some((place, gravest)) = held
+            if let Some(gravest) = held
                 && least.is_none_or(|least| usize::from(gravest) < least)
+                && self.drop_held(gravest)
             {
-                self.drop_held(place);
                 continue;
             }
             let Some(least) = least else { return false };
