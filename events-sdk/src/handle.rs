@@ -80,6 +80,11 @@ pub struct ShutdownReport {
     pub on_disk: u64,
     /// Events lost since start, for whatever reason.
     pub dropped: u64,
+    /// Events that were in memory or under way when the deadline passed, so that nobody knows yet where they end: neither delivered, nor
+    /// on disk, nor dropped. The event system goes on putting them on disk for as long as the process lives, for some seconds at
+    /// most, and the log says how that went; what is not there by the end of the process is counted by the next one, as
+    /// [`DropReason::ProcessEnded`]. A longer deadline leaves none.
+    pub undecided: u64,
     /// Whether everything that was in memory at the call was delivered or on disk by the deadline, with the durability `power` on
     /// stable storage. If not, the disk or Toggle was still being waited for, events were dropped for
     /// [`DropReason::Shutdown`], or somebody else has removed spill files.
@@ -253,7 +258,12 @@ impl Events {
         let worker = worker()?;
         let (control, commands) = mpsc::unbounded_channel();
         let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler, spool_is_open);
-        worker.handle().spawn(delivery.run());
+        // What a shutdown leaves to do when its time has passed is done, whether or not somebody still holds a handle.
+        let lease = worker.lease();
+        worker.handle().spawn(async move {
+            delivery.run().await;
+            drop(lease);
+        });
         let shared = Shared {
             intake,
             runs: Some(Runs { control, worker }),
@@ -415,7 +425,8 @@ impl Events {
 
     /// Stops accepting events, puts on disk what is left, sends while time is left, and reports.
     ///
-    /// Blocks the calling thread and returns by the deadline in every state of disk and Toggle. In async code call it
+    /// Blocks the calling thread and returns by the deadline in every state of disk and Toggle. Where the time is too short to know
+    /// of every event where it ended, those are [`undecided`](ShutdownReport::undecided) in the report, and the log says so. In async code call it
     /// through `spawn_blocking` where blocking would hold up other tasks. When it is called again, the report tells how
     /// things stand then.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
@@ -427,6 +438,7 @@ impl Events {
             delivered: stats.delivered,
             on_disk: stats.on_disk,
             dropped: stats.dropped_total(),
+            undecided: stats.in_memory + stats.in_flight,
             complete: stats.in_memory == 0
                 && stats.in_flight == 0
                 && stats.dropped_for(DropReason::Shutdown) == 0
@@ -461,7 +473,8 @@ impl Shared {
             if asked.is_err() || worker.is_current() {
                 // The task has ended, or is who asks and cannot wait for itself.
                 *stage = Stage::Down;
-                return;
+                drop(stage);
+                return self.tell_undecided();
             }
             *stage = Stage::Stopping;
             drop(stage);
@@ -469,7 +482,7 @@ impl Shared {
             let _ = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
             *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Down;
             self.down.notify_all();
-            return;
+            return self.tell_undecided();
         }
         // Another thread was first; its deadline may be later than ours.
         let left = until.saturating_duration_since(Instant::now());
@@ -478,6 +491,21 @@ impl Shared {
                 .wait_timeout_while(stage, left, |stage| *stage == Stage::Stopping)
                 .unwrap_or_else(PoisonError::into_inner),
         );
+    }
+}
+
+impl Shared {
+    /// Has the log say what the shutdown left in the air.
+    fn tell_undecided(&self) {
+        let state = self.intake.buffer.lock();
+        let undecided = state.accounts.in_memory + state.accounts.in_flight;
+        drop(state);
+        if undecided > 0 {
+            tracing::error!(
+                undecided,
+                "the shutdown deadline passed before all events were delivered or on disk; what the process still puts there counts, the rest is lost"
+            );
+        }
     }
 }
 

@@ -501,3 +501,29 @@ fn events_that_were_cut_off_a_segment_are_lost_and_told_and_only_what_has_bytes_
     let aside = fs::read_dir(spool.path().join("quarantine")).unwrap().count();
     assert_eq!(aside, 2, "the bytes, and what is to be said of them");
 }
+
+#[test]
+fn what_a_process_left_undecided_at_its_end_the_next_one_finds_or_counts() {
+    for &durability in DurabilityMode::ALL {
+        let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
+        toggle.stop();
+        let mut agent = Agent::start(&toggle, spool.path(), durability);
+        agent.ask("emit 0 1000");
+        agent.ask("shutdown 0");
+        agent.kill();
+        toggle.restart().unwrap();
+        let events = Events::start(durable(&toggle, spool.path(), durability)).unwrap();
+        let is_done = |stats: &events_sdk::Stats| {
+            stats.lifetime.is_surveyed && stats.on_disk + stats.in_flight + stats.in_memory == 0
+        };
+        let stats = wait_until(&events, PATIENCE, is_done);
+        assert!(is_done(&stats), "{durability:?}: {stats:#?}");
+        let lost = stats.dropped_for(DropReason::ProcessEnded);
+        assert_eq!(lost, stats.dropped_total(), "{durability:?}: {stats:#?}");
+        assert!(durability == DurabilityMode::Memory || lost == 0, "{durability:?}: {stats:#?}");
+        let of_storm = toggle.events().iter().filter(|event| losses_in(event).is_none()).count() as u64;
+        assert_eq!(of_storm + lost, 1_000, "{durability:?}: {stats:#?}");
+        assert!(stats.lifetime.balances(), "{durability:?}: {stats:#?}");
+        events.shutdown(PATIENCE);
+    }
+}
