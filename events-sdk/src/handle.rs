@@ -15,10 +15,10 @@ use crate::{
     fork,
     generated::SCHEMA_FINGERPRINT,
     id::IdGenerator,
-    ledger::Ledger,
+    ledger::{self, Ledger},
     pii::Treatment,
     segment::Segments,
-    spool::{Bounds, Spool, SpoolErrorKind},
+    spool::{Bounds, Spool, SpoolError, SpoolErrorKind, concern_about_room},
     sync::{self, Syncs},
     ticket::Place,
     uplink::{GrpcConfig, GrpcUplink},
@@ -174,7 +174,7 @@ impl Events {
         config.validate()?;
         // Before anything else is touched: without a key nothing personal may leave.
         let treatment = Treatment::start(config.pii, &config.pii_key_file).map_err(Error::pii_key)?;
-        let (spool, broken) = match Spool::begin(&config.spool_dir) {
+        let (mut spool, mut broken) = match Spool::begin(&config.spool_dir) {
             Ok(spool) => (Some(spool), None),
             Err(error) if error.kind() == SpoolErrorKind::InUse => return Err(Error::spool(error)),
             Err(error) => {
@@ -182,9 +182,23 @@ impl Events {
                 (None, Some(error.to_string()))
             }
         };
+        let mut concerns = match &spool {
+            Some(spool) => spool.concerns().to_vec(),
+            None => Spool::concerns_about(&config.spool_dir),
+        };
+        concerns.extend(concern_about_room(&config.spool_dir, config.spool_min_free_bytes as u64));
+        // Here alone: a directory that cannot be used is opened anew every second.
+        concerns.iter().for_each(|concern| tracing::warn!("{concern}"));
         let ledger = spool.is_some().then(|| Ledger::open(&config.spool_dir, now_ms()));
         let ledger = match ledger {
             Some(Ok(ledger)) => ledger,
+            Some(Err(error)) if Ledger::is_needed(&config.spool_dir, &error) => {
+                let path = config.spool_dir.join(ledger::FILE);
+                let error = SpoolError::new("open the accounts of the spool", &path, error);
+                tracing::error!(%error, "the spool takes no events; they stay in memory");
+                (spool, broken) = (None, Some(error.to_string()));
+                Ledger::in_memory(now_ms())
+            }
             Some(Err(error)) => {
                 tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process unless that is mended");
                 Ledger::in_memory(now_ms())
@@ -219,10 +233,7 @@ impl Events {
             let mut state = intake.buffer.lock();
             state.status.spool.directory.clone_from(&config.spool_dir);
             state.status.spool.max_bytes = config.spool_max_bytes as u64;
-            state.status.spool.concerns = match &spool {
-                Some(spool) => spool.concerns().to_vec(),
-                None => Spool::concerns_about(&config.spool_dir),
-            };
+            state.status.spool.concerns = concerns;
             broken.iter().for_each(|error| state.status.fail(error));
             state.status.spool.broken = broken;
             state.status.durability = config.durability;

@@ -398,3 +398,40 @@ fn what_the_shutdown_had_to_drop_is_not_called_settled() {
     assert_eq!(stats.dropped_for(DropReason::Shutdown), 1, "{stats:#?}");
     assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Dropped(DropReason::Shutdown));
 }
+
+#[test]
+fn accounts_that_cannot_be_opened_at_the_start_are_waited_for_and_all_adds_up_then() {
+    let _alone = alone();
+    for &durability in DurabilityMode::ALL {
+        let rig = Rig::with(|config| config.durability = durability);
+        storm(&rig.events, 0..100, 1_000_000);
+        wait_until(&rig.events, PATIENCE, |stats| stats.delivered == 100);
+        rig.toggle.stop();
+        storm(&rig.events, 100..200, 1_000_000);
+        assert_eq!(rig.events.shutdown(PATIENCE).on_disk, 100, "{durability:?}");
+        let Rig { toggle, spool, events } = rig;
+        drop(events);
+
+        fail_at("open accounts", 0, ALWAYS);
+        let config = Config { durability, ..config(&toggle, spool.path()) };
+        let events = Events::start(config).unwrap();
+        storm(&events, 200..250, 1_000_000);
+        // So often that it was tried again.
+        let stats = wait_until(&events, PATIENCE, |_| faults_left() <= ALWAYS - 3);
+        let why = stats.spool.broken.clone().unwrap_or_default();
+        assert!(why.contains("cannot open the accounts of the spool"), "{durability:?}: {stats:#?}");
+        assert_eq!(stats.on_disk, 0, "{durability:?}: nothing is counted without them: {stats:#?}");
+        let_go();
+        let is_found = |stats: &Stats| stats.spool.broken.is_none() && stats.lifetime.is_surveyed;
+        let stats = wait_until(&events, PATIENCE, is_found);
+        assert!(is_found(&stats), "{durability:?}: {stats:#?}");
+        toggle.restart().unwrap();
+        let is_done = |stats: &Stats| stats.lifetime.delivered == 250 && stats.delivered == 150;
+        let stats = wait_until(&events, PATIENCE, is_done);
+        let lifetime = &stats.lifetime;
+        assert_eq!((lifetime.accepted, lifetime.delivered), (250, 250), "{durability:?}: {stats:#?}");
+        assert_eq!((lifetime.dropped_total(), stats.dropped_total()), (0, 0), "{durability:?}: {stats:#?}");
+        assert_numbers(&toggle, 250);
+        events.shutdown(PATIENCE);
+    }
+}
