@@ -299,7 +299,7 @@ fn an_event_that_toggle_has_is_settled_though_the_disk_hangs() {
     assert_eq!(stats.delivered, 2, "{stats:#?}");
 }
 
-/// A memory of 20 events that neither Toggle nor the disk takes.
+/// A memory for 20 events, and neither Toggle nor the disk takes any; one before them is on disk.
 fn full_memory(change: impl FnOnce(&mut Config)) -> Rig {
     let rig = Rig::with(|config| {
         (config.buffer_size, config.flush_threshold, config.batch_size) = (20, 19, 1);
@@ -308,10 +308,9 @@ fn full_memory(change: impl FnOnce(&mut Config)) -> Rig {
         change(config);
     });
     rig.toggle.stop();
-    // Segments are there before the disk has no room for any.
-    wait_until(&rig.events, PATIENCE, |stats| {
-        stats.durability.mode == DurabilityMode::Memory || stats.durability.segment_bytes > 0
-    });
+    // Segments were asked for before this was to be written, so there are some when the disk has no room for any.
+    queue(&rig.events, Level::Critical, 0);
+    wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == 1);
     limit_free_bytes(Some(0));
     rig
 }
