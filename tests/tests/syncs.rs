@@ -130,7 +130,8 @@ fn no_event_counts_as_settled_before_what_holds_it_was_synced() {
         fail_at("sync segment", 0, ALWAYS);
         let outcome = rig.events.wait(&ticket, Duration::from_millis(300));
         assert_eq!(outcome, WaitOutcome::TimedOut, "{durability:?}");
-        assert_eq!(faults_left() < ALWAYS, durability != DurabilityMode::Memory, "{durability:?}");
+        // With `memory` nobody syncs; but the thread of an event system before this one may just do so for the last time.
+        assert!(faults_left() < ALWAYS || durability == DurabilityMode::Memory, "{durability:?}");
         let_go();
         limit_free_bytes(None);
         assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled, "{durability:?}");
