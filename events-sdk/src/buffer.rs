@@ -8,6 +8,7 @@
 //! dropped itself. Either way it is counted.
 
 mod bounds;
+mod fates;
 mod held;
 mod leaving;
 
@@ -21,8 +22,8 @@ use std::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use self::held::HeldBatches;
-pub(crate) use self::{bounds::Limits, held::Held};
+pub(crate) use self::{bounds::Limits, fates::Fate, held::Held};
+use self::{fates::Fates, held::HeldBatches};
 use crate::{
     DropReason, Level, Ticket,
     accounts::Accounts,
@@ -57,8 +58,8 @@ pub(crate) enum Guest {
     Usual,
     /// It is dropped rather than put on disk.
     BestEffort,
-    /// The delivery task's own. It is accepted while a shutdown is under way too, and no segment is made for it: the task
-    /// waits for no disk.
+    /// The delivery task's own. It is accepted while a shutdown is under way too, displaces no other, and no segment is made for it:
+    /// the task waits for no disk.
     Own,
 }
 
@@ -107,6 +108,7 @@ pub(crate) struct State {
     held: HeldBatches,
     /// The places in the order of chunks of which an event was dropped that told of losses.
     untold: Vec<u64>,
+    fates: Fates,
     next_sequence: u64,
     /// Chunks below this place in the order have segments that could not be synced, or are gone.
     unsafe_before: u64,
@@ -141,6 +143,7 @@ impl Buffer {
             writing_bytes: 0,
             held: HeldBatches::default(),
             untold: Vec::new(),
+            fates: Fates::default(),
             next_sequence: 1,
             unsafe_before: 0,
             ids: IdGenerator::new(),
@@ -287,7 +290,9 @@ impl State {
             self.accounts.reject(DropReason::TooLarge, category, severity);
             return Err(DropReason::TooLarge);
         }
-        if self.is_full_for(length, severity) && !self.make_room(length, severity) {
+        // What tells of losses causes none.
+        let may_displace = guest != Guest::Own;
+        if self.is_full_for(length, severity) && !(may_displace && self.make_room(length, severity)) {
             self.accounts.reject(DropReason::BufferFull, category, severity);
             return Err(DropReason::BufferFull);
         }
@@ -380,7 +385,9 @@ impl State {
     #[inline]
     fn is_cut_before(&self, len: usize) -> bool {
         !self.open.is_empty()
-            && (self.open.bytes().len() + len > self.limits.batch_bytes || !self.open.has_room(len))
+            && (self.open.bytes().len() + len > self.limits.batch_bytes
+                || !self.open.has_room(len)
+                || self.open.given >= TicketPlace::MOST_WITHIN)
     }
 
     /// The size of the segment that has to be made before an event of `len` bytes is accepted, if any.

@@ -17,6 +17,8 @@ pub(crate) const SEVERITIES: usize = 8;
 pub(crate) struct Entry {
     /// Where its bytes end in the chunk.
     end: u32,
+    /// Its place among all that the chunk was given, from one on.
+    within: u32,
     pub(crate) severity: u8,
     pub(crate) category: u8,
     best_effort: bool,
@@ -28,6 +30,11 @@ impl Entry {
     /// Whether it is dropped rather than put on disk.
     pub(crate) fn is_best_effort(&self) -> bool {
         self.best_effort
+    }
+
+    /// Its place among all that the chunk was given, as its ticket has it.
+    pub(crate) fn within(&self) -> u32 {
+        self.within
     }
 
     /// Whether it tells of losses.
@@ -99,10 +106,17 @@ impl Chunk {
         self.bytes.extend_from_slice(event);
         // A chunk is sealed long before it reaches 4 GiB: see `MAX_EVENT_BYTES`, which bounds `batch_bytes` too.
         let end = self.bytes.len() as u32;
-        self.entries.push(Entry { end, severity, category, best_effort: false, own: false });
+        self.given += 1;
+        self.entries.push(Entry {
+            end,
+            within: self.given,
+            severity,
+            category,
+            best_effort: false,
+            own: false,
+        });
         self.by_severity[usize::from(severity) % SEVERITIES] += 1;
         self.bytes_by_severity[usize::from(severity) % SEVERITIES] += event.len();
-        self.given += 1;
     }
 
     /// Copies the last event, which is this one, into the segment. `false` if there is none.
@@ -315,6 +329,9 @@ impl Chunk {
     /// Appends an event of another chunk.
     fn push_entry(&mut self, event: &[u8], entry: Entry) {
         self.push(event, entry.severity, entry.category);
+        if let Some(last) = self.entries.last_mut() {
+            last.within = entry.within;
+        }
         if entry.best_effort {
             self.last_is_best_effort();
         }

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     DropReason, Durability, Kind, Level, Metadata, Outcome, Ticket,
-    buffer::{Buffer, Guest},
+    buffer::{Buffer, Fate, Guest},
     config::{FILTER_CATEGORIES, Filter},
     id::ID_TEXT_LEN,
     metadata::{self, Measured},
@@ -192,9 +192,12 @@ impl Intake {
         let Some(syncs) = self.syncs.as_ref().filter(|_| ticket.is_queued() && place.is_kept()) else {
             return ticket;
         };
-        match syncs.wait(place, Instant::now() + SYNC_PATIENCE) {
-            Some(true) => ticket.with_durable(),
-            _ => ticket,
+        let settled = syncs.wait(place, Instant::now() + SYNC_PATIENCE);
+        // Asked for afterwards: an event that was dropped before all around it was safe is known to have been by now.
+        match (self.buffer.lock().fate_of(place), settled) {
+            (Fate::Dropped(reason), _) => Ticket::dropped(reason),
+            (Fate::NotDropped, Some(true)) => ticket.with_durable(),
+            (Fate::NotDropped | Fate::Forgotten, _) => ticket,
         }
     }
 

@@ -9,17 +9,18 @@ use tokio::sync::mpsc;
 
 use crate::{
     Config, DropReason, DurabilityMode, Error, Filter, Kind, Level, Metadata, Stats, Ticket, Uplink,
-    buffer::{Buffer, Limits},
+    buffer::{Buffer, Fate, Limits},
     delivery::{Control, Delivery, Settings, Spooler},
     emit::{FilterCell, Intake, now_ms},
     fork,
     generated::SCHEMA_FINGERPRINT,
     id::IdGenerator,
-    ledger::Ledger,
+    ledger::{self, Ledger},
     pii::Treatment,
     segment::Segments,
-    spool::{Bounds, Spool, SpoolErrorKind},
+    spool::{Bounds, Spool, SpoolError, SpoolErrorKind, concern_about_room},
     sync::{self, Syncs},
+    ticket::Place,
     uplink::{GrpcConfig, GrpcUplink},
     wire::{self, Message},
     worker::Worker,
@@ -79,6 +80,11 @@ pub struct ShutdownReport {
     pub on_disk: u64,
     /// Events lost since start, for whatever reason.
     pub dropped: u64,
+    /// Events that were in memory or under way when the deadline passed, so that nobody knows yet where they end: neither delivered, nor
+    /// on disk, nor dropped. The event system goes on putting them on disk for as long as the process lives, for some seconds at
+    /// most, and the log says how that went; what is not there by the end of the process is counted by the next one, as
+    /// [`DropReason::ProcessEnded`]. A longer deadline leaves none.
+    pub undecided: u64,
     /// Whether everything that was in memory at the call was delivered or on disk by the deadline, with the durability `power` on
     /// stable storage. If not, the disk or Toggle was still being waited for, events were dropped for
     /// [`DropReason::Shutdown`], or somebody else has removed spill files.
@@ -101,8 +107,14 @@ pub enum FlushOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitOutcome {
-    /// The event is on stable storage or acknowledged by Toggle, or it was dropped meanwhile, and counted.
+    /// The event was brought to stable storage, or is acknowledged by Toggle. What of it is on disk only may still have to make room
+    /// there for graver events, which is counted as [`DropReason::SpoolFull`].
     Settled,
+    /// It was dropped out of memory before or since, for this reason, and counted: it had to make room for a graver one, say.
+    Dropped(DropReason),
+    /// It has left memory, but nobody knows any more whether it was delivered or dropped: some hundred thousand others that came later
+    /// were dropped since. It is counted either way.
+    Unknown,
     /// It was still only in memory, or not synced, when the time had passed. It is not lost.
     TimedOut,
     /// The ticket says that the event was never queued; or, from [`wait`](crate::wait), there is no event system that could
@@ -162,7 +174,7 @@ impl Events {
         config.validate()?;
         // Before anything else is touched: without a key nothing personal may leave.
         let treatment = Treatment::start(config.pii, &config.pii_key_file).map_err(Error::pii_key)?;
-        let (spool, broken) = match Spool::begin(&config.spool_dir) {
+        let (mut spool, mut broken) = match Spool::begin(&config.spool_dir) {
             Ok(spool) => (Some(spool), None),
             Err(error) if error.kind() == SpoolErrorKind::InUse => return Err(Error::spool(error)),
             Err(error) => {
@@ -170,9 +182,23 @@ impl Events {
                 (None, Some(error.to_string()))
             }
         };
+        let mut concerns = match &spool {
+            Some(spool) => spool.concerns().to_vec(),
+            None => Spool::concerns_about(&config.spool_dir),
+        };
+        concerns.extend(concern_about_room(&config.spool_dir, config.spool_min_free_bytes as u64));
+        // Here alone: a directory that cannot be used is opened anew every second.
+        concerns.iter().for_each(|concern| tracing::warn!("{concern}"));
         let ledger = spool.is_some().then(|| Ledger::open(&config.spool_dir, now_ms()));
         let ledger = match ledger {
             Some(Ok(ledger)) => ledger,
+            Some(Err(error)) if Ledger::is_needed(&config.spool_dir, &error) => {
+                let path = config.spool_dir.join(ledger::FILE);
+                let error = SpoolError::new("open the accounts of the spool", &path, error);
+                tracing::error!(%error, "the spool takes no events; they stay in memory");
+                (spool, broken) = (None, Some(error.to_string()));
+                Ledger::in_memory(now_ms())
+            }
             Some(Err(error)) => {
                 tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process unless that is mended");
                 Ledger::in_memory(now_ms())
@@ -207,10 +233,7 @@ impl Events {
             let mut state = intake.buffer.lock();
             state.status.spool.directory.clone_from(&config.spool_dir);
             state.status.spool.max_bytes = config.spool_max_bytes as u64;
-            state.status.spool.concerns = match &spool {
-                Some(spool) => spool.concerns().to_vec(),
-                None => Spool::concerns_about(&config.spool_dir),
-            };
+            state.status.spool.concerns = concerns;
             broken.iter().for_each(|error| state.status.fail(error));
             state.status.spool.broken = broken;
             state.status.durability = config.durability;
@@ -246,7 +269,12 @@ impl Events {
         let worker = worker()?;
         let (control, commands) = mpsc::unbounded_channel();
         let delivery = Delivery::new(Arc::clone(&intake), uplink, settings, commands, spooler, spool_is_open);
-        worker.handle().spawn(delivery.run());
+        // What a shutdown leaves to do when its time has passed is done, whether or not somebody still holds a handle.
+        let lease = worker.lease();
+        worker.handle().spawn(async move {
+            delivery.run().await;
+            drop(lease);
+        });
         let shared = Shared {
             intake,
             runs: Some(Runs { control, worker }),
@@ -349,23 +377,35 @@ impl Events {
         if ticket.system() != self.shared.intake.number {
             return WaitOutcome::OtherSystem;
         }
-        if ticket.is_durable() {
-            return WaitOutcome::Settled;
+        let is_settled = ticket.is_durable() || self.wait_for(ticket.place(), in_time(timeout));
+        if self.is_foreign() {
+            // Whoever held the lock of the buffer may not be here to let go of it.
+            return if is_settled { WaitOutcome::Settled } else { WaitOutcome::TimedOut };
         }
-        let until = in_time(timeout);
-        let place = ticket.place();
+        // Asked for afterwards: what was dropped before its chunk left memory is known to have been by now.
+        match (self.shared.intake.buffer.lock().fate_of(ticket.place()), is_settled) {
+            (Fate::Dropped(reason), _) => WaitOutcome::Dropped(reason),
+            (_, false) => WaitOutcome::TimedOut,
+            (Fate::NotDropped, true) => WaitOutcome::Settled,
+            (Fate::Forgotten, true) => WaitOutcome::Unknown,
+        }
+    }
+
+    /// Waits until the event at this place, and all that left memory together with it, is where it is safe. `false` when it is not
+    /// by then.
+    fn wait_for(&self, place: Place, until: Instant) -> bool {
         if let Some(syncs) =
             self.shared.intake.syncs.as_ref().filter(|_| place.is_kept() && !self.is_foreign())
         {
             match syncs.wait(place, until) {
-                Some(true) => return WaitOutcome::Settled,
-                None => return WaitOutcome::TimedOut,
+                Some(true) => return true,
+                None => return false,
                 // It cannot be had that way.
                 Some(false) => {}
             }
         }
         let asked = |done| Control::Settle { sequence: place.sequence(), until, done };
-        let is_settled = match self.ask(until, asked) {
+        match self.ask(until, asked) {
             Answer::Done => true,
             // What was left in segments is for the next start, and perhaps not on stable storage.
             Answer::Ended if place.is_kept() => {
@@ -373,8 +413,7 @@ impl Events {
             }
             Answer::Ended => true,
             Answer::None => false,
-        };
-        if is_settled { WaitOutcome::Settled } else { WaitOutcome::TimedOut }
+        }
     }
 
     /// Asks the delivery task.
@@ -397,7 +436,8 @@ impl Events {
 
     /// Stops accepting events, puts on disk what is left, sends while time is left, and reports.
     ///
-    /// Blocks the calling thread and returns by the deadline in every state of disk and Toggle. In async code call it
+    /// Blocks the calling thread and returns by the deadline in every state of disk and Toggle. Where the time is too short to know
+    /// of every event where it ended, those are [`undecided`](ShutdownReport::undecided) in the report, and the log says so. In async code call it
     /// through `spawn_blocking` where blocking would hold up other tasks. When it is called again, the report tells how
     /// things stand then.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
@@ -409,6 +449,7 @@ impl Events {
             delivered: stats.delivered,
             on_disk: stats.on_disk,
             dropped: stats.dropped_total(),
+            undecided: stats.in_memory + stats.in_flight,
             complete: stats.in_memory == 0
                 && stats.in_flight == 0
                 && stats.dropped_for(DropReason::Shutdown) == 0
@@ -443,7 +484,8 @@ impl Shared {
             if asked.is_err() || worker.is_current() {
                 // The task has ended, or is who asks and cannot wait for itself.
                 *stage = Stage::Down;
-                return;
+                drop(stage);
+                return self.tell_undecided();
             }
             *stage = Stage::Stopping;
             drop(stage);
@@ -451,7 +493,7 @@ impl Shared {
             let _ = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
             *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Down;
             self.down.notify_all();
-            return;
+            return self.tell_undecided();
         }
         // Another thread was first; its deadline may be later than ours.
         let left = until.saturating_duration_since(Instant::now());
@@ -460,6 +502,21 @@ impl Shared {
                 .wait_timeout_while(stage, left, |stage| *stage == Stage::Stopping)
                 .unwrap_or_else(PoisonError::into_inner),
         );
+    }
+}
+
+impl Shared {
+    /// Has the log say what the shutdown left in the air.
+    fn tell_undecided(&self) {
+        let state = self.intake.buffer.lock();
+        let undecided = state.accounts.in_memory + state.accounts.in_flight;
+        drop(state);
+        if undecided > 0 {
+            tracing::error!(
+                undecided,
+                "the shutdown deadline passed before all events were delivered or on disk; what the process still puts there counts, the rest is lost"
+            );
+        }
     }
 }
 

@@ -144,9 +144,9 @@ pub struct BufferStats {
     pub events: usize,
     /// Their size in bytes.
     pub bytes: usize,
-    /// The most events it holds.
+    /// The most events it holds; on top comes a twentieth for `ERROR` and above.
     pub max_events: usize,
-    /// The most bytes it holds.
+    /// The most bytes it holds, with the same on top.
     pub max_bytes: usize,
     /// At so many events the buffer is written to disk.
     pub flush_threshold: usize,

@@ -19,16 +19,19 @@ pub struct Ticket {
 pub(crate) struct Place(u64);
 
 /// The lower bits count within a chunk. A chunk holds at most 100,000 events; what is dropped out of the one that is being
-/// filled may be replaced, and beyond a million the place stays at the last.
+/// filled may be replaced, until it was given [a million](Place::MOST_WITHIN).
 const WITHIN_BITS: u32 = 20;
 
 /// The bit that says that it is in a segment.
 const KEPT: u64 = 1 << 63;
 
 impl Place {
+    /// No chunk is given more events than this, so that each has a place of its own.
+    pub(crate) const MOST_WITHIN: u32 = (1 << WITHIN_BITS) - 1;
+
     #[inline]
     pub(crate) fn new(sequence: u64, within: u32, kept: bool) -> Self {
-        let within = u64::from(within).min((1 << WITHIN_BITS) - 1);
+        let within = u64::from(within.min(Self::MOST_WITHIN));
         Self(sequence << WITHIN_BITS | within | if kept { KEPT } else { 0 })
     }
 
@@ -40,6 +43,11 @@ impl Place {
     /// The place of the chunk.
     pub(crate) fn sequence(self) -> u64 {
         self.order() >> WITHIN_BITS
+    }
+
+    /// The place within the chunk.
+    pub(crate) fn within(self) -> u32 {
+        (self.order() & u64::from(Self::MOST_WITHIN)) as u32
     }
 
     /// Whether the event is in a segment.
@@ -80,7 +88,8 @@ pub enum DropReason {
     Shutdown,
     /// Its schema says `DURABILITY_BEST_EFFORT`, and it would have had to go to disk.
     BestEffort,
-    /// It was in memory only when an earlier process ended without a shutdown: counted at the next start.
+    /// It was in memory only when an earlier process ended without a shutdown, or in a file that was cut short since: counted at the
+    /// next start.
     ProcessEnded,
     /// Somebody deleted it from the spool with `events spool prune`.
     Pruned,
@@ -166,10 +175,10 @@ impl Ticket {
         self.outcome
     }
 
-    /// Whether the event was on stable storage, or acknowledged by Toggle, when its emitter returned; or, where memory was full just
-    /// then, had made room for a graver one, which is counted. Only the emitters of events whose schema says `DURABILITY_SYNC` wait
-    /// for that, where the durability is `power`; when neither answers in time the event is queued like any other, and this
-    /// says so.
+    /// Whether the event was on stable storage, or acknowledged by Toggle, when its emitter returned. Only the emitters of events
+    /// whose schema says `DURABILITY_SYNC` wait for that, where the durability is `power`; when neither answers in time the event is
+    /// queued like any other, and this says so. One that had to make room for a graver event meanwhile is
+    /// [dropped](Outcome::Dropped), and counted.
     pub const fn is_durable(self) -> bool {
         self.durable
     }

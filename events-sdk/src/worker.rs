@@ -2,15 +2,19 @@
 
 use std::{io, sync::mpsc, thread};
 
-use tokio::{runtime, sync::oneshot};
+use tokio::{runtime, sync::mpsc as tokio_mpsc};
 
-/// A thread that runs tasks until it is dropped.
+/// A thread that runs tasks until it is dropped, and until those are done that hold a [`Lease`].
 #[derive(Debug)]
 pub(crate) struct Worker {
     handle: runtime::Handle,
     thread: thread::ThreadId,
-    stop: Option<oneshot::Sender<()>>,
+    lease: Lease,
 }
+
+/// As long as one is there the thread goes on.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease(#[allow(dead_code, reason = "held, not read")] tokio_mpsc::Sender<()>);
 
 impl Worker {
     /// Starts the thread.
@@ -21,7 +25,7 @@ impl Worker {
     pub(crate) fn start() -> io::Result<Self> {
         // Made and dropped on its own thread: a runtime must not be dropped inside another one.
         let (started, start) = mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
+        let (lease, mut leases) = tokio_mpsc::channel(1);
         let thread = thread::Builder::new().name("events-delivery".into()).spawn(move || {
             let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
@@ -32,13 +36,13 @@ impl Worker {
                 }
             };
             if started.send(Ok(runtime.handle().clone())).is_ok() {
-                // Either the word to stop or the end of whoever could have said it.
-                let _ = runtime.block_on(stopped);
+                // Nothing is ever said: it is over when nobody is left who could.
+                let _ = runtime.block_on(leases.recv());
             }
             runtime.shutdown_background();
         })?;
         let handle = start.recv().unwrap_or_else(|_| Err(io::Error::other("the thread ended at once")))?;
-        Ok(Self { handle, thread: thread.thread().id(), stop: Some(stop) })
+        Ok(Self { handle, thread: thread.thread().id(), lease: Lease(lease) })
     }
 
     /// Where tasks are spawned.
@@ -46,16 +50,13 @@ impl Worker {
         &self.handle
     }
 
+    /// For a task that is to be done when the worker is dropped.
+    pub(crate) fn lease(&self) -> Lease {
+        self.lease.clone()
+    }
+
     /// Whether the caller is that thread: it must not wait for itself.
     pub(crate) fn is_current(&self) -> bool {
         thread::current().id() == self.thread
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
     }
 }

@@ -15,7 +15,9 @@ use events_sdk::{
     payload::{StoragePoolOperation, StoragePoolPayload},
     testing::Toggle,
 };
-use events_tests::{Rig, assert_numbers, config, emit_number, queue_number, spill_files, wait_until};
+use events_tests::{
+    Rig, assert_numbers, config, emit_number, losses_in, queue_number, spill_files, wait_until,
+};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -474,4 +476,55 @@ fn what_was_set_aside_out_of_a_segment_is_found_there_by_the_next_process() {
     let stats = wait_until(&events, PATIENCE, is_done);
     assert_eq!((stats.lifetime.quarantined, stats.lifetime.dropped_total()), (aside, 0), "{stats:#?}");
     events.shutdown(PATIENCE);
+}
+
+#[test]
+fn events_that_were_cut_off_a_segment_are_lost_and_told_and_only_what_has_bytes_is_in_the_quarantine() {
+    let (toggle, spool) = killed_with(250);
+    let path = segment_without_a_file(spool.path()).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let is_second = |at: &usize| bytes[*at..].starts_with(b"storm");
+    let at = (0..bytes.len()).filter(is_second).nth(1).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_len(at as u64).unwrap();
+
+    let events = Events::start(durable(&toggle, spool.path(), DurabilityMode::Process)).unwrap();
+    let told = || toggle.events().iter().find_map(|event| losses_in(event).map(|losses| losses.lost));
+    let stats = wait_until(&events, PATIENCE, |stats| {
+        stats.lifetime.is_surveyed && stats.on_disk + stats.in_flight == 0 && told().is_some()
+    });
+    let lost = stats.dropped_for(DropReason::ProcessEnded);
+    assert!(lost > 10, "{stats:#?}");
+    assert_eq!((stats.quarantined, stats.lifetime.quarantined), (1, 1), "{stats:#?}");
+    assert_eq!(told(), Some(lost), "{stats:#?}");
+    let delivered = toggle.events().iter().filter(|event| losses_in(event).is_none()).count() as u64;
+    assert_eq!(delivered + lost + 1, 250, "{stats:#?}");
+    events.shutdown(PATIENCE);
+    let aside = fs::read_dir(spool.path().join("quarantine")).unwrap().count();
+    assert_eq!(aside, 2, "the bytes, and what is to be said of them");
+}
+
+#[test]
+fn what_a_process_left_undecided_at_its_end_the_next_one_finds_or_counts() {
+    for &durability in DurabilityMode::ALL {
+        let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
+        toggle.stop();
+        let mut agent = Agent::start(&toggle, spool.path(), durability);
+        agent.ask("emit 0 1000");
+        agent.ask("shutdown 0");
+        agent.kill();
+        toggle.restart().unwrap();
+        let events = Events::start(durable(&toggle, spool.path(), durability)).unwrap();
+        let is_done = |stats: &events_sdk::Stats| {
+            stats.lifetime.is_surveyed && stats.on_disk + stats.in_flight + stats.in_memory == 0
+        };
+        let stats = wait_until(&events, PATIENCE, is_done);
+        assert!(is_done(&stats), "{durability:?}: {stats:#?}");
+        let lost = stats.dropped_for(DropReason::ProcessEnded);
+        assert_eq!(lost, stats.dropped_total(), "{durability:?}: {stats:#?}");
+        assert!(durability == DurabilityMode::Memory || lost == 0, "{durability:?}: {stats:#?}");
+        let of_storm = toggle.events().iter().filter(|event| losses_in(event).is_none()).count() as u64;
+        assert_eq!(of_storm + lost, 1_000, "{durability:?}: {stats:#?}");
+        assert!(stats.lifetime.balances(), "{durability:?}: {stats:#?}");
+        events.shutdown(PATIENCE);
+    }
 }

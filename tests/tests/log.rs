@@ -282,3 +282,20 @@ fn a_disk_on_which_room_is_made_again_and_again_is_told_once() {
         "{LINES:#?}"
     );
 }
+
+#[test]
+fn a_shutdown_whose_time_is_too_short_is_told_and_so_is_how_it_ended() {
+    let _mine = listen();
+    let rig = Rig::start();
+    rig.toggle.set_mode(Mode::Unavailable);
+    testing::hang_at("round");
+    storm(&rig.events, 0..300, 1_000_000);
+    wait_until(&rig.events, PATIENCE, |_| testing::faults_left() == 0);
+    let report = rig.events.shutdown(Duration::ZERO);
+    assert_eq!((report.undecided, report.on_disk), (300, 0), "{report:#?}");
+    assert!(said("the shutdown deadline passed before all events were delivered or on disk"), "{LINES:#?}");
+    testing::let_go();
+    let stats = wait_until(&rig.events, PATIENCE, |_| said("the shutdown is done, after its deadline"));
+    assert!(said("the shutdown is done, after its deadline"), "{LINES:#?}");
+    assert_eq!((stats.on_disk, stats.dropped_total()), (300, 0), "{stats:#?}");
+}

@@ -16,7 +16,7 @@ use std::{
 };
 
 use events_sdk::{DurabilityMode, Events, Stats, testing::Toggle};
-use events_tests::{assert_numbers, config, storm, wait_until};
+use events_tests::{SmallDisk, assert_numbers, config, storm, wait_until};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -205,4 +205,18 @@ fn what_lies_behind_a_link_in_the_place_of_the_quarantine_is_neither_counted_nor
     assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
     events.shutdown(PATIENCE);
     assert_eq!(contents(outside.path()), before);
+}
+
+#[test]
+fn a_disk_that_is_smaller_than_what_is_to_stay_free_is_reported() {
+    let Some(disk) = SmallDisk::mount(8 << 10) else { return };
+    let toggle = Toggle::start().unwrap();
+    for (min_free, is_reported) in [(4 << 20, false), (8 << 20, true), (1 << 30, true)] {
+        let config = events_sdk::Config { spool_min_free_bytes: min_free, ..config(&toggle, disk.path()) };
+        let events = Events::start(config).unwrap();
+        let said = events.stats().spool.concerns.join("\n");
+        assert_eq!(said.contains("nothing is ever written there"), is_reported, "{said}");
+        assert!(!is_reported || said.contains("lower `spool_min_free_bytes`"), "{said}");
+        events.shutdown(PATIENCE);
+    }
 }

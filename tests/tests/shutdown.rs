@@ -343,3 +343,45 @@ fn a_copy_that_was_not_needed_is_not_counted_by_the_process_that_finds_it() {
     let life = wait_until(&next, NEVER, is_done).lifetime;
     assert_eq!((life.accepted, life.delivered, life.on_disk), (100, 100, 0), "{life:#?}");
 }
+
+#[test]
+fn a_shutdown_without_time_names_what_is_undecided_and_that_is_decided_though_nobody_holds_a_handle() {
+    let faults = Faults::mine();
+    for (point, time) in [
+        ("round", Duration::ZERO),
+        ("round", Duration::from_millis(1)),
+        ("spool write", Duration::ZERO),
+        ("spool write", Duration::from_millis(1)),
+    ] {
+        let rig = Rig::with(quick);
+        rig.toggle.set_mode(Mode::Unavailable);
+        hang_at(point);
+        storm(&rig.events, 0..EVENTS, 1_000_000);
+        wait_until(&rig.events, NEVER, |_| faults_left() == 0);
+        let events = rig.events.clone();
+        let report = returned(point, move || events.shutdown(time));
+        let all = report.delivered + report.on_disk + report.dropped + report.undecided;
+        assert_eq!((all, report.stats.accepted), (EVENTS as u64, EVENTS as u64), "{point}: {report:#?}");
+        assert!(report.undecided > 0 && !report.complete, "{point}: {report:#?}");
+        dropped(point, rig.events);
+        let_go();
+        rig.toggle.set_mode(Mode::Ok);
+        assert_all_come_with_the_next(point, &rig.toggle, rig.spool.path(), EVENTS);
+    }
+    drop(faults);
+}
+
+#[test]
+fn whatever_time_a_shutdown_has_its_report_accounts_for_every_event() {
+    let _mine = Faults::mine();
+    for (ms, mode) in (0..20).flat_map(|ms| [(ms, Mode::Ok), (ms, Mode::Unavailable)]) {
+        let rig = Rig::with(quick);
+        rig.toggle.set_mode(mode);
+        storm(&rig.events, 0..EVENTS, 1_000_000);
+        let report = rig.events.shutdown(Duration::from_millis(ms));
+        let all = report.delivered + report.on_disk + report.dropped + report.undecided;
+        assert_eq!(all, EVENTS as u64, "{ms} ms: {report:#?}");
+        closed("after it", &rig.events);
+        assert_eq!(rig.events.shutdown(Duration::ZERO).undecided, 0, "{ms} ms");
+    }
+}

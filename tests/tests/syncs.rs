@@ -7,11 +7,13 @@ use std::{
     fs,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
 use events_sdk::{
-    Config, Durability, DurabilityMode, Events, Kind, Level, Stats, Ticket, WaitOutcome, kinds,
+    Config, DropReason, Durability, DurabilityMode, Events, Kind, Level, Outcome, Stats, Ticket, WaitOutcome,
+    kinds,
     payload::{StoragePoolOperation, StoragePoolPayload},
     testing::{Mode, fail_at, faults_left, hang_at, let_go, limit_free_bytes},
 };
@@ -128,7 +130,8 @@ fn no_event_counts_as_settled_before_what_holds_it_was_synced() {
         fail_at("sync segment", 0, ALWAYS);
         let outcome = rig.events.wait(&ticket, Duration::from_millis(300));
         assert_eq!(outcome, WaitOutcome::TimedOut, "{durability:?}");
-        assert_eq!(faults_left() < ALWAYS, durability != DurabilityMode::Memory, "{durability:?}");
+        // With `memory` nobody syncs; but the thread of an event system before this one may just do so for the last time.
+        assert!(faults_left() < ALWAYS || durability == DurabilityMode::Memory, "{durability:?}");
         let_go();
         limit_free_bytes(None);
         assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled, "{durability:?}");
@@ -295,4 +298,140 @@ fn an_event_that_toggle_has_is_settled_though_the_disk_hangs() {
     let stats = rig.events.stats();
     let_go();
     assert_eq!(stats.delivered, 2, "{stats:#?}");
+}
+
+/// A memory for 20 events, and neither Toggle nor the disk takes any; one before them is on disk.
+fn full_memory(change: impl FnOnce(&mut Config)) -> Rig {
+    let rig = Rig::with(|config| {
+        (config.buffer_size, config.flush_threshold, config.batch_size) = (20, 19, 1);
+        config.batch_timeout = Duration::from_secs(600);
+        (config.retry_initial, config.retry_max) = (Duration::from_secs(60), Duration::from_secs(60));
+        change(config);
+    });
+    rig.toggle.stop();
+    // Segments were asked for before this was to be written, so there are some when the disk has no room for any.
+    queue(&rig.events, Level::Critical, 0);
+    wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == 1);
+    limit_free_bytes(Some(0));
+    rig
+}
+
+/// How many events of that level were dropped.
+fn dropped_of(events: &Events, level: Level) -> usize {
+    let stats = events.stats();
+    assert!(stats.balances(), "{stats:#?}");
+    stats.dropped.iter().filter(|drop| drop.level == Some(level)).map(|drop| drop.count as usize).sum()
+}
+
+/// Emits graver events until so many of INFO had to make room.
+fn displace(events: &Events, count: usize) {
+    let start = Instant::now();
+    while dropped_of(events, Level::Info) < count && start.elapsed() < PATIENCE {
+        // While a probe is on its way nothing of that makes room.
+        if !queue(events, Level::Error, 1_000).is_queued() {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+    assert!(dropped_of(events, Level::Info) >= count, "{:#?}", events.stats());
+}
+
+fn queue(events: &Events, level: Level, number: usize) -> Ticket {
+    let payload = StoragePoolPayload::new(StoragePoolOperation::Created);
+    events.emit_storage_pool(level, payload, [(NUMBER, number.to_string().as_str())])
+}
+
+#[test]
+fn a_synced_event_that_had_to_make_room_before_it_was_synced_is_dropped_and_not_durable() {
+    let _alone = alone();
+    let rig = full_memory(power);
+    hang_at("sync segment");
+    let emitter = thread::spawn({
+        let events = rig.events.clone();
+        move || emit_synced(&events, 1)
+    });
+    wait_until(&rig.events, PATIENCE, |_| faults_left() == 0);
+    displace(&rig.events, 1);
+    let_go();
+    let ticket = emitter.join().unwrap();
+    limit_free_bytes(None);
+    assert_eq!(ticket.outcome(), Outcome::Dropped(DropReason::BufferFull));
+    assert!(!ticket.is_durable());
+}
+
+#[test]
+fn whoever_waits_for_an_event_hears_that_it_was_dropped_whenever_he_asks() {
+    let _alone = alone();
+    for &durability in DurabilityMode::ALL {
+        let rig = full_memory(|config| config.durability = durability);
+        let tickets: Vec<Ticket> = (0..19).map(|number| queue(&rig.events, Level::Info, number)).collect();
+        displace(&rig.events, 8);
+        let outcome = WaitOutcome::Dropped(DropReason::BufferFull);
+        let is_gone = |ticket: &Ticket| rig.events.wait(ticket, Duration::ZERO) == outcome;
+        let (gone, kept): (Vec<Ticket>, Vec<Ticket>) = tickets.into_iter().partition(is_gone);
+        assert_eq!(gone.len(), dropped_of(&rig.events, Level::Info), "{durability:?}");
+        limit_free_bytes(None);
+        for ticket in &kept {
+            assert_eq!(rig.events.wait(ticket, PATIENCE), WaitOutcome::Settled, "{durability:?}");
+        }
+        // All around them has left memory, and after that there is no event system any more.
+        let _ = rig.events.flush(PATIENCE);
+        for ticket in &gone {
+            assert_eq!(rig.events.wait(ticket, PATIENCE), outcome, "{durability:?}");
+        }
+        rig.events.shutdown(PATIENCE);
+        for (tickets, outcome) in [(gone, outcome), (kept, WaitOutcome::Settled)] {
+            for ticket in &tickets {
+                assert_eq!(rig.events.wait(ticket, PATIENCE), outcome, "{durability:?}: after the shutdown");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_shutdown_had_to_drop_is_not_called_settled() {
+    let _alone = alone();
+    let rig = full_memory(|_| {});
+    let ticket = queue(&rig.events, Level::Info, 1);
+    rig.events.shutdown(Duration::from_secs(1));
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.in_memory + stats.in_flight == 0);
+    limit_free_bytes(None);
+    assert_eq!(stats.dropped_for(DropReason::Shutdown), 1, "{stats:#?}");
+    assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Dropped(DropReason::Shutdown));
+}
+
+#[test]
+fn accounts_that_cannot_be_opened_at_the_start_are_waited_for_and_all_adds_up_then() {
+    let _alone = alone();
+    for &durability in DurabilityMode::ALL {
+        let rig = Rig::with(|config| config.durability = durability);
+        storm(&rig.events, 0..100, 1_000_000);
+        wait_until(&rig.events, PATIENCE, |stats| stats.delivered == 100);
+        rig.toggle.stop();
+        storm(&rig.events, 100..200, 1_000_000);
+        assert_eq!(rig.events.shutdown(PATIENCE).on_disk, 100, "{durability:?}");
+        let Rig { toggle, spool, events } = rig;
+        drop(events);
+
+        fail_at("open accounts", 0, ALWAYS);
+        let config = Config { durability, ..config(&toggle, spool.path()) };
+        let events = Events::start(config).unwrap();
+        storm(&events, 200..250, 1_000_000);
+        // So often that it was tried again.
+        let stats = wait_until(&events, PATIENCE, |_| faults_left() <= ALWAYS - 3);
+        let why = stats.spool.broken.clone().unwrap_or_default();
+        assert!(why.contains("cannot open the accounts of the spool"), "{durability:?}: {stats:#?}");
+        assert_eq!(stats.on_disk, 0, "{durability:?}: nothing is counted without them: {stats:#?}");
+        let_go();
+        let is_found = |stats: &Stats| stats.spool.broken.is_none() && stats.lifetime.is_surveyed;
+        let stats = wait_until(&events, PATIENCE, is_found);
+        assert!(is_found(&stats), "{durability:?}: {stats:#?}");
+        toggle.restart().unwrap();
+        let is_done = |stats: &Stats| stats.lifetime.delivered == 250 && stats.delivered == 150;
+        let stats = wait_until(&events, PATIENCE, is_done);
+        let lifetime = &stats.lifetime;
+        assert_eq!((lifetime.accepted, lifetime.delivered), (250, 250), "{durability:?}: {stats:#?}");
+        assert_eq!((lifetime.dropped_total(), stats.dropped_total()), (0, 0), "{durability:?}: {stats:#?}");
+        assert_numbers(&toggle, 250);
+        events.shutdown(PATIENCE);
+    }
 }

@@ -1,6 +1,6 @@
 //! How much memory may hold, and what goes when that is reached.
 
-use super::{State, URGENT};
+use super::{Fate, State, TicketPlace, URGENT};
 use crate::{
     DropReason,
     accounts::Place,
@@ -85,10 +85,10 @@ impl State {
         while self.is_full_for(length, severity) {
             let least = (0..usize::from(severity)).find(|&severity| self.waiting_by_severity[severity] > 0);
             let held = self.held.lightest(severity);
-            if let Some((place, gravest)) = held
+            if let Some(gravest) = held
                 && least.is_none_or(|least| usize::from(gravest) < least)
+                && self.drop_held(gravest)
             {
-                self.drop_held(place);
                 continue;
             }
             let Some(least) = least else { return false };
@@ -102,7 +102,7 @@ impl State {
     /// Drops the first events of one severity out of the oldest chunk that holds any: so many, and so many bytes, if it has
     /// them.
     pub(super) fn evict(&mut self, severity: usize, events: u64, bytes: usize) {
-        let Self { ready, open, accounts, untold, .. } = self;
+        let Self { ready, open, accounts, untold, fates, .. } = self;
         let place = ready.iter().position(|chunk| chunk.count_of(severity) > 0);
         let chunk = match place {
             Some(place) => &mut ready[place],
@@ -114,6 +114,7 @@ impl State {
         let events = events.max((chunk.bytes().len() / MOVED) as u64);
         let freed = chunk.evict(severity, events, bytes, |entry: Entry| {
             accounts.lose(Place::Memory, DropReason::BufferFull, entry.category, entry.severity);
+            fates.dropped(sequence, entry.within(), DropReason::BufferFull);
             untold.extend(entry.is_own().then_some(sequence));
         });
         let count = count - chunk.count_of(severity);
@@ -131,10 +132,12 @@ impl State {
 
     /// Of what was taken to be written, drops the events that are not worth a place on disk.
     pub(crate) fn shed(&mut self, chunks: &mut Vec<Chunk>) {
-        let Self { accounts, writing_bytes, .. } = self;
+        let Self { accounts, writing_bytes, fates, .. } = self;
         for chunk in chunks.iter_mut().filter(|chunk| chunk.has_best_effort()) {
+            let sequence = chunk.sequence;
             *writing_bytes -= chunk.evict_where(Entry::is_best_effort, |entry| {
                 accounts.lose(Place::Memory, DropReason::BestEffort, entry.category, entry.severity);
+                fates.dropped(sequence, entry.within(), DropReason::BestEffort);
             });
         }
         for empty in chunks.extract_if(.., |chunk| chunk.is_empty()).collect::<Vec<_>>() {
@@ -145,7 +148,13 @@ impl State {
     /// Counts an event of the chunk of this place in the order as dropped out of memory.
     pub(crate) fn lose(&mut self, from: Place, reason: DropReason, entry: Entry, sequence: u64) {
         self.accounts.lose(from, reason, entry.category, entry.severity);
+        self.fates.dropped(sequence, entry.within(), reason);
         self.untold.extend(entry.is_own().then_some(sequence));
+    }
+
+    /// What is known of an event that was accepted: whether it was dropped out of memory.
+    pub(crate) fn fate_of(&self, event: TicketPlace) -> Fate {
+        self.fates.of(event)
     }
 
     /// The places in the order of those chunks out of which an event was dropped that tells of losses, since this was asked last.

@@ -9,7 +9,11 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use uuid::Uuid;
 
 use super::State;
-use crate::{Batch, DropReason, accounts::Place, chunk::Chunk};
+use crate::{
+    Batch, DropReason,
+    accounts::Place,
+    chunk::{Chunk, SEVERITIES},
+};
 
 /// A batch that failed and is in memory, with what the accounts know of it.
 #[derive(Debug)]
@@ -28,16 +32,28 @@ pub(super) struct HeldBatches {
     batches: VecDeque<Held>,
     /// The size of their events.
     bytes: usize,
+    /// What may give way to graver events, by the severity of the gravest event of each batch: whoever emits while memory is full
+    /// should not have to look at every batch.
+    yielding: [Yielding; SEVERITIES],
     /// That of others which failed and are being written, as the delivery task last said.
     pub(super) writing_bytes: usize,
     /// Those that gave way, since this was asked last.
     dropped: Vec<Uuid>,
 }
 
+/// How many batches, with how many events and bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Yielding {
+    batches: usize,
+    events: u64,
+    bytes: usize,
+}
+
 impl Held {
-    /// Whether all of it is lighter than this severity. Half of a batch whose segment knows only the whole never gives way.
-    fn gives_way_to(&self, severity: u8) -> bool {
-        self.chunk.gravest_severity() < severity && !self.chunk.shares_segment()
+    /// The severity of its gravest event, which graver ones make it give way to. Half of a batch whose segment knows only the whole
+    /// never gives way.
+    fn yields_above(&self) -> Option<u8> {
+        (!self.chunk.shares_segment()).then(|| self.chunk.gravest_severity())
     }
 }
 
@@ -49,25 +65,32 @@ impl HeldBatches {
 
     /// How many events, and bytes, would give way to one of this severity.
     pub(super) fn lighter_than(&self, severity: u8) -> (u64, usize) {
-        let lighter = self.batches.iter().filter(|held| held.gives_way_to(severity));
-        lighter.fold((0, 0), |(events, bytes), held| {
-            (events + held.chunk.len() as u64, bytes + held.batch.events().len())
-        })
+        let lighter = self.yielding.iter().take(severity.into());
+        lighter.fold((0, 0), |(events, bytes), one| (events + one.events, bytes + one.bytes))
     }
 
-    /// The batch whose gravest event is the lightest, with that severity; of several the oldest.
-    pub(super) fn lightest(&self, below: u8) -> Option<(usize, u8)> {
-        let lighter = self.batches.iter().enumerate().filter(|(_, held)| held.gives_way_to(below));
-        lighter
-            .map(|(place, held)| (place, held.chunk.gravest_severity()))
-            .min_by_key(|&(_, gravest)| gravest)
+    /// The severity of the gravest event of the batch in which that is the lightest.
+    pub(super) fn lightest(&self, below: u8) -> Option<u8> {
+        (0..below).find(|&severity| self.yielding[usize::from(severity) % SEVERITIES].batches > 0)
+    }
+
+    fn count(&mut self, held: &Held, more: bool) {
+        let (events, bytes) = (held.chunk.len() as u64, held.batch.events().len());
+        self.bytes = if more { self.bytes + bytes } else { self.bytes - bytes };
+        let Some(gravest) = held.yields_above() else { return };
+        let all = &mut self.yielding[usize::from(gravest) % SEVERITIES];
+        *all = if more {
+            Yielding { batches: all.batches + 1, events: all.events + events, bytes: all.bytes + bytes }
+        } else {
+            Yielding { batches: all.batches - 1, events: all.events - events, bytes: all.bytes - bytes }
+        };
     }
 }
 
 impl State {
     /// Keeps a batch that failed.
     pub(crate) fn hold(&mut self, held: Held) {
-        self.held.bytes += held.batch.events().len();
+        self.held.count(&held, true);
         self.held.batches.push_back(held);
     }
 
@@ -92,25 +115,28 @@ impl State {
         std::mem::take(&mut self.held.dropped)
     }
 
-    /// A batch gives way to graver events.
-    pub(super) fn drop_held(&mut self, place: usize) {
-        let Some(Held { batch, mut chunk, .. }) = self.remove_held(place) else { return };
+    /// The oldest batch whose gravest event is of this severity gives way to graver events. `false` when there is none.
+    pub(super) fn drop_held(&mut self, gravest: u8) -> bool {
+        let dropped = self.take_held(|held| held.yields_above() == Some(gravest));
+        let Some(Held { batch, mut chunk, .. }) = dropped else { return false };
         let sequence = chunk.sequence;
-        let Self { accounts, untold, .. } = self;
+        let Self { accounts, untold, fates, .. } = self;
         chunk.evict_where(
             |_| true,
             |entry| {
                 accounts.lose(Place::Memory, DropReason::BufferFull, entry.category, entry.severity);
+                fates.dropped(sequence, entry.within(), DropReason::BufferFull);
                 untold.extend(entry.is_own().then_some(sequence));
             },
         );
         self.held.dropped.push(batch.id());
         self.recycle(chunk);
+        true
     }
 
     fn remove_held(&mut self, place: usize) -> Option<Held> {
         let held = self.held.batches.remove(place)?;
-        self.held.bytes -= held.batch.events().len();
+        self.held.count(&held, false);
         Some(held)
     }
 }

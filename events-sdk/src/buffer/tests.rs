@@ -249,3 +249,55 @@ fn a_batch_that_failed_stays_while_what_is_in_it_is_not_lighter() {
     assert!(!emit(&buffer, 16, Level::Error).is_queued(), "the batch with an error stays whole");
     assert_eq!(buffer.lock().held().map(|held| held.chunk.len()).collect::<Vec<_>>(), [4]);
 }
+
+#[test]
+fn what_is_known_of_batches_that_may_give_way_is_that_of_the_batches_there() {
+    let buffer = Buffer::new(Limits { batch: 3, ..limits() });
+    let levels =
+        [Level::Info, Level::Debug, Level::Warn, Level::Debug, Level::Debug, Level::Debug, Level::Error];
+    levels.iter().for_each(|&level| assert!(emit(&buffer, 1, level).is_queued()));
+    fail_all(&buffer);
+    let mut state = buffer.lock();
+    let known = |state: &State, level: Level| {
+        let severity = level.severity() + 1;
+        (state.held.lighter_than(severity).0, state.held.lightest(severity))
+    };
+    let [debug, warn, error] = [Level::Debug, Level::Warn, Level::Error].map(Level::severity);
+    assert_eq!(known(&state, Level::Info), (3, Some(debug)));
+    assert_eq!(known(&state, Level::Warn), (6, Some(debug)));
+    assert_eq!(known(&state, Level::Error), (7, Some(debug)));
+    assert!(state.drop_held(debug) && !state.drop_held(debug));
+    assert_eq!(known(&state, Level::Error), (4, Some(warn)));
+    assert!(state.take_held(|_| true).is_some());
+    assert_eq!(known(&state, Level::Error), (1, Some(error)));
+    assert!(state.take_held(|_| true).is_some());
+    assert_eq!((known(&state, Level::Error), state.held.total_bytes()), ((0, None), 0));
+}
+
+#[test]
+fn an_event_that_tells_of_losses_makes_no_other_give_way() {
+    let own = |buffer: &Buffer| buffer.accept_as(&mut event(9), 2, 1, Level::Error, 1, Guest::Own);
+    let buffer = Buffer::new(limits());
+    (0..10).for_each(|mark| assert!(emit(&buffer, mark, Level::Info).is_queued()));
+    assert_eq!(own(&buffer).outcome(), crate::Outcome::Dropped(DropReason::BufferFull));
+    fail_all(&buffer);
+    assert_eq!(own(&buffer).outcome(), crate::Outcome::Dropped(DropReason::BufferFull));
+    let state = buffer.lock();
+    assert_eq!(
+        (state.held().map(|held| held.chunk.len()).sum::<usize>(), state.accounts.in_memory),
+        (10, 10)
+    );
+}
+
+#[test]
+fn every_event_of_a_chunk_has_a_place_of_its_own_however_many_make_room_in_it() {
+    let buffer = Buffer::new(Limits { events: 2, threshold: 2, ..limits() });
+    let mut places = std::collections::BTreeSet::new();
+    // One stays in the chunk, and one after the other makes room beside it.
+    assert!(emit(&buffer, 1, Level::Critical).is_queued());
+    buffer.lock().open.given = TicketPlace::MOST_WITHIN - 2;
+    for level in [Level::Debug, Level::Info, Level::Warn, Level::Error] {
+        let ticket = emit(&buffer, 2, level);
+        assert!(ticket.is_queued() && places.insert(ticket.place().order()), "{level:?}: {places:?}");
+    }
+}

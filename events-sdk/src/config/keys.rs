@@ -62,13 +62,13 @@ pub(super) static KEYS: &[Key] = &[
         path: "buffer_size",
         // Two, because the threshold lies below it and is at least one.
         slot: Slot::Count(|config| &mut config.buffer_size, 2..=MAX_EVENTS),
-        meaning: "how many events wait in memory at most",
+        meaning: "how many events are in memory at most: waiting, being written, or failed; on top comes a twentieth for ERROR and above alone",
     },
     Key {
         path: "buffer_bytes",
         // One event of ordinary size must fit; and past 2 GiB the disk is the place.
         slot: Slot::Bytes(|config| &mut config.buffer_bytes, 4 * KIB..=2048 * MIB),
-        meaning: "how many bytes of encoded events are in memory at most: waiting, being written, or failed",
+        meaning: "how many bytes of encoded events these are at most, with the same twentieth on top",
     },
     Key {
         path: "flush_threshold",

@@ -73,10 +73,12 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub struct Config {
     /// The profile that the sizes below come from. Changing it here changes nothing else: [`Config::profile`] does.
     pub profile: Profile,
-    /// How many events wait in memory at most. Default: 20,000.
+    /// How many events are in memory at most: waiting, being written to disk, or failed and not there yet. On top comes a twentieth for
+    /// events of `ERROR` and above, so that they find a place while all others are on their way. Those in flight are not among them.
+    /// Default: 20,000.
     pub buffer_size: usize,
-    /// How many bytes of encoded events are in memory at most: waiting, being written to disk, or failed and not there yet. Those in
-    /// flight come on top. Default: 32 MiB.
+    /// How many bytes of encoded events these are at most, with the same twentieth on top for `ERROR` and above. Those in flight come on
+    /// top as well. Default: 32 MiB.
     pub buffer_bytes: usize,
     /// How many waiting events are written to disk as one spill file, so that there is always room for more. Below
     /// `buffer_size`. Default: 18,000.

@@ -175,9 +175,13 @@ impl Delivery {
         // Before the books say that what is in segments is on disk.
         self.sync_rest();
         self.close_books();
-        if let Some(done) = self.closing.and_then(|closing| closing.done) {
-            // Whoever asked may have given up.
-            let _ = done.send(());
+        if let Some(done) = self.closing.and_then(|closing| closing.done)
+            && done.send(()).is_err()
+        {
+            // Whoever asked has given up, and the log says that this is still to be decided.
+            let stats = self.intake.buffer.lock().stats();
+            let (delivered, on_disk, dropped) = (stats.delivered, stats.on_disk, stats.dropped_total());
+            tracing::info!(delivered, on_disk, dropped, "the shutdown is done, after its deadline");
         }
     }
 

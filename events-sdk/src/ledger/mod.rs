@@ -54,6 +54,7 @@ use crate::{
     DropReason,
     accounts::{CATEGORIES, Drops, no_drops},
     chunk::SEVERITIES,
+    fault,
     id::IdGenerator,
     losses,
 };
@@ -157,7 +158,7 @@ impl Ledger {
     /// When there is no room for it, or the directory cannot be written to.
     pub(crate) fn open(dir: &Path, now_ms: u64) -> io::Result<Self> {
         let path = dir.join(FILE);
-        match Cells::open(&path, CELLS) {
+        match fault::fallible("open accounts").and_then(|()| Cells::open(&path, CELLS)) {
             Ok(cells) if cells.load(MAGIC_AT) == MAGIC => {
                 let mut ledger = Self::on(cells, false);
                 ledger.cells.store(CLEAN, 0);
@@ -171,6 +172,14 @@ impl Ledger {
         let new = Self::create(dir, now_ms)?;
         Self::publish(dir)?;
         Ok(new)
+    }
+
+    /// Whether it would be wrong to count without the ledger of this directory, which could not be opened for this reason: it lies
+    /// there, and what is found of earlier processes is counted in it. On a full disk there is no waiting for it: what it takes to
+    /// make room is to deliver what lies there.
+    pub(crate) fn is_needed(dir: &Path, error: &io::Error) -> bool {
+        let is_there = fs::symlink_metadata(dir.join(FILE)).is_ok_and(|there| there.is_file());
+        is_there && !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
     /// An empty ledger whose file does not have its [name](Self::publish) yet.

@@ -34,7 +34,8 @@
 //! the pages of a segment may be of different ages, and bytes that are no entry may be leftovers of an earlier use in the place of
 //! events that were never synced, or of what a later use has put over events that are elsewhere. The bytes alone do not tell one
 //! from the other, nor from damage. So they are taken for torn: nothing of them is set aside as damaged. How many events they should
-//! have been is [said](Batch::torn_events); those that the accounts know of are counted as lost with the process.
+//! have been is [said](Batch::torn_events); those that the accounts know of are counted as lost with the process. So are those that
+//! were behind the end of a file that [somebody cut short](Batch::cut_events): of them there are no bytes to set aside.
 
 use std::ops::Range;
 
@@ -286,6 +287,8 @@ pub(crate) struct Batch {
     pub(crate) damaged_events: u32,
     /// How many events did not reach the disk before the machine stopped, as far as can be known.
     pub(crate) torn_events: u32,
+    /// How many events were cut off with the end of the file, as far as can be known: of each damaged place one is thought to be left.
+    pub(crate) cut_events: u32,
 }
 
 /// Reads a segment.
@@ -313,12 +316,13 @@ pub(crate) fn read(bytes: &[u8]) -> Found {
         damage: Vec::new(),
         damaged_events: 0,
         torn_events: 0,
+        cut_events: 0,
     };
     batch.read_entries(bytes, Generation::new(batch.id, u32_at(header, USE_AT).unwrap_or_default()));
     let [then, now] = [u64_at(header, BOOT_AT).unwrap_or(boot::UNKNOWN), boot::this()];
     if then != now && then != boot::UNKNOWN && now != boot::UNKNOWN {
         batch.damage.clear();
-        batch.torn_events = std::mem::take(&mut batch.damaged_events);
+        batch.torn_events = std::mem::take(&mut batch.damaged_events) + std::mem::take(&mut batch.cut_events);
     }
     Found::Batch(batch)
 }
@@ -332,7 +336,8 @@ impl Batch {
     fn read_entries(&mut self, bytes: &[u8], generation: Generation) {
         // Without a believable end every entry that can be found counts.
         let known = end(bytes);
-        let end = known.map_or(bytes.len(), |(end, _)| end);
+        // A file that was cut short ends where it ends.
+        let end = known.map_or(bytes.len(), |(end, _)| end.min(bytes.len()));
         let (mut at, mut entries, mut effort) = (HEADER, 0_u32, bytes.len().saturating_mul(EFFORT));
         while at < end {
             if let Some(entry) = Entry::at(bytes, at, generation) {
@@ -364,6 +369,11 @@ impl Batch {
             Some((_, count)) => count.saturating_sub(entries),
             None => self.damage.len() as u32,
         };
+        if known.is_some_and(|(end, _)| end > bytes.len()) {
+            let there = self.damaged_events.min(self.damage.len() as u32);
+            self.cut_events = self.damaged_events - there;
+            self.damaged_events = there;
+        }
     }
 }
 
@@ -395,8 +405,7 @@ fn timestamp(header: &[u8]) -> Option<i64> {
 fn end(bytes: &[u8]) -> Option<(usize, u32)> {
     let (value, complement) = (u64_at(bytes, END_AT)?, u64_at(bytes, END_AT + 8)?);
     let end = value as u32 as usize;
-    // A file that was cut short ends where it ends.
-    (value == !complement && end >= HEADER).then_some((end.min(bytes.len()), (value >> 32) as u32))
+    (value == !complement && end >= HEADER).then_some((end, (value >> 32) as u32))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {

@@ -126,6 +126,20 @@ fn an_entry_of_an_earlier_use_under_the_same_id_is_not_believed_either() {
 }
 
 #[test]
+fn of_events_that_were_cut_off_only_the_one_with_bytes_left_is_damaged() {
+    let (bytes, places) = segment(20);
+    let [whole, within] = [places[4].end, places[5].start + 20];
+    for (len, damaged) in [(whole, 0), (within, 1)] {
+        let found = batch(&bytes[..len]);
+        assert_eq!(found.events, run(0..5));
+        let damage = found.damage.iter().map(|span| span.len()).sum::<usize>();
+        assert_eq!((damage, found.damaged_events, found.cut_events), (len - whole, damaged, 15 - damaged));
+        let Found::Batch(torn) = read_after_restart(&bytes[..len]) else { panic!("there is a batch") };
+        assert_eq!((torn.torn_events, torn.damaged_events, torn.cut_events), (15, 0, 0));
+    }
+}
+
+#[test]
 fn one_damaged_copy_of_the_header_costs_nothing_and_two_cost_the_batch() {
     let (mut bytes, _) = segment(5);
     bytes[ID_AT] ^= 4;

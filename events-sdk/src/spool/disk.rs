@@ -257,6 +257,22 @@ pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// What an operator should know where so many bytes are to stay free around this directory: that the file system does not even have
+/// as many.
+pub(crate) fn concern_about_room(dir: &Path, min_free: u64) -> Option<String> {
+    let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
+    let about = rustix::fs::statvfs(there).ok()?;
+    let all = about.f_blocks.saturating_mul(about.f_frsize);
+    // Some file systems do not say.
+    (all > 0 && all <= min_free).then(|| {
+        format!(
+            "the spool directory {} is on a file system of {all} bytes, and `spool_min_free_bytes` keeps {min_free} free: nothing is ever \
+             written there; lower `spool_min_free_bytes`, or choose another `spool_dir`",
+            dir.display()
+        )
+    })
+}
+
 /// How many bytes of the file system around this directory this process may still use.
 pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
     let about = rustix::fs::statvfs(dir)?;

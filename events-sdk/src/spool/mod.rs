@@ -113,9 +113,9 @@ use crate::Level;
 pub(crate) use compose::{Composer, Sealing};
 #[cfg(feature = "cli")]
 pub(crate) use compose::{Quota, leave};
-pub(crate) use disk::free_bytes;
 #[cfg(feature = "cli")]
 pub(crate) use disk::open_regular;
+pub(crate) use disk::{concern_about_room, free_bytes};
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 pub(crate) use name::FileName;
 #[cfg(feature = "cli")]
@@ -230,9 +230,6 @@ impl Spool {
     fn begin_on(storage: Arc<dyn Storage>, dir: &Path) -> Result<Self, SpoolError> {
         let lock = take_lock(storage.as_ref(), dir)?;
         let concerns = storage.concerns(dir);
-        for concern in &concerns {
-            tracing::warn!("{concern}");
-        }
         Ok(Self {
             dir: dir.to_owned(),
             storage,
@@ -248,11 +245,7 @@ impl Spool {
 
     /// What an operator should know of a place where no spool could be opened.
     pub(crate) fn concerns_about(dir: &Path) -> Vec<String> {
-        let concerns = Disk.concerns(dir);
-        for concern in &concerns {
-            tracing::warn!("{concern}");
-        }
-        concerns
+        Disk.concerns(dir)
     }
 
     /// Removes what earlier crashes left unfinished. Not while something is being written.

@@ -150,6 +150,7 @@ impl View {
                     .into_iter()
                     .map(|span| (span, std::mem::take(&mut events), NO_ENTRY))
                     .collect();
+                events += batch.cut_events;
                 if events > 0 {
                     let end = bytes as usize;
                     scan.damage.push((end..end, events, "it is shorter than it was"));
@@ -179,8 +180,11 @@ impl View {
                     return Err(failed(io::Error::new(io::ErrorKind::NotFound, "it holds nothing any more")));
                 }
                 format::Found::Unreadable(_) => Some((Uuid::nil(), Vec::new(), 1)),
-                format::Found::Batch(batch) if batch.damage.is_empty() && batch.damaged_events == 0 => None,
-                format::Found::Batch(batch) => Some((batch.id, batch.damage.clone(), batch.damaged_events)),
+                format::Found::Batch(batch) => {
+                    let events = batch.damaged_events + batch.cut_events;
+                    let is_whole = batch.damage.is_empty() && events == 0;
+                    (!is_whole).then(|| (batch.id, batch.damage.clone(), events))
+                }
             };
             if wrong.is_none() || wrong == before {
                 return Ok((found, length));

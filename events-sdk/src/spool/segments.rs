@@ -30,6 +30,8 @@ pub(crate) struct Adopted {
     pub(crate) damaged: u32,
     /// How many did not reach the disk before the machine stopped.
     pub(crate) torn: u32,
+    /// How many were cut off with the end of the segment. Nothing is left of them to be set aside.
+    pub(crate) cut: u32,
     /// The segment, of which nothing is needed any more, could not be removed: of which batch it is, and why. Until it is gone
     /// nothing may be dropped out of the file of that batch, because the next start finds all of it again.
     pub(crate) left: Option<(Uuid, SpoolError)>,
@@ -85,8 +87,8 @@ impl Spool {
                     self.set_damage_aside(path, &bytes, &batch)?;
                 }
                 let file = self.keep_batch(&batch)?;
-                let (damaged, torn) = (batch.damaged_events, batch.torn_events);
-                (Adopted { file, damaged, torn, left: None }, batch.id)
+                let (damaged, torn, cut) = (batch.damaged_events, batch.torn_events, batch.cut_events);
+                (Adopted { file, damaged, torn, cut, left: None }, batch.id)
             }
         };
         adopted.left = self.remove_segment(path).err().map(|error| (id, error));

@@ -63,8 +63,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     // Last of all, and outside of the runtime, since it blocks: what the agent emits until here is still taken.
     if let Some(report) = events::shutdown(SHUTDOWN_DEADLINE) {
         println!(
-            "stopped: {} delivered, {} on disk for the next start, {} dropped",
-            report.delivered, report.on_disk, report.dropped
+            "stopped: {} delivered, {} on disk for the next start, {} dropped, {} undecided",
+            report.delivered, report.on_disk, report.dropped, report.undecided
         );
     }
     worked

@@ -451,7 +451,9 @@ impl Thread {
                     opened = Some(Box::new(ledger));
                 }
                 Err(error) => {
-                    (self.surveying, self.survey_begun) = (None, false);
+                    // What lies there is not looked at before it can be counted where it was counted before.
+                    (self.spool, self.surveying, self.survey_begun) = (None, None, false);
+                    (self.found, self.left, self.stuck) = (VecDeque::new(), VecDeque::new(), 0);
                     let path = self.directory.join(ledger::FILE);
                     return Err(SpoolError::new("open the accounts of the spool", &path, error));
                 }

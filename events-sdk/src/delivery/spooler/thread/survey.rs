@@ -38,7 +38,11 @@ impl Thread {
             None => spool.adopt_segment(segment),
         };
         let left = match adopted {
-            Ok(Adopted { file, damaged, torn, left }) => {
+            Ok(Adopted { file, damaged, torn, cut, left }) => {
+                if cut > 0 {
+                    // The survey misses them, and counts them.
+                    tracing::error!(segment = %segment.display(), cut, "a segment of an earlier process was cut short; the events behind its end are lost");
+                }
                 if torn > 0 {
                     tracing::warn!(segment = %segment.display(), torn, "events of an earlier process had not reached the disk when the machine stopped");
                 }
