@@ -400,6 +400,33 @@ fn what_the_shutdown_had_to_drop_is_not_called_settled() {
 }
 
 #[test]
+fn accounts_that_cannot_be_opened_for_long_are_set_aside_and_keep_nothing_from_the_disk() {
+    let _alone = alone();
+    let rig = Rig::start();
+    rig.toggle.stop();
+    storm(&rig.events, 0..100, 1_000_000);
+    assert_eq!(rig.events.shutdown(PATIENCE).on_disk, 100);
+    let Rig { toggle, spool, events } = rig;
+    drop(events);
+
+    fail_at("open accounts", 0, ALWAYS);
+    let events = Events::start(config(&toggle, spool.path())).unwrap();
+    storm(&events, 100..150, 1_000_000);
+    let damaged = spool.path().join(".accounts.damaged");
+    let stats = wait_until(&events, PATIENCE, |_| damaged.exists());
+    assert!(damaged.exists(), "{stats:#?}");
+    let_go();
+    let stats = wait_until(&events, PATIENCE, |stats| stats.on_disk == 150);
+    assert_eq!((stats.on_disk, stats.spool.broken.clone()), (150, None), "{stats:#?}");
+    toggle.restart().unwrap();
+    let stats = wait_until(&events, PATIENCE, |stats| stats.lifetime.delivered == 150);
+    assert_eq!((stats.lifetime.accepted, stats.lifetime.delivered), (150, 150), "{stats:#?}");
+    assert_eq!((stats.lifetime.dropped_total(), stats.dropped_total()), (0, 0), "{stats:#?}");
+    assert_numbers(&toggle, 150);
+    events.shutdown(PATIENCE);
+}
+
+#[test]
 fn accounts_that_cannot_be_opened_at_the_start_are_waited_for_and_all_adds_up_then() {
     let _alone = alone();
     for &durability in DurabilityMode::ALL {

@@ -165,13 +165,26 @@ impl Ledger {
                 return Ok(ledger);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Ok(_) => set_aside(&path, "another program, or another version, wrote it"),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => set_aside(&path, &error.to_string()),
+            Ok(_) => Self::give_up(dir, "another program, or another version, wrote it"),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Self::give_up(dir, &error.to_string())
+            }
             Err(error) => return Err(error),
         }
         let new = Self::create(dir, now_ms)?;
         Self::publish(dir)?;
         Ok(new)
+    }
+
+    /// One that cannot be read gives up its name.
+    pub(crate) fn give_up(dir: &Path, reason: &str) {
+        let path = dir.join(FILE);
+        tracing::error!(
+            path = %path.display(), reason,
+            "the accounts of earlier processes cannot be read; they are set aside, and counting begins anew"
+        );
+        // Should that fail, making the new one does as well.
+        let _ = fs::rename(&path, dir.join(DAMAGED));
     }
 
     /// Whether it would be wrong to count without the ledger of this directory, which could not be opened for this reason: it lies
@@ -644,16 +657,6 @@ fn begin(cells: &mut Cells, now_ms: u64) {
     cells.store(ID, IdGenerator::new().next(now_ms).as_u128() as u64 & 0xFFFF_FFFF_FFFF | 1);
     cells.store(BEGUN, now_ms);
     cells.store(MAGIC_AT, MAGIC);
-}
-
-/// A file that cannot be read gives up its name.
-fn set_aside(path: &Path, reason: &str) {
-    tracing::error!(
-        path = %path.display(), reason,
-        "the accounts of earlier processes cannot be read; they are set aside, and counting begins anew"
-    );
-    // Should that fail, making the new one does as well.
-    let _ = fs::rename(path, path.with_file_name(DAMAGED));
 }
 
 /// Where events are counted that were dropped. `None` for what is never accepted.
