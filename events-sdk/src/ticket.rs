@@ -82,7 +82,7 @@ pub enum DropReason {
     SpoolFull,
     /// It was in the quarantine, which was full, and among the oldest there.
     QuarantineFull,
-    /// Its spill file was removed by somebody else before it was delivered.
+    /// Its spill file was removed, or cut short, by somebody else before it was delivered.
     Vanished,
     /// It was still in memory when the shutdown deadline passed.
     Shutdown,

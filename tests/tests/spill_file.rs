@@ -12,11 +12,13 @@ use std::{
 };
 
 use events_sdk::{
-    Events, FlushOutcome, Stats,
+    DropReason, Events, FlushOutcome, Stats,
     proto::{self, EventBatch},
     testing::Toggle,
 };
-use events_tests::{NUMBER, Rig, assert_numbers, config, emit_number, is_uuid_v7, schema, storm, wait_until};
+use events_tests::{
+    NUMBER, Rig, assert_numbers, config, emit_number, is_uuid_v7, losses_in, schema, storm, wait_until,
+};
 use prost::{Message, encoding};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -280,6 +282,45 @@ fn a_truncated_file_gives_up_only_the_event_at_its_end() {
     let end = bytes.len() * 3 / 5;
     let stats = recover(&name, &bytes, &bytes[..end], end..bytes.len());
     assert_eq!(stats.quarantined, 1, "{stats:#?}");
+}
+
+#[test]
+fn what_somebody_cuts_off_a_file_of_a_running_process_is_lost_and_told_and_not_called_quarantined() {
+    // Unread when that happens, read in part, and emptied.
+    for (older, quarters) in [(300, 3), (0, 3), (300, 0)] {
+        let rig = Rig::with(|config| config.flush_threshold = 18_000);
+        rig.toggle.stop();
+        let all = older + 4_000;
+        for range in [0..older, older..all] {
+            storm(&rig.events, range.clone(), 1_000_000);
+            let stats = wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == range.end as u64);
+            assert_eq!(stats.on_disk, range.end as u64, "{stats:#?}");
+        }
+        let paths = rig.spill_files().into_iter().map(|name| rig.spool.path().join(name));
+        let path = paths.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let entries = schema::entries(&bytes);
+        let kept = entries.len() * quarters / 4;
+        // In the middle of an event.
+        let end = match kept {
+            0 => 0,
+            _ => entries[kept].as_ptr() as usize - bytes.as_ptr() as usize + entries[kept].len() / 2,
+        };
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(end as u64).unwrap();
+
+        rig.toggle.restart().unwrap();
+        let (stump, gone) = (u64::from(kept > 0), (entries.len() - kept) as u64);
+        // One of them tells of the loss.
+        let delivered = all as u64 - gone + 1;
+        let stats =
+            wait_until(&rig.events, PATIENCE, |stats| stats.delivered == delivered && stats.on_disk == 0);
+        assert_eq!((stats.delivered, stats.on_disk), (delivered, 0), "{stats:#?}");
+        let vanished = stats.dropped_for(DropReason::Vanished);
+        assert_eq!((vanished, stats.quarantined), (gone - stump, stump), "{stats:#?}");
+        let told: u64 = rig.toggle.events().iter().filter_map(losses_in).map(|losses| losses.lost).sum();
+        assert_eq!(told, vanished, "{stats:#?}");
+        rig.events.shutdown(PATIENCE);
+    }
 }
 
 #[test]

@@ -249,6 +249,13 @@ impl Backlog {
         }
     }
 
+    /// The file being read holds so many events less than it did. `false` for a file that is not known.
+    pub(crate) fn cut_off(&mut self, file: Uuid, events: u32) -> bool {
+        let Some(open) = self.open.get_mut(&file) else { return false };
+        open.file.events = open.file.events.saturating_sub(events);
+        true
+    }
+
     /// The file being read has no more pieces.
     pub(crate) fn exhausted(&mut self, file: Uuid) -> Option<Finished> {
         self.end_turn(file);

@@ -73,6 +73,7 @@ impl Delivery {
                 let refusals = self.refusals.times(piece.id);
                 self.backlog.piece(file.id, piece, refusals);
             }
+            Reply::CutOff(file, events) => self.cut_off(&file, events),
             Reply::Read(file, Ok(None)) => {
                 let finished = self.backlog.exhausted(file.id);
                 self.finish(finished);
@@ -209,6 +210,17 @@ impl Delivery {
             count,
             "spill files were removed; put them back, or their events are lost when it is their turn"
         );
+    }
+
+    /// Events are gone that somebody cut off a file.
+    fn cut_off(&mut self, file: &SpoolFile, events: u32) {
+        if !self.backlog.cut_off(file.id, events) {
+            return;
+        }
+        tracing::error!(file = %file.id, lost = events, "a spill file was cut short; what is gone of it is lost");
+        let mut state = self.intake.buffer.lock();
+        let foreign = !file.is_of(state.accounts.ledger.id());
+        state.accounts.lose_of(Place::Disk, DropReason::Vanished, 0, 0, events.into(), foreign);
     }
 
     /// A file is gone that somebody else must have removed, and with it the events that were not read.

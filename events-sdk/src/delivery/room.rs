@@ -459,6 +459,7 @@ impl Delivery {
             let reason = DropReason::SpoolFull;
             state.accounts.lose_of(Place::Disk, reason, category, severity, count, foreign);
         }
+        state.accounts.lose_of(Place::Disk, DropReason::Vanished, 0, 0, thinned.cut_off, foreign);
         state.accounts.finish(old.id, thinned.damaged, foreign);
         state.accounts.ledger.forget(old.id);
         let spool = &mut state.status.spool;

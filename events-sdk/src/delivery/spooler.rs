@@ -142,6 +142,8 @@ pub(crate) enum Reply {
     Probed(Result<(), SpoolError>),
     /// The next piece of a file; `None` at its end.
     Read(SpoolFile, Result<Option<Piece>, SpoolError>),
+    /// So many events were cut off a file that has been read to its end: nothing of them is there any more.
+    CutOff(SpoolFile, u32),
     /// A file was removed, or not yet: that is said once.
     Removed(SpoolFile, Result<(), SpoolError>),
     /// Events of a file were dropped to make room, or not: then it is as it was.

@@ -44,7 +44,8 @@ impl Spool {
     pub(crate) fn quarantine(&self, file: &SpoolFile) -> Result<Option<Damage>, SpoolError> {
         let path = self.path_of(&file.name);
         let of_file = |error| SpoolError::of_file("read the spill file", &path, error);
-        let mut scan = self.storage.open(&path).and_then(Opened::new).map_err(of_file)?.scanner;
+        let Opened { scanner: mut scan, bytes, .. } =
+            self.storage.open(&path).and_then(Opened::new).map_err(of_file)?;
         let mut source = self.storage.open(&path).map_err(of_file)?;
         let (mut damage, mut found, mut report) = (None, 0_u32, String::new());
         let mut copy: Option<Copy> = None;
@@ -62,7 +63,9 @@ impl Spool {
                 }
             }
         }
-        let Some(damage) = Damage::settle(damage, file.events, found) else { return Ok(None) };
+        let Some(damage) = Damage::settle(damage, file.events, found, bytes < file.bytes) else {
+            return Ok(None);
+        };
         if let Some(mut copy) = copy {
             let report = format!(
                 "Damaged bytes of the spill file {}, set aside because they could not be delivered.\n\

@@ -38,6 +38,8 @@ pub(crate) struct Damage {
     pub(crate) bytes: u64,
     /// How many events, as far as can be known.
     pub(crate) events: u32,
+    /// How many more the file was said to hold that were cut off it since: nothing of them is there.
+    pub(crate) cut_off: u32,
     /// In how many places.
     pub(crate) spans: u64,
     /// What is wrong with the first of them, and where.
@@ -50,6 +52,7 @@ impl Damage {
         let damage = so_far.get_or_insert_with(|| Self {
             bytes: 0,
             events: 0,
+            cut_off: 0,
             spans: 0,
             reason: format!("at byte {}: {}", span.offset, span.reason),
         });
@@ -59,15 +62,22 @@ impl Damage {
     }
 
     /// What is known at the end: of the events that the file was said to hold, those that were not found are in the
-    /// damaged places.
-    pub(super) fn settle(so_far: Option<Self>, claimed: u32, found: u32) -> Option<Self> {
-        let events = claimed.saturating_sub(found);
-        if events == 0 {
-            return so_far.map(|damage| Self { events, ..damage });
+    /// damaged places; where it is shorter than it was, only as many as these seem to hold.
+    pub(super) fn settle(so_far: Option<Self>, claimed: u32, found: u32, is_shorter: bool) -> Option<Self> {
+        let missing = claimed.saturating_sub(found);
+        if missing == 0 {
+            return so_far.map(|damage| Self { events: 0, ..damage });
         }
-        let missing =
-            || Self { bytes: 0, events, spans: 0, reason: "fewer events than its seal says".to_owned() };
-        Some(Self { events, ..so_far.unwrap_or_else(missing) })
+        let there = so_far.as_ref().map_or(0, |damage| damage.events).min(missing);
+        let events = if is_shorter { there } else { missing };
+        let damage = so_far.unwrap_or_else(|| Self {
+            bytes: 0,
+            events,
+            cut_off: 0,
+            spans: 0,
+            reason: "fewer events than its seal says".to_owned(),
+        });
+        Some(Self { events, cut_off: missing - events, ..damage })
     }
 }
 
@@ -111,6 +121,8 @@ pub(crate) struct Reader {
     /// How many events the file had when it was inspected, and how many were found in it so far.
     claimed: u32,
     found: u32,
+    /// It was shorter than that when it was opened.
+    is_shorter: bool,
     ended: bool,
     damage: Option<Damage>,
 }
@@ -139,6 +151,7 @@ impl Spool {
             carry: Vec::new(),
             claimed: file.events,
             found: 0,
+            is_shorter: opened.bytes < file.bytes,
             ended: false,
             damage: None,
         })
@@ -201,11 +214,16 @@ impl Reader {
     }
 
     /// What of the file cannot be delivered. Complete once [`next_piece`](Self::next_piece) has returned `None`; then
-    /// `found() + damage.events` is the number of events that the file was said to hold, or more.
+    /// `found() + damage.events + damage.cut_off` is the number of events that the file was said to hold, or more.
     pub(crate) fn damage(&self) -> Option<Damage> {
         if !self.ended {
             return self.damage.clone();
         }
-        Damage::settle(self.damage.clone(), self.claimed, self.found)
+        Damage::settle(
+            self.damage.clone(),
+            self.claimed,
+            self.found,
+            self.is_shorter || self.scanner.shrank(),
+        )
     }
 }

@@ -103,6 +103,8 @@ pub(super) struct Scanner<R> {
     /// The place in the file of `window[start]`.
     offset: u64,
     end: u64,
+    /// The file ended before that.
+    shrank: bool,
     /// How much the search may still try to decode.
     work: u64,
     timestamp_ms: Option<i64>,
@@ -123,12 +125,28 @@ impl<R: Read> Scanner<R> {
     pub(super) fn new(input: R, end: u64, trust: Trust) -> Self {
         let work = end.saturating_mul(SEARCH_WORK).saturating_add(EVENT_BYTES);
         let checks = Checks::default();
-        Self { input, trust, window: Vec::new(), start: 0, offset: 0, end, work, timestamp_ms: None, checks }
+        Self {
+            input,
+            trust,
+            window: Vec::new(),
+            start: 0,
+            offset: 0,
+            end,
+            shrank: false,
+            work,
+            timestamp_ms: None,
+            checks,
+        }
     }
 
     /// The same for a file of which every entry has its checksum.
     pub(super) fn with_checks(input: R, end: u64, checks: Checks) -> Self {
         Self { checks, ..Self::new(input, end, Trust::Checked) }
+    }
+
+    /// Whether the file became shorter while it was read.
+    pub(super) fn shrank(&self) -> bool {
+        self.shrank
     }
 
     /// The `batch_timestamp`, if one was come upon.
@@ -382,6 +400,7 @@ impl<R: Read> Scanner<R> {
             if read == 0 {
                 // Shorter than it was: what is there is all there is.
                 self.end = self.offset + there as u64;
+                self.shrank |= left > 0;
                 break;
             }
         }

@@ -24,6 +24,8 @@ pub(crate) struct Thinned {
     pub(crate) dropped: Vec<(u8, u8, u64)>,
     /// Events that turned out to be damaged. They are in the quarantine.
     pub(crate) damaged: u64,
+    /// Events that somebody cut off the file.
+    pub(crate) cut_off: u64,
 }
 
 /// What is to be dropped.
@@ -45,7 +47,7 @@ impl Thinned {
     /// How many events it was about.
     pub(crate) fn events(&self) -> u64 {
         let dropped: u64 = self.dropped.iter().map(|(.., count)| count).sum();
-        dropped + self.damaged + self.file.as_ref().map_or(0, |file| u64::from(file.events))
+        dropped + self.damaged + self.cut_off + self.file.as_ref().map_or(0, |file| u64::from(file.events))
     }
 
     /// All of these events were dropped as well.
@@ -98,7 +100,7 @@ impl Spool {
                 }
             }
         }
-        let damaged = self.keep_damage(file, &reader)?;
+        let (damaged, cut_off) = self.keep_damage(file, &reader)?;
         // Should the segment come back of which the file was made, so would what is dropped, and nobody would know the rest
         // for repeats.
         self.sync_segment_removals()?;
@@ -118,7 +120,7 @@ impl Spool {
             self.sync_removals();
             None
         };
-        Ok(Thinned { file: file_left, dropped, damaged })
+        Ok(Thinned { file: file_left, dropped, damaged, cut_off })
     }
 
     /// Drops a file that may have been offered to Toggle, so that it cannot be written anew under another identity: all that is
@@ -130,11 +132,11 @@ impl Spool {
         self.settle_misplaced()?;
         let mut reader = self.read(file)?;
         reader.skip_to(pieces)?;
-        let mut thinned = Thinned { file: None, dropped: Vec::new(), damaged: 0 };
+        let mut thinned = Thinned { file: None, dropped: Vec::new(), damaged: 0, cut_off: 0 };
         while let Some(piece) = reader.next_piece()? {
             thinned.drop_all(&piece.events);
         }
-        thinned.damaged = self.keep_damage(file, &reader)?;
+        (thinned.damaged, thinned.cut_off) = self.keep_damage(file, &reader)?;
         // As when it is thinned.
         self.sync_segment_removals()?;
         self.remove(file)?;
@@ -142,11 +144,12 @@ impl Spool {
         Ok(thinned)
     }
 
-    /// Puts into the quarantine what could not be read of a file. Gives how many events that is.
-    fn keep_damage(&self, file: &SpoolFile, reader: &Reader) -> Result<u64, SpoolError> {
-        let Some(damage) = reader.damage() else { return Ok(0) };
+    /// Puts into the quarantine what could not be read of a file. Gives how many events that is, and how many are not there any
+    /// more.
+    fn keep_damage(&self, file: &SpoolFile, reader: &Reader) -> Result<(u64, u64), SpoolError> {
+        let Some(damage) = reader.damage() else { return Ok((0, 0)) };
         self.quarantine(file)?;
-        Ok(u64::from(damage.events))
+        Ok((damage.events.into(), damage.cut_off.into()))
     }
 
     /// Begins a file that is written event by event.

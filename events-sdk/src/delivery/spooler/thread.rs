@@ -525,10 +525,13 @@ impl Thread {
         let piece = reader.next_piece()?;
         if piece.is_some() {
             self.reader = Some((file.id, reader));
-        } else if reader.damage().is_some() {
+        } else if let Some(damage) = reader.damage() {
             // What cannot be delivered is set aside before the file may go.
             self.spool()?.quarantine(file)?;
             self.quarantine_grew = true;
+            if damage.cut_off > 0 {
+                self.reply(Reply::CutOff(file.clone(), damage.cut_off));
+            }
         }
         Ok(piece)
     }
