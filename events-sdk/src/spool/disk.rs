@@ -34,7 +34,7 @@ const FILE_MODE: u32 = 0o600;
 /// accident but somebody who does it on purpose.
 const LOCK_ATTEMPTS: u32 = 8;
 /// A lock that is held is tried again so often: the command `events` holds it for an instant to see whether it is free.
-const LOOKS: u32 = 5;
+const LOOKS: u32 = 40;
 /// The pause in between. Looking takes microseconds, but the process that does so may have to wait for its turn.
 const LOOK: Duration = Duration::from_millis(5);
 /// A process id and a line end fit several times over; whatever else stands in a lock file is not read.
