@@ -503,9 +503,7 @@ impl Shared {
                 .unwrap_or_else(PoisonError::into_inner),
         );
     }
-}
 
-impl Shared {
     /// Has the log say what the shutdown left in the air.
     fn tell_undecided(&self) {
         let state = self.intake.buffer.lock();
