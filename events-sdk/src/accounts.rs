@@ -35,6 +35,8 @@ pub(crate) struct Accounts {
     /// Events of spill files that are in flight, as far as can be known: of a batch that was written meanwhile nobody says here
     /// that its file is there too. Never more than there are, and right again whenever none is in flight.
     of_files: u64,
+    /// Events of the spill file out of which some are being dropped: how many are left of it is not known before that is done.
+    thinning: u64,
     dropped: Drops,
     /// The sum of them.
     lost: u64,
@@ -76,6 +78,7 @@ impl Accounts {
             on_disk: 0,
             quarantined: 0,
             of_files: 0,
+            thinning: 0,
             dropped: no_drops(),
             lost: 0,
             ledger,
@@ -100,10 +103,17 @@ impl Accounts {
         self.check();
     }
 
-    /// The ledger hears of how many events of ours are in spill files.
+    /// The ledger hears of how many events of ours are in spill files, those of earlier processes included that are still to be found.
+    /// Rather too few than too many: what is missing later is then taken for lost memory, and not for removed by somebody.
     fn note_in_files(&mut self) {
-        let in_files = (self.on_disk + self.of_files).saturating_sub(self.ledger.foreign());
-        self.ledger.note_in_files(in_files);
+        let here = (self.on_disk + self.of_files).saturating_sub(self.ledger.foreign() + self.thinning);
+        self.ledger.note_in_files(here + self.ledger.not_found());
+    }
+
+    /// Events are about to be dropped out of a spill file with so many of ours; zero once that is booked, or did not come about.
+    pub(crate) fn set_thinning(&mut self, events: u64) {
+        self.thinning = events;
+        self.note_in_files();
     }
 
     /// `count` events of memory are delivered. `kept` is their batch, where it is in a segment that a later process may find.

@@ -15,10 +15,10 @@ use crate::{
     fork,
     generated::SCHEMA_FINGERPRINT,
     id::IdGenerator,
-    ledger::{self, Ledger},
+    ledger::Ledger,
     pii::Treatment,
     segment::Segments,
-    spool::{Bounds, Spool, SpoolError, SpoolErrorKind, concern_about_room},
+    spool::{Bounds, Spool, SpoolErrorKind, concern_about_room},
     sync::{self, Syncs},
     ticket::Place,
     uplink::{GrpcConfig, GrpcUplink},
@@ -82,8 +82,9 @@ pub struct ShutdownReport {
     pub dropped: u64,
     /// Events that were in memory or under way when the deadline passed, so that nobody knows yet where they end: neither delivered, nor
     /// on disk, nor dropped. The event system goes on putting them on disk for as long as the process lives, for some seconds at
-    /// most, and the log says how that went; what is not there by the end of the process is counted by the next one, as
-    /// [`DropReason::ProcessEnded`]. A longer deadline leaves none.
+    /// most, and the log says how that went. With the durability `memory` what is not there by the end of the process is lost, and counted
+    /// by the next one as [`DropReason::ProcessEnded`]; with `process` and `power` the next one finds it in its segments. A longer
+    /// deadline leaves none.
     pub undecided: u64,
     /// Whether everything that was in memory at the call was delivered or on disk by the deadline, with the durability `power` on
     /// stable storage. If not, the disk or Toggle was still being waited for, events were dropped for
@@ -112,8 +113,8 @@ pub enum WaitOutcome {
     Settled,
     /// It was dropped out of memory before or since, for this reason, and counted: it had to make room for a graver one, say.
     Dropped(DropReason),
-    /// It has left memory, but nobody knows any more whether it was delivered or dropped: some hundred thousand others that came later
-    /// were dropped since. It is counted either way.
+    /// It is where it is safe, or was dropped, but nobody knows any more which: too many others were dropped out of memory since,
+    /// some thousand at least. It is counted either way.
     Unknown,
     /// It was still only in memory, or not synced, when the time had passed. It is not lost.
     TimedOut,
@@ -174,7 +175,7 @@ impl Events {
         config.validate()?;
         // Before anything else is touched: without a key nothing personal may leave.
         let treatment = Treatment::start(config.pii, &config.pii_key_file).map_err(Error::pii_key)?;
-        let (mut spool, mut broken) = match Spool::begin(&config.spool_dir) {
+        let (spool, broken) = match Spool::begin(&config.spool_dir) {
             Ok(spool) => (Some(spool), None),
             Err(error) if error.kind() == SpoolErrorKind::InUse => return Err(Error::spool(error)),
             Err(error) => {
@@ -189,16 +190,9 @@ impl Events {
         concerns.extend(concern_about_room(&config.spool_dir, config.spool_min_free_bytes as u64));
         // Here alone: a directory that cannot be used is opened anew every second.
         concerns.iter().for_each(|concern| tracing::warn!("{concern}"));
-        let ledger = spool.is_some().then(|| Ledger::open(&config.spool_dir, now_ms()));
+        let ledger = spool.is_some().then(|| Ledger::open_or_begin(&config.spool_dir, now_ms()));
         let ledger = match ledger {
             Some(Ok(ledger)) => ledger,
-            Some(Err(error)) if Ledger::is_needed(&config.spool_dir, &error) => {
-                let path = config.spool_dir.join(ledger::FILE);
-                let error = SpoolError::new("open the accounts of the spool", &path, error);
-                tracing::error!(%error, "the spool takes no events; they stay in memory");
-                (spool, broken) = (None, Some(error.to_string()));
-                Ledger::in_memory(now_ms())
-            }
             Some(Err(error)) => {
                 tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process unless that is mended");
                 Ledger::in_memory(now_ms())
@@ -512,7 +506,7 @@ impl Shared {
         if undecided > 0 {
             tracing::error!(
                 undecided,
-                "the shutdown deadline passed before all events were delivered or on disk; what the process still puts there counts, the rest is lost"
+                "the shutdown deadline passed before all events were delivered or on disk; what the process still puts there counts, and what lies in segments (durability process or power); the rest is lost"
             );
         }
     }

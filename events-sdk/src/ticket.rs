@@ -88,8 +88,8 @@ pub enum DropReason {
     Shutdown,
     /// Its schema says `DURABILITY_BEST_EFFORT`, and it would have had to go to disk.
     BestEffort,
-    /// It was in memory only when an earlier process ended without a shutdown, or in a file that was cut short since: counted at the
-    /// next start.
+    /// It was in memory only when an earlier process ended without a shutdown, or in a segment that was cut short after that: counted at
+    /// the next start.
     ProcessEnded,
     /// Somebody deleted it from the spool with `events spool prune`.
     Pruned,

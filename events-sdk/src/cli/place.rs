@@ -102,13 +102,14 @@ impl Source {
         }
     }
 
-    /// How many events of a segment are damaged, as far as can be known: the next start sets them aside. Of a file, none.
+    /// How many events of a segment are damaged, as far as can be known: the next start sets them aside. Of a file, none; nor those that
+    /// were cut off, of which there is nothing to set aside.
     pub(super) fn damaged_in_segment(&self) -> Result<u64, SpoolError> {
         let mut damaged = 0;
         if self.segment.is_some() {
             let mut scan = self.scan()?;
             while let Some(item) = scan.next()? {
-                if let Item::Damage { events, .. } = item {
+                if let Item::Damage { events, bytes: 1.., .. } = item {
                     damaged += u64::from(events);
                 }
             }

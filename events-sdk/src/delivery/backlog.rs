@@ -68,6 +68,13 @@ struct Open {
     failures: u32,
 }
 
+impl Open {
+    /// Whether Toggle may have something of it behind its step.
+    fn is_offered(&self) -> bool {
+        self.file.offered || self.under_way.iter().any(|piece| piece.delivered + piece.set_aside > 0)
+    }
+}
+
 /// A piece that was read, while it or one before it is not dealt with.
 #[derive(Debug, Default)]
 struct UnderWay {
@@ -309,16 +316,16 @@ impl Backlog {
         self.pieces.iter().any(Waiting::is_cornered)
     }
 
-    /// Toggle has stored a piece of this file, or may have.
+    /// Toggle may have stored a piece of this file and never said so.
     pub(crate) fn offered(&mut self, file: Uuid) {
         if let Some(open) = self.open.get_mut(&file) {
             open.file.offered = true;
         }
     }
 
-    /// Whether Toggle has nothing of this file, and will not get any before another piece is sent.
+    /// Whether Toggle has nothing of this file but what is dealt with, and will not get any before another piece is sent.
     pub(crate) fn is_unknown_to_toggle(&self, file: Uuid) -> bool {
-        self.open.get(&file).is_some_and(|open| !open.file.offered && self.is_at_rest(open))
+        self.open.get(&file).is_some_and(|open| !open.is_offered() && self.is_at_rest(open))
     }
 
     /// Whether nothing of a file is on its way.

@@ -355,6 +355,7 @@ impl Delivery {
         if let Some((file, pieces)) = self.backlog.least_offered(below, whole_files_only, now) {
             (self.room.thinning, self.room.look_again_at) = (true, None);
             let pieces = pieces.unwrap_or_else(|| self.pieces_dealt_with(&file));
+            self.begin_thinning(&file);
             self.spooler.drop_rest(file, pieces);
             return true;
         }
@@ -370,6 +371,7 @@ impl Delivery {
         let id = state.next_id(crate::emit::now_ms());
         drop(state);
         let pieces = self.pieces_dealt_with(&file);
+        self.begin_thinning(&file);
         self.spooler.thin(file, severity, bytes, id, pieces);
         true
     }
@@ -377,6 +379,15 @@ impl Delivery {
     /// How many pieces of a file, from the first on, are delivered or set aside.
     fn pieces_dealt_with(&self, file: &SpoolFile) -> u32 {
         self.intake.buffer.lock().accounts.ledger.step(file.id, true).pieces
+    }
+
+    /// Should this process be killed while events of a file are being dropped, nobody has removed them.
+    fn begin_thinning(&self, file: &SpoolFile) {
+        let mut state = self.intake.buffer.lock();
+        let ledger = &state.accounts.ledger;
+        let left = u64::from(file.events).saturating_sub(ledger.step(file.id, true).events);
+        let ours = if file.is_of(ledger.id()) { left } else { 0 };
+        state.accounts.set_thinning(ours);
     }
 
     /// Whether a file cannot be rewritten for lack of room.
@@ -417,6 +428,11 @@ impl Delivery {
 
     /// A file was thinned or not.
     pub(super) fn thinned(&mut self, old: SpoolFile, result: Result<Thinned, SpoolError>) {
+        self.room_was_made(old, result);
+        self.intake.buffer.lock().accounts.set_thinning(0);
+    }
+
+    fn room_was_made(&mut self, old: SpoolFile, result: Result<Thinned, SpoolError>) {
         self.room.thinning = false;
         self.backlog.removed(old.id);
         let begun = self.backlog.take_going(old.id);

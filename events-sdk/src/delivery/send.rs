@@ -187,7 +187,6 @@ impl Delivery {
                 state.accounts.deliver(count, is_twice.then(|| parcel.batch.id()));
             }
             Origin::Disk { file, place } => {
-                self.backlog.offered(*file);
                 let step = self.backlog.dealt_with(*file, *place, count, 0);
                 state.accounts.deliver_piece(count, &step.unwrap_or_else(|| Step::none(*file)));
             }
@@ -248,8 +247,16 @@ impl Delivery {
                     report.log();
                 }
                 let finished = self.backlog.done(file);
+                self.withdraw(file);
                 self.finish(finished);
             }
+        }
+    }
+
+    /// Lets nothing be told of a file that was offered, if all that was is dealt with, or never left.
+    fn withdraw(&self, file: uuid::Uuid) {
+        if self.backlog.is_unknown_to_toggle(file) {
+            self.intake.buffer.lock().accounts.ledger.withdraw(file);
         }
     }
 
@@ -343,9 +350,7 @@ impl Delivery {
                 }
                 Some(Verdict::Wait { .. }) | None => {
                     self.backlog.put_back(Waiting { file, place, batch: parcel.batch, refusals, not_before });
-                    if self.backlog.is_unknown_to_toggle(file) {
-                        self.intake.buffer.lock().accounts.ledger.forget(file);
-                    }
+                    self.withdraw(file);
                 }
             },
         }

@@ -221,7 +221,8 @@ impl Delivery {
             // Else nobody knows whether that is on disk.
             state.accounts.ledger.close();
         }
-        let spool = state.status.spool.broken.clone();
+        let has_none = self.room.has_none().then(|| "has no room for them, see `spool_max_bytes`".to_owned());
+        let spool = state.status.spool.broken.clone().or(has_none);
         drop(state);
         self.settle_told();
         if lost > 0 {

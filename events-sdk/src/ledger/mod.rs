@@ -41,6 +41,7 @@ use std::{
     io,
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use uuid::Uuid;
@@ -64,6 +65,12 @@ pub(crate) const FILE: &str = ".accounts";
 
 /// A new file has this name until it is complete.
 const NEW: &str = ".accounts.tmp";
+
+/// So often an old one that cannot be opened is tried, before it is set aside,
+const TRIES: u32 = 5;
+
+/// with so long a pause in between.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// One that cannot be read goes by this name.
 pub(crate) const DAMAGED: &str = ".accounts.damaged";
@@ -176,8 +183,35 @@ impl Ledger {
         Ok(new)
     }
 
+    /// As [`open`](Self::open). One of earlier processes that cannot be opened is tried again for a moment; then it is set aside like one
+    /// that is damaged. Without it what is found would be counted as it was before, and with it once more at the next start; and
+    /// what is accepted is worth more than numbers of the past, so nobody waits for it.
+    ///
+    /// # Errors
+    ///
+    /// As `open`: where there is no room for a new one, or something lies there that is no file.
+    pub(crate) fn open_or_begin(dir: &Path, now_ms: u64) -> io::Result<Self> {
+        for _ in 0..TRIES {
+            match Self::open(dir, now_ms) {
+                Err(error) if Self::is_there(dir) && !is_of_room(&error) => std::thread::sleep(MOMENT),
+                result => return result,
+            }
+        }
+        match Self::open(dir, now_ms) {
+            Err(error) if Self::is_there(dir) && !is_of_room(&error) => {
+                Self::give_up(dir, &error.to_string());
+                Self::open(dir, now_ms)
+            }
+            result => result,
+        }
+    }
+
+    fn is_there(dir: &Path) -> bool {
+        fs::symlink_metadata(dir.join(FILE)).is_ok_and(|there| there.is_file())
+    }
+
     /// One that cannot be read gives up its name.
-    pub(crate) fn give_up(dir: &Path, reason: &str) {
+    fn give_up(dir: &Path, reason: &str) {
         let path = dir.join(FILE);
         tracing::error!(
             path = %path.display(), reason,
@@ -185,14 +219,6 @@ impl Ledger {
         );
         // Should that fail, making the new one does as well.
         let _ = fs::rename(&path, dir.join(DAMAGED));
-    }
-
-    /// Whether it would be wrong to count without the ledger of this directory, which could not be opened for this reason: it lies
-    /// there, and what is found of earlier processes is counted in it. On a full disk there is no waiting for it: what it takes to
-    /// make room is to deliver what lies there.
-    pub(crate) fn is_needed(dir: &Path, error: &io::Error) -> bool {
-        let is_there = fs::symlink_metadata(dir.join(FILE)).is_ok_and(|there| there.is_file());
-        is_there && !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
     /// An empty ledger whose file does not have its [name](Self::publish) yet.
@@ -408,9 +434,14 @@ impl Ledger {
         self.slots.offer(&mut self.cells, file);
     }
 
-    /// Whether Toggle may know a piece of a file, for all that is known here.
+    /// Whether Toggle may know a piece of a file that is not dealt with, for all that is known here.
     pub(crate) fn was_offered(&self, file: Uuid) -> bool {
-        self.slots.knows(file)
+        self.slots.is_offered(&self.cells, file)
+    }
+
+    /// No piece of a file is with Toggle but for those that are dealt with.
+    pub(crate) fn withdraw(&mut self, file: Uuid) {
+        self.slots.withdraw(&mut self.cells, file);
     }
 
     /// A spill file, or a segment, is gone.
@@ -467,6 +498,15 @@ impl Ledger {
         if self.cells.load(IN_FILES) != events {
             self.cells.store(IN_FILES, events);
         }
+    }
+
+    /// How many of the events that waited in spill files when the last process ended have not been found yet.
+    pub(crate) fn not_found(&self) -> u64 {
+        if self.survey.done {
+            return 0;
+        }
+        let found = self.survey.found.saturating_sub(self.survey.in_segments);
+        self.survey.in_files.saturating_sub(found)
     }
 
     /// How many events of ours waited in spill files when these numbers were read, with what of them is to be sent again.
@@ -657,6 +697,11 @@ fn begin(cells: &mut Cells, now_ms: u64) {
     cells.store(ID, IdGenerator::new().next(now_ms).as_u128() as u64 & 0xFFFF_FFFF_FFFF | 1);
     cells.store(BEGUN, now_ms);
     cells.store(MAGIC_AT, MAGIC);
+}
+
+/// Whether there was no room. Nothing is set aside for that: what makes room is to deliver what lies there.
+fn is_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Where events are counted that were dropped. `None` for what is never accepted.

@@ -36,6 +36,8 @@ pub(super) const CHECK: usize = 7;
 pub(super) const USED: u64 = 1 << 32;
 /// The file is only to be removed.
 pub(super) const FINISHED: u64 = 1 << 33;
+/// A piece behind its step was sent, and may be stored.
+pub(super) const OFFERED: u64 = 1 << 34;
 
 /// How far a spill file has been dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +130,7 @@ impl Slots {
         delivered_of: u64,
         changes: &mut Changes,
     ) {
-        let Some(at) = self.take(cells, step.file) else { return };
+        let Some(at) = self.take(cells, step.file, true) else { return };
         let numbers = [u64::from(step.pieces), step.events, step.delivered, delivered_of];
         changes.set(at + STATE, cells.load(at + STATE));
         for (at, number) in (at + PIECES..).zip(numbers) {
@@ -139,15 +141,32 @@ impl Slots {
 
     /// Has these changes include that the file is only to be removed.
     pub(super) fn finish(&mut self, cells: &mut Cells, file: Uuid, changes: &mut Changes) {
-        if let Some(at) = self.take(cells, file) {
+        if let Some(at) = self.take(cells, file, true) {
             changes.set(at + STATE, cells.load(at + STATE) | FINISHED);
         }
     }
 
     /// A piece of the file is about to be offered to Toggle.
     pub(super) fn offer(&mut self, cells: &mut Cells, file: Uuid) {
-        // Should all be taken, a kill leaves nobody who knows.
-        let _ = self.take(cells, file);
+        // Should all be taken by what is worth more, a kill leaves nobody who knows.
+        if let Some(at) = self.take(cells, file, false) {
+            cells.store(at + STATE, cells.load(at + STATE) | OFFERED);
+        }
+    }
+
+    /// Nothing behind the file's step can be with Toggle.
+    pub(super) fn withdraw(&mut self, cells: &mut Cells, file: Uuid) {
+        let Some(&at) = self.of.get(&file) else { return };
+        if is_begun(cells, at) {
+            cells.store(at + STATE, cells.load(at + STATE) & !OFFERED);
+        } else {
+            self.forget(cells, file);
+        }
+    }
+
+    /// Whether a piece behind the file's step may be with Toggle.
+    pub(super) fn is_offered(&self, cells: &Cells, file: Uuid) -> bool {
+        self.of.get(&file).is_some_and(|&at| cells.load(at + STATE) & OFFERED != 0)
     }
 
     /// The file is gone.
@@ -158,10 +177,15 @@ impl Slots {
         }
     }
 
-    /// The first cell of this file's slot. `None` when all are taken.
-    fn take(&mut self, cells: &mut Cells, file: Uuid) -> Option<usize> {
+    /// The first cell of this file's slot. `None` when all are taken; `must` has one give way of which no more is known than that a piece
+    /// was sent.
+    fn take(&mut self, cells: &mut Cells, file: Uuid, must: bool) -> Option<usize> {
         if let Some(&at) = self.of.get(&file) {
             return Some(at);
+        }
+        if self.free.is_empty() && must {
+            let idle = self.of.iter().find(|&(_, &at)| !is_begun(cells, at)).map(|(&file, _)| file);
+            idle.into_iter().for_each(|file| self.forget(cells, file));
         }
         let at = self.free.pop()?;
         self.of.insert(file, at);
@@ -174,6 +198,12 @@ impl Slots {
         cells.store(at + STATE, id as u64 & 0xFFFF_FFFF | USED);
         Some(at)
     }
+}
+
+/// Whether something of a slot's file was dealt with.
+fn is_begun(cells: &Cells, at: usize) -> bool {
+    let numbers = [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF];
+    cells.load(at + STATE) & FINISHED != 0 || numbers.iter().any(|number| cells.load(at + number) != 0)
 }
 
 /// What belongs to these numbers of a slot: zero to zeros.

@@ -139,7 +139,7 @@ impl Backlog {
         let read = self
             .open
             .values()
-            .filter(|open| !open.file.offered && self.may_go(open))
+            .filter(|open| !open.is_offered() && self.may_go(open))
             .map(|open| Candidate::from(&open.file));
         let waiting = self.waiting().filter(|waits| !waits.is_offered()).map(Candidate::from);
         waiting.chain(read).filter(|file| file.severities != 0)
@@ -150,7 +150,7 @@ impl Backlog {
         let read = self
             .open
             .values()
-            .filter(|open| open.file.offered && self.may_go(open))
+            .filter(|open| open.is_offered() && self.may_go(open))
             .map(|open| Candidate::from(&open.file));
         let waiting = self.waiting().filter(|waits| waits.is_offered()).map(Candidate::from);
         waiting.chain(read).filter(|file| file.severities != 0)

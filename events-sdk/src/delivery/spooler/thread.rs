@@ -24,7 +24,7 @@ use crate::{
     chunk::{Chunk, SEVERITIES, level_counts},
     delivery::salvage::message_of,
     fault,
-    ledger::{self, Ledger},
+    ledger::Ledger,
     segment::{Segments, ToDisk},
     spool::{Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
 };
@@ -46,10 +46,6 @@ const BALLAST_AGAIN: Duration = Duration::from_secs(3600);
 /// Small files are examined for so long before the delivery task is told of them: it has other things to do than to
 /// hear of each.
 const EXAMINE: Duration = Duration::from_millis(2);
-
-/// The accounts that lie in the directory are waited for so long, while nothing can be spilled. What is accepted meanwhile is worth
-/// more than numbers of the past: then they are set aside, as damaged ones are.
-const ACCOUNTS_PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Thread {
     directory: PathBuf,
@@ -81,8 +77,6 @@ pub(super) struct Thread {
     ledger: Option<Arc<File>>,
     /// The identity of the ledger.
     ledger_id: u64,
-    /// Since when it cannot be opened.
-    ledger_closed_since: Option<Instant>,
     /// A sync of the ledger failed, and it has not been stored once more since: the next one would be believed wrongly.
     ledger_doubted: bool,
     /// What was in the quarantine at the start, until all that earlier processes left is found.
@@ -154,7 +148,6 @@ impl Thread {
             reader: None,
             ledger: None,
             ledger_id: 0,
-            ledger_closed_since: None,
             ledger_doubted: false,
             surveying: None,
             survey_begun: false,
@@ -451,24 +444,15 @@ impl Thread {
         let mut opened = None;
         // Not while one is on its way that was made meanwhile.
         if self.ledger.is_none() && !self.ledger_doubted {
-            match Ledger::open(&self.directory, crate::emit::now_ms()) {
+            match Ledger::open_or_begin(&self.directory, crate::emit::now_ms()) {
                 Ok(ledger) => {
                     (self.ledger, self.ledger_id) = (ledger.file(), ledger.id());
-                    self.ledger_closed_since = None;
                     self.spool = self.spool.take().map(|spool| spool.of_ledger(ledger.id()));
                     opened = Some(Box::new(ledger));
                 }
+                // As at the start: the events are worth more.
                 Err(error) => {
-                    // What lies there is not looked at before it can be counted where it was counted before.
-                    (self.spool, self.surveying, self.survey_begun) = (None, None, false);
-                    (self.found, self.left, self.stuck) = (VecDeque::new(), VecDeque::new(), 0);
-                    let since = *self.ledger_closed_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= ACCOUNTS_PATIENCE && Ledger::is_needed(&self.directory, &error) {
-                        // The next try finds none.
-                        Ledger::give_up(&self.directory, &error.to_string());
-                    }
-                    let path = self.directory.join(ledger::FILE);
-                    return Err(SpoolError::new("open the accounts of the spool", &path, error));
+                    tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process unless that is mended")
                 }
             }
         }

@@ -60,8 +60,7 @@ impl Thread {
     }
 
     /// Has the ledger go on in a new file if its own is gone, or could not be made. One of earlier processes that could not be
-    /// opened, for which there was [no waiting](Ledger::is_needed), stays: what this process counted without it cannot be told from what
-    /// stands in it.
+    /// opened for want of room stays: what this process counted without it cannot be told from what stands in it.
     fn keep_ledger(&mut self) {
         let path = self.directory.join(ledger::FILE);
         let is_there = match &self.ledger {

@@ -15,7 +15,7 @@ impl Thread {
     /// was.
     pub(super) fn look_anew(&mut self) -> Result<(), SpoolError> {
         let own = self.segments.as_ref().map(|segments| segments.prefix);
-        self.spool()?;
+        // Opened it is by nobody else than who opens the accounts with it.
         let Some(spool) = &self.spool else { return Ok(()) };
         let segments = spool.segments_left(own)?;
         let is_new = |id: &Uuid| !self.known.contains(id) || self.unreadable.contains(id);
