@@ -147,3 +147,36 @@ fn what_was_never_offered_is_thinned_after_a_restart_as_before() {
     assert_eq!((toggle.repeated_event_ids(), toggle.altered_repeats()), (0, 0));
     events.shutdown(PATIENCE);
 }
+
+#[test]
+fn a_file_of_which_every_answer_came_is_thinned_like_any_other() {
+    let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
+    toggle.stop();
+    let patient =
+        Config { batch_timeout: Duration::from_secs(600), batch_size: 500, ..small(&toggle, spool.path()) };
+    let events = Events::start(patient.clone()).unwrap();
+    storm_of(&events, 0..400, 100_000, mixed);
+    assert_eq!(events.shutdown(PATIENCE).on_disk, 400);
+    drop(events);
+    // A piece is taken, and the next is turned away unseen.
+    toggle.limit(Some(1.0), None);
+    toggle.restart().unwrap();
+    let events = Events::start(patient).unwrap();
+    wait_until(&events, PATIENCE, |stats| stats.delivered >= 125);
+    toggle.set_mode(Mode::ResourceExhausted);
+    let stats = wait_until(&events, PATIENCE, |stats| stats.in_flight == 0);
+    assert!((125..400).contains(&stats.delivered), "{stats:#?}");
+    assert_eq!(stats.delivered as usize, toggle.unique_events(), "every answer came");
+    events.shutdown(Duration::from_millis(200));
+    drop(events);
+    toggle.stop();
+
+    let events = Events::start(small(&toggle, spool.path())).unwrap();
+    wait_until(&events, PATIENCE, |stats| stats.adopted > 0);
+    flood(&events, Level::Warn, 50);
+    let info = events.stats().dropped.iter().any(|drop| drop.level == Some(Level::Info));
+    assert!(info, "lighter ones lay on disk: {:#?}", events.stats());
+    toggle.limit(None, None);
+    assert_no_stranger(&toggle, &events);
+    events.shutdown(PATIENCE);
+}
