@@ -109,6 +109,28 @@ fn at_the_shutdown_a_disk_with_little_room_takes_the_gravest() {
 }
 
 #[test]
+fn a_disk_that_had_little_room_at_the_start_takes_the_gravest_in_each_durability() {
+    for &durability in DurabilityMode::ALL {
+        let Some(disk) = SmallDisk::mount(8 << 10) else { return };
+        let toggle = Toggle::start().expect("a port on loopback");
+        toggle.stop();
+        // Too little for the ballast, and for more than a few segments.
+        disk.fill(400);
+        let events = start(&toggle, disk.path(), |config| {
+            (config.durability, config.batch_timeout) = (durability, Duration::from_secs(30));
+        });
+        for _ in 0..500 {
+            emit(&events, Level::Info, 9);
+            emit(&events, Level::Error, 1);
+        }
+        let report = events.shutdown(Duration::from_secs(5));
+        assert_eq!(dropped(&report.stats, Level::Error), 0, "{durability:?}: {report:#?}");
+        assert!(report.dropped > 0, "{durability:?}: {report:#?}");
+        assert_eq!(report.on_disk + report.dropped, 5_000, "{durability:?}");
+    }
+}
+
+#[test]
 fn at_the_shutdown_what_is_in_memory_takes_the_place_of_the_ballast() {
     let Some(disk) = SmallDisk::mount(8 << 10) else { return };
     let toggle = Toggle::start().expect("a port on loopback");

@@ -76,19 +76,24 @@ impl Delivery {
         let mut chunks = state.take_all();
         state.shed(&mut chunks);
         let now_ms = now_ms();
-        if state.pool.is_none() && self.room.most().is_some_and(|most| chunk::total_bytes(&chunks) > most) {
-            let part = self.take_a_part(&mut state, chunks);
-            drop(state);
-            return self.write_part(part);
-        }
-        if state.pool.is_some() {
-            let going = self.take_in_turn(&mut state, chunks);
+        // What only memory ever held goes first where room is short, and by severity: nothing repeats it under an id.
+        let is_short = self.room.at_once().is_some();
+        let kept: Vec<Chunk> = chunks.extract_if(.., |chunk| chunk.segment.is_some()).collect();
+        let mut writes = Vec::new();
+        if is_short && !chunks.is_empty() {
+            state.put_back(kept);
+        } else if !kept.is_empty() {
+            let going = self.take_in_turn(&mut state, kept);
             if going.is_empty() {
                 self.room.look_again_at = Some(now + LOOK_AGAIN);
             }
-            let writes = self.one_by_one(&mut state, going, now_ms);
+            writes = self.one_by_one(&mut state, going, now_ms);
+        }
+        if self.room.most().is_some_and(|most| chunk::total_bytes(&chunks) > most) {
+            let part = self.take_a_part(&mut state, chunks);
             drop(state);
-            return self.write_all(writes);
+            self.write_all(writes);
+            return self.write_part(part);
         }
         let ids = [state.next_id(now_ms), state.next_id(now_ms)];
         drop(state);
@@ -97,18 +102,17 @@ impl Delivery {
             chunks.extract_if(.., |chunk| chunk.has_only(URGENT.severity())).collect();
         grave.extend(chunks.iter_mut().filter_map(|chunk| chunk.split_grave(URGENT.severity())));
         grave.sort_by_key(|chunk| chunk.sequence);
-        let writes = ids.into_iter().zip([grave, chunks]).filter_map(|(id, chunks)| {
+        writes.extend(ids.into_iter().zip([grave, chunks]).filter_map(|(id, chunks)| {
             let sequence = chunks.first()?.sequence;
             let content = Content::Chunks { chunks, whole: false };
             Some(self.salvage.keep(Write { id, timestamp_ms: now_ms as i64, content, sequence }))
-        });
-        let writes: Vec<Kept<Write>> = writes.collect();
+        }));
         self.write_all(writes);
     }
 
-    /// Of what waits, as many batches as are written at once: first those that only memory holds, the gravest of these, and the
-    /// oldest. The rest waits again, or it could not give way while the disk takes nothing. At the end what is in segments stays
-    /// there where room is short.
+    /// Of what waits in segments, as many batches as are written at once: first those whose segments are gone, the gravest of these,
+    /// and the oldest. The rest waits again, or it could not give way while the disk takes nothing. At the end what is in
+    /// segments stays there where room is short.
     fn take_in_turn(&self, state: &mut State, mut chunks: Vec<Chunk>) -> Vec<Chunk> {
         let Some(at_once) = self.room.at_once() else { return chunks };
         chunks.sort_by_key(|chunk| (chunk.is_kept(), Reverse(chunk.gravest_severity()), chunk.sequence));

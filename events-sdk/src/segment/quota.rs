@@ -2,7 +2,8 @@
 //!
 //! They are a part of what the spool may hold. A quarter of that is the most there is for them, so that whatever waits in
 //! memory, which is at most half of it, always finds room in spill files as well, beside the tenth that is kept for
-//! grave events.
+//! grave events. Of a disk with less room than that they take half at most, for the same reason: a batch in a segment stays as it
+//! is, and the gravest of all that waits should find room first.
 
 use std::{
     io,
@@ -14,6 +15,9 @@ use crate::spool::{free_bytes, no_room};
 
 /// The share of the spool's quota that segments may have: one part in so many.
 const SHARE: u64 = 4;
+
+/// The share that they may have of what the disk has for them and for spill files.
+const DISK_SHARE: u64 = 2;
 
 /// The share that may lie there and wait to be used.
 const SPARE_SHARE: u64 = 16;
@@ -50,6 +54,15 @@ impl Quota {
         }
         // Taken first, so that two who come at once see each other.
         let segments = self.segments.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if let Ok(free) = free_bytes(folder)
+            && let all = free.saturating_sub(self.min_free).saturating_add(segments - bytes)
+            && segments > all / DISK_SHARE
+        {
+            self.give_back(bytes);
+            return full(format!(
+                "{free} bytes are free on the disk, and segments, which would have {segments}, leave half of what there is to spill files"
+            ));
+        }
         let files = self.files.load(Ordering::Relaxed);
         if segments > self.max_bytes / SHARE || segments.saturating_add(files) > self.max_bytes {
             self.give_back(bytes);
