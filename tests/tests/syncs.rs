@@ -109,10 +109,14 @@ fn while_nothing_can_be_synced_nothing_is_called_durable_and_nothing_is_lost() {
     assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled);
     assert_eq!(rig.events.stats().in_memory, 0);
     let_go();
-    assert!(emit_synced(&rig.events, 51).is_durable());
-    assert_eq!(rig.events.stats().durability.degraded, None);
+    // Toggle may have one before it is synced.
+    let last = (51..151).find(|&number| {
+        assert!(emit_synced(&rig.events, number).is_durable());
+        rig.events.stats().durability.degraded.is_none()
+    });
+    let last = last.unwrap_or_else(|| panic!("{:#?}", rig.events.stats()));
     let _ = rig.events.flush(PATIENCE);
-    rig.assert_all_delivered(52, PATIENCE);
+    rig.assert_all_delivered(last + 1, PATIENCE);
 }
 
 #[test]
