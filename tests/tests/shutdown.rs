@@ -225,6 +225,8 @@ impl Uplink for Hanging {
 
 #[test]
 fn an_uplink_that_never_returns_holds_up_no_shutdown() {
+    // What another test has hang would be what this one waits for.
+    let _mine = Faults::mine();
     for how in [Hangs::Answer, Hangs::Thread] {
         let (toggle, spool) = (Toggle::start().unwrap(), tempfile::tempdir().unwrap());
         let released = Arc::<(Mutex<bool>, Condvar)>::default();
@@ -289,6 +291,7 @@ fn whoever_waits_for_ever_waits_until_it_is_done() {
 
 #[test]
 fn flushes_and_waits_under_way_end_with_the_shutdown() {
+    let _mine = Faults::mine();
     let rig = Rig::with(|config| config.batch_timeout = Duration::from_secs(600));
     rig.toggle.set_mode(Mode::Hang);
     let tickets: Vec<_> = (0..EVENTS).map(|number| queue_number(&rig.events, number)).collect();
