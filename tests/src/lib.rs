@@ -122,6 +122,25 @@ pub fn spill_files(spool: &Path) -> Vec<String> {
     names
 }
 
+/// The spool as a process leaves it that is killed now. A file in the place of the quarantine stays behind.
+pub fn killed(live: &Path) -> TempDir {
+    let dead = TempDir::new().unwrap();
+    for folder in ["", "segments"] {
+        let (from, to) = (live.join(folder), dead.path().join(folder));
+        let Ok(entries) = std::fs::read_dir(from) else { continue };
+        std::fs::create_dir_all(&to).unwrap();
+        for entry in entries.map(Result::unwrap) {
+            let about = entry.metadata().unwrap();
+            // A segment without a byte is just being made.
+            let is_whole = folder.is_empty() || about.len() > 0;
+            if about.is_file() && entry.file_name() != "quarantine" && is_whole {
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    dead
+}
+
 /// Emits the event of one number.
 pub fn emit_number(events: &Events, number: usize) {
     let _ = queue_number(events, number);

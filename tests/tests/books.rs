@@ -16,7 +16,7 @@ use events_sdk::{
     payload::{StoragePoolOperation, StoragePoolPayload},
     testing::{Mode, Toggle, faults_left, hang_at, let_go, limit_free_bytes},
 };
-use events_tests::{NUMBER, Rig, config, spill_files, storm, storm_of, wait_until};
+use events_tests::{NUMBER, Rig, config, killed, spill_files, storm, storm_of, wait_until};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,23 +35,6 @@ fn queue(events: &Events, level: Level, number: usize) -> Ticket {
 fn dropped_of(events: &Events, level: Level) -> usize {
     let stats = events.stats();
     stats.dropped.iter().filter(|drop| drop.level == Some(level)).map(|drop| drop.count as usize).sum()
-}
-
-/// The spool as a process leaves it that is killed now.
-fn killed(live: &Path) -> TempDir {
-    let dead = TempDir::new().unwrap();
-    for folder in ["", "segments"] {
-        let (from, to) = (live.join(folder), dead.path().join(folder));
-        let Ok(entries) = fs::read_dir(from) else { continue };
-        fs::create_dir_all(&to).unwrap();
-        for entry in entries.map(Result::unwrap) {
-            let about = entry.metadata().unwrap();
-            if about.is_file() && entry.file_name() != "quarantine" {
-                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-            }
-        }
-    }
-    dead
 }
 
 /// Exit code and output of `events spool accounts`.

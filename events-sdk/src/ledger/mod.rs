@@ -33,10 +33,11 @@
 //! again, and nothing is dropped out of what is left.
 
 mod cells;
+mod drops;
 mod slots;
+mod survey;
 
 use std::{
-    collections::HashSet,
     fs::{self, File},
     io,
     path::Path,
@@ -50,15 +51,9 @@ pub(crate) use self::slots::{Known, Step};
 use self::{
     cells::{Cells, Changes},
     slots::Slots,
+    survey::Survey,
 };
-use crate::{
-    DropReason,
-    accounts::{CATEGORIES, Drops, no_drops},
-    chunk::SEVERITIES,
-    fault,
-    id::IdGenerator,
-    losses,
-};
+use crate::{DropReason, accounts::CATEGORIES, chunk::SEVERITIES, fault, id::IdGenerator, losses};
 
 /// The name of the file in the spool directory.
 pub(crate) const FILE: &str = ".accounts";
@@ -115,27 +110,6 @@ pub(crate) struct Totals {
     pub(crate) delivered: u64,
     pub(crate) quarantined: u64,
     pub(crate) dropped: u64,
-}
-
-/// The comparison of what earlier processes should have left with what is found.
-#[derive(Debug, Default)]
-struct Survey {
-    /// Events that should be there.
-    expected: i64,
-    /// Events in files that have been found.
-    found: u64,
-    /// Events that waited in spill files when the last process ended.
-    in_files: u64,
-    /// Events among those found that it had in segments, and not in files.
-    in_segments: u64,
-    /// What the books said of the quarantine.
-    quarantined: u64,
-    /// Events that are among these, and were to be set aside once more.
-    twice: u64,
-    was_clean: bool,
-    done: bool,
-    /// Files with a slot of an earlier process that have not been found.
-    unseen: HashSet<Uuid>,
 }
 
 /// The ledger.
@@ -478,50 +452,11 @@ impl Ledger {
         Step { foreign: !is_ours, ..self.slots.step(&self.cells, file) }
     }
 
-    /// Events of this spool were found that are not in a file of others.
-    pub(crate) fn find(&mut self, events: u64) {
-        if self.survey.done {
-            // They were given up for lost, or never counted.
-            self.cells.store(ACCEPTED, self.cells.load(ACCEPTED) + events);
-        } else {
-            self.survey.found += events;
-        }
-    }
-
-    /// So many events that are [found](Self::found) lay in a segment when the last process ended.
-    pub(crate) fn find_in_segment(&mut self, events: u64) {
-        self.survey.in_segments += events;
-    }
-
     /// So many events of ours wait in spill files.
     pub(crate) fn note_in_files(&mut self, events: u64) {
         if self.cells.load(IN_FILES) != events {
             self.cells.store(IN_FILES, events);
         }
-    }
-
-    /// How many of the events that waited in spill files when the last process ended have not been found yet.
-    pub(crate) fn not_found(&self) -> u64 {
-        if self.survey.done {
-            return 0;
-        }
-        let found = self.survey.found.saturating_sub(self.survey.in_segments);
-        self.survey.in_files.saturating_sub(found)
-    }
-
-    /// How many events of ours waited in spill files when these numbers were read, with what of them is to be sent again.
-    #[cfg(feature = "cli")]
-    pub(crate) fn in_files(&self) -> u64 {
-        self.survey.in_files
-    }
-
-    /// Files that were being delivered, and have not been found.
-    #[cfg(feature = "cli")]
-    pub(crate) fn begun_and_gone(&self) -> Vec<Uuid> {
-        let unseen = self.survey.unseen.iter().copied();
-        let mut gone: Vec<_> = unseen.filter(|&file| !self.slots.is_finished(&self.cells, file)).collect();
-        gone.sort_unstable();
-        gone
     }
 
     /// What was delivered of pieces that are not dealt with in full is sent again.
@@ -547,61 +482,6 @@ impl Ledger {
             self.survey.expected += again.cast_signed();
         }
         self.slots.record(&mut self.cells, step, step.delivered, &mut changes);
-        self.cells.change(&changes);
-    }
-
-    /// Whether all that earlier processes left has been compared with what should be there.
-    pub(crate) fn is_surveyed(&self) -> bool {
-        self.survey.done
-    }
-
-    /// All files have been found. `quarantined` events were in the quarantine at the start. Gives why events are lost, and how
-    /// many.
-    pub(crate) fn survey(&mut self, quarantined: u64) -> Vec<(DropReason, u64)> {
-        if self.survey.done {
-            return Vec::new();
-        }
-        self.survey.done = true;
-        let quarantined = quarantined.saturating_sub(self.survey.twice);
-        // Not the slots that were taken since: what was dealt with meanwhile is perhaps still to be removed.
-        let gone = std::mem::take(&mut self.survey.unseen);
-        gone.into_iter().for_each(|file| self.forget(file));
-        let now = self.cells.load(QUARANTINED) + quarantined;
-        self.cells.store(QUARANTINED, now.saturating_sub(self.survey.quarantined));
-        let lost = self.survey.expected - (self.survey.found + quarantined).cast_signed();
-        if lost < 0 {
-            self.cells.store(ACCEPTED, self.cells.load(ACCEPTED) + lost.unsigned_abs());
-            return Vec::new();
-        }
-        let lost = lost.unsigned_abs();
-        // A process that was killed took its memory with it, but no file.
-        let found = self.survey.found.saturating_sub(self.survey.in_segments);
-        let aside = quarantined.saturating_sub(self.survey.quarantined);
-        let gone = self.survey.in_files.saturating_sub(found + aside).min(lost);
-        let vanished = if self.survey.was_clean { lost } else { gone };
-        let mut losses = vec![(DropReason::Vanished, vanished), (DropReason::ProcessEnded, lost - vanished)];
-        losses.retain(|(_, lost)| *lost > 0);
-        losses
-    }
-
-    /// How many events more are in the quarantine than when the ledger was opened.
-    pub(crate) fn set_aside_since(&self) -> u64 {
-        self.cells.load(QUARANTINED).saturating_sub(self.survey.quarantined)
-    }
-
-    /// Events are set aside once more that were counted in the quarantine at the start, because a process ended before it was
-    /// written down here that they had been, or were found in a file that somebody moved out of the quarantine. Whoever calls this
-    /// [sets them aside](Self::set_aside), or [finds](Self::found) them, as well.
-    pub(crate) fn counted_twice(&mut self, events: u64) {
-        if !self.survey.done {
-            self.survey.twice += events;
-            return;
-        }
-        let (accepted, there) = (self.cells.load(ACCEPTED), self.cells.load(QUARANTINED));
-        let events = events.min(accepted).min(there);
-        let mut changes = Changes::default();
-        changes.set(ACCEPTED, accepted - events);
-        changes.set(QUARANTINED, there - events);
         self.cells.change(&changes);
     }
 
@@ -638,44 +518,6 @@ impl Ledger {
         self.dropped
     }
 
-    /// What was ever dropped.
-    pub(crate) fn drops(&self) -> Drops {
-        self.matrix(DROPPED_AT)
-    }
-
-    /// What of that Toggle has been told for certain.
-    pub(crate) fn told(&self) -> Drops {
-        self.matrix(TOLD_AT)
-    }
-
-    /// Until when; the beginning of the ledger where nothing was told.
-    pub(crate) fn told_until_ms(&self) -> u64 {
-        self.cells.load(TOLD_UNTIL).max(self.cells.load(BEGUN))
-    }
-
-    /// Toggle has been told of these as well.
-    pub(crate) fn tell(&mut self, drops: &Drops, until_ms: u64) {
-        for (at, count) in places(drops) {
-            let at = at - DROPPED_AT + TOLD_AT;
-            self.cells.store(at, self.cells.load(at) + count);
-        }
-        self.cells.store(TOLD_UNTIL, until_ms);
-    }
-
-    fn matrix(&self, begin: usize) -> Drops {
-        let mut drops = no_drops();
-        for (reason, by_category) in DropReason::ALL.iter().zip(&mut drops) {
-            for (category, by_severity) in by_category.iter_mut().enumerate() {
-                for (severity, count) in by_severity.iter_mut().enumerate() {
-                    if let Some(at) = dropped_at(*reason, category as u8, severity as u8) {
-                        *count = self.cells.load(at - DROPPED_AT + begin);
-                    }
-                }
-            }
-        }
-        drops
-    }
-
     /// Events of a file of others come into the books.
     fn book_in(&mut self, count: u64, foreign: bool) -> Changes {
         let mut changes = Changes::default();
@@ -709,18 +551,6 @@ fn dropped_at(reason: DropReason, category: u8, severity: u8) -> Option<usize> {
     let reason = losses::reason_of(reason)?.number() as usize % REASONS;
     let (category, severity) = (usize::from(category) % CATEGORIES, usize::from(severity) % SEVERITIES);
     Some(DROPPED_AT + (reason * CATEGORIES + category) * SEVERITIES + severity)
-}
-
-/// Where each of these is counted that is not zero.
-fn places(drops: &Drops) -> impl Iterator<Item = (usize, u64)> {
-    let reasons = DropReason::ALL.iter().zip(drops);
-    reasons.flat_map(|(reason, by_category)| {
-        by_category.iter().enumerate().flat_map(move |(category, by_severity)| {
-            by_severity.iter().enumerate().filter(|(_, count)| **count > 0).filter_map(
-                move |(severity, count)| Some((dropped_at(*reason, category as u8, severity as u8)?, *count)),
-            )
-        })
-    })
 }
 
 /// What this thread has stored in ledgers since it was asked last: at which byte, and what.

@@ -56,14 +56,18 @@ fn a_file_that_is_missing_after_an_orderly_end_was_taken_away() {
     assert_eq!(next(dir.path()).survey(0), [(DropReason::Vanished, 10)]);
 }
 
-#[test]
-fn files_that_are_gone_after_a_kill_were_taken_away_and_the_rest_was_in_memory() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut first = next(dir.path());
+/// A process that accepted a hundred events is killed with sixty of them in files.
+fn killed_with_files(dir: &Path) {
+    let mut first = next(dir);
     first.survey(0);
     accept(&mut first, 100);
     first.note_in_files(60);
-    drop(first);
+}
+
+#[test]
+fn files_that_are_gone_after_a_kill_were_taken_away_and_the_rest_was_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    killed_with_files(dir.path());
     let mut second = next(dir.path());
     second.found(FILE_A, 20, true);
     assert_eq!(second.survey(0), [(DropReason::Vanished, 40), (DropReason::ProcessEnded, 40)]);
@@ -72,11 +76,7 @@ fn files_that_are_gone_after_a_kill_were_taken_away_and_the_rest_was_in_memory()
 #[test]
 fn what_was_in_segments_stands_for_no_file_that_is_gone() {
     let dir = tempfile::tempdir().unwrap();
-    let mut first = next(dir.path());
-    first.survey(0);
-    accept(&mut first, 100);
-    first.note_in_files(60);
-    drop(first);
+    killed_with_files(dir.path());
     let mut second = next(dir.path());
     second.found(FILE_A, 40, true);
     second.find_in_segment(40);

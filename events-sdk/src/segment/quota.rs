@@ -47,14 +47,15 @@ impl Quota {
     /// `StorageFull` when they are not to be had.
     pub(super) fn take(&self, bytes: u64, folder: &Path) -> io::Result<()> {
         let full = |text| Err(io::Error::new(io::ErrorKind::StorageFull, text));
-        if let Ok(free) = free_bytes(folder)
+        let free = free_bytes(folder).ok();
+        if let Some(free) = free
             && free < self.min_free.saturating_add(bytes)
         {
             return full(no_room(bytes, free, self.min_free));
         }
         // Taken first, so that two who come at once see each other.
         let segments = self.segments.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        if let Ok(free) = free_bytes(folder)
+        if let Some(free) = free
             && let all = free.saturating_sub(self.min_free).saturating_add(segments - bytes)
             && segments > all / DISK_SHARE
         {

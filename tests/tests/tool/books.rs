@@ -6,7 +6,7 @@ use events_sdk::{
     Config, DropReason, DurabilityMode, Events, Filter, FlushOutcome, Level,
     testing::{Mode, Toggle},
 };
-use events_tests::{Rig, config, emit_number, spill_files, storm, wait_until};
+use events_tests::{Rig, config, emit_number, killed, spill_files, storm, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -31,23 +31,6 @@ fn busy(durability: DurabilityMode) -> (TempDir, Events) {
     wait_until(&agent, PATIENCE, |stats| stats.on_disk == 80);
     (80..85).for_each(|number| emit_number(&agent, number));
     (dir, agent)
-}
-
-/// The spool as the process leaves it that is killed now.
-fn killed(live: &Path) -> TempDir {
-    let dead = TempDir::new().unwrap();
-    for folder in ["", "segments"] {
-        let (from, to) = (live.join(folder), dead.path().join(folder));
-        let Ok(entries) = fs::read_dir(from) else { continue };
-        fs::create_dir_all(&to).unwrap();
-        for entry in entries.map(Result::unwrap) {
-            let about = entry.metadata().unwrap();
-            if about.is_file() && (folder.is_empty() || about.len() > 0) {
-                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-            }
-        }
-    }
-    dead
 }
 
 fn accounts(dir: &Path) -> (i32, Value) {
