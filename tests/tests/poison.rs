@@ -4,7 +4,8 @@
 
 use std::{collections::HashSet, fs, time::Duration};
 
-use events_tests::{NUMBER, Rig, storm, wait_until};
+use events_sdk::FlushOutcome;
+use events_tests::{NUMBER, Rig, emit_number, storm, wait_until};
 
 const EVENTS: usize = 5_000;
 /// One in so many is refused.
@@ -95,6 +96,59 @@ fn a_poisonous_batch_stops_nobody_while_the_disk_takes_nothing() {
     // The other one is tried again and again.
     assert_eq!((stats.delivered as usize, stats.in_memory + stats.in_flight), (EVENTS - 1, 1), "{stats:#?}");
     assert_eq!(stats.dropped_total(), 0);
+}
+
+#[test]
+fn events_that_are_refused_and_stay_hold_up_nothing_that_is_taken() {
+    const REFUSED: usize = 60;
+    let rig = Rig::with(|config| {
+        config.retry_max = Duration::from_millis(200);
+        config.batch_timeout = Duration::from_secs(600);
+    });
+    rig.toggle.stop();
+    for number in 0..REFUSED {
+        emit_number(&rig.events, number);
+        assert_eq!(rig.events.flush(PATIENCE), FlushOutcome::Complete);
+    }
+    storm(&rig.events, REFUSED..REFUSED + EVENTS, 1_000_000);
+    assert_eq!(rig.events.flush(PATIENCE), FlushOutcome::Complete);
+    // They stay in their files: the quarantine cannot be used.
+    fs::write(rig.spool.path().join("quarantine"), "in the way").expect("a file");
+    refuse_below(&rig, REFUSED);
+    rig.toggle.restart().expect("the same port");
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.delivered as usize == EVENTS);
+    assert_eq!((stats.delivered as usize, stats.on_disk as usize), (EVENTS, REFUSED), "{stats:#?}");
+    assert_eq!(stats.dropped_total(), 0);
+}
+
+#[test]
+fn a_live_event_shows_that_toggle_is_well_however_long_the_line_of_refused_ones_before_it_is() {
+    const REFUSED: usize = 100;
+    // Each of them as a probe, that takes ten minutes.
+    let rig = Rig::with(|config| {
+        config.retry_max = Duration::from_secs(10);
+        config.batch_timeout = Duration::from_secs(1);
+    });
+    rig.toggle.stop();
+    for number in 0..REFUSED {
+        emit_number(&rig.events, number);
+        assert_eq!(rig.events.flush(PATIENCE), FlushOutcome::Complete);
+    }
+    refuse_below(&rig, REFUSED);
+    rig.toggle.restart().expect("the same port");
+    let tried = wait_until(&rig.events, PATIENCE, |stats| stats.uplink.attempts_failed > 5);
+    assert_eq!(tried.delivered, 0, "{tried:#?}");
+    emit_number(&rig.events, REFUSED);
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.delivered == 1);
+    assert_eq!((stats.delivered, stats.dropped_total()), (1, 0), "{stats:#?}");
+}
+
+/// Has Toggle refuse the events of lower numbers.
+fn refuse_below(rig: &Rig, refused: usize) {
+    rig.toggle.refuse_when(move |event| {
+        let number = event.metadata.get(NUMBER).and_then(|text| text.parse::<usize>().ok());
+        number.is_some_and(|number| number < refused)
+    });
 }
 
 #[test]

@@ -10,7 +10,8 @@
 //!
 //! When there are bad events in every batch, everything is refused too. So the probes narrow it down: every other one is
 //! the smallest batch that was refused, and once a probe was halved its halves are probed one after the other, until one is
-//! taken, which shows that Toggle is well, or one event is left.
+//! taken, which shows that Toggle is well, or one event is left. Of those that were not refused yet every other one is what waits in
+//! memory: the head of the backlog may be bad for hours of probing.
 
 use std::collections::HashMap;
 
@@ -46,6 +47,8 @@ pub(crate) struct Refusals {
     delivered: u64,
     /// The next probe is of what was refused before: the last one was halved, or was of what was not.
     suspects_turn: bool,
+    /// Of what was not refused before, the next probe is of what waits in memory: the last one was of the backlog.
+    lives_turn: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +77,7 @@ impl Refusals {
     /// Toggle took a batch.
     pub(crate) fn delivered(&mut self, batch: Uuid) {
         self.in_a_row = 0;
-        self.suspects_turn = false;
+        (self.suspects_turn, self.lives_turn) = (false, false);
         self.delivered += 1;
         self.batches.remove(&batch);
     }
@@ -105,6 +108,7 @@ impl Refusals {
         let named = probe && times >= PROBES && kind != SendErrorKind::Failed;
         let halve = events > 1 && (to_blame || named);
         if probe {
+            self.lives_turn ^= !self.suspects_turn;
             self.suspects_turn = halve || !self.suspects_turn;
         }
         if halve {
@@ -124,9 +128,14 @@ impl Refusals {
         self.suspects_turn
     }
 
+    /// Whether that is to be of what waits in memory, if there is anything.
+    pub(crate) fn is_lives_turn(&self) -> bool {
+        self.lives_turn
+    }
+
     /// Toggle does not answer at all. What shows best that it does again is what it has not refused.
     pub(crate) fn unanswered(&mut self) {
-        self.suspects_turn = false;
+        (self.suspects_turn, self.lives_turn) = (false, false);
     }
 
     /// A batch was halved: what was known of it is known of its halves.

@@ -194,6 +194,8 @@ impl Delivery {
     fn move_ledger(&mut self, ledger: Ledger) {
         let mut state = self.intake.buffer.lock();
         state.accounts.move_to(ledger);
+        let gone = state.status.spool.missing;
+        state.accounts.ledger.note_files_gone(gone);
         self.teller.move_to(&state.accounts.ledger);
     }
 
@@ -201,6 +203,8 @@ impl Delivery {
     fn missing_files(&self, count: u64) {
         let mut state = self.intake.buffer.lock();
         let before = std::mem::replace(&mut state.status.spool.missing, count);
+        // For whoever looks at the books while this process changes them.
+        state.accounts.ledger.note_files_gone(count);
         if count <= before {
             return;
         }

@@ -100,20 +100,33 @@ impl Delivery {
     }
 
     /// What shows best whether Toggle is there: the oldest piece that nobody refused, else what waits in memory, else
-    /// anything; and, where everything is refused, by turns what was refused before, which is narrowed down.
+    /// anything; and, where everything is refused, by turns what was refused before, which is narrowed down, and what is newest.
     pub(super) fn next_probe(&mut self, now: Instant) -> Option<Kept<Parcel>> {
         let suspect = if self.refusals.is_suspects_turn() { self.backlog.take_suspect(now) } else { None };
-        if let Some(piece) = suspect.or_else(|| self.backlog.take(now, true)) {
+        if let Some(piece) = suspect {
             return Some(self.parcel_of(piece, now));
         }
-        self.intake.buffer.lock().seal();
-        if let Some(parcel) = self.next_live(now, true) {
+        if self.refusals.is_lives_turn()
+            && let Some(parcel) = self.next_clean_live(now)
+        {
+            return Some(parcel);
+        }
+        if let Some(piece) = self.backlog.take(now, true) {
+            return Some(self.parcel_of(piece, now));
+        }
+        if let Some(parcel) = self.next_clean_live(now) {
             return Some(parcel);
         }
         match self.backlog.take(now, false) {
             Some(piece) => Some(self.parcel_of(piece, now)),
             None => self.next_live(now, false),
         }
+    }
+
+    /// What waits in memory and was never refused, were it not due yet.
+    fn next_clean_live(&mut self, now: Instant) -> Option<Kept<Parcel>> {
+        self.intake.buffer.lock().seal();
+        self.next_live(now, true)
     }
 
     fn parcel_of(&mut self, piece: Waiting, now: Instant) -> Kept<Parcel> {
@@ -313,6 +326,10 @@ impl Delivery {
                 "Toggle does not take events; they are kept and it is tried again"
             ),
             _ => tracing::debug!(batch = %id, %error, "a batch was not delivered"),
+        }
+        if self.link.is_open() && verdict.is_some() {
+            // Toggle is as well as with an acknowledgement: what it refuses must not slow down what it takes.
+            self.pace.acknowledged(now.saturating_duration_since(parcel.sent_at), None, now);
         }
         if let Some(closing) = &mut self.closing {
             closing.gave_up = !self.link.is_open();

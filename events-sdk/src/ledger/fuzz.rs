@@ -22,6 +22,7 @@ const PLACES: &[usize] = &[
     BEGUN,
     TOLD_UNTIL,
     IN_FILES,
+    FILES_GONE,
     0,
     1,
     2,

@@ -86,6 +86,8 @@ const BEGUN: usize = CLEAN + 1;
 const TOLD_UNTIL: usize = BEGUN + 1;
 /// How many events of ours wait in spill files, as the process knew that worked here last. Zero where an older version wrote it.
 const IN_FILES: usize = TOLD_UNTIL + 1;
+/// How many spill files the process that works here misses in the directory.
+const FILES_GONE: usize = IN_FILES + 1;
 
 /// Reasons are told apart by their numbers on the wire; so many are foreseen.
 const REASONS: usize = 16;
@@ -143,6 +145,8 @@ impl Ledger {
             Ok(cells) if cells.load(MAGIC_AT) == MAGIC => {
                 let mut ledger = Self::on(cells, false);
                 ledger.cells.store(CLEAN, 0);
+                // Those of the last process the survey finds.
+                ledger.note_files_gone(0);
                 return Ok(ledger);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -457,6 +461,17 @@ impl Ledger {
         if self.cells.load(IN_FILES) != events {
             self.cells.store(IN_FILES, events);
         }
+    }
+
+    /// So many spill files are not in the directory any more, though nobody here removed them.
+    pub(crate) fn note_files_gone(&mut self, files: u64) {
+        self.cells.store(FILES_GONE, files);
+    }
+
+    /// How many spill files the process that works here misses.
+    #[cfg(feature = "cli")]
+    pub(crate) fn files_gone(&self) -> u64 {
+        self.cells.load(FILES_GONE)
     }
 
     /// What was delivered of pieces that are not dealt with in full is sent again.

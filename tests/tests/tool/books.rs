@@ -1,6 +1,15 @@
 //! `accounts` and `verify` on spools whose agent was killed: what is missing, and what was in memory.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use events_sdk::{
     Config, DropReason, DurabilityMode, Events, Filter, FlushOutcome, Level,
@@ -125,6 +134,46 @@ fn files_that_are_missing_beside_a_running_agent_are_told() {
     let (code, said) = accounts(rig.spool.path());
     assert_eq!((code, &said["missing"], &said["in_memory_or_lost"]), (1, &100.into(), &0.into()), "{said}");
     assert!(said["verdict"].as_str().unwrap().contains("the agent counts them as `vanished`"), "{said}");
+}
+
+#[test]
+fn files_that_are_missing_beside_an_agent_that_never_rests_are_told() {
+    let rig = Rig::start();
+    rig.toggle.stop();
+    for hundred in 0..6 {
+        storm(&rig.events, hundred * 100..(hundred + 1) * 100, 1_000_000);
+        wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == (hundred as u64 + 1) * 100);
+    }
+    let file = rig.spool.path().join(rig.spill_files().last().unwrap());
+    let bytes = fs::read(&file).unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..100_000 {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                emit_number(&rig.events, 600);
+                thread::sleep(Duration::from_micros(500));
+            }
+        });
+        let (code, said) = accounts(rig.spool.path());
+        assert_eq!((code, &said["balances"]), (0, &true.into()), "{said}");
+        fs::remove_file(&file).unwrap();
+        wait_until(&rig.events, PATIENCE, |stats| stats.spool.missing == 1);
+        let (code, said) = accounts(rig.spool.path());
+        assert_eq!((code, &said["balances"]), (1, &false.into()), "{said}");
+        let is_told =
+            |text: &str| text.contains("1 spill file is gone") || text.contains("100 events are missing");
+        assert!(is_told(said["verdict"].as_str().unwrap()), "{said}");
+        let said = spool(rig.spool.path(), &["verify"]);
+        assert!(said.code == 1 && is_told(&said.err), "{said:?}");
+        fs::write(&file, bytes).unwrap();
+        wait_until(&rig.events, PATIENCE, |stats| stats.spool.missing == 0);
+        let (code, said) = accounts(rig.spool.path());
+        assert_eq!((code, &said["balances"]), (0, &true.into()), "{said}");
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

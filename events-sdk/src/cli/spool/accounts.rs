@@ -105,8 +105,9 @@ pub(super) fn tell_missing(views: &[View]) -> u8 {
     for view in views {
         match Found::settled(view, false) {
             Ok(found) => {
-                let Some(missing) = found.missing() else { continue };
-                note(&found.tell(missing));
+                let told = found.missing().map(|missing| found.tell(missing));
+                let Some(told) = told.or_else(|| found.tell_gone()) else { continue };
+                note(&told);
                 code = code.max(FOUND);
             }
             // Where there are none nobody knows.
@@ -281,6 +282,21 @@ impl Found {
         (missing > 0).then_some(missing)
     }
 
+    /// What is to be said of files that the agent misses, where it changes the books too fast to be compared with what is there.
+    fn tell_gone(&self) -> Option<String> {
+        let gone = self.ledger.files_gone();
+        let files = match gone {
+            0 => return None,
+            1 => "1 spill file is gone that the agent knows: somebody removed it; put it back".to_owned(),
+            more => format!(
+                "{more} spill files are gone that the agent knows: somebody removed them; put them back"
+            ),
+        };
+        let told =
+            format!("{files}, or their events are lost, and counted as `vanished`, when it is their turn");
+        self.moving.then_some(told)
+    }
+
     /// How many events were set aside since the last agent ended.
     fn aside(&self) -> u64 {
         self.quarantined.saturating_sub(self.totals.quarantined)
@@ -334,7 +350,11 @@ impl Found {
     /// Where nothing is in memory the rest must be zero. Nobody can tell while a file cannot be read.
     fn balances(&self) -> bool {
         let Rest { most, .. } = self.rest();
-        self.unreadable == 0 && (self.moving || (most >= 0 && self.missing().is_none()))
+        self.unreadable == 0
+            && match self.moving {
+                true => self.tell_gone().is_none(),
+                false => most >= 0 && self.missing().is_none(),
+            }
     }
 
     fn verdict(&self) -> String {
@@ -348,6 +368,9 @@ impl Found {
                 "{unreadable} cannot be read, so nobody can say whether the accounts balance; mend their \
                  permissions or the disk, or look as the user whose spool it is"
             );
+        }
+        if let Some(gone) = self.tell_gone() {
+            return gone;
         }
         if self.moving {
             return "an agent is at work, and the numbers changed while they were read".to_owned();
