@@ -6,6 +6,7 @@ pub mod faults;
 mod mounted;
 pub mod samples;
 pub mod schema;
+mod shares;
 
 use std::{
     collections::HashSet,
@@ -13,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::mounted::{Mounted, SmallDisk};
+pub use self::{
+    mounted::{Mounted, SmallDisk},
+    shares::share_of,
+};
 
 use events_sdk::{
     Config, Events, Level, Stats, Ticket, ToggleConfig,

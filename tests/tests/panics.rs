@@ -15,7 +15,7 @@ use events_sdk::{
     Config, DropReason, DurabilityMode, Events, Stats, UplinkState,
     testing::{Mode, Toggle, faults_left, panic_at, panic_points, special_panic_points},
 };
-use events_tests::{NUMBER, Rig, assert_numbers, config, emit_number, storm, wait_until};
+use events_tests::{NUMBER, Rig, assert_numbers, config, emit_number, share_of, storm, wait_until};
 
 /// All of them over the points: a few thousand per point would be minutes in a debug build.
 const EVENTS: usize = 20_000;
@@ -33,10 +33,11 @@ fn alone() -> MutexGuard<'static, ()> {
 
 #[test]
 fn a_panic_at_any_point_loses_nothing() {
-    let _alone = alone();
     let points = panic_points();
     let each = EVENTS.div_ceil(points.len());
-    for (place, point) in points.iter().copied().enumerate() {
+    let points = share_of(points.iter().copied().enumerate().collect(), "a_panic_at_any_point_loses_nothing");
+    let _alone = alone();
+    for (place, point) in points {
         let rig = Rig::with(|config| {
             config.batch_size = 20;
             config.batch_timeout = Duration::from_millis(20);
@@ -230,8 +231,10 @@ fn removes(point: &'static str) {
 
 #[test]
 fn a_panic_over_what_is_special_loses_nothing_either() {
+    let points =
+        share_of(special_panic_points().to_vec(), "a_panic_over_what_is_special_loses_nothing_either");
     let _alone = alone();
-    for point in special_panic_points().iter().copied() {
+    for point in points {
         match point {
             "sync" => syncs_and_spills(point, 3),
             // More may not be needed later.

@@ -22,7 +22,7 @@ use events_sdk::{
     testing::{Mode, Toggle, faults_left, hang_at, let_go, panic_points, syncs},
     uplink::SendFuture,
 };
-use events_tests::{Rig, assert_numbers, config, emit_number, queue_number, storm, wait_until};
+use events_tests::{Rig, assert_numbers, config, emit_number, queue_number, share_of, storm, wait_until};
 use tempfile::TempDir;
 
 const EVENTS: usize = 300;
@@ -123,8 +123,12 @@ fn hang_somewhere(rig: &Rig, point: &'static str) -> usize {
 
 #[test]
 fn wherever_a_thread_hangs_shutdown_and_drop_return_and_nothing_is_lost() {
+    let points = share_of(
+        panic_points().to_vec(),
+        "wherever_a_thread_hangs_shutdown_and_drop_return_and_nothing_is_lost",
+    );
     let faults = Faults::mine();
-    for point in panic_points() {
+    for point in points {
         let rig = Rig::with(quick);
         let count = hang_somewhere(&rig, point);
         rig.toggle.set_mode(Mode::Unavailable);
