@@ -289,7 +289,11 @@ impl GrpcUplink {
             Some(pause) => error.with_retry_after(pause),
             None => error,
         };
-        let error = if is_not_connected(&status) { error.with_nothing_sent() } else { error };
+        let error = match is_not_connected(&status) {
+            true => error.with_nothing_sent(),
+            false if is_ours(&status) => error.with_answer_lost(),
+            false => error,
+        };
         error.with_source(status)
     }
 

@@ -63,14 +63,15 @@ pub struct SendError {
     kind: SendErrorKind,
     message: String,
     retry_after: Option<Duration>,
-    not_sent: bool,
+    /// Whether Toggle may have stored the batch, where its kind alone does not say so.
+    stored: Option<bool>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl SendError {
     /// A new error. `message` says what happened, in words for an operator.
     pub fn new(kind: SendErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, not_sent: false, source: None }
+        Self { kind, message: message.into(), retry_after: None, stored: None, source: None }
     }
 
     /// Adds what caused it.
@@ -90,14 +91,22 @@ impl SendError {
     /// Adds that nothing of the batch was sent, because there was no connection.
     #[must_use]
     pub fn with_nothing_sent(mut self) -> Self {
-        self.not_sent = true;
+        self.stored = Some(false);
+        self
+    }
+
+    /// Adds that the batch was sent and that it was not Toggle that said what became of it.
+    #[must_use]
+    pub fn with_answer_lost(mut self) -> Self {
+        self.stored = Some(true);
         self
     }
 
     /// Whether Toggle may have stored the batch all the same, because the answer was lost, or because it said that something
     /// broke. Such a batch is never changed: only under its id Toggle knows it again.
     pub fn may_be_stored(&self) -> bool {
-        !self.not_sent && !matches!(self.kind, SendErrorKind::Busy | SendErrorKind::Unauthenticated)
+        let says_no = matches!(self.kind, SendErrorKind::Busy | SendErrorKind::Unauthenticated);
+        self.stored.unwrap_or(!says_no)
     }
 
     /// How long Toggle wants to be left alone, if it has said so.

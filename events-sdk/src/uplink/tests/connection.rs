@@ -1,6 +1,7 @@
 //! Connections that end, hang, and come back.
 
 use std::{
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
     pin::pin,
     task::{Context, Poll, Waker},
@@ -136,4 +137,37 @@ fn the_test_toggle_keeps_its_port_while_it_is_stopped() {
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     toggle.restart().unwrap();
     assert!(toggle.endpoint().ends_with(&port.to_string()));
+}
+
+/// Speaks as much HTTP/2 as it takes to break a call off, once it has the whole batch, with `ENHANCE_YOUR_CALM`.
+fn calms_down(listener: &TcpListener, bytes: usize) {
+    let (mut stream, _) = listener.accept().unwrap();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    stream.write_all(&settings).unwrap();
+    let (mut read, mut some) = (0, [0; 4096]);
+    while read < bytes {
+        read += match stream.read(&mut some).unwrap() {
+            0 => return,
+            length => length,
+        };
+    }
+    let reset = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0x0B];
+    stream.write_all(&reset).unwrap();
+    // Until the other side is gone.
+    while stream.read(&mut some).is_ok_and(|length| length > 0) {}
+}
+
+#[test]
+fn a_call_that_a_server_breaks_off_may_be_stored_though_it_asks_for_less() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let batch = batch(500);
+    let bytes = batch.events().len();
+    let server = thread::spawn(move || calms_down(&listener, bytes));
+    let runtime = runtime();
+    let uplink = GrpcUplink::new(GrpcConfig { timeout: LONG, ..GrpcConfig::new(endpoint) }).unwrap();
+    let error = send(&runtime, &uplink, &batch).unwrap_err();
+    assert_eq!((error.kind(), error.may_be_stored()), (SendErrorKind::Busy, true), "{error}");
+    drop((uplink, runtime));
+    server.join().unwrap();
 }
