@@ -8,7 +8,8 @@ use crate::{SendError, SendErrorKind, backoff::Backoff, stats::UplinkState};
 /// So many times in a row Toggle may ask for less before it counts as away and events go to disk instead of waiting.
 const BUSY_TIMES: u32 = 4;
 
-/// The longest pause after such an answer, unless Toggle names one: it is there, and what it has to spare changes fast.
+/// The longest pause after such an answer, unless Toggle names one: it is there, and what it has to spare changes fast. And where it
+/// refuses everything: it is one of many batches that shows that it is well, and each of them costs it little.
 const BUSY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Toggle may name a longer pause than that, up to this: it is bounded against a mistake in its configuration.
@@ -124,7 +125,12 @@ impl Link {
         };
         if self.is_open() || probe {
             self.failures = self.failures.saturating_add(1);
-            self.retry_at = now + self.backoff.pause(self.failures);
+            let is_answer = matches!(
+                error.kind(),
+                SendErrorKind::Refused | SendErrorKind::Declined | SendErrorKind::TooLarge
+            );
+            let most = if is_answer { BUSY_PAUSE } else { Duration::MAX };
+            self.retry_at = now + self.backoff.pause_within(self.failures, most);
         }
         if self.state == state {
             // An outage that was too fresh to be told lasts.
