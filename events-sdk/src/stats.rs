@@ -273,7 +273,7 @@ impl State {
         uplink.since = self.status.uplink_since.map(|since| since.elapsed()).unwrap_or_default();
         let (last_error, last_error_at) = self.status.last_error.clone().unzip();
         Stats {
-            accepted: self.accounts.accepted,
+            accepted: self.accounts.accepted(),
             adopted: self.accounts.adopted,
             delivered: self.accounts.delivered,
             in_memory: self.accounts.in_memory,

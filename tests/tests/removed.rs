@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{FileExt, MetadataExt, symlink},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -176,6 +176,50 @@ fn accounts_that_could_not_be_made_at_the_start_are_made_once_what_is_in_the_way
         assert_eq!((stats.lifetime.accepted, stats.lifetime.delivered), (300, 300), "{stats:#?}");
         assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
     }
+}
+
+#[test]
+fn accounts_into_which_somebody_writes_go_on_with_their_own_numbers() {
+    let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
+    let events = Events::start(config(&toggle, spool.path())).unwrap();
+    let accounts = spool.path().join(".accounts");
+    storm(&events, 0..100, 1_000_000);
+    wait_until(&events, PATIENCE, |stats| stats.delivered == 100);
+    let before = fs::read(&accounts).unwrap();
+    let garbage = [vec![0xA5; before.len()], vec![0xFF; before.len()], vec![0; before.len()], before.clone()];
+    for (round, garbage) in garbage.iter().enumerate() {
+        let written = fs::OpenOptions::new().write(true).open(&accounts).unwrap();
+        let number = written.metadata().unwrap().ino();
+        written.write_all_at(garbage, 0).unwrap();
+        // It matters neither to what happens before that is noticed nor to what happens after.
+        let count = 100 * (round + 1);
+        // What stood there before is right in itself, and would be again with what happens now.
+        let at_once = if *garbage == before { 0 } else { 50 };
+        storm(&events, count..count + at_once, 1_000_000);
+        let start = Instant::now();
+        while fs::metadata(&accounts).unwrap().ino() == number && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_ne!(fs::metadata(&accounts).unwrap().ino(), number, "round {round}: {:#?}", events.stats());
+        storm(&events, count + at_once..count + 100, 1_000_000);
+        let all = count as u64 + 100;
+        let stats = wait_until(&events, PATIENCE, |stats| stats.delivered == all);
+        assert_eq!(
+            (stats.accepted, stats.delivered, stats.restarts),
+            (all, all, 0),
+            "round {round}: {stats:#?}"
+        );
+        assert!(stats.balances() && stats.lifetime.balances(), "round {round}: {stats:#?}");
+        assert_eq!((stats.lifetime.accepted, stats.lifetime.dropped_total()), (all, 0), "round {round}");
+        assert!(spool.path().join(".accounts.damaged").is_file(), "round {round}");
+    }
+    assert!(events.shutdown(PATIENCE).complete);
+    drop(events);
+    assert_numbers(&toggle, 500);
+    let next = Events::start(config(&toggle, spool.path())).unwrap();
+    let stats = wait_until(&next, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    assert_eq!((stats.lifetime.accepted, stats.lifetime.delivered), (500, 500), "{stats:#?}");
+    assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
 }
 
 /// Toggle is away, and events are in as many spill files, the oldest first.

@@ -111,6 +111,12 @@ impl Delivery {
                 self.spooler.ledger_renewed();
             }
             Reply::CountedTwice(events) => self.intake.buffer.lock().accounts.ledger.counted_twice(events),
+            Reply::LedgerTouched => {
+                let is_ours = self.intake.buffer.lock().accounts.ledger.is_in_place();
+                if !is_ours {
+                    self.spooler.ledger_spoiled();
+                }
+            }
             Reply::LedgerLost(ledger) => {
                 let file = self.intake.buffer.lock().accounts.ledger.go_on_in(*ledger);
                 self.spooler.ledger_moved(file);

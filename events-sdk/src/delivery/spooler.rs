@@ -103,6 +103,8 @@ enum Command {
     LedgerRenewed,
     /// Give up the room that is set aside on disk.
     DropBallast,
+    /// Somebody else has written into the file of the ledger.
+    LedgerSpoiled,
     /// The ledger is in this file now, which is to get its name.
     LedgerMoved(Option<Arc<File>>),
     Stop,
@@ -160,7 +162,9 @@ pub(crate) enum Reply {
     Segments(Vec<Segment>, Option<io::Error>),
     /// The files of so many segments of this process are gone.
     SegmentsLost(usize),
-    /// The file of the ledger is gone; here is an empty one, which has no name yet.
+    /// The file of the ledger was written to, perhaps not by this process.
+    LedgerTouched,
+    /// The file of the ledger is gone, or somebody else's; here is an empty one, which has no name yet.
     LedgerLost(Box<Ledger>),
     /// So many events in the segments of an earlier process were damaged, and are in the quarantine.
     Damaged(u32),
@@ -269,6 +273,11 @@ impl Spooler {
     /// The ledger was stored once more, after a sync of it had failed.
     pub(crate) fn ledger_renewed(&self) {
         self.command(Command::LedgerRenewed);
+    }
+
+    /// What stands in the file of the ledger is not what was stored there.
+    pub(crate) fn ledger_spoiled(&self) {
+        self.command(Command::LedgerSpoiled);
     }
 
     /// The ledger is in a new file.

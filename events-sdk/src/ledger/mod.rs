@@ -99,7 +99,6 @@ const TOLD_AT: usize = DROPPED_AT + MATRIX;
 const CELLS: usize = TOLD_AT + MATRIX;
 
 /// The length of the file.
-#[cfg(feature = "cli")]
 pub(crate) const BYTES: u64 = CELLS as u64 * 8;
 
 /// All that ever happened to events, by number.
@@ -122,6 +121,8 @@ pub(crate) struct Ledger {
     dropped: u64,
     /// Events in files of others that have been found and not been dealt with.
     foreign: u64,
+    /// What is accepted but for the events of this process. A difference: what is taken back may make it less than nothing.
+    before: u64,
 }
 
 impl Ledger {
@@ -225,6 +226,16 @@ impl Ledger {
         }
     }
 
+    /// Keeps what somebody else has written into the file, before another [takes its place](Self::publish).
+    pub(crate) fn set_aside_what_is_there(dir: &Path) {
+        let (path, aside) = (dir.join(FILE), dir.join(DAMAGED));
+        let _ = fs::remove_file(&aside);
+        // A second name, so that there is always one by the first. Where that cannot be, nothing of it is kept.
+        if let Err(error) = fs::hard_link(&path, &aside) {
+            tracing::debug!(%error, "what was written into the accounts is not set aside");
+        }
+    }
+
     /// Gives a file that was [created](Self::create) its name.
     pub(crate) fn publish(dir: &Path) -> io::Result<()> {
         fs::rename(dir.join(NEW), dir.join(FILE))
@@ -273,7 +284,8 @@ impl Ledger {
             unseen: slots.files().collect(),
             ..Survey::default()
         };
-        Self { cells, slots, survey, dropped, foreign: 0 }
+        let before = cells.load(ACCEPTED);
+        Self { cells, slots, survey, dropped, foreign: 0, before }
     }
 
     /// What this one counted in memory goes on in `file`, which has been opened meanwhile.
@@ -287,6 +299,7 @@ impl Ledger {
         }
         file.dropped += self.dropped;
         file.foreign += self.foreign;
+        file.before = file.before.wrapping_add(self.before);
         *self = file;
     }
 
@@ -309,6 +322,30 @@ impl Ledger {
     #[inline]
     pub(crate) fn accept(&mut self) {
         self.cells.store(ACCEPTED, self.cells.load(ACCEPTED) + 1);
+    }
+
+    /// How often that was so in this process.
+    #[inline]
+    pub(crate) fn accepted_here(&self) -> u64 {
+        self.cells.load(ACCEPTED).wrapping_sub(self.before)
+    }
+
+    /// Has these changes include that so many events are accepted, though this process accepts none.
+    fn set_accepted(&mut self, number: u64, changes: &mut Changes) {
+        self.before = self.before.wrapping_add(number.wrapping_sub(self.cells.load(ACCEPTED)));
+        changes.set(ACCEPTED, number);
+    }
+
+    /// So many events more are accepted, though this process accepts none.
+    fn accept_others(&mut self, count: u64) {
+        let mut changes = Changes::default();
+        self.set_accepted(self.cells.load(ACCEPTED) + count, &mut changes);
+        self.cells.change(&changes);
+    }
+
+    /// Whether the file holds these numbers. If not, somebody else has written there.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.cells.are_in_place()
     }
 
     /// Events were dropped. Those of a file of others were never accepted before.
@@ -477,7 +514,7 @@ impl Ledger {
             self.note_in_files(self.cells.load(IN_FILES) + again);
         }
         if step.foreign {
-            changes.set(ACCEPTED, accepted - again);
+            self.set_accepted(accepted - again, &mut changes);
         } else {
             self.survey.expected += again.cast_signed();
         }
@@ -523,7 +560,7 @@ impl Ledger {
         let mut changes = Changes::default();
         if foreign && count > 0 {
             self.foreign = self.foreign.saturating_sub(count);
-            changes.set(ACCEPTED, self.cells.load(ACCEPTED) + count);
+            self.set_accepted(self.cells.load(ACCEPTED) + count, &mut changes);
         }
         changes
     }

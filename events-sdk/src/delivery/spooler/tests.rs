@@ -16,7 +16,9 @@ fn start(dir: &Path, ledger: File) -> (Spooler, Vec<SpoolFile>) {
 
 /// A file in the place of the ledger.
 fn ledger_in(dir: &Path) -> File {
-    File::create(dir.join(crate::ledger::FILE)).unwrap()
+    let file = File::create(dir.join(crate::ledger::FILE)).unwrap();
+    file.set_len(crate::ledger::BYTES).unwrap();
+    file
 }
 
 /// All replies until the thread has stopped: how many files were removed.

@@ -119,6 +119,12 @@ pub(super) struct Thread {
     displaced: bool,
     /// The log says that the ledger cannot be made again.
     ledger_complained: bool,
+    /// When the file of the ledger was written to, when it was compared with the ledger last: seconds and nanoseconds.
+    ledger_compared: Option<(i64, i64)>,
+    /// Somebody else has written into it, and it has not been replaced yet.
+    ledger_is_spoiled: bool,
+    /// When the log said so last.
+    ledger_spoiled_told: Option<Instant>,
 }
 
 impl Thread {
@@ -169,6 +175,9 @@ impl Thread {
             keep_at: Instant::now() + place::KEEP,
             displaced: false,
             ledger_complained: false,
+            ledger_compared: None,
+            ledger_is_spoiled: false,
+            ledger_spoiled_told: None,
         }
     }
 
@@ -350,6 +359,10 @@ impl Thread {
                 }
                 Some(Command::LedgerRenewed) => {
                     self.ledger_doubted = false;
+                    continue;
+                }
+                Some(Command::LedgerSpoiled) => {
+                    self.ledger_spoiled();
                     continue;
                 }
                 Some(Command::LedgerMoved(file)) => {
