@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use events_sdk::{Config, DropReason, DurabilityMode, Events, WaitOutcome, testing::Toggle};
+use events_sdk::{Config, DropReason, DurabilityMode, Events, Stats, WaitOutcome, testing::Toggle};
 use events_tests::{Rig, assert_numbers, config, emit_number, queue_number, storm, wait_until};
 use tempfile::TempDir;
 
@@ -148,6 +148,25 @@ fn accounts_that_somebody_removed_go_on_with_the_same_numbers() {
     assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
 }
 
+/// Whether somebody who looks at the statistics is told that the accounts end with the process.
+fn has_concern(stats: &Stats) -> bool {
+    stats.spool.concerns.iter().any(|concern| concern.contains("the accounts are kept in memory only"))
+}
+
+#[test]
+fn accounts_that_are_removed_and_cannot_be_made_again_are_told_as_long_as_that_holds() {
+    let rig = Rig::start();
+    emit_number(&rig.events, 0);
+    let obstacle = rig.spool.path().join(".accounts.tmp");
+    fs::create_dir(&obstacle).unwrap();
+    fs::remove_file(rig.spool.path().join(".accounts")).unwrap();
+    let stats = wait_until(&rig.events, PATIENCE, has_concern);
+    assert!(has_concern(&stats), "{stats:#?}");
+    fs::remove_dir(&obstacle).unwrap();
+    let stats = wait_until(&rig.events, PATIENCE, |stats| !has_concern(stats));
+    assert!(!has_concern(&stats) && rig.spool.path().join(".accounts").is_file(), "{stats:#?}");
+}
+
 #[test]
 fn accounts_that_could_not_be_made_at_the_start_are_made_once_what_is_in_the_way_is_gone() {
     for obstacle in [".accounts", ".accounts.tmp"] {
@@ -159,13 +178,16 @@ fn accounts_that_could_not_be_made_at_the_start_are_made_once_what_is_in_the_way
         wait_until(&events, PATIENCE, |stats| stats.delivered == 100);
         toggle.stop();
         storm(&events, 100..300, 1_000_000);
-        wait_until(&events, PATIENCE, |stats| stats.on_disk == 200);
+        let stats = wait_until(&events, PATIENCE, |stats| stats.on_disk == 200);
+        assert!(has_concern(&stats), "{}: {stats:#?}", obstacle.display());
         fs::remove_dir(&obstacle).unwrap();
         let start = Instant::now();
         while !accounts.is_file() && start.elapsed() < PATIENCE {
             std::thread::yield_now();
         }
         assert!(accounts.is_file(), "{}", obstacle.display());
+        let stats = wait_until(&events, PATIENCE, |stats| !has_concern(stats));
+        assert!(!has_concern(&stats), "{}: {stats:#?}", obstacle.display());
         assert!(events.shutdown(PATIENCE).complete);
         drop(events);
         toggle.restart().unwrap();

@@ -111,6 +111,7 @@ impl Delivery {
                 self.spooler.ledger_renewed();
             }
             Reply::CountedTwice(events) => self.intake.buffer.lock().accounts.ledger.counted_twice(events),
+            Reply::LedgerKept(kept) => self.intake.buffer.lock().status.ledger_broken = kept.err(),
             Reply::LedgerTouched => {
                 let is_ours = self.intake.buffer.lock().accounts.ledger.is_in_place();
                 if !is_ours {

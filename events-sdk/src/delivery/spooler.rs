@@ -162,6 +162,8 @@ pub(crate) enum Reply {
     Segments(Vec<Segment>, Option<io::Error>),
     /// The files of so many segments of this process are gone.
     SegmentsLost(usize),
+    /// The ledger is kept on disk, or not: then why.
+    LedgerKept(Result<(), String>),
     /// The file of the ledger was written to, perhaps not by this process.
     LedgerTouched,
     /// The file of the ledger is gone, or somebody else's; here is an empty one, which has no name yet.

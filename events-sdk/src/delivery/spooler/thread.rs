@@ -462,10 +462,12 @@ impl Thread {
                     (self.ledger, self.ledger_id) = (ledger.file(), ledger.id());
                     self.spool = self.spool.take().map(|spool| spool.of_ledger(ledger.id()));
                     opened = Some(Box::new(ledger));
+                    self.reply(Reply::LedgerKept(Ok(())));
                 }
                 // As at the start: the events are worth more.
                 Err(error) => {
-                    tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process unless that is mended")
+                    tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process unless that is mended");
+                    self.reply(Reply::LedgerKept(Err(error.to_string())));
                 }
             }
         }

@@ -127,6 +127,7 @@ impl Thread {
         match published {
             Ok(()) => {
                 (self.ledger_complained, self.ledger_is_spoiled) = (false, false);
+                self.reply(Reply::LedgerKept(Ok(())));
                 if is_spoiled {
                     self.tell_spoiled();
                 } else if was_there {
@@ -155,6 +156,7 @@ impl Thread {
 
     fn complain_of_ledger(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.ledger_complained, true) {
+            self.reply(Reply::LedgerKept(Err(error.to_string())));
             tracing::error!(%error, "the accounts of the spool were removed and cannot be made again; they end with this process unless that is mended");
         }
     }
