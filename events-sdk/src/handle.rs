@@ -199,7 +199,7 @@ impl Events {
             }
             None => (Ledger::in_memory(now_ms()), None),
         };
-        let ledger_file = (ledger.file(), ledger.id());
+        let kept = ledger.kept();
         let limits = Limits {
             events: config.buffer_size,
             bytes: config.buffer_bytes,
@@ -248,15 +248,9 @@ impl Events {
             ballast: MOST_BALLAST.min(config.spool_max_bytes as u64 / BALLAST_PART),
         };
         let spool_is_open = spool.is_some();
-        let spooler = Spooler::start(
-            config.spool_dir,
-            spool,
-            bounds,
-            SCHEMA_FINGERPRINT,
-            segments.clone(),
-            ledger_file,
-        )
-        .map_err(Error::thread)?;
+        let spooler =
+            Spooler::start(config.spool_dir, spool, bounds, SCHEMA_FINGERPRINT, segments.clone(), kept)
+                .map_err(Error::thread)?;
         if let (Some(segments), Some(syncs)) = (segments, syncs) {
             let interval = is_power.then_some(config.sync_interval);
             sync::start(Arc::clone(&intake), segments, syncs, interval).map_err(Error::thread)?;

@@ -17,7 +17,7 @@ use events_sdk::{
     testing::{self, Mode, Toggle},
     uplink::SendFuture,
 };
-use events_tests::{Rig, SmallDisk, emit_number, storm, wait_until};
+use events_tests::{Rig, SmallDisk, emit_number, killed, storm, wait_until};
 use tempfile::TempDir;
 use tracing::{
     Event, Metadata, Subscriber,
@@ -364,6 +364,38 @@ fn accounts_into_which_somebody_writes_are_told_once() {
     let report = rig.events.shutdown(PATIENCE);
     assert_eq!((report.stats.restarts, report.stats.lifetime.accepted), (0, 300), "{report:#?}");
     assert_eq!(times("ERROR somebody else wrote into the accounts"), 1, "{LINES:#?}");
+}
+
+#[test]
+fn accounts_that_are_gone_though_files_name_them_are_told_once_at_the_start() {
+    let _mine = listen();
+    let gone = "WARN the accounts that files in the spool belong to are gone";
+    for durability in [DurabilityMode::Memory, DurabilityMode::Process] {
+        let rig = Rig::with(|config| {
+            (config.durability, config.batch_timeout) = (durability, Duration::from_secs(600));
+        });
+        rig.toggle.stop();
+        for hundred in 0..3 {
+            storm(&rig.events, hundred * 100..(hundred + 1) * 100, 1_000_000);
+            rig.events.flush(PATIENCE);
+        }
+        emit_number(&rig.events, 300);
+        assert_eq!(times(gone), 0, "where there was nothing nothing is gone");
+        let dead = killed(rig.spool.path());
+        let start = |toggle: &Toggle| {
+            let events = Events::start(events_tests::config(toggle, dead.path())).expect("an event system");
+            let stats = wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed);
+            assert!(stats.lifetime.is_surveyed, "{stats:#?}");
+        };
+        start(&rig.toggle);
+        assert_eq!(times(gone), 0, "{durability:?}");
+        fs::remove_file(dead.path().join(".accounts")).expect("ours");
+        start(&rig.toggle);
+        assert_eq!(times(gone), 1, "{durability:?}: {LINES:#?}");
+        start(&rig.toggle);
+        assert_eq!(times(gone), 1, "{durability:?}");
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use self::thread::Thread;
 use crate::{
     Batch,
     chunk::{self, Chunk, SEVERITIES},
-    ledger::Ledger,
+    ledger::{Kept, Ledger},
     segment::{Segment, Segments},
     spool::{Bounds, Piece, Spool, SpoolError, SpoolFile, Thinned, Thinning},
 };
@@ -188,15 +188,14 @@ pub(crate) struct Spooler {
 
 impl Spooler {
     /// Starts the thread. `spool` is what could be opened already.
-    /// `segments` is where this process makes its own, if it does. `ledger` is the file of the ledger in that spool, if that
-    /// could be opened too, and its identity.
+    /// `segments` is where this process makes its own, if it does. `ledger` is that in the spool, if it could be opened too.
     pub(crate) fn start(
         directory: PathBuf,
         spool: Option<Spool>,
         bounds: Bounds,
         fingerprint: u64,
         segments: Option<Arc<Segments>>,
-        ledger: (Option<Arc<File>>, u64),
+        ledger: Kept,
     ) -> io::Result<Self> {
         let (commands, command_queue) = std_mpsc::channel();
         let (reply_queue, replies) = mpsc::unbounded_channel();

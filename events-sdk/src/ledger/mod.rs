@@ -111,6 +111,17 @@ pub(crate) struct Totals {
     pub(crate) dropped: u64,
 }
 
+/// What whoever keeps the file of a ledger needs to know of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept {
+    /// The file, to be synced; `None` while it is in memory.
+    pub(crate) file: Option<Arc<File>>,
+    /// What a seal says of whose file it is.
+    pub(crate) id: u64,
+    /// There was none when it was opened.
+    pub(crate) is_new: bool,
+}
+
 /// The ledger.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -123,6 +134,8 @@ pub(crate) struct Ledger {
     foreign: u64,
     /// What is accepted but for the events of this process. A difference: what is taken back may make it less than nothing.
     before: u64,
+    /// There was none when it was opened.
+    is_new: bool,
 }
 
 impl Ledger {
@@ -140,13 +153,14 @@ impl Ledger {
     /// When there is no room for it, or the directory cannot be written to.
     pub(crate) fn open(dir: &Path, now_ms: u64) -> io::Result<Self> {
         let path = dir.join(FILE);
+        let mut is_new = false;
         match fault::fallible("open accounts").and_then(|()| Cells::open(&path, CELLS)) {
             Ok(cells) if cells.load(MAGIC_AT) == MAGIC => {
                 let mut ledger = Self::on(cells, false);
                 ledger.cells.store(CLEAN, 0);
                 return Ok(ledger);
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => is_new = true,
             Ok(_) => Self::give_up(dir, "another program, or another version, wrote it"),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Self::give_up(dir, &error.to_string())
@@ -155,7 +169,7 @@ impl Ledger {
         }
         let new = Self::create(dir, now_ms)?;
         Self::publish(dir)?;
-        Ok(new)
+        Ok(Self { is_new, ..new })
     }
 
     /// As [`open`](Self::open). One of earlier processes that cannot be opened is tried again for a moment; then it is set aside like one
@@ -285,7 +299,7 @@ impl Ledger {
             ..Survey::default()
         };
         let before = cells.load(ACCEPTED);
-        Self { cells, slots, survey, dropped, foreign: 0, before }
+        Self { cells, slots, survey, dropped, foreign: 0, before, is_new: false }
     }
 
     /// What this one counted in memory goes on in `file`, which has been opened meanwhile.
@@ -311,6 +325,11 @@ impl Ledger {
     /// What a seal says of whose file it is.
     pub(crate) fn id(&self) -> u64 {
         self.cells.load(ID)
+    }
+
+    /// What whoever keeps its file needs to know.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept { file: self.file(), id: self.id(), is_new: self.is_new }
     }
 
     /// The file, to be synced.

@@ -214,6 +214,24 @@ fn verify_tells_of_accounts_that_cannot_be_read() {
 }
 
 #[test]
+fn accounts_that_are_gone_though_files_name_them_are_told() {
+    let dir = dead_spool(mixture);
+    fs::remove_file(dir.path().join(".accounts")).unwrap();
+    let said = spool(dir.path(), &["accounts"]);
+    assert!(said.code == 3 && said.err.contains("1 file belongs to accounts that are gone"), "{said:?}");
+
+    let (live, agent) = busy(DurabilityMode::Process);
+    let dead = killed(live.path());
+    drop(agent);
+    fs::remove_file(dead.path().join(".accounts")).unwrap();
+    for file in spill_files(dead.path()) {
+        fs::remove_file(dead.path().join(file)).unwrap();
+    }
+    let said = spool(dead.path(), &["accounts"]);
+    assert!(said.code == 3 && said.err.contains("1 file belongs to accounts that are gone"), "{said:?}");
+}
+
+#[test]
 fn accounts_of_a_spool_that_is_not_there_say_so() {
     let said = events(&["spool", "accounts", "/nowhere/at/all"]);
     assert!(said.code == 3 && said.err.contains("there is no spool at /nowhere/at/all"), "{said:?}");
