@@ -177,6 +177,23 @@ fn a_repaired_file_says_whose_it_is_and_nothing_of_it_stays_open() {
 }
 
 #[test]
+fn what_was_cut_off_a_file_that_is_repaired_is_not_to_be_put_back() {
+    let dir = dead_spool(mixture);
+    let path = only_file(dir.path());
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    assert_eq!(spool(dir.path(), &["repair"]).code, 0);
+    let said = spool(dir.path(), &["verify"]);
+    assert!(said.code == 1 && said.err.contains("missing, as the accounts say"), "{said:?}");
+    let lost = "what was cut off a file that was repaired since is lost";
+    assert!(said.err.contains(lost) && !said.err.contains("put them back"), "{said:?}");
+    let (code, said) = accounts(dir.path());
+    assert!(code == 1 && said["verdict"].as_str().unwrap().contains(lost), "{said}");
+    let missing = said["missing"].as_u64().unwrap();
+    assert_eq!(next_start(dir.path()), (missing, 0, said["quarantined"].as_u64().unwrap()));
+}
+
+#[test]
 fn what_an_emptied_file_held_is_missing_and_repair_says_that_the_file_goes() {
     let dir = dead_spool(mixture);
     add_file(dir.path(), |events| emit_number(events, 1));

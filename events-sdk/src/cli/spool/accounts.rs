@@ -330,19 +330,24 @@ impl Found {
                 ("are not there any more", "the agent counts them as `vanished` when it is their turn")
             }
             _ if self.ledger.was_closed() => (
-                "were removed, emptied or replaced since the last agent ended",
+                "were removed, cut short, emptied or replaced since the last agent ended",
                 "the next start counts them as `vanished`",
             ),
             _ => (
-                "were removed, emptied or replaced since the last agent ended or was killed",
+                "were removed, cut short, emptied or replaced since the last agent ended or was killed",
                 "the next start counts them as `vanished`",
             ),
         };
-        match self.torn.as_slice() {
-            [] => format!(
+        match (self.torn.as_slice(), &self.holder) {
+            ([], Holder::Process(_)) => format!(
                 "{events}, as the accounts say: files or segments{gone} {since}; put them back, or {at}"
             ),
-            torn => {
+            // A file that was cut short and repaired since looks like any other.
+            ([], _) => format!(
+                "{events}, as the accounts say: files or segments{gone} {since}; what was removed may be put back, what was cut off \
+                 a file that was repaired since is lost; {at}"
+            ),
+            (torn, _) => {
                 let end = if torn.len() == 1 { "ends" } else { "end" };
                 let events = format!("{} more {} missing", counted(missing, "event"), is_or_are(missing));
                 format!(
