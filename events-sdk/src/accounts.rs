@@ -25,7 +25,6 @@ pub(crate) const CATEGORIES: usize = 64;
 /// Where the events are, as numbers.
 #[derive(Debug)]
 pub(crate) struct Accounts {
-    pub(crate) accepted: u64,
     pub(crate) adopted: u64,
     pub(crate) delivered: u64,
     pub(crate) in_memory: u64,
@@ -63,14 +62,19 @@ pub(crate) enum Place {
 }
 
 impl Accounts {
-    /// How many events were accepted by this process and not dropped.
+    /// How many events this process accepted: the ledger counts them, so that an emit counts them once.
+    #[inline]
+    pub(crate) fn accepted(&self) -> u64 {
+        self.ledger.accepted_here()
+    }
+
+    /// How many of them were not dropped.
     pub(crate) fn kept(&self) -> u64 {
-        self.accepted.saturating_sub(self.lost)
+        self.accepted().saturating_sub(self.lost)
     }
 
     pub(crate) fn new(ledger: Ledger) -> Self {
         Self {
-            accepted: 0,
             adopted: 0,
             delivered: 0,
             in_memory: 0,
@@ -201,7 +205,6 @@ impl Accounts {
     #[inline]
     pub(crate) fn accept(&mut self) {
         self.ledger.accept();
-        self.accepted += 1;
         self.in_memory += 1;
     }
 
@@ -209,7 +212,6 @@ impl Accounts {
     pub(crate) fn reject(&mut self, reason: DropReason, category: u8, severity: u8) {
         self.ledger.accept();
         self.ledger.drop_events(reason, category, severity, 1, false);
-        self.accepted += 1;
         self.count_drop(reason, category, severity, 1);
         self.check();
     }
@@ -327,7 +329,7 @@ impl Accounts {
             "the ledger does not balance: {ledger:?}, {self}"
         );
         debug_assert_eq!(
-            self.accepted + self.adopted,
+            self.accepted() + self.adopted,
             self.delivered
                 + self.in_memory
                 + self.in_flight
@@ -363,7 +365,7 @@ impl fmt::Display for Accounts {
         write!(
             f,
             "accepted {} + adopted {} = delivered {} + in memory {} + in flight {} + on disk {} + quarantined {} + dropped {}",
-            self.accepted,
+            self.accepted(),
             self.adopted,
             self.delivered,
             self.in_memory,

@@ -191,15 +191,15 @@ impl Events {
         // Here alone: a directory that cannot be used is opened anew every second.
         concerns.iter().for_each(|concern| tracing::warn!("{concern}"));
         let ledger = spool.is_some().then(|| Ledger::open_or_begin(&config.spool_dir, now_ms()));
-        let ledger = match ledger {
-            Some(Ok(ledger)) => ledger,
+        let (ledger, ledger_broken) = match ledger {
+            Some(Ok(ledger)) => (ledger, None),
             Some(Err(error)) => {
                 tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process unless that is mended");
-                Ledger::in_memory(now_ms())
+                (Ledger::in_memory(now_ms()), Some(error.to_string()))
             }
-            None => Ledger::in_memory(now_ms()),
+            None => (Ledger::in_memory(now_ms()), None),
         };
-        let ledger_file = (ledger.file(), ledger.id());
+        let kept = ledger.kept();
         let limits = Limits {
             events: config.buffer_size,
             bytes: config.buffer_bytes,
@@ -231,6 +231,7 @@ impl Events {
             broken.iter().for_each(|error| state.status.fail(error));
             state.status.spool.broken = broken;
             state.status.durability = config.durability;
+            state.status.ledger_broken = ledger_broken;
             state.status.uplink.target = uplink.target();
             state.status.uplink_since = Some(Instant::now());
         }
@@ -247,15 +248,9 @@ impl Events {
             ballast: MOST_BALLAST.min(config.spool_max_bytes as u64 / BALLAST_PART),
         };
         let spool_is_open = spool.is_some();
-        let spooler = Spooler::start(
-            config.spool_dir,
-            spool,
-            bounds,
-            SCHEMA_FINGERPRINT,
-            segments.clone(),
-            ledger_file,
-        )
-        .map_err(Error::thread)?;
+        let spooler =
+            Spooler::start(config.spool_dir, spool, bounds, SCHEMA_FINGERPRINT, segments.clone(), kept)
+                .map_err(Error::thread)?;
         if let (Some(segments), Some(syncs)) = (segments, syncs) {
             let interval = is_power.then_some(config.sync_interval);
             sync::start(Arc::clone(&intake), segments, syncs, interval).map_err(Error::thread)?;

@@ -19,7 +19,8 @@
 //! * The mapping is never executable, and bytes have no invalid values, so that whatever the file holds may be read.
 //!
 //! What is left is a user who edits the file as the same user or as root while the process runs, and a disk that fails
-//! while a page comes back from it. Both end the process as they would with a mapped library or an executable.
+//! while a page comes back from it. Both may end the process as they would with a mapped library or an executable. Bytes that
+//! such a user writes do no harm as long as the length stays: no number that is counted on is read back out of a mapping.
 #![allow(unsafe_code, reason = "mapping a file is unsafe; the head of this module says why it is sound here")]
 
 use std::{

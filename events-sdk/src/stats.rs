@@ -166,7 +166,8 @@ pub struct SpoolStats {
     pub max_bytes: u64,
     /// Events that were dropped from them to make room.
     pub thinned: u64,
-    /// What an operator should know of the place: it is on a tmpfs, others may write to it, and so on.
+    /// What an operator should know of the place: it is on a tmpfs, others may write to it, and so on; also, for as long as that
+    /// holds, that the accounts cannot be kept there.
     pub concerns: Vec<String>,
     /// Files and segments of earlier processes that cannot be read or taken over at present, because the disk is full for instance. Their
     /// events count as on disk; they are tried again every minute.
@@ -252,6 +253,8 @@ pub(crate) struct Status {
     last_error: Option<(String, SystemTime)>,
     pub(crate) restarts: u64,
     pub(crate) durability: DurabilityMode,
+    /// Why the ledger cannot be kept on disk, as long as that holds.
+    pub(crate) ledger_broken: Option<String>,
 }
 
 impl Status {
@@ -269,11 +272,14 @@ impl State {
         let drains = self.status.uplink.state == UplinkState::Up && spool.drain_rate > 0;
         spool.drain_eta =
             drains.then(|| Duration::from_secs(self.accounts.on_disk.div_ceil(spool.drain_rate)));
+        spool.concerns.extend(self.status.ledger_broken.iter().map(|error| {
+            format!("the accounts are kept in memory only, and end with this process: {error}; make room, or mend permissions")
+        }));
         let mut uplink = self.status.uplink.clone();
         uplink.since = self.status.uplink_since.map(|since| since.elapsed()).unwrap_or_default();
         let (last_error, last_error_at) = self.status.last_error.clone().unzip();
         Stats {
-            accepted: self.accounts.accepted,
+            accepted: self.accounts.accepted(),
             adopted: self.accounts.adopted,
             delivered: self.accounts.delivered,
             in_memory: self.accounts.in_memory,

@@ -17,7 +17,7 @@ use events_sdk::{
     testing::{self, Mode, Toggle},
     uplink::SendFuture,
 };
-use events_tests::{Rig, SmallDisk, emit_number, storm, wait_until};
+use events_tests::{Rig, SmallDisk, emit_number, killed, storm, wait_until};
 use tempfile::TempDir;
 use tracing::{
     Event, Metadata, Subscriber,
@@ -71,7 +71,11 @@ impl Subscriber for Listener {
             emit_number(events, EMITTED.fetch_add(1, Ordering::Relaxed));
             let _ = events.stats();
         }
-        LINES.lock().unwrap_or_else(PoisonError::into_inner).push(text.0);
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).push(format!(
+            "{} {}",
+            event.metadata().level(),
+            text.0
+        ));
         IS_INSIDE.set(false);
     }
 
@@ -145,9 +149,9 @@ fn whoever_takes_the_log_may_emit_and_look_at_the_statistics() {
     });
     fs::remove_file(&segments).expect("ours");
     testing::limit_free_bytes(None);
-    wait_until(&events, PATIENCE, |_| {
+    wait_until(&events, PATIENCE, |stats| {
         storm(&events, 600..700, 1_000_000);
-        said("segments can be made again")
+        stats.durability.degraded.is_none()
     });
     let report = events.shutdown(PATIENCE);
     assert!(report.stats.lifetime.balances(), "{report:#?}");
@@ -281,6 +285,117 @@ fn a_disk_on_which_room_is_made_again_and_again_is_told_once() {
         times("the spool takes no events") <= 1 && times("the spool takes events again") <= 1,
         "{LINES:#?}"
     );
+}
+
+#[test]
+fn segments_that_can_be_made_and_cannot_by_turns_are_told_once() {
+    let _mine = listen();
+    let rig = Rig::with(|config| config.durability = DurabilityMode::Power);
+    let segments = rig.spool.path().join("segments");
+    for _ in 0..3 {
+        let blocked = (0..1_000).any(|_| {
+            let _ = fs::remove_dir_all(&segments);
+            fs::write(&segments, "in the way").is_ok()
+        });
+        assert!(blocked);
+        for is_broken in [true, false] {
+            wait_until(&rig.events, PATIENCE, |stats| {
+                storm(&rig.events, 0..100, 1_000_000);
+                stats.durability.degraded.is_some() == is_broken
+            });
+            let stats = rig.events.stats();
+            assert_eq!(stats.durability.degraded.is_some(), is_broken, "{stats:#?}");
+            if is_broken {
+                fs::remove_file(&segments).expect("ours");
+            }
+        }
+    }
+    assert_eq!(times("no segment can be made"), 1, "{LINES:#?}");
+    assert!(times("segments can be made again") <= 1, "{LINES:#?}");
+}
+
+#[test]
+fn spill_files_that_were_removed_are_told_with_their_sum() {
+    let _mine = listen();
+    let rig = Rig::start();
+    rig.toggle.stop();
+    for hundred in 0..20 {
+        storm(&rig.events, hundred * 100..(hundred + 1) * 100, 1_000_000);
+        wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == 100 * (hundred as u64 + 1));
+    }
+    // Not those that may be read ahead.
+    let files = rig.spill_files();
+    for file in &files[2..] {
+        fs::remove_file(rig.spool.path().join(file)).expect("ours");
+    }
+    rig.toggle.restart().expect("loopback");
+    let sum = "ERROR spill files were removed; their events are lost";
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.files == 0 && said(sum));
+    assert_eq!(
+        stats.dropped_for(events_sdk::DropReason::Vanished),
+        100 * (files.len() as u64 - 2),
+        "{stats:#?}"
+    );
+    assert_eq!(times("DEBUG a spill file was removed"), files.len() - 2, "{LINES:#?}");
+    let errors = (times("ERROR a spill file was removed"), times(sum));
+    assert!(errors.0 == 0 && (1..=2).contains(&errors.1), "{errors:?}: {LINES:#?}");
+}
+
+#[test]
+fn accounts_into_which_somebody_writes_are_told_once() {
+    let _mine = listen();
+    let rig = Rig::start();
+    storm(&rig.events, 0..100, 1_000_000);
+    let accounts = rig.spool.path().join(".accounts");
+    let garbage = vec![0xA5; fs::read(&accounts).expect("ours").len()];
+    for round in 0..2 {
+        fs::OpenOptions::new()
+            .write(true)
+            .open(&accounts)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, &garbage))
+            .expect("ours");
+        // Replaced by what is right.
+        wait_until(&rig.events, PATIENCE, |_| {
+            fs::read(&accounts).is_ok_and(|bytes| bytes[..64] != garbage[..64])
+        });
+        storm(&rig.events, 0..100, 1_000_000);
+        wait_until(&rig.events, PATIENCE, |stats| stats.delivered == 100 * (round + 2));
+    }
+    let report = rig.events.shutdown(PATIENCE);
+    assert_eq!((report.stats.restarts, report.stats.lifetime.accepted), (0, 300), "{report:#?}");
+    assert_eq!(times("ERROR somebody else wrote into the accounts"), 1, "{LINES:#?}");
+}
+
+#[test]
+fn accounts_that_are_gone_though_files_name_them_are_told_once_at_the_start() {
+    let _mine = listen();
+    let gone = "WARN the accounts that files in the spool belong to are gone";
+    for durability in [DurabilityMode::Memory, DurabilityMode::Process] {
+        let rig = Rig::with(|config| {
+            (config.durability, config.batch_timeout) = (durability, Duration::from_secs(600));
+        });
+        rig.toggle.stop();
+        for hundred in 0..3 {
+            storm(&rig.events, hundred * 100..(hundred + 1) * 100, 1_000_000);
+            rig.events.flush(PATIENCE);
+        }
+        emit_number(&rig.events, 300);
+        assert_eq!(times(gone), 0, "where there was nothing nothing is gone");
+        let dead = killed(rig.spool.path());
+        let start = |toggle: &Toggle| {
+            let events = Events::start(events_tests::config(toggle, dead.path())).expect("an event system");
+            let stats = wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed);
+            assert!(stats.lifetime.is_surveyed, "{stats:#?}");
+        };
+        start(&rig.toggle);
+        assert_eq!(times(gone), 0, "{durability:?}");
+        fs::remove_file(dead.path().join(".accounts")).expect("ours");
+        start(&rig.toggle);
+        assert_eq!(times(gone), 1, "{durability:?}: {LINES:#?}");
+        start(&rig.toggle);
+        assert_eq!(times(gone), 1, "{durability:?}");
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 #[test]

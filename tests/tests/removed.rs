@@ -4,12 +4,12 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{FileExt, MetadataExt, symlink},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use events_sdk::{Config, DropReason, DurabilityMode, Events, WaitOutcome, testing::Toggle};
+use events_sdk::{Config, DropReason, DurabilityMode, Events, Stats, WaitOutcome, testing::Toggle};
 use events_tests::{Rig, assert_numbers, config, emit_number, queue_number, storm, wait_until};
 use tempfile::TempDir;
 
@@ -148,6 +148,25 @@ fn accounts_that_somebody_removed_go_on_with_the_same_numbers() {
     assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
 }
 
+/// Whether somebody who looks at the statistics is told that the accounts end with the process.
+fn has_concern(stats: &Stats) -> bool {
+    stats.spool.concerns.iter().any(|concern| concern.contains("the accounts are kept in memory only"))
+}
+
+#[test]
+fn accounts_that_are_removed_and_cannot_be_made_again_are_told_as_long_as_that_holds() {
+    let rig = Rig::start();
+    emit_number(&rig.events, 0);
+    let obstacle = rig.spool.path().join(".accounts.tmp");
+    fs::create_dir(&obstacle).unwrap();
+    fs::remove_file(rig.spool.path().join(".accounts")).unwrap();
+    let stats = wait_until(&rig.events, PATIENCE, has_concern);
+    assert!(has_concern(&stats), "{stats:#?}");
+    fs::remove_dir(&obstacle).unwrap();
+    let stats = wait_until(&rig.events, PATIENCE, |stats| !has_concern(stats));
+    assert!(!has_concern(&stats) && rig.spool.path().join(".accounts").is_file(), "{stats:#?}");
+}
+
 #[test]
 fn accounts_that_could_not_be_made_at_the_start_are_made_once_what_is_in_the_way_is_gone() {
     for obstacle in [".accounts", ".accounts.tmp"] {
@@ -159,13 +178,16 @@ fn accounts_that_could_not_be_made_at_the_start_are_made_once_what_is_in_the_way
         wait_until(&events, PATIENCE, |stats| stats.delivered == 100);
         toggle.stop();
         storm(&events, 100..300, 1_000_000);
-        wait_until(&events, PATIENCE, |stats| stats.on_disk == 200);
+        let stats = wait_until(&events, PATIENCE, |stats| stats.on_disk == 200);
+        assert!(has_concern(&stats), "{}: {stats:#?}", obstacle.display());
         fs::remove_dir(&obstacle).unwrap();
         let start = Instant::now();
         while !accounts.is_file() && start.elapsed() < PATIENCE {
             std::thread::yield_now();
         }
         assert!(accounts.is_file(), "{}", obstacle.display());
+        let stats = wait_until(&events, PATIENCE, |stats| !has_concern(stats));
+        assert!(!has_concern(&stats), "{}: {stats:#?}", obstacle.display());
         assert!(events.shutdown(PATIENCE).complete);
         drop(events);
         toggle.restart().unwrap();
@@ -176,6 +198,50 @@ fn accounts_that_could_not_be_made_at_the_start_are_made_once_what_is_in_the_way
         assert_eq!((stats.lifetime.accepted, stats.lifetime.delivered), (300, 300), "{stats:#?}");
         assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
     }
+}
+
+#[test]
+fn accounts_into_which_somebody_writes_go_on_with_their_own_numbers() {
+    let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
+    let events = Events::start(config(&toggle, spool.path())).unwrap();
+    let accounts = spool.path().join(".accounts");
+    storm(&events, 0..100, 1_000_000);
+    wait_until(&events, PATIENCE, |stats| stats.delivered == 100);
+    let before = fs::read(&accounts).unwrap();
+    let garbage = [vec![0xA5; before.len()], vec![0xFF; before.len()], vec![0; before.len()], before.clone()];
+    for (round, garbage) in garbage.iter().enumerate() {
+        let written = fs::OpenOptions::new().write(true).open(&accounts).unwrap();
+        let number = written.metadata().unwrap().ino();
+        written.write_all_at(garbage, 0).unwrap();
+        // It matters neither to what happens before that is noticed nor to what happens after.
+        let count = 100 * (round + 1);
+        // What stood there before is right in itself, and would be again with what happens now.
+        let at_once = if *garbage == before { 0 } else { 50 };
+        storm(&events, count..count + at_once, 1_000_000);
+        let start = Instant::now();
+        while fs::metadata(&accounts).unwrap().ino() == number && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_ne!(fs::metadata(&accounts).unwrap().ino(), number, "round {round}: {:#?}", events.stats());
+        storm(&events, count + at_once..count + 100, 1_000_000);
+        let all = count as u64 + 100;
+        let stats = wait_until(&events, PATIENCE, |stats| stats.delivered == all);
+        assert_eq!(
+            (stats.accepted, stats.delivered, stats.restarts),
+            (all, all, 0),
+            "round {round}: {stats:#?}"
+        );
+        assert!(stats.balances() && stats.lifetime.balances(), "round {round}: {stats:#?}");
+        assert_eq!((stats.lifetime.accepted, stats.lifetime.dropped_total()), (all, 0), "round {round}");
+        assert!(spool.path().join(".accounts.damaged").is_file(), "round {round}");
+    }
+    assert!(events.shutdown(PATIENCE).complete);
+    drop(events);
+    assert_numbers(&toggle, 500);
+    let next = Events::start(config(&toggle, spool.path())).unwrap();
+    let stats = wait_until(&next, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    assert_eq!((stats.lifetime.accepted, stats.lifetime.delivered), (500, 500), "{stats:#?}");
+    assert_eq!(stats.lifetime.dropped_total(), 0, "{stats:#?}");
 }
 
 /// Toggle is away, and events are in as many spill files, the oldest first.

@@ -50,7 +50,7 @@ fn when_memory_is_full_lower_levels_go_before_higher_ones() {
     assert_eq!(emit(&buffer, 20, Level::Debug).outcome(), crate::Outcome::Dropped(DropReason::BufferFull));
     assert!(emit(&buffer, 21, Level::Error).is_queued());
     let state = buffer.lock();
-    assert_eq!(state.accounts.accepted, 12);
+    assert_eq!(state.accounts.accepted(), 12);
     let dropped: u64 = state.accounts.dropped().iter().map(|drop| drop.count).sum();
     // The newcomer, and the oldest: one goes for one.
     assert_eq!(dropped, 2);
@@ -133,7 +133,7 @@ fn a_closed_buffer_takes_nothing() {
         emit(&buffer, 1, Level::Critical).outcome(),
         crate::Outcome::Dropped(DropReason::NotInitialized)
     );
-    assert_eq!(buffer.lock().accounts.accepted, 0);
+    assert_eq!(buffer.lock().accounts.accepted(), 0);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_giant_event_is_counted_and_dropped() {
     let buffer = Buffer::new(Limits { bytes: usize::MAX, ..limits() });
     let ticket = buffer.accept(&vec![0; MAX_EVENT_BYTES + 1], 2, 1, Level::Critical, 2);
     assert_eq!(ticket.outcome(), crate::Outcome::Dropped(DropReason::TooLarge));
-    assert_eq!(buffer.lock().accounts.accepted, 1);
+    assert_eq!(buffer.lock().accounts.accepted(), 1);
 }
 
 /// Room for 10,000 bytes, of which events that have only an id and some more take 100 each.

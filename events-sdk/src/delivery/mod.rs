@@ -41,6 +41,7 @@ mod send;
 mod shutdown;
 mod spill;
 mod spooler;
+mod vanished;
 mod wait;
 
 use std::{
@@ -63,8 +64,10 @@ use self::{
     refusals::Refusals,
     room::Room,
     salvage::{Kept, Panics, Salvage},
+    segments::Told,
     shutdown::Closing,
     spooler::Reply,
+    vanished::Vanished,
 };
 pub(crate) use self::{
     salvage::{message_of, restarted},
@@ -223,6 +226,10 @@ pub(crate) struct Delivery {
     making: bool,
     /// No segment could be made; it is tried again then.
     segments_retry_at: Option<Instant>,
+    /// What the log was told of segments.
+    segments_told: Told,
+    /// Files that somebody removed.
+    vanished: Vanished,
     flushes: Vec<Flush>,
     closing: Option<Closing>,
     /// Until then full batches are expected any moment.
@@ -294,6 +301,8 @@ impl Delivery {
             probing: false,
             making: false,
             segments_retry_at: None,
+            segments_told: Told::default(),
+            vanished: Vanished::default(),
             flushes: Vec::new(),
             closing: None,
             linger_until: Instant::now(),
@@ -340,6 +349,7 @@ impl Delivery {
         self.tell_losses(Instant::now());
         self.log_losses(Instant::now());
         self.tell_spool_works(Instant::now());
+        self.tell_vanished(Instant::now(), false);
         self.spill();
         self.send();
         self.read_ahead();

@@ -111,6 +111,13 @@ impl Delivery {
                 self.spooler.ledger_renewed();
             }
             Reply::CountedTwice(events) => self.intake.buffer.lock().accounts.ledger.counted_twice(events),
+            Reply::LedgerKept(kept) => self.intake.buffer.lock().status.ledger_broken = kept.err(),
+            Reply::LedgerTouched => {
+                let is_ours = self.intake.buffer.lock().accounts.ledger.is_in_place();
+                if !is_ours {
+                    self.spooler.ledger_spoiled();
+                }
+            }
             Reply::LedgerLost(ledger) => {
                 let file = self.intake.buffer.lock().accounts.ledger.go_on_in(*ledger);
                 self.spooler.ledger_moved(file);
@@ -199,23 +206,6 @@ impl Delivery {
         self.teller.move_to(&state.accounts.ledger);
     }
 
-    /// So many files are not in the directory any more. Whoever took them may put them back, so nothing is lost yet.
-    fn missing_files(&self, count: u64) {
-        let mut state = self.intake.buffer.lock();
-        let before = std::mem::replace(&mut state.status.spool.missing, count);
-        // For whoever looks at the books while this process changes them.
-        state.accounts.ledger.note_files_gone(count);
-        if count <= before {
-            return;
-        }
-        state.status.fail(format!("{count} spill files were removed by somebody else; put them back"));
-        drop(state);
-        tracing::error!(
-            count,
-            "spill files were removed; put them back, or their events are lost when it is their turn"
-        );
-    }
-
     /// Events are gone that somebody cut off a file.
     fn cut_off(&mut self, file: &SpoolFile, events: u32) {
         if !self.backlog.cut_off(file.id, events) {
@@ -225,19 +215,6 @@ impl Delivery {
         let mut state = self.intake.buffer.lock();
         let foreign = !file.is_of(state.accounts.ledger.id());
         state.accounts.lose_of(Place::Disk, DropReason::Vanished, 0, 0, events.into(), foreign);
-    }
-
-    /// A file is gone that somebody else must have removed, and with it the events that were not read.
-    pub(super) fn vanished(&mut self, file: &SpoolFile, missing: u64) {
-        tracing::error!(file = %file.id, missing, "a spill file was removed; its events are lost");
-        let mut state = self.intake.buffer.lock();
-        let foreign = !file.is_of(state.accounts.ledger.id());
-        state.accounts.lose_of(Place::Disk, DropReason::Vanished, 0, 0, missing, foreign);
-        state.accounts.ledger.forget(file.id);
-        state.status.spool.files = state.status.spool.files.saturating_sub(1);
-        state.status.spool.bytes = state.status.spool.bytes.saturating_sub(file.bytes);
-        drop(state);
-        self.backlog.removed(file.id);
     }
 
     pub(super) fn spool_grows(&self, file: &SpoolFile) {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Delivery, DiskCopy, Origin};
+use super::{Delivery, DiskCopy, LOG_AGAIN, Origin};
 use crate::{
     chunk::Chunk,
     segment::{Segment, pool::News},
@@ -18,25 +18,87 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The last sync may take so long when the deadline has passed: a part of what is kept back to close the books.
 const LAST_SYNC: Duration = Duration::from_millis(50);
 
-/// Logs what happened to segments.
-fn tell(news: News) {
-    match news {
-        News::Removed(count) => tracing::error!(
-            count,
-            "segments were removed: what they held is sent or written to spill files at once, and new ones are made"
-        ),
-        News::NotMade(error) => {
-            tracing::error!(%error, "no segment can be made: until that is mended, events are kept in memory only");
+/// What the log was told of segments. Near the quota they can be made and cannot by turns, and so with syncs on a disk that comes
+/// and goes: each is told once in a while, and what was told last is true.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    making: Trouble,
+    syncs: Trouble,
+}
+
+/// Something that does not work, as far as the log knows.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// When the log was told, if that is what it knows.
+    told_at: Option<Instant>,
+    /// It is over all the same.
+    is_over: bool,
+}
+
+impl Trouble {
+    /// It does not work. Gives whether that is to be told.
+    fn begin(&mut self, now: Instant) -> bool {
+        self.is_over = false;
+        let is_news = self.told_at.is_none();
+        self.told_at.get_or_insert(now);
+        is_news
+    }
+
+    fn end(&mut self) {
+        self.is_over = self.told_at.is_some();
+    }
+
+    /// When it is to be told that it is over, if it is.
+    fn over_told_at(&self) -> Option<Instant> {
+        self.told_at.filter(|_| self.is_over).map(|at| at + LOG_AGAIN)
+    }
+
+    /// Whether that is to be told now.
+    fn take_over(&mut self, now: Instant) -> bool {
+        let is_time = self.over_told_at().is_some_and(|at| now >= at);
+        if is_time {
+            *self = Self::default();
         }
-        News::MadeAgain => {
-            tracing::info!("segments can be made again: events outlive the process from now on")
+        is_time
+    }
+}
+
+impl Told {
+    /// Logs what happened.
+    fn tell(&mut self, news: News, now: Instant) {
+        match news {
+            News::Removed(count) => tracing::error!(
+                count,
+                "segments were removed: what they held is sent or written to spill files at once, and new ones are made"
+            ),
+            News::NotMade(error) => {
+                if self.making.begin(now) {
+                    tracing::error!(%error, "no segment can be made: until that is mended, events are kept in memory only");
+                }
+            }
+            News::MadeAgain => self.making.end(),
+            News::NotSynced(error) => {
+                if self.syncs.begin(now) {
+                    tracing::error!(%error, "segments cannot be synced: their events survive the process, not a loss of power");
+                }
+            }
+            News::SyncedAgain => self.syncs.end(),
         }
-        News::NotSynced(error) => {
-            tracing::error!(%error, "segments cannot be synced: their events survive the process, not a loss of power");
+    }
+
+    /// Logs what works again, when it is time.
+    fn tell_works(&mut self, now: Instant) {
+        if self.making.take_over(now) {
+            tracing::info!("segments can be made again: events outlive the process from now on");
         }
-        News::SyncedAgain => {
+        if self.syncs.take_over(now) {
             tracing::info!("segments can be synced again: events survive a loss of power from now on");
         }
+    }
+
+    /// When something is to be told that works again.
+    pub(super) fn works_told_at(&self) -> Option<Instant> {
+        [&self.making, &self.syncs].into_iter().filter_map(Trouble::over_told_at).min()
     }
 }
 
@@ -52,11 +114,12 @@ impl Delivery {
         let (wanted, unneeded) = pool.order();
         let news = pool.take_news();
         drop(state);
-        news.into_iter().for_each(tell);
+        let now = Instant::now();
+        news.into_iter().for_each(|news| self.segments_told.tell(news, now));
+        self.segments_told.tell_works(now);
         if !unneeded.is_empty() {
             self.spooler.remove_segments(unneeded);
         }
-        let now = Instant::now();
         let may_try = self.segments_retry_at.is_none_or(|at| now >= at) && !self.spool_is_closed;
         if wanted > 0 && !self.making && may_try && self.closing.is_none() {
             self.making = true;
@@ -124,5 +187,27 @@ impl Delivery {
         if let Some(spare) = spare.filter(|spare| !spare.is_empty()) {
             self.spooler.remove_segments(spare);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_works_and_does_not_by_turns_is_told_once_in_a_while_and_what_was_told_last_is_true() {
+        let (mut trouble, now) = (Trouble::default(), Instant::now());
+        assert_eq!(trouble.over_told_at(), None);
+        let told = (0..100).filter(|_| {
+            let is_told = trouble.begin(now);
+            trouble.end();
+            is_told | trouble.take_over(now)
+        });
+        assert_eq!(told.count(), 1);
+        assert_eq!(trouble.over_told_at(), Some(now + LOG_AGAIN));
+        assert!(trouble.take_over(now + LOG_AGAIN));
+        // While it lasts nobody hears that it is over, however long.
+        assert!(trouble.begin(now + LOG_AGAIN));
+        assert!(!trouble.take_over(now + LOG_AGAIN * 10) && trouble.over_told_at().is_none());
     }
 }

@@ -21,7 +21,7 @@ use self::thread::Thread;
 use crate::{
     Batch,
     chunk::{self, Chunk, SEVERITIES},
-    ledger::Ledger,
+    ledger::{Kept, Ledger},
     segment::{Segment, Segments},
     spool::{Bounds, Piece, Spool, SpoolError, SpoolFile, Thinned, Thinning},
 };
@@ -103,6 +103,8 @@ enum Command {
     LedgerRenewed,
     /// Give up the room that is set aside on disk.
     DropBallast,
+    /// Somebody else has written into the file of the ledger.
+    LedgerSpoiled,
     /// The ledger is in this file now, which is to get its name.
     LedgerMoved(Option<Arc<File>>),
     Stop,
@@ -160,7 +162,11 @@ pub(crate) enum Reply {
     Segments(Vec<Segment>, Option<io::Error>),
     /// The files of so many segments of this process are gone.
     SegmentsLost(usize),
-    /// The file of the ledger is gone; here is an empty one, which has no name yet.
+    /// The ledger is kept on disk, or not: then why.
+    LedgerKept(Result<(), String>),
+    /// The file of the ledger was written to, perhaps not by this process.
+    LedgerTouched,
+    /// The file of the ledger is gone, or somebody else's; here is an empty one, which has no name yet.
     LedgerLost(Box<Ledger>),
     /// So many events in the segments of an earlier process were damaged, and are in the quarantine.
     Damaged(u32),
@@ -182,15 +188,14 @@ pub(crate) struct Spooler {
 
 impl Spooler {
     /// Starts the thread. `spool` is what could be opened already.
-    /// `segments` is where this process makes its own, if it does. `ledger` is the file of the ledger in that spool, if that
-    /// could be opened too, and its identity.
+    /// `segments` is where this process makes its own, if it does. `ledger` is that in the spool, if it could be opened too.
     pub(crate) fn start(
         directory: PathBuf,
         spool: Option<Spool>,
         bounds: Bounds,
         fingerprint: u64,
         segments: Option<Arc<Segments>>,
-        ledger: (Option<Arc<File>>, u64),
+        ledger: Kept,
     ) -> io::Result<Self> {
         let (commands, command_queue) = std_mpsc::channel();
         let (reply_queue, replies) = mpsc::unbounded_channel();
@@ -269,6 +274,11 @@ impl Spooler {
     /// The ledger was stored once more, after a sync of it had failed.
     pub(crate) fn ledger_renewed(&self) {
         self.command(Command::LedgerRenewed);
+    }
+
+    /// What stands in the file of the ledger is not what was stored there.
+    pub(crate) fn ledger_spoiled(&self) {
+        self.command(Command::LedgerSpoiled);
     }
 
     /// The ledger is in a new file.

@@ -102,6 +102,8 @@ impl Delivery {
         let closing_at = self.closing.as_ref().map(|closing| closing.deadline);
         let linger_at = lingers.then_some(self.linger_until);
         let segments_at = self.segments_retry_at.filter(|&at| at > now);
+        let segments_told_at = self.segments_told.works_told_at().filter(|&at| at > now);
+        let vanished_at = self.vanished_told_at().filter(|&at| at > now);
         let works_at = self.spool_works_told_at().filter(|&at| at > now);
         let sending = [due, hold_at, held_at, piece_at, probe_at];
         let wake_at = sending
@@ -110,6 +112,8 @@ impl Delivery {
                 tell_at,
                 segments_at,
                 works_at,
+                segments_told_at,
+                vanished_at,
                 read_at,
                 spool_at,
                 room_at,

@@ -6,6 +6,9 @@
 //! whoever finds that list not emptied does the same stores again.
 //!
 //! What a loss of power leaves is any mixture of older and newer pages. Each number in it is one that stood there once.
+//!
+//! Numbers are read from a copy in memory, never out of the mapped file: whoever writes into that while the process runs changes
+//! no number of it, and is found out by [comparing](Cells::are_in_place) both.
 
 use std::{
     io,
@@ -42,14 +45,13 @@ thread_local! {
     pub(super) static STORES: std::cell::RefCell<Vec<(usize, u64)>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-/// Cells, in memory or in a file.
+/// Cells, in memory or in a file as well.
 #[derive(Debug)]
-pub(super) struct Cells(Place);
-
-#[derive(Debug)]
-enum Place {
-    Memory(Vec<u64>),
-    File(Mapped),
+pub(super) struct Cells {
+    /// As they were stored.
+    own: Vec<u64>,
+    /// Where they outlive the process.
+    file: Option<Mapped>,
 }
 
 /// Changes that are made together.
@@ -72,14 +74,14 @@ impl Changes {
 impl Cells {
     /// So many cells in memory, all zero.
     pub(super) fn in_memory(count: usize) -> Self {
-        Self(Place::Memory((0..count).map(|at| sealed(at, 0)).collect()))
+        Self { own: (0..count).map(|at| sealed(at, 0)).collect(), file: None }
     }
 
     /// So many cells in a new file, all zero.
     pub(super) fn create(path: &Path, count: usize) -> io::Result<Self> {
         let mapped = Mapped::create(path, count * 8)?;
         mapped.pin();
-        let mut cells = Self(Place::File(mapped));
+        let mut cells = Self { file: Some(mapped), ..Self::in_memory(count) };
         for at in 0..count {
             cells.store(at, 0);
         }
@@ -95,7 +97,7 @@ impl Cells {
         let mapped = Mapped::open(path, count * 8)?;
         let found = parse(mapped.bytes(), count)?;
         mapped.pin();
-        let mut cells = Self(Place::File(mapped));
+        let mut cells = Self { file: Some(mapped), ..Self::of(&found) };
         let changes = listed(&found);
         cells.apply(&changes);
         cells.store(LISTED, 0);
@@ -114,14 +116,19 @@ impl Cells {
     pub(super) fn read(bytes: &[u8], count: usize) -> io::Result<Self> {
         let found = parse(bytes, count)?;
         let changes = listed(&found);
-        let mut cells = Self(Place::Memory(found.iter().enumerate().map(|(at, &n)| sealed(at, n)).collect()));
+        let mut cells = Self::of(&found);
         cells.apply(&changes);
         Ok(cells)
     }
 
+    /// These numbers, in memory.
+    fn of(numbers: &[u64]) -> Self {
+        Self { own: numbers.iter().enumerate().map(|(at, &number)| sealed(at, number)).collect(), file: None }
+    }
+
     /// Stores every page once more, as it is.
     pub(super) fn renew(&mut self) {
-        if let Place::File(mapped) = &mut self.0 {
+        if let Some(mapped) = &mut self.file {
             mapped.warm();
         }
     }
@@ -129,29 +136,29 @@ impl Cells {
     /// The number in a cell.
     #[inline]
     pub(super) fn load(&self, at: usize) -> u64 {
-        let word = match &self.0 {
-            Place::Memory(cells) => cells.get(at).copied(),
-            Place::File(mapped) => word_at(mapped.bytes(), at),
-        };
-        word.unwrap_or_default() & MOST
+        self.own.get(at).copied().unwrap_or_default() & MOST
+    }
+
+    /// Whether the file holds what was stored in it, and nobody else has written there.
+    pub(super) fn are_in_place(&self) -> bool {
+        self.file.as_ref().is_none_or(|mapped| {
+            let words = self.own.iter().map(|word| word.to_le_bytes());
+            mapped.bytes().chunks_exact(8).eq(words)
+        })
     }
 
     /// Stores one number. One that is too large counts as the largest.
     #[inline]
     pub(super) fn store(&mut self, at: usize, number: u64) {
         let word = sealed(at, number.min(MOST));
-        match &mut self.0 {
-            Place::Memory(cells) => {
-                if let Some(cell) = cells.get_mut(at) {
-                    *cell = word;
-                }
-            }
-            Place::File(mapped) => {
-                #[cfg(test)]
-                STORES.with(|stores| stores.borrow_mut().push((at, word)));
-                if let Some(cell) = mapped.bytes_mut().get_mut(at * 8..at * 8 + 8) {
-                    cell.copy_from_slice(&word.to_le_bytes());
-                }
+        if let Some(cell) = self.own.get_mut(at) {
+            *cell = word;
+        }
+        if let Some(mapped) = &mut self.file {
+            #[cfg(test)]
+            STORES.with(|stores| stores.borrow_mut().push((at, word)));
+            if let Some(cell) = mapped.bytes_mut().get_mut(at * 8..at * 8 + 8) {
+                cell.copy_from_slice(&word.to_le_bytes());
             }
         }
         compiler_fence(Ordering::SeqCst);
@@ -182,10 +189,7 @@ impl Cells {
 
     /// The file, to be synced; `None` in memory.
     pub(super) fn file(&self) -> Option<&Arc<std::fs::File>> {
-        match &self.0 {
-            Place::Memory(_) => None,
-            Place::File(mapped) => Some(mapped.file()),
-        }
+        self.file.as_ref().map(Mapped::file)
     }
 }
 
@@ -275,6 +279,24 @@ mod tests {
         }
         bytes.swap(FIRST * 8, FIRST * 8 + 8);
         assert!(Cells::read(&bytes, COUNT).is_err());
+    }
+
+    #[test]
+    fn whoever_writes_into_the_file_is_found_out_and_changes_no_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let mut cells = Cells::create(&path, COUNT).unwrap();
+        cells.store(FIRST, 7);
+        let before = bytes_of(&path);
+        cells.store(FIRST, 8);
+        assert!(cells.are_in_place() && Cells::in_memory(COUNT).are_in_place());
+        // What stood there once is right in itself.
+        for garbage in [vec![0xA5; COUNT * 8], vec![0; COUNT * 8], before] {
+            let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &garbage, 0).unwrap();
+            assert_eq!(cells.load(FIRST), 8);
+            assert!(!cells.are_in_place());
+        }
     }
 
     #[test]

@@ -34,41 +34,22 @@
 
 mod cells;
 mod drops;
+mod file;
 mod slots;
 mod survey;
 
-use std::{
-    fs::{self, File},
-    io,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
-
 use uuid::Uuid;
 
-pub(crate) use self::slots::{Known, Step};
 use self::{
     cells::{Cells, Changes},
     slots::Slots,
     survey::Survey,
 };
-use crate::{DropReason, accounts::CATEGORIES, chunk::SEVERITIES, fault, id::IdGenerator, losses};
-
-/// The name of the file in the spool directory.
-pub(crate) const FILE: &str = ".accounts";
-
-/// A new file has this name until it is complete.
-const NEW: &str = ".accounts.tmp";
-
-/// So often an old one that cannot be opened is tried, before it is set aside,
-const TRIES: u32 = 5;
-
-/// with so long a pause in between.
-const MOMENT: Duration = Duration::from_millis(20);
-
-/// One that cannot be read goes by this name.
-pub(crate) const DAMAGED: &str = ".accounts.damaged";
+pub(crate) use self::{
+    file::{DAMAGED, FILE, Kept},
+    slots::{Known, Step},
+};
+use crate::{DropReason, accounts::CATEGORIES, chunk::SEVERITIES, id::IdGenerator, losses};
 
 /// "events" and the version of the format, in 48 bits.
 const MAGIC: u64 = 0x6576_656E_0001;
@@ -101,7 +82,6 @@ const TOLD_AT: usize = DROPPED_AT + MATRIX;
 const CELLS: usize = TOLD_AT + MATRIX;
 
 /// The length of the file.
-#[cfg(feature = "cli")]
 pub(crate) const BYTES: u64 = CELLS as u64 * 8;
 
 /// All that ever happened to events, by number.
@@ -124,6 +104,10 @@ pub(crate) struct Ledger {
     dropped: u64,
     /// Events in files of others that have been found and not been dealt with.
     foreign: u64,
+    /// What is accepted but for the events of this process. A difference: what is taken back may make it less than nothing.
+    before: u64,
+    /// There was none when it was opened.
+    is_new: bool,
 }
 
 impl Ledger {
@@ -132,136 +116,6 @@ impl Ledger {
         let mut cells = Cells::in_memory(CELLS);
         begin(&mut cells, now_ms);
         Self::on(cells, true)
-    }
-
-    /// The ledger of a spool directory, which is ours; a new one where there is none, or none that can be read.
-    ///
-    /// # Errors
-    ///
-    /// When there is no room for it, or the directory cannot be written to.
-    pub(crate) fn open(dir: &Path, now_ms: u64) -> io::Result<Self> {
-        let path = dir.join(FILE);
-        match fault::fallible("open accounts").and_then(|()| Cells::open(&path, CELLS)) {
-            Ok(cells) if cells.load(MAGIC_AT) == MAGIC => {
-                let mut ledger = Self::on(cells, false);
-                ledger.cells.store(CLEAN, 0);
-                // Those of the last process the survey finds.
-                ledger.note_files_gone(0);
-                return Ok(ledger);
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Ok(_) => Self::give_up(dir, "another program, or another version, wrote it"),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Self::give_up(dir, &error.to_string())
-            }
-            Err(error) => return Err(error),
-        }
-        let new = Self::create(dir, now_ms)?;
-        Self::publish(dir)?;
-        Ok(new)
-    }
-
-    /// As [`open`](Self::open). One of earlier processes that cannot be opened is tried again for a moment; then it is set aside like one
-    /// that is damaged. Without it what is found would be counted as it was before, and with it once more at the next start; and
-    /// what is accepted is worth more than numbers of the past, so nobody waits for it.
-    ///
-    /// # Errors
-    ///
-    /// As `open`: where there is no room for a new one, or something lies there that is no file.
-    pub(crate) fn open_or_begin(dir: &Path, now_ms: u64) -> io::Result<Self> {
-        for _ in 0..TRIES {
-            match Self::open(dir, now_ms) {
-                Err(error) if Self::is_there(dir) && !is_of_room(&error) => std::thread::sleep(MOMENT),
-                result => return result,
-            }
-        }
-        match Self::open(dir, now_ms) {
-            Err(error) if Self::is_there(dir) && !is_of_room(&error) => {
-                Self::give_up(dir, &error.to_string());
-                Self::open(dir, now_ms)
-            }
-            result => result,
-        }
-    }
-
-    fn is_there(dir: &Path) -> bool {
-        fs::symlink_metadata(dir.join(FILE)).is_ok_and(|there| there.is_file())
-    }
-
-    /// One that cannot be read gives up its name.
-    fn give_up(dir: &Path, reason: &str) {
-        let path = dir.join(FILE);
-        tracing::error!(
-            path = %path.display(), reason,
-            "the accounts of earlier processes cannot be read; they are set aside, and counting begins anew"
-        );
-        // Should that fail, making the new one does as well.
-        let _ = fs::rename(&path, dir.join(DAMAGED));
-    }
-
-    /// An empty ledger whose file does not have its [name](Self::publish) yet.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open).
-    pub(crate) fn create(dir: &Path, now_ms: u64) -> io::Result<Self> {
-        let new = dir.join(NEW);
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut cells = Cells::create(&new, CELLS)?;
-        begin(&mut cells, now_ms);
-        Ok(Self::on(cells, false))
-    }
-
-    /// The ledger of a spool directory that is ours for a moment, to correct it. Begins none and sets none aside, and what the last
-    /// agent said of its end stays as it is. `None` where there is none.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidData` when it is damaged.
-    #[cfg(feature = "cli")]
-    pub(crate) fn visit(dir: &Path) -> io::Result<Option<Self>> {
-        match Cells::open(&dir.join(FILE), CELLS) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            cells => Self::of_others(cells?).map(Some),
-        }
-    }
-
-    /// Gives a file that was [created](Self::create) its name.
-    pub(crate) fn publish(dir: &Path) -> io::Result<()> {
-        fs::rename(dir.join(NEW), dir.join(FILE))
-    }
-
-    /// The same ledger goes on in an empty file, because its own is gone. Gives the file.
-    pub(crate) fn go_on_in(&mut self, mut empty: Self) -> Option<Arc<File>> {
-        for at in 0..CELLS {
-            empty.cells.store(at, self.cells.load(at));
-        }
-        self.cells = empty.cells;
-        self.file()
-    }
-
-    /// The ledger of a spool that may be another process's, as these bytes of its file say.
-    ///
-    /// # Errors
-    ///
-    /// When they are damaged.
-    #[cfg(feature = "cli")]
-    pub(crate) fn read(bytes: &[u8]) -> io::Result<Self> {
-        Self::of_others(Cells::read(bytes, CELLS)?)
-    }
-
-    #[cfg(feature = "cli")]
-    fn of_others(cells: Cells) -> io::Result<Self> {
-        if cells.load(MAGIC_AT) != MAGIC {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "another program, or another version, wrote it",
-            ));
-        }
-        Ok(Self::on(cells, false))
     }
 
     fn on(cells: Cells, is_new: bool) -> Self {
@@ -277,7 +131,8 @@ impl Ledger {
             unseen: slots.files().collect(),
             ..Survey::default()
         };
-        Self { cells, slots, survey, dropped, foreign: 0 }
+        let before = cells.load(ACCEPTED);
+        Self { cells, slots, survey, dropped, foreign: 0, before, is_new: false }
     }
 
     /// What this one counted in memory goes on in `file`, which has been opened meanwhile.
@@ -291,12 +146,8 @@ impl Ledger {
         }
         file.dropped += self.dropped;
         file.foreign += self.foreign;
+        file.before = file.before.wrapping_add(self.before);
         *self = file;
-    }
-
-    /// Has all of it written anew by the next sync: one that fails leaves pages behind that the kernel takes for written.
-    pub(crate) fn renew(&mut self) {
-        self.cells.renew();
     }
 
     /// What a seal says of whose file it is.
@@ -304,15 +155,29 @@ impl Ledger {
         self.cells.load(ID)
     }
 
-    /// The file, to be synced.
-    pub(crate) fn file(&self) -> Option<Arc<File>> {
-        self.cells.file().cloned()
-    }
-
     /// An event was accepted.
     #[inline]
     pub(crate) fn accept(&mut self) {
         self.cells.store(ACCEPTED, self.cells.load(ACCEPTED) + 1);
+    }
+
+    /// How often that was so in this process.
+    #[inline]
+    pub(crate) fn accepted_here(&self) -> u64 {
+        self.cells.load(ACCEPTED).wrapping_sub(self.before)
+    }
+
+    /// Has these changes include that so many events are accepted, though this process accepts none.
+    fn set_accepted(&mut self, number: u64, changes: &mut Changes) {
+        self.before = self.before.wrapping_add(number.wrapping_sub(self.cells.load(ACCEPTED)));
+        changes.set(ACCEPTED, number);
+    }
+
+    /// So many events more are accepted, though this process accepts none.
+    fn accept_others(&mut self, count: u64) {
+        let mut changes = Changes::default();
+        self.set_accepted(self.cells.load(ACCEPTED) + count, &mut changes);
+        self.cells.change(&changes);
     }
 
     /// Events were dropped. Those of a file of others were never accepted before.
@@ -492,7 +357,7 @@ impl Ledger {
             self.note_in_files(self.cells.load(IN_FILES) + again);
         }
         if step.foreign {
-            changes.set(ACCEPTED, accepted - again);
+            self.set_accepted(accepted - again, &mut changes);
         } else {
             self.survey.expected += again.cast_signed();
         }
@@ -538,7 +403,7 @@ impl Ledger {
         let mut changes = Changes::default();
         if foreign && count > 0 {
             self.foreign = self.foreign.saturating_sub(count);
-            changes.set(ACCEPTED, self.cells.load(ACCEPTED) + count);
+            self.set_accepted(self.cells.load(ACCEPTED) + count, &mut changes);
         }
         changes
     }
@@ -554,11 +419,6 @@ fn begin(cells: &mut Cells, now_ms: u64) {
     cells.store(ID, IdGenerator::new().next(now_ms).as_u128() as u64 & 0xFFFF_FFFF_FFFF | 1);
     cells.store(BEGUN, now_ms);
     cells.store(MAGIC_AT, MAGIC);
-}
-
-/// Whether there was no room. Nothing is set aside for that: what makes room is to deliver what lies there.
-fn is_of_room(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Where events are counted that were dropped. `None` for what is never accepted.

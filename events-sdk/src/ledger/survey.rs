@@ -39,7 +39,7 @@ impl Ledger {
     pub(crate) fn find(&mut self, events: u64) {
         if self.survey.done {
             // They were given up for lost, or never counted.
-            self.cells.store(ACCEPTED, self.cells.load(ACCEPTED) + events);
+            self.accept_others(events);
         } else {
             self.survey.found += events;
         }
@@ -93,7 +93,7 @@ impl Ledger {
         self.cells.store(QUARANTINED, now.saturating_sub(self.survey.quarantined));
         let lost = self.survey.expected - (self.survey.found + quarantined).cast_signed();
         if lost < 0 {
-            self.cells.store(ACCEPTED, self.cells.load(ACCEPTED) + lost.unsigned_abs());
+            self.accept_others(lost.unsigned_abs());
             return Vec::new();
         }
         let lost = lost.unsigned_abs();
@@ -123,7 +123,7 @@ impl Ledger {
         let (accepted, there) = (self.cells.load(ACCEPTED), self.cells.load(QUARANTINED));
         let events = events.min(accepted).min(there);
         let mut changes = Changes::default();
-        changes.set(ACCEPTED, accepted - events);
+        self.set_accepted(accepted - events, &mut changes);
         changes.set(QUARANTINED, there - events);
         self.cells.change(&changes);
     }

@@ -1,3 +1,5 @@
+use std::{fs, path::Path};
+
 use super::{slots::SLOTS, *};
 
 const FILE_A: Uuid = Uuid::from_u128(0x0192_AAAA_0000_7000_8000_0123_4567_89AB);

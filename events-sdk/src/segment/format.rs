@@ -283,6 +283,8 @@ pub(crate) struct Batch {
     pub(crate) by_severity: [u32; SEVERITIES],
     /// What is neither an entry nor a leftover.
     pub(crate) damage: Vec<Range<usize>>,
+    /// Where the file ends, if its entries went on behind that.
+    pub(crate) cut_at: Option<usize>,
     /// How many events were in the damaged bytes, as far as can be known.
     pub(crate) damaged_events: u32,
     /// How many events did not reach the disk before the machine stopped, as far as can be known.
@@ -314,6 +316,7 @@ pub(crate) fn read(bytes: &[u8]) -> Found {
         events: Vec::new(),
         by_severity: [0; SEVERITIES],
         damage: Vec::new(),
+        cut_at: None,
         damaged_events: 0,
         torn_events: 0,
         cut_events: 0,
@@ -333,11 +336,20 @@ impl Batch {
         self.by_severity.iter().sum()
     }
 
+    /// What is wrong with this damage.
+    pub(crate) fn reason(&self, damage: &Range<usize>) -> &'static str {
+        match self.cut_at {
+            Some(at) if damage.end == at => "the segment was cut short here, in the middle of an event",
+            _ => "no event of the segment's batch stands here whose checksum is right",
+        }
+    }
+
     fn read_entries(&mut self, bytes: &[u8], generation: Generation) {
         // Without a believable end every entry that can be found counts.
         let known = end(bytes);
         // A file that was cut short ends where it ends.
         let end = known.map_or(bytes.len(), |(end, _)| end.min(bytes.len()));
+        self.cut_at = known.filter(|&(end, _)| end > bytes.len()).map(|_| bytes.len());
         let (mut at, mut entries, mut effort) = (HEADER, 0_u32, bytes.len().saturating_mul(EFFORT));
         while at < end {
             if let Some(entry) = Entry::at(bytes, at, generation) {
@@ -369,7 +381,7 @@ impl Batch {
             Some((_, count)) => count.saturating_sub(entries),
             None => self.damage.len() as u32,
         };
-        if known.is_some_and(|(end, _)| end > bytes.len()) {
+        if self.cut_at.is_some() {
             let there = self.damaged_events.min(self.damage.len() as u32);
             self.cut_events = self.damaged_events - there;
             self.damaged_events = there;

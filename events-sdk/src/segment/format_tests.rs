@@ -132,6 +132,7 @@ fn of_events_that_were_cut_off_only_the_one_with_bytes_left_is_damaged() {
     for (len, damaged) in [(whole, 0), (within, 1)] {
         let found = batch(&bytes[..len]);
         assert_eq!(found.events, run(0..5));
+        assert!(found.damage.iter().all(|span| found.reason(span).contains("cut short")), "{found:?}");
         let damage = found.damage.iter().map(|span| span.len()).sum::<usize>();
         assert_eq!((damage, found.damaged_events, found.cut_events), (len - whole, damaged, 15 - damaged));
         let Found::Batch(torn) = read_after_restart(&bytes[..len]) else { panic!("there is a batch") };

@@ -196,7 +196,6 @@ pub(crate) struct SpoolFile {
 }
 
 /// No ledger counts the events of the file as accepted.
-#[cfg(feature = "cli")]
 pub(crate) const NO_LEDGER: u64 = 0;
 
 /// The file does not say whose it is, because it is damaged: whoever finds it takes it for one of its own.
@@ -206,6 +205,11 @@ impl SpoolFile {
     /// Whether this ledger counts its events as accepted.
     pub(crate) fn is_of(&self, ledger: u64) -> bool {
         self.ledger == ledger || self.ledger == ANY_LEDGER
+    }
+
+    /// Whether it says which ledger counts them.
+    pub(crate) fn names_ledger(&self) -> bool {
+        !matches!(self.ledger, NO_LEDGER | ANY_LEDGER)
     }
 }
 

@@ -34,9 +34,6 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// A segment that is being made is no longer empty after this.
 const MAKING: Duration = Duration::from_millis(100);
 
-/// What is wrong with the bytes of a segment in which no entry is found.
-const NO_ENTRY: &str = "not an entry of the segment's batch";
-
 /// Walks through what a segment holds.
 pub(crate) struct SegmentScan {
     bytes: u64,
@@ -147,8 +144,8 @@ impl View {
                 scan.fingerprint = Some(batch.fingerprint);
                 scan.damage = batch
                     .damage
-                    .into_iter()
-                    .map(|span| (span, std::mem::take(&mut events), NO_ENTRY))
+                    .iter()
+                    .map(|span| (span.clone(), std::mem::take(&mut events), batch.reason(span)))
                     .collect();
                 events += batch.cut_events;
                 if events > 0 {

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{FileName, NewFile, Spool, SpoolError, SpoolFile, storage::EntryKind};
 use crate::{
     chunk::level_counts,
+    plural::counted,
     segment::{self, format},
 };
 
@@ -161,15 +162,21 @@ impl Spool {
         let mut damaged = Vec::new();
         let mut report = format!(
             "Damaged bytes of the segment of batch {}, set aside because they could not be delivered.\n\
-             {} events as far as can be known; {} events were kept.\n\nplace in the segment, bytes:\n",
+             {} in {}, {} as far as can be known; {} good and kept.\n\n\
+             place in the segment, bytes, what is wrong:\n",
             batch.id,
-            batch.damaged_events,
-            batch.count()
+            counted(batch.damage.iter().map(|span| span.len() as u64).sum(), "byte"),
+            counted(batch.damage.len() as u64, "place"),
+            counted(batch.damaged_events.into(), "event"),
+            match batch.count() {
+                1 => "the other is".to_owned(),
+                others => format!("the other {others} are"),
+            }
         );
         for span in &batch.damage {
             damaged.extend_from_slice(&bytes[span.clone()]);
             // Writing to a String cannot fail.
-            let _ = writeln!(report, "{}\t{}", span.start, span.len());
+            let _ = writeln!(report, "{}\t{}\t{}", span.start, span.len(), batch.reason(span));
         }
         self.quarantine_bytes(path, &damaged, &report, batch.damaged_events)
     }
@@ -177,7 +184,8 @@ impl Spool {
     /// Puts a whole segment that cannot be read into the quarantine.
     fn move_aside(&self, path: &Path, reason: &str) -> Result<(), SpoolError> {
         let report = format!(
-            "A segment that cannot be read: {reason}. It counts as 1 events as far as can be known.\n"
+            "A segment that cannot be read: {reason}. It counts as {} as far as can be known.\n",
+            counted(1, "event")
         );
         self.quarantine_file(path, &report)
     }

@@ -226,6 +226,23 @@ fn a_repaired_file_says_whose_it_is_and_nothing_of_it_stays_open() {
 }
 
 #[test]
+fn what_was_cut_off_a_file_that_is_repaired_is_not_to_be_put_back() {
+    let dir = dead_spool(mixture);
+    let path = only_file(dir.path());
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    assert_eq!(spool(dir.path(), &["repair"]).code, 0);
+    let said = spool(dir.path(), &["verify"]);
+    assert!(said.code == 1 && said.err.contains("missing, as the accounts say"), "{said:?}");
+    let lost = "what was cut off a file that was repaired since is lost";
+    assert!(said.err.contains(lost) && !said.err.contains("put them back"), "{said:?}");
+    let (code, said) = accounts(dir.path());
+    assert!(code == 1 && said["verdict"].as_str().unwrap().contains(lost), "{said}");
+    let missing = said["missing"].as_u64().unwrap();
+    assert_eq!(next_start(dir.path()), (missing, 0, said["quarantined"].as_u64().unwrap()));
+}
+
+#[test]
 fn what_an_emptied_file_held_is_missing_and_repair_says_that_the_file_goes() {
     let dir = dead_spool(mixture);
     add_file(dir.path(), |events| emit_number(events, 1));
@@ -260,6 +277,24 @@ fn verify_tells_of_accounts_that_cannot_be_read() {
     fs::remove_dir(&path).unwrap();
     let said = spool(dir.path(), &["verify"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""), "where there are none nothing is wrong with them");
+}
+
+#[test]
+fn accounts_that_are_gone_though_files_name_them_are_told() {
+    let dir = dead_spool(mixture);
+    fs::remove_file(dir.path().join(".accounts")).unwrap();
+    let said = spool(dir.path(), &["accounts"]);
+    assert!(said.code == 3 && said.err.contains("1 file belongs to accounts that are gone"), "{said:?}");
+
+    let (live, agent) = busy(DurabilityMode::Process);
+    let dead = killed(live.path());
+    drop(agent);
+    fs::remove_file(dead.path().join(".accounts")).unwrap();
+    for file in spill_files(dead.path()) {
+        fs::remove_file(dead.path().join(file)).unwrap();
+    }
+    let said = spool(dead.path(), &["accounts"]);
+    assert!(said.code == 3 && said.err.contains("1 file belongs to accounts that are gone"), "{said:?}");
 }
 
 #[test]

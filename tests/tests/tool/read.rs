@@ -324,13 +324,17 @@ fn verify_says_what_the_accounts_miss_though_no_file_ends_too_early() {
     let said = spool(dir.path(), &["verify"]);
     // It is named if a piece of it was on its way to Toggle at the end.
     let missing = "115 events are missing, as the accounts say: files or segments ";
-    assert!(said.err.contains(missing) && said.err.contains("were removed, emptied or replaced"), "{said:?}");
+    assert!(
+        said.err.contains(missing) && said.err.contains("were removed, cut short, emptied or replaced"),
+        "{said:?}"
+    );
     assert_eq!(said.code, 1, "{said:?}");
     // Somebody else's file that was emptied is not to blame for it.
     fs::write(dir.path().join("events_1700000000.pb"), "").unwrap();
     let said = spool(dir.path(), &["verify"]);
     let or_removed = |text: &str| {
-        text.contains("or files and segments ") && text.contains("were removed, emptied or replaced")
+        text.contains("or files and segments ")
+            && text.contains("were removed, cut short, emptied or replaced")
     };
     assert!(or_removed(&said.err), "{said:?}");
     let said = spool(dir.path(), &["accounts"]);

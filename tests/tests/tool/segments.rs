@@ -15,7 +15,7 @@ use events_sdk::{
     Config, DurabilityMode, Events, Filter, Level,
     payload::{StorageDiskOperation, StorageDiskPayload},
 };
-use events_tests::emit_number;
+use events_tests::{emit_number, wait_until};
 use tempfile::TempDir;
 
 use super::{Away, PATIENCE, damage, events, spool};
@@ -113,6 +113,31 @@ fn a_damaged_segment_is_told_with_its_place_and_the_rest_of_it_is_shown() {
     fs::write(&segment, "nothing that anybody would write").unwrap();
     let said = spool(dead.path(), &["verify"]);
     assert!(said.code == 1 && said.out.contains("shorter than a header"), "{said:?}");
+}
+
+#[test]
+fn a_segment_that_was_cut_short_is_told_and_so_is_why_something_of_it_is_set_aside() {
+    let (live, _events) = kept(|events| (0..20).for_each(|number| emit_number(events, number)));
+    let dead = killed(live.path());
+    let rows = spool(dead.path(), &["ls", "--json"]).json();
+    let path = dead.path().join(rows[0]["file"].as_str().unwrap());
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(2_001).unwrap();
+    let said = spool(dead.path(), &["verify"]);
+    assert!(said.code == 1 && said.out.contains("the segment was cut short here"), "{said:?}");
+    damage(&path, "storm");
+    let config = Config { spool_dir: dead.path().to_owned(), ..Config::default() };
+    let next = Events::start_with(config, Arc::new(Away)).unwrap();
+    let stats = wait_until(&next, PATIENCE, |stats| stats.quarantined == 2);
+    assert_eq!(stats.quarantined, 2, "{stats:#?}");
+    let quarantine = dead.path().join("quarantine");
+    let notes = fs::read_dir(&quarantine).unwrap().map(|entry| entry.unwrap().path());
+    let notes: Vec<_> = notes.filter(|path| path.extension().is_some_and(|ending| ending == "txt")).collect();
+    let note = fs::read_to_string(&notes[0]).unwrap();
+    assert!(
+        note.contains("no event of the segment's batch stands here") && note.contains("was cut short"),
+        "{note}"
+    );
+    assert!(note.contains("2 events as far as can be known"), "{note}");
 }
 
 #[test]

@@ -83,7 +83,8 @@ impl AccountsArgs {
             Some(dir) => place::must_be_there(dir.clone())?,
             None => at.existing()?,
         };
-        let found = Found::settled(&View::of(&dir), true)?;
+        let view = View::of(&dir);
+        let found = Found::settled(&view, true).map_err(|trouble| trouble.with_what_is_left(&view))?;
         if self.json {
             writeln!(out, "{}", found.json())?;
         } else {
@@ -143,6 +144,27 @@ enum Trouble {
     Damaged(String),
     /// The books, or what lies there, cannot be read.
     Other(Failure),
+}
+
+impl Trouble {
+    /// Where there are no books though files say that there were, says so.
+    fn with_what_is_left(self, view: &View) -> Self {
+        let Self::None(text) = self else { return self };
+        let sources = place::everything(view).unwrap_or_default();
+        let names_books = |source: &Source| {
+            is_segment(source) || source.inspect().is_ok_and(|(file, _)| file.names_ledger())
+        };
+        let left = sources.iter().filter(|source| names_books(source)).count() as u64;
+        Self::None(match left {
+            0 => text,
+            _ => format!(
+                "{text}; {} {} to accounts that are gone: put them back, or the next start begins anew and nobody can tell what \
+                 earlier processes lost",
+                counted(left, "file"),
+                if left == 1 { "belongs" } else { "belong" },
+            ),
+        })
+    }
 }
 
 impl From<Trouble> for Failure {
@@ -324,19 +346,24 @@ impl Found {
                 ("are not there any more", "the agent counts them as `vanished` when it is their turn")
             }
             _ if self.ledger.was_closed() => (
-                "were removed, emptied or replaced since the last agent ended",
+                "were removed, cut short, emptied or replaced since the last agent ended",
                 "the next start counts them as `vanished`",
             ),
             _ => (
-                "were removed, emptied or replaced since the last agent ended or was killed",
+                "were removed, cut short, emptied or replaced since the last agent ended or was killed",
                 "the next start counts them as `vanished`",
             ),
         };
-        match self.torn.as_slice() {
-            [] => format!(
+        match (self.torn.as_slice(), &self.holder) {
+            ([], Holder::Process(_)) => format!(
                 "{events}, as the accounts say: files or segments{gone} {since}; put them back, or {at}"
             ),
-            torn => {
+            // A file that was cut short and repaired since looks like any other.
+            ([], _) => format!(
+                "{events}, as the accounts say: files or segments{gone} {since}; what was removed may be put back, what was cut off \
+                 a file that was repaired since is lost; {at}"
+            ),
+            (torn, _) => {
                 let end = if torn.len() == 1 { "ends" } else { "end" };
                 let events = format!("{} more {} missing", counted(missing, "event"), is_or_are(missing));
                 format!(

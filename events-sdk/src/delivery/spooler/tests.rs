@@ -9,14 +9,16 @@ const BOUNDS: Bounds = Bounds { min_free: 0, quarantine: 1 << 20, ballast: 0 };
 fn start(dir: &Path, ledger: File) -> (Spooler, Vec<SpoolFile>) {
     let spool = Spool::open(dir).unwrap();
     let files = (0..100).map(|file| spill(&spool, id(file), 0..2, true).unwrap()).collect();
-    let ledger = (Some(Arc::new(ledger)), 7);
+    let ledger = Kept { file: Some(Arc::new(ledger)), id: 7, is_new: false };
     let spooler = Spooler::start(dir.to_owned(), Some(spool), BOUNDS, 1, None, ledger).unwrap();
     (spooler, files)
 }
 
 /// A file in the place of the ledger.
 fn ledger_in(dir: &Path) -> File {
-    File::create(dir.join(crate::ledger::FILE)).unwrap()
+    let file = File::create(dir.join(crate::ledger::FILE)).unwrap();
+    file.set_len(crate::ledger::BYTES).unwrap();
+    file
 }
 
 /// All replies until the thread has stopped: how many files were removed.

@@ -24,7 +24,7 @@ use crate::{
     chunk::{Chunk, SEVERITIES, level_counts},
     delivery::salvage::message_of,
     fault,
-    ledger::Ledger,
+    ledger::{Kept, Ledger},
     segment::{Segments, ToDisk},
     spool::{Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
 };
@@ -77,6 +77,8 @@ pub(super) struct Thread {
     ledger: Option<Arc<File>>,
     /// The identity of the ledger.
     ledger_id: u64,
+    /// There was none at the start, and nothing was found since that says otherwise.
+    ledger_is_new: bool,
     /// A sync of the ledger failed, and it has not been stored once more since: the next one would be believed wrongly.
     ledger_doubted: bool,
     /// What was in the quarantine at the start, until all that earlier processes left is found.
@@ -119,6 +121,12 @@ pub(super) struct Thread {
     displaced: bool,
     /// The log says that the ledger cannot be made again.
     ledger_complained: bool,
+    /// When the file of the ledger was written to, when it was compared with the ledger last: seconds and nanoseconds.
+    ledger_compared: Option<(i64, i64)>,
+    /// Somebody else has written into it, and it has not been replaced yet.
+    ledger_is_spoiled: bool,
+    /// When the log said so last.
+    ledger_spoiled_told: Option<Instant>,
 }
 
 impl Thread {
@@ -148,6 +156,7 @@ impl Thread {
             reader: None,
             ledger: None,
             ledger_id: 0,
+            ledger_is_new: false,
             ledger_doubted: false,
             surveying: None,
             survey_begun: false,
@@ -169,15 +178,23 @@ impl Thread {
             keep_at: Instant::now() + place::KEEP,
             displaced: false,
             ledger_complained: false,
+            ledger_compared: None,
+            ledger_is_spoiled: false,
+            ledger_spoiled_told: None,
         }
     }
 
     /// Works in this spool, which is open already.
-    pub(super) fn begin(&mut self, spool: Spool, ledger: (Option<Arc<File>>, u64)) {
-        (self.ledger, self.ledger_id) = ledger;
+    pub(super) fn begin(&mut self, spool: Spool, ledger: Kept) {
+        self.has_ledger(ledger);
         let spool = spool.of_ledger(self.ledger_id);
         self.opened(&spool);
         self.spool = Some(spool);
+    }
+
+    /// The ledger is open.
+    fn has_ledger(&mut self, ledger: Kept) {
+        (self.ledger, self.ledger_id, self.ledger_is_new) = (ledger.file, ledger.id, ledger.is_new);
     }
 
     pub(super) fn run(&mut self, commands: &std_mpsc::Receiver<Command>) {
@@ -352,6 +369,10 @@ impl Thread {
                     self.ledger_doubted = false;
                     continue;
                 }
+                Some(Command::LedgerSpoiled) => {
+                    self.ledger_spoiled();
+                    continue;
+                }
                 Some(Command::LedgerMoved(file)) => {
                     self.ledger_moved(file);
                     continue;
@@ -446,13 +467,15 @@ impl Thread {
         if self.ledger.is_none() && !self.ledger_doubted {
             match Ledger::open_or_begin(&self.directory, crate::emit::now_ms()) {
                 Ok(ledger) => {
-                    (self.ledger, self.ledger_id) = (ledger.file(), ledger.id());
+                    self.has_ledger(ledger.kept());
                     self.spool = self.spool.take().map(|spool| spool.of_ledger(ledger.id()));
                     opened = Some(Box::new(ledger));
+                    self.reply(Reply::LedgerKept(Ok(())));
                 }
                 // As at the start: the events are worth more.
                 Err(error) => {
-                    tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process unless that is mended")
+                    tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process unless that is mended");
+                    self.reply(Reply::LedgerKept(Err(error.to_string())));
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! Whether what this process counts on lies where the next one looks for it: the directory with its lock, the segments, the ledger.
 //!
 //! Files that are mapped can be written to after they were removed, and nobody would ever find again what is stored there. So it
-//! is looked every second, and what is gone is made again.
+//! is looked every second, and what is gone is made again. So is a ledger into which somebody else has written: its numbers are
+//! those in memory, but the next process would read the others.
 
 use std::{
     fs::{self, File},
@@ -9,11 +10,12 @@ use std::{
     os::unix::fs::MetadataExt,
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use super::{Reply, Thread};
+use super::{Reply, SETTLED_MS, Thread};
 use crate::{
+    delivery::LOG_AGAIN,
     ledger::{self, Ledger},
     spool::Spool,
 };
@@ -62,13 +64,16 @@ impl Thread {
     /// Has the ledger go on in a new file if its own is gone, or could not be made. One of earlier processes that could not be
     /// opened for want of room stays: what this process counted without it cannot be told from what stands in it.
     fn keep_ledger(&mut self) {
+        if self.ledger_doubted {
+            return;
+        }
         let path = self.directory.join(ledger::FILE);
         let is_there = match &self.ledger {
-            Some(file) => is_at(file, &path),
+            Some(file) => is_at(file, &path) && self.is_intact(file),
             None => !is_absent(&path),
         };
-        if self.ledger_doubted || is_there {
-            return;
+        if is_there {
+            return self.compare_ledger();
         }
         match Ledger::create(&self.directory, crate::emit::now_ms()) {
             Ok(empty) => {
@@ -85,15 +90,47 @@ impl Thread {
         }
     }
 
+    /// Whether nobody is known to have written into the file of the ledger, or to have changed its length.
+    fn is_intact(&self, file: &File) -> bool {
+        !self.ledger_is_spoiled && file.metadata().is_ok_and(|there| there.len() == ledger::BYTES)
+    }
+
+    /// Has the file of the ledger compared with the ledger, if it was written to since. That is the case where this process stores
+    /// numbers as well, but nobody is woken for it where nothing happens.
+    fn compare_ledger(&mut self) {
+        let Some(there) = self.ledger.as_ref().and_then(|file| file.metadata().ok()) else { return };
+        let written = (there.mtime(), there.mtime_nsec());
+        if self.ledger_compared != Some(written) {
+            let now_ms = i64::try_from(crate::emit::now_ms()).unwrap_or(i64::MAX);
+            let since_ms = now_ms.saturating_sub(written.0.saturating_mul(1_000));
+            // What is written a moment later may have the same time.
+            self.ledger_compared = (since_ms > SETTLED_MS).then_some(written);
+            self.reply(Reply::LedgerTouched);
+        }
+    }
+
+    /// Somebody else has written into the file of the ledger.
+    pub(super) fn ledger_spoiled(&mut self) {
+        self.ledger_is_spoiled = true;
+        self.keep_ledger();
+    }
+
     /// The ledger is in this new file, which gets its name.
     pub(super) fn ledger_moved(&mut self, file: Option<Arc<File>>) {
+        let is_spoiled = self.ledger.as_ref().is_some_and(|file| !self.is_intact(file));
+        if is_spoiled {
+            Ledger::set_aside_what_is_there(&self.directory);
+        }
         let published = Ledger::publish(&self.directory);
         let was_there = self.ledger.is_some();
         (self.ledger, self.ledger_doubted) = (file, false);
         match published {
             Ok(()) => {
-                self.ledger_complained = false;
-                if was_there {
+                (self.ledger_complained, self.ledger_is_spoiled) = (false, false);
+                self.reply(Reply::LedgerKept(Ok(())));
+                if is_spoiled {
+                    self.tell_spoiled();
+                } else if was_there {
                     tracing::warn!("the accounts of the spool were removed, and were made again");
                 } else {
                     tracing::info!("the accounts are kept on disk from now on");
@@ -106,8 +143,20 @@ impl Thread {
         }
     }
 
+    /// Said once in a while, should somebody do it again and again.
+    fn tell_spoiled(&mut self) {
+        let now = Instant::now();
+        if self.ledger_spoiled_told.is_none_or(|at| now >= at + LOG_AGAIN) {
+            self.ledger_spoiled_told = Some(now);
+            tracing::error!(
+                "somebody else wrote into the accounts of the spool; what they wrote is set aside, and the accounts go on with their own numbers"
+            );
+        }
+    }
+
     fn complain_of_ledger(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.ledger_complained, true) {
+            self.reply(Reply::LedgerKept(Err(error.to_string())));
             tracing::error!(%error, "the accounts of the spool were removed and cannot be made again; they end with this process unless that is mended");
         }
     }

@@ -62,6 +62,9 @@ impl Thread {
                         None
                     }
                 };
+                if file.is_some() || damaged > 0 {
+                    self.tell_ledger_gone();
+                }
                 // Not before it is known that nothing may be dropped out of it.
                 if let Some(file) = file {
                     self.known.insert(file.id);
@@ -183,7 +186,11 @@ impl Thread {
         match spool.inspect(name) {
             Ok(file) => {
                 self.known.insert(file.id);
-                if spool.has_come_back(name) {
+                let has_come_back = spool.has_come_back(name);
+                if file.names_ledger() && !file.is_of(self.ledger_id) {
+                    self.tell_ledger_gone();
+                }
+                if has_come_back {
                     let before = std::mem::take(&mut self.examined);
                     self.reply(Reply::Found(before));
                     self.reply(Reply::CameBack(file));
@@ -201,6 +208,15 @@ impl Thread {
                     tracing::warn!(%error, %name, "a spill file cannot be read; it is looked at again within a minute");
                 }
             }
+        }
+    }
+
+    /// Something was found that an earlier process left here, or a process elsewhere, which had accounts.
+    fn tell_ledger_gone(&mut self) {
+        if std::mem::take(&mut self.ledger_is_new) {
+            tracing::warn!(
+                "the accounts that files in the spool belong to are gone: they begin anew, and nobody can tell what earlier processes lost"
+            );
         }
     }
 
@@ -228,6 +244,8 @@ impl Thread {
             return;
         }
         if let Some(quarantined) = self.surveying.take() {
+            // What is found from now on was put there since.
+            self.ledger_is_new = false;
             self.reply(Reply::Surveyed { quarantined, is_late: self.survey_is_late });
         }
     }
