@@ -126,6 +126,14 @@ pub(super) fn unaccounted(view: &View) -> Option<u64> {
     (found.unreadable == 0 && !found.moving).then(|| found.rest().most.max(0).unsigned_abs())
 }
 
+/// How many events of ours the books note in spill files, how many wait there, and how many wait in files that do not say whose they are.
+#[cfg(feature = "testing")]
+pub(crate) fn in_files(dir: &std::path::Path) -> io::Result<[u64; 3]> {
+    let found = Found::look(&View::of(dir))
+        .map_err(|trouble| io::Error::other(Failure::from(trouble).text().unwrap_or_default().to_owned()))?;
+    Ok([found.ledger.in_files(), found.in_files, found.unclear])
+}
+
 /// The files that end too early.
 fn torn(view: &View) -> Result<Vec<String>, Failure> {
     let sources = place::everything(view)?;
