@@ -78,6 +78,8 @@ pub(crate) struct Day {
     torn: u64,
     /// All files that were ever cut.
     cuts: u64,
+    /// Events that were delivered out of the middle of files, and wait again.
+    again: u64,
     /// The last agent ended with nothing under way on its disk.
     is_exact: bool,
     begun: Instant,
@@ -111,6 +113,7 @@ impl Day {
             ended: 0,
             torn: 0,
             cuts: 0,
+            again: 0,
             is_exact: true,
             begun: Instant::now(),
         }
@@ -232,6 +235,7 @@ impl Day {
             0 => {
                 let counts = agent.shut_down(Duration::from_millis(self.dice.of(&[200, 10_000])));
                 self.is_exact = true;
+                self.again += counts["life_delivered"] - Books::of(&self.dir).delivered;
                 self.tell(&format!("shut down: {counts:?}"));
             }
             1 if self.kind == Kind::Wild => {
@@ -248,6 +252,7 @@ impl Day {
                 self.tell(&format!("killed in quiet: {counts:?}"));
                 let books = Books::of(&self.dir);
                 // A piece that was delivered before others of its file is sent again, and so waits by the tool.
+                self.again += counts["life_delivered"].saturating_sub(books.delivered);
                 let waits = ["life_delivered", "life_on_disk", "in_memory", "in_flight"];
                 let waits: u64 = waits.iter().map(|name| counts[*name]).sum();
                 let same = books.delivered <= counts["life_delivered"]
@@ -283,7 +288,9 @@ impl Day {
         let there = files.ours + files.unclear;
         if self.is_exact {
             assert!(missing <= gone && missing + self.torn >= gone, "{}", wrong());
-            assert_eq!(files.noted, there + missing, "{}", wrong());
+            // As long as the rest of an event that was cut is in its file and in the quarantine, who repairs the file leaves that open.
+            let most = there + missing + self.cuts;
+            assert!(files.noted >= there + missing && files.noted <= most, "{}", wrong());
         } else {
             assert!(missing <= gone && files.noted <= there + gone, "{}", wrong());
         }
@@ -398,7 +405,10 @@ impl Day {
         let number = |event: &events_sdk::proto::events::Event| event.metadata.get(NUMBER)?.parse().ok();
         let mut known: HashSet<usize> = stored.iter().filter_map(number).collect();
         let told = stored.iter().filter(|event| losses_in(event).is_some()).count() as u64;
-        assert_eq!(stored.len() as u64, known.len() as u64 + told, "{}", self.wrong("stored twice"));
+        // Halves of a refused batch that were taken before a kill come again in the whole of it: their `event_id` tells.
+        let unique = (stored.len() - self.toggle.repeated_event_ids()) as u64;
+        assert_eq!(unique, known.len() as u64 + told, "{}", self.wrong("stored twice"));
+        assert_eq!(self.toggle.altered_repeats(), 0, "{}", self.wrong("repeated under another's name"));
         let aside = tool::quarantine(&self.dir);
         // What is left of events that were cut in two has no number.
         let torn = books.quarantined.saturating_sub(aside.len() as u64);
@@ -411,10 +421,12 @@ impl Day {
         let missing = put_in - self.others_removed - known.len() as u64;
         let all = || self.wrong(&format!("{missing} missing, {own} own, {told} told: {books:#?}"));
         assert!(missing <= books.dropped + torn, "{}", all());
-        assert!(books.delivered <= stored.len() as u64, "{}", all());
+        assert!(books.delivered <= unique, "{}", all());
         if self.kind != Kind::Wild {
-            assert_eq!(books.delivered, stored.len() as u64, "{}", all());
-            assert_eq!(books.dropped + torn, missing + own_lost, "{}", all());
+            // What was to be sent again may have been pruned, or have given way, before it was.
+            let lost = missing + own_lost;
+            assert!(unique <= books.delivered + self.again, "{}", all());
+            assert!(lost <= books.dropped + torn && books.dropped + torn <= lost + self.again, "{}", all());
         }
     }
 }

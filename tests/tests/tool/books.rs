@@ -177,6 +177,29 @@ fn a_repaired_file_says_whose_it_is_and_nothing_of_it_stays_open() {
 }
 
 #[test]
+fn a_cut_file_of_ours_is_repaired_as_ours_though_an_agent_has_set_the_rest_of_an_event_aside() {
+    let dir = dead_spool(mixture);
+    let file = fs::OpenOptions::new().write(true).open(only_file(dir.path())).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    let config = Config { spool_dir: dir.path().to_owned(), ..Config::default() };
+    let agent = Events::start_with(config, Arc::new(Away)).unwrap();
+    let is_read = |stats: &events_sdk::Stats| {
+        stats.lifetime.is_surveyed
+            && fs::read_dir(dir.path().join("quarantine")).is_ok_and(|all| all.count() > 1)
+    };
+    let stats = wait_until(&agent, PATIENCE, is_read);
+    assert!(is_read(&stats), "{stats:#?}");
+    let report = agent.shutdown(PATIENCE);
+    let (left, vanished) = (report.on_disk, report.stats.lifetime.dropped_for(DropReason::Vanished));
+    drop(agent);
+    assert_eq!(spool(dir.path(), &["repair"]).code, 0);
+    let (code, said) = accounts(dir.path());
+    assert_eq!((code, &said["missing"], &said["accepted"]), (0, &0.into(), &115.into()), "{said}");
+    assert_eq!((&said["on_disk"], &said["quarantined"]), (&(left - 1).into(), &1.into()), "{said}");
+    assert_eq!(next_start(dir.path()), (vanished, 0, 1));
+}
+
+#[test]
 fn what_an_emptied_file_held_is_missing_and_repair_says_that_the_file_goes() {
     let dir = dead_spool(mixture);
     add_file(dir.path(), |events| emit_number(events, 1));

@@ -123,7 +123,9 @@ pub(super) fn tell_missing(views: &[View]) -> u8 {
 /// How many events the books have in memory or in files that do not say whose they are; `None` where nobody can say.
 pub(super) fn unaccounted(view: &View) -> Option<u64> {
     let found = Found::settled(view, false).ok()?;
-    (found.unreadable == 0 && !found.moving).then(|| found.rest().most.max(0).unsigned_abs())
+    // What was set aside since may be the rest of an event that its file still holds as well.
+    let most = |found: &Found| found.rest().most.max(0).unsigned_abs() + found.aside();
+    (found.unreadable == 0 && !found.moving).then(|| most(&found))
 }
 
 /// How many events of ours the books note in spill files, how many wait there, and how many wait in files that do not say whose they are.
