@@ -265,7 +265,8 @@ impl Day {
                     .iter()
                     .all(|(name, found)| *found >= counts[*name] && *found <= counts[*name] + self.cuts);
                 assert!(same && twice, "{}", self.wrong(&format!("{books:#?}")));
-                let is_kept = manner.durability != DurabilityMode::Memory;
+                // On a full spool there is no room for segments.
+                let is_kept = manner.durability != DurabilityMode::Memory && self.kind != Kind::Full;
                 assert!(!is_kept || books.in_memory == 0, "{}", self.wrong(&format!("{books:#?}")));
             }
         }
@@ -327,7 +328,9 @@ impl Day {
             }
         };
         let after = self.check(&what);
-        assert_eq!(after.in_memory, before.in_memory, "{}", self.wrong(&what));
+        // What an agent wrote just before it was killed is not noted as in files, and if it is removed counts as lost with memory.
+        let is_same = after.in_memory == before.in_memory;
+        assert!(is_same || !self.is_exact && after.in_memory > before.in_memory, "{}", self.wrong(&what));
         after
     }
 
