@@ -36,6 +36,8 @@ pub(crate) struct Accounts {
     of_files: u64,
     /// Events of the spill file out of which some are being dropped: how many are left of it is not known before that is done.
     thinning: u64,
+    /// Events on disk that stay in segments at the end of this process, and so in no spill file.
+    in_segments: u64,
     dropped: Drops,
     /// The sum of them.
     lost: u64,
@@ -83,6 +85,7 @@ impl Accounts {
             quarantined: 0,
             of_files: 0,
             thinning: 0,
+            in_segments: 0,
             dropped: no_drops(),
             lost: 0,
             ledger,
@@ -93,6 +96,12 @@ impl Accounts {
     pub(crate) fn shift(&mut self, count: u64, from: Place, to: Place) {
         debug_assert!(!matches!(to, Place::Delivered | Place::Quarantine), "the ledger must hear of it");
         self.go(count, from, to);
+    }
+
+    /// At the end `count` events stay in segments, for the next start.
+    pub(crate) fn stay_in_segments(&mut self, count: u64, from: Place) {
+        self.in_segments += count;
+        self.shift(count, from, Place::Disk);
     }
 
     fn go(&mut self, count: u64, from: Place, to: Place) {
@@ -110,7 +119,8 @@ impl Accounts {
     /// The ledger hears of how many events of ours are in spill files, those of earlier processes included that are still to be found.
     /// Rather too few than too many: what is missing later is then taken for lost memory, and not for removed by somebody.
     fn note_in_files(&mut self) {
-        let here = (self.on_disk + self.of_files).saturating_sub(self.ledger.foreign() + self.thinning);
+        let elsewhere = self.ledger.foreign() + self.thinning + self.in_segments;
+        let here = (self.on_disk + self.of_files).saturating_sub(elsewhere);
         self.ledger.note_in_files(here + self.ledger.not_found());
     }
 
@@ -435,6 +445,31 @@ mod tests {
             let lifetime = accounts.lifetime();
             assert!(lifetime.balances() && lifetime.accepted == 10, "{lifetime:?}");
         }
+    }
+
+    #[test]
+    fn what_stays_in_segments_is_not_looked_for_in_files_whatever_the_next_process_comes_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut accounts = Accounts::new(Ledger::open(dir.path(), 1).unwrap());
+        accounts.survey(0);
+        (0..15).for_each(|_| accounts.accept());
+        accounts.shift(5, Place::Memory, Place::Flight);
+        accounts.stay_in_segments(5, Place::Flight);
+        accounts.stay_in_segments(10, Place::Memory);
+        accounts.ledger.close();
+        drop(accounts);
+
+        // Killed after it has taken the segments over, before it has found that this was all.
+        let mut accounts = Accounts::new(Ledger::open(dir.path(), 1).unwrap());
+        accounts.adopt(Uuid::from_u128(7), 15, true);
+        accounts.ledger.find_in_segment(15);
+        (0..4).for_each(|_| accounts.accept());
+        accounts.shift(4, Place::Memory, Place::Flight);
+        drop(accounts);
+
+        let mut accounts = Accounts::new(Ledger::open(dir.path(), 1).unwrap());
+        accounts.adopt(Uuid::from_u128(7), 15, true);
+        assert_eq!(accounts.survey(0), [(DropReason::ProcessEnded, 4)]);
     }
 
     #[test]

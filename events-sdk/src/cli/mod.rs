@@ -46,6 +46,8 @@ mod walk;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
 
+#[cfg(feature = "testing")]
+pub(crate) use self::spool::accounts::in_files;
 use self::{args::Args, failure::Failure, out::Out};
 
 /// Runs the command with these arguments, the first of which is its name.

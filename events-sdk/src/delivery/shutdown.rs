@@ -197,7 +197,7 @@ impl Delivery {
                 }
                 // It is in its segment, for the next start.
                 Origin::Memory { chunk, .. } if chunk.is_kept() => {
-                    state.accounts.shift(count, Place::Flight, Place::Disk);
+                    state.accounts.stay_in_segments(count, Place::Flight);
                 }
                 // Whether Toggle has it will never be known; it is not on disk, so it counts as lost.
                 Origin::Memory { chunk, .. } => {
@@ -211,7 +211,8 @@ impl Delivery {
         let failed = std::iter::from_fn(|| state.take_held(|_| true)).chain(self.copying.drain(..));
         let left = waiting.into_iter().chain(failed.map(|held| held.chunk));
         let (kept, left): (Vec<Chunk>, Vec<Chunk>) = left.partition(Chunk::is_kept);
-        state.accounts.shift(kept.iter().map(|chunk| chunk.len() as u64).sum(), Place::Memory, Place::Disk);
+        let kept = kept.iter().map(|chunk| chunk.len() as u64).sum();
+        state.accounts.stay_in_segments(kept, Place::Memory);
         for chunk in &left {
             for entry in chunk.entries() {
                 state.lose(Place::Memory, DropReason::Shutdown, *entry, chunk.sequence);

@@ -42,6 +42,7 @@ mod wire;
 use std::{
     collections::HashSet,
     fmt, io,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering, mpsc},
     time::Duration,
 };
@@ -117,6 +118,29 @@ pub fn limit_free_bytes(most: Option<u64>) {
 /// How many times what was asked for by [`panic_at`], [`hang_at`] or [`fail_at`] is still to happen.
 pub fn faults_left() -> u32 {
     fault::left()
+}
+
+/// What the books of a spool say of its files, and what is in them.
+#[cfg(feature = "cli")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InFiles {
+    /// So many events of ours wait in spill files, as the books note.
+    pub noted: u64,
+    /// So many wait in those whose seal says that they are ours.
+    pub ours: u64,
+    /// So many wait in files that do not say whose they are.
+    pub unclear: u64,
+}
+
+/// How many events wait in the spill files of a directory, by its books and by what is there, while no agent works in it.
+///
+/// # Errors
+///
+/// When the books or the directory cannot be read.
+#[cfg(feature = "cli")]
+pub fn in_files(spool: &Path) -> io::Result<InFiles> {
+    let [noted, ours, unclear] = crate::cli::in_files(spool)?;
+    Ok(InFiles { noted, ours, unclear })
 }
 
 /// A Toggle to test against. Dropping it stops it.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use events_sdk::{
-    Config, DropReason, DurabilityMode, Events, Filter, FlushOutcome, Level,
+    Config, DropReason, DurabilityMode, Events, Filter, FlushOutcome, Level, Stats,
     testing::{Mode, Toggle},
 };
 use events_tests::{Rig, config, emit_number, killed, spill_files, storm, wait_until};
@@ -240,6 +240,31 @@ fn what_was_cut_off_a_file_that_is_repaired_is_not_to_be_put_back() {
     assert!(code == 1 && said["verdict"].as_str().unwrap().contains(lost), "{said}");
     let missing = said["missing"].as_u64().unwrap();
     assert_eq!(next_start(dir.path()), (missing, 0, said["quarantined"].as_u64().unwrap()));
+}
+
+#[test]
+fn a_cut_file_of_ours_is_repaired_as_ours_though_an_agent_has_set_the_rest_of_an_event_aside() {
+    let dir = dead_spool(mixture);
+    let file = fs::OpenOptions::new().write(true).open(only_file(dir.path())).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    // While Toggle answers nothing all is read ahead, and nothing is dealt with.
+    let toggle = Toggle::start().unwrap();
+    toggle.set_mode(Mode::Hang);
+    let agent = Events::start(config(&toggle, dir.path())).unwrap();
+    let aside = dir.path().join("quarantine");
+    let is_read =
+        |stats: &Stats| stats.lifetime.is_surveyed && fs::read_dir(&aside).is_ok_and(|all| all.count() > 1);
+    let stats = wait_until(&agent, PATIENCE, is_read);
+    assert!(is_read(&stats), "{stats:#?}");
+    let report = agent.shutdown(Duration::from_millis(200));
+    let (left, vanished) = (report.on_disk, report.stats.lifetime.dropped_for(DropReason::Vanished));
+    drop(agent);
+    assert_eq!(spool(dir.path(), &["repair"]).code, 0);
+    let (code, said) = accounts(dir.path());
+    let accepted = left + vanished;
+    assert_eq!((code, &said["missing"], &said["accepted"]), (0, &0.into(), &accepted.into()), "{said}");
+    assert_eq!((&said["on_disk"], &said["quarantined"]), (&(left - 1).into(), &1.into()), "{said}");
+    assert_eq!(next_start(dir.path()), (vanished, 0, 1));
 }
 
 #[test]

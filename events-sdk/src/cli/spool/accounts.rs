@@ -125,7 +125,17 @@ pub(super) fn tell_missing(views: &[View]) -> u8 {
 /// How many events the books have in memory or in files that do not say whose they are; `None` where nobody can say.
 pub(super) fn unaccounted(view: &View) -> Option<u64> {
     let found = Found::settled(view, false).ok()?;
-    (found.unreadable == 0 && !found.moving).then(|| found.rest().most.max(0).unsigned_abs())
+    // What was set aside since may be the rest of an event that its file still holds as well.
+    let most = |found: &Found| found.rest().most.max(0).unsigned_abs() + found.aside();
+    (found.unreadable == 0 && !found.moving).then(|| most(&found))
+}
+
+/// How many events of ours the books note in spill files, how many wait there, and how many wait in files that do not say whose they are.
+#[cfg(feature = "testing")]
+pub(crate) fn in_files(dir: &std::path::Path) -> io::Result<[u64; 3]> {
+    let found = Found::look(&View::of(dir))
+        .map_err(|trouble| io::Error::other(Failure::from(trouble).text().unwrap_or_default().to_owned()))?;
+    Ok([found.ledger.in_files(), found.in_files, found.unclear])
 }
 
 /// The files that end too early.
