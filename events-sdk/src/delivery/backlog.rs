@@ -20,7 +20,7 @@ use crate::{
     Batch,
     buffer::URGENT,
     ledger::Step,
-    spool::{Piece, SpoolFile},
+    spool::{Passed, Piece, SpoolFile},
 };
 
 use self::files::Files;
@@ -69,6 +69,11 @@ struct Open {
 }
 
 impl Open {
+    /// What was read of it, or dealt with before.
+    fn passed(&self) -> Passed {
+        Passed { pieces: self.pieces, events: self.read }
+    }
+
     /// Whether Toggle may have something of it behind its step.
     fn is_offered(&self) -> bool {
         self.file.offered || self.under_way.iter().any(|piece| piece.delivered + piece.set_aside > 0)
@@ -190,14 +195,14 @@ impl Backlog {
         }
     }
 
-    /// The file to read from next and the place of the piece in it, if another is wanted and may be read.
+    /// The file to read from next and what is passed of it, if another piece is wanted and may be read.
     /// `known` says how far an earlier process came with a file.
     pub(crate) fn next_read(
         &mut self,
         ahead: usize,
         now: Instant,
         known: impl FnOnce(&SpoolFile) -> Step,
-    ) -> Option<(SpoolFile, u32)> {
+    ) -> Option<(SpoolFile, Passed)> {
         if self.next_read_at(ahead, now)? > now {
             return None;
         }
@@ -207,15 +212,18 @@ impl Backlog {
         }
         let open = self.open.get(&self.current?)?;
         self.reading = true;
-        Some((open.file.clone(), open.pieces))
+        Some((open.file.clone(), open.passed()))
     }
 
     /// A piece was read. `refusals` is how often it has been refused before.
     pub(crate) fn piece(&mut self, file: Uuid, piece: Piece, refusals: u32) {
         self.reading = false;
         if let Some(open) = self.open.get_mut(&file) {
+            // Pieces of which nothing is left.
+            let empty = piece.index.saturating_sub(open.pieces);
+            open.under_way.extend((0..empty).map(|_| UnderWay::default()));
             open.outstanding += 1;
-            open.pieces += 1;
+            open.pieces += empty + 1;
             open.failures = 0;
             open.read += u64::from(piece.count);
             open.under_way.push_back(UnderWay { events: u64::from(piece.count), ..UnderWay::default() });

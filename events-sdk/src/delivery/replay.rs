@@ -24,8 +24,8 @@ impl Delivery {
             let ledger = &intake.buffer.lock().accounts.ledger;
             ledger.step(file.id, file.is_of(ledger.id()))
         };
-        if let Some((file, place)) = self.backlog.next_read(self.read_ahead_limit(), Instant::now(), known) {
-            self.spooler.read(file, place);
+        if let Some((file, passed)) = self.backlog.next_read(self.read_ahead_limit(), Instant::now(), known) {
+            self.spooler.read(file, passed);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
     accounts::Place,
     buffer::{State, URGENT},
     chunk::Chunk,
-    spool::{RESERVE, SpoolError, SpoolErrorKind, SpoolFile, Thinned, quota_for},
+    spool::{Passed, RESERVE, SpoolError, SpoolErrorKind, SpoolFile, Thinned, quota_for},
 };
 
 /// At least this part of the quota is freed at once, so that not every batch rewrites a file,
@@ -352,11 +352,11 @@ impl Delivery {
         let whole_files_only = self.takes_whole_files_only(now);
         let below = self.lighter_goes_below(severity);
         self.room.for_disk = false;
-        if let Some((file, pieces)) = self.backlog.least_offered(below, whole_files_only, now) {
+        if let Some((file, passed)) = self.backlog.least_offered(below, whole_files_only, now) {
             (self.room.thinning, self.room.look_again_at) = (true, None);
-            let pieces = pieces.unwrap_or_else(|| self.pieces_dealt_with(&file));
+            let passed = passed.unwrap_or_else(|| self.dealt_with(&file));
             self.begin_thinning(&file);
-            self.spooler.drop_rest(file, pieces);
+            self.spooler.drop_rest(file, passed);
             return true;
         }
         let victim = self.backlog.least(severity, whole_files_only, now);
@@ -370,15 +370,16 @@ impl Delivery {
         let mut state = self.intake.buffer.lock();
         let id = state.next_id(crate::emit::now_ms());
         drop(state);
-        let pieces = self.pieces_dealt_with(&file);
+        let passed = self.dealt_with(&file);
         self.begin_thinning(&file);
-        self.spooler.thin(file, severity, bytes, id, pieces);
+        self.spooler.thin(file, severity, bytes, id, passed);
         true
     }
 
-    /// How many pieces of a file, from the first on, are delivered or set aside.
-    fn pieces_dealt_with(&self, file: &SpoolFile) -> u32 {
-        self.intake.buffer.lock().accounts.ledger.step(file.id, true).pieces
+    /// What of a file, from its beginning on, is delivered or set aside.
+    fn dealt_with(&self, file: &SpoolFile) -> Passed {
+        let step = self.intake.buffer.lock().accounts.ledger.step(file.id, true);
+        Passed { pieces: step.pieces, events: step.events }
     }
 
     /// Should this process be killed while events of a file are being dropped, nobody has removed them.

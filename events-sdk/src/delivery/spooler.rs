@@ -23,7 +23,7 @@ use crate::{
     chunk::{self, Chunk, SEVERITIES},
     ledger::{Kept, Ledger},
     segment::{Segment, Segments},
-    spool::{Bounds, Piece, Spool, SpoolError, SpoolFile, Thinned, Thinning},
+    spool::{Bounds, Passed, Piece, Spool, SpoolError, SpoolFile, Thinned, Thinning},
 };
 
 /// What is to become a spill file.
@@ -87,7 +87,7 @@ enum Command {
     List,
     Write(Write),
     Probe,
-    Read(SpoolFile, u32),
+    Read(SpoolFile, Passed),
     Remove(SpoolFile),
     Thin(SpoolFile, Part),
     SetAside {
@@ -115,8 +115,8 @@ enum Command {
 enum Part {
     /// Events of one level.
     Level(Thinning),
-    /// All that is behind so many pieces.
-    Rest(u32),
+    /// All that is behind this.
+    Rest(Passed),
 }
 
 /// What became of a command.
@@ -230,8 +230,8 @@ impl Spooler {
     }
 
     /// Reads the piece of a file at this place. Files are read one after the other, pieces in order.
-    pub(crate) fn read(&self, file: SpoolFile, place: u32) {
-        self.command(Command::Read(file, place));
+    pub(crate) fn read(&self, file: SpoolFile, passed: Passed) {
+        self.command(Command::Read(file, passed));
     }
 
     /// Removes a file that Toggle has.
@@ -240,15 +240,15 @@ impl Spooler {
     }
 
     /// Drops events of that severity out of a file until so many bytes are gone. What is left becomes a file of that id.
-    /// `pieces` of the old one have been dealt with.
-    pub(crate) fn thin(&self, file: SpoolFile, severity: u8, bytes: u64, id: Uuid, pieces: u32) {
-        let thinning = Thinning { severity, bytes, id, fingerprint: self.fingerprint, pieces };
+    /// What is `passed` of the old one has been dealt with.
+    pub(crate) fn thin(&self, file: SpoolFile, severity: u8, bytes: u64, id: Uuid, passed: Passed) {
+        let thinning = Thinning { severity, bytes, id, fingerprint: self.fingerprint, passed };
         self.command(Command::Thin(file, Part::Level(thinning)));
     }
 
-    /// Drops a file with all that is behind these pieces. Answered as if it were thinned.
-    pub(crate) fn drop_rest(&self, file: SpoolFile, pieces: u32) {
-        self.command(Command::Thin(file, Part::Rest(pieces)));
+    /// Drops a file with all that is behind what is passed. Answered as if it were thinned.
+    pub(crate) fn drop_rest(&self, file: SpoolFile, passed: Passed) {
+        self.command(Command::Thin(file, Part::Rest(passed)));
     }
 
     /// Puts a refused batch, a piece of that file, into the quarantine.

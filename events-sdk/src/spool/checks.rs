@@ -87,6 +87,11 @@ impl Checks {
         Ok(Some((start, Self { sorted, next: 0 })))
     }
 
+    /// The place of the next entry, if none is missing.
+    pub(super) fn place(&self) -> u32 {
+        self.next
+    }
+
     /// Whether this entry, with this body, is one that was written and did not come up yet. Those before it will not
     /// come up any more.
     pub(super) fn pass(&mut self, entry: &[u8], body: &[u8]) -> bool {

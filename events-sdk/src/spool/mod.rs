@@ -124,7 +124,7 @@ pub(crate) use name::{is_unfinished, replaces};
 pub(crate) use quarantine::FOLDER as QUARANTINE;
 #[cfg(test)]
 pub(crate) use reader::Damage;
-pub(crate) use reader::{Piece, Reader};
+pub(crate) use reader::{Done, Passed, Piece, Reader};
 pub(crate) use segments::Adopted;
 pub(crate) use thin::{Thinned, Thinning};
 #[cfg(feature = "cli")]

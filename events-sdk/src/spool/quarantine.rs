@@ -15,7 +15,7 @@ use std::{
 use super::{
     FileName, NewFile, Spool, SpoolError, SpoolFile,
     format::{self, Crc},
-    reader::{Damage, Opened},
+    reader::{Damage, Done, Opened},
     scan::{Found, Span},
     storage::{EntryKind, ReadFile, Storage, WriteFile},
     write::write_to,
@@ -40,19 +40,24 @@ impl Spool {
     /// damaged.
     ///
     /// The file itself stays: it is removed once its pieces are delivered. After a crash in between, the same bytes go
-    /// to the same name again.
-    pub(crate) fn quarantine(&self, file: &SpoolFile) -> Result<Option<Damage>, SpoolError> {
+    /// to the same name again. What is `done` with is left out.
+    pub(crate) fn quarantine(&self, file: &SpoolFile, done: Done) -> Result<Option<Damage>, SpoolError> {
         let path = self.path_of(&file.name);
         let of_file = |error| SpoolError::of_file("read the spill file", &path, error);
         let Opened { scanner: mut scan, bytes, .. } =
             self.storage.open(&path).and_then(Opened::new).map_err(of_file)?;
         let mut source = self.storage.open(&path).map_err(of_file)?;
-        let (mut damage, mut found, mut report) = (None, 0_u32, String::new());
+        let (mut damage, mut found, mut report) = (None, done.events, String::new());
         let mut copy: Option<Copy> = None;
         while let Some(item) = scan.next().map_err(of_file)? {
-            match item {
-                Found::Event(_) => found = found.saturating_add(1),
-                Found::Damage(span) => {
+            let span = match item {
+                Found::Event(_) => None,
+                Found::Damage(span) => Some(span),
+            };
+            match span {
+                None => found = found.saturating_add(u32::from(scan.offset() > done.offset)),
+                Some(span) if span.offset < done.offset => {}
+                Some(span) => {
                     Damage::add(&mut damage, span);
                     describe(&mut report, damage.as_ref(), span);
                     let copy = match &mut copy {

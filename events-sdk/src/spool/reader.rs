@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Seek},
-    mem,
     path::PathBuf,
 };
 
@@ -108,6 +107,44 @@ impl Opened {
     }
 }
 
+/// How much of a file was read before, from its beginning on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// So many pieces,
+    pub(crate) pieces: u32,
+    /// in which there were so many events.
+    pub(crate) events: u64,
+}
+
+#[cfg(test)]
+impl Passed {
+    /// And this piece.
+    pub(crate) fn add(&mut self, piece: &Piece) {
+        self.pieces = piece.index + 1;
+        self.events += u64::from(piece.count);
+    }
+}
+
+/// What of a file is done with, though it may be damaged by now: all before this place of it, and so many events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Done {
+    pub(super) offset: u64,
+    pub(super) events: u32,
+}
+
+/// What was come upon and is not part of a piece yet, because it did not fit into the one before.
+#[derive(Debug, Default)]
+struct Ahead {
+    /// The damaged places,
+    spans: Vec<Span>,
+    /// the events that were in them,
+    damaged: u32,
+    /// how long each of these was, as far as can be known,
+    each: u64,
+    /// and the event behind them.
+    event: Vec<u8>,
+}
+
 /// Yields the pieces of one spill file, in order.
 pub(crate) struct Reader {
     path: PathBuf,
@@ -115,9 +152,11 @@ pub(crate) struct Reader {
     scanner: Scanner<Box<dyn ReadFile>>,
     timestamp_ms: i64,
     whole: bool,
+    /// The place of the next piece.
     next: u32,
-    /// An event that did not fit into the piece before.
-    carry: Vec<u8>,
+    /// How many events there were in the pieces so far, the damaged ones among them.
+    placed: u64,
+    ahead: Ahead,
     /// How many events the file had when it was inspected, and how many were found in it so far.
     claimed: u32,
     found: u32,
@@ -125,6 +164,7 @@ pub(crate) struct Reader {
     is_shorter: bool,
     ended: bool,
     damage: Option<Damage>,
+    done: Done,
 }
 
 impl Spool {
@@ -148,12 +188,14 @@ impl Spool {
             timestamp_ms: file.timestamp_ms,
             whole,
             next: 0,
-            carry: Vec::new(),
+            placed: 0,
+            ahead: Ahead::default(),
             claimed: file.events,
             found: 0,
             is_shorter: opened.bytes < file.bytes,
             ended: false,
             damage: None,
+            done: Done::default(),
         })
     }
 }
@@ -161,50 +203,117 @@ impl Spool {
 impl Reader {
     /// The next piece, or `None` when there is no more.
     ///
-    /// Where pieces begin and end follows from the bytes of the file alone: 125 events, or 1 MiB if that comes first.
-    /// A file whose seal says so is one piece with the file's own identity.
+    /// Where pieces begin and end follows from what was written alone: 125 events, or 1 MiB if that comes first. What is
+    /// damaged has its place among them all the same, so that no other event changes into a piece that Toggle may have, or that
+    /// is dealt with. A piece of which nothing is left is passed over. A file whose seal says so is one piece with the file's own
+    /// identity.
     pub(crate) fn next_piece(&mut self) -> Result<Option<Piece>, SpoolError> {
+        while let Some((events, count)) = self.next_cut()? {
+            let index = self.next - 1;
+            if count == 0 {
+                continue;
+            }
+            let id = if self.whole { self.id } else { piece_id(self.id, index) };
+            return Ok(Some(Piece { index, id, events, count, timestamp_ms: self.timestamp_ms }));
+        }
+        Ok(None)
+    }
+
+    /// What is good of the next piece, and how many events that are. `None` at the end.
+    fn next_cut(&mut self) -> Result<Option<(Vec<u8>, u32)>, SpoolError> {
         let (max_events, max_bytes) =
-            if self.whole { (u32::MAX, usize::MAX) } else { (PIECE_EVENTS, PIECE_BYTES) };
-        let mut events = mem::take(&mut self.carry);
-        let mut count = u32::from(!events.is_empty());
-        while count < max_events {
+            if self.whole { (u32::MAX, u64::MAX) } else { (PIECE_EVENTS, PIECE_BYTES as u64) };
+        let (mut events, mut count) = (Vec::new(), 0);
+        let (mut placed, mut bytes) = (0, 0_u64);
+        loop {
+            let is_full = |placed: u32, bytes: u64, more: u64| {
+                placed == max_events || placed > 0 && bytes.saturating_add(more) > max_bytes
+            };
+            while self.ahead.damaged > 0 && !is_full(placed, bytes, self.ahead.each) {
+                self.ahead.damaged -= 1;
+                placed += 1;
+                bytes = bytes.saturating_add(self.ahead.each);
+            }
+            if self.ahead.damaged > 0 {
+                break;
+            }
+            // A run of them that reaches into the next piece counts there.
+            for span in self.ahead.spans.drain(..) {
+                Damage::add(&mut self.damage, span);
+            }
+            let more = self.ahead.event.len() as u64;
+            if more > 0 {
+                if is_full(placed, bytes, more) {
+                    break;
+                }
+                events.append(&mut self.ahead.event);
+                (count, placed, bytes) = (count + 1, placed + 1, bytes.saturating_add(more));
+                self.found = self.found.saturating_add(1);
+            }
+            if placed == max_events || !self.look_ahead()? {
+                break;
+            }
+        }
+        self.placed += u64::from(placed);
+        self.next = self.next.saturating_add(u32::from(placed > 0));
+        Ok((placed > 0).then_some((events, count)))
+    }
+
+    /// Comes upon the next event, and what is damaged before it. `false` when there is none.
+    fn look_ahead(&mut self) -> Result<bool, SpoolError> {
+        let (ahead, mut missing, mut bytes) = (&mut self.ahead, 0_u32, 0_u64);
+        loop {
+            let place = self.scanner.place();
             let found = self
                 .scanner
                 .next()
                 .map_err(|error| SpoolError::of_file("read the spill file", &self.path, error))?;
             match found {
-                None => {
-                    self.ended = true;
-                    break;
+                Some(Found::Damage(span)) => {
+                    missing = missing.saturating_add(span.events);
+                    bytes = bytes.saturating_add(span.len);
+                    ahead.spans.push(span);
                 }
-                Some(Found::Damage(span)) => Damage::add(&mut self.damage, span),
                 Some(Found::Event(entry)) => {
-                    self.found = self.found.saturating_add(1);
-                    if count > 0 && events.len() + entry.len() > max_bytes {
-                        self.carry.extend_from_slice(entry);
-                        break;
+                    ahead.event.extend_from_slice(entry);
+                    // The checksums know which of those that were written it is.
+                    if let (Some(expected), Some(next)) = (place, self.scanner.place()) {
+                        missing = next.saturating_sub(expected).saturating_sub(1);
                     }
-                    events.extend_from_slice(entry);
-                    count += 1;
+                    ahead.damaged = missing;
+                    ahead.each = bytes / u64::from(missing.max(1));
+                    return Ok(true);
+                }
+                None => {
+                    for span in ahead.spans.drain(..) {
+                        Damage::add(&mut self.damage, span);
+                    }
+                    self.ended = true;
+                    return Ok(false);
                 }
             }
         }
-        if count == 0 {
-            return Ok(None);
-        }
-        let index = self.next;
-        self.next = index.saturating_add(1);
-        let id = if self.whole { self.id } else { piece_id(self.id, index) };
-        Ok(Some(Piece { index, id, events, count, timestamp_ms: self.timestamp_ms }))
     }
 
-    /// Passes over the pieces before this place, because they were delivered earlier.
+    /// Passes over what was read before. What is damaged there is none of our business any more, if all of it was good when it was read.
     ///
-    /// It reads them, at the speed of memory: where a piece begins is known only from those before it.
-    pub(crate) fn skip_to(&mut self, index: u32) -> Result<(), SpoolError> {
-        while self.next < index && self.next_piece()?.is_some() {}
+    /// It reads it, at the speed of memory: where a piece begins is known only from those before it.
+    pub(crate) fn skip(&mut self, passed: Passed) -> Result<(), SpoolError> {
+        while self.next < passed.pieces && self.next_cut()?.is_some() {}
+        if self.placed <= passed.events {
+            let Ahead { spans, event, .. } = &self.ahead;
+            let offset = self.scanner.offset() - event.len() as u64;
+            let offset = spans.first().map_or(offset, |span| span.offset);
+            self.done = Done { offset, events: u32::try_from(passed.events).unwrap_or(u32::MAX) };
+            (self.found, self.damage) = (self.done.events, None);
+        }
+        self.next = self.next.max(passed.pieces);
         Ok(())
+    }
+
+    /// What of the file is [passed](Self::skip), and not to be set aside.
+    pub(crate) fn done(&self) -> Done {
+        self.done
     }
 
     /// How many events were found so far, those that were skipped among them.

@@ -10,7 +10,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Composer, FileName, Reader, Sealing, Spool, SpoolError, SpoolFile, format, name, severity_of,
+    Composer, FileName, Passed, Reader, Sealing, Spool, SpoolError, SpoolFile, format, name, severity_of,
     storage::EntryKind,
 };
 use crate::Category;
@@ -39,8 +39,8 @@ pub(crate) struct Thinning {
     pub(crate) id: Uuid,
     /// The schema that this program was built from.
     pub(crate) fingerprint: u64,
-    /// So many pieces, from the first on, have been dealt with: nothing of them is left.
-    pub(crate) pieces: u32,
+    /// What has been dealt with: nothing of it is left.
+    pub(crate) passed: Passed,
 }
 
 impl Thinned {
@@ -83,7 +83,7 @@ impl Spool {
         thinning: Thinning,
     ) -> Result<Thinned, SpoolError> {
         let mut reader = self.read(file)?;
-        reader.skip_to(thinning.pieces)?;
+        reader.skip(thinning.passed)?;
         let (mut dropped, mut freed) = (Vec::new(), 0);
         while let Some(piece) = reader.next_piece()? {
             for entry in format::entries(&piece.events) {
@@ -124,14 +124,14 @@ impl Spool {
     }
 
     /// Drops a file that may have been offered to Toggle, so that it cannot be written anew under another identity: all that is
-    /// behind these pieces, whatever level it is of.
+    /// behind what is passed, whatever level it is of.
     ///
     /// When this fails, the file is as it was.
-    pub(crate) fn drop_rest(&self, file: &SpoolFile, pieces: u32) -> Result<Thinned, SpoolError> {
+    pub(crate) fn drop_rest(&self, file: &SpoolFile, passed: Passed) -> Result<Thinned, SpoolError> {
         self.keep_lock()?;
         self.settle_misplaced()?;
         let mut reader = self.read(file)?;
-        reader.skip_to(pieces)?;
+        reader.skip(passed)?;
         let mut thinned = Thinned { file: None, dropped: Vec::new(), damaged: 0, cut_off: 0 };
         while let Some(piece) = reader.next_piece()? {
             thinned.drop_all(&piece.events);
@@ -148,7 +148,7 @@ impl Spool {
     /// more.
     fn keep_damage(&self, file: &SpoolFile, reader: &Reader) -> Result<(u64, u64), SpoolError> {
         let Some(damage) = reader.damage() else { return Ok((0, 0)) };
-        self.quarantine(file)?;
+        self.quarantine(file, reader.done())?;
         Ok((damage.events.into(), damage.cut_off.into()))
     }
 

@@ -152,6 +152,12 @@ impl Books {
         }
     }
 
+    /// Whether something of a file was sent to Toggle, as far as they know.
+    pub(super) fn is_begun(&self, file: &SpoolFile) -> bool {
+        let Some(ledger) = &self.ledger else { return false };
+        ledger.was_offered(file.id) || ledger.step(file.id, true).pieces > 0
+    }
+
     /// Has them know nothing of a file, durably: a new one comes under this identity, all of whose events wait.
     pub(super) fn forget(&mut self, file: Uuid) -> Result<(), Failure> {
         if let Some(ledger) = &mut self.ledger {

@@ -1,8 +1,8 @@
 //! `events spool repair`: damaged files become sealed ones with what is good in them.
 //!
 //! An agent does as much when it delivers them. This is for spools that shall be taken elsewhere, or looked at by others,
-//! before. The file keeps its name and identity: its good events are the ones that an agent would have sent from the
-//! damaged file, in the same pieces under the same ids, so that Toggle still recognises a repeat.
+//! before. The file keeps its name and identity. One of which pieces were sent stays as it is: without what is damaged its pieces would
+//! begin and end elsewhere, and Toggle would not know a repeat.
 
 use std::{
     io::Write,
@@ -23,7 +23,7 @@ use crate::{
     },
     generated::SCHEMA_FINGERPRINT,
     plural::counted,
-    spool::{ANY_LEDGER, NO_LEDGER, Sealing, Spool, SpoolError, SpoolFile, View},
+    spool::{ANY_LEDGER, Done, NO_LEDGER, Sealing, Spool, SpoolError, SpoolFile, View},
 };
 
 /// Mends files.
@@ -66,6 +66,14 @@ impl RepairArgs {
                 }
             };
             let Some(mut wrong) = verdict.wrong else { continue };
+            if work.as_ref().is_some_and(|work| work.is_begun(source)) {
+                note(&format!(
+                    "{}: {wrong}; it stays as it is, because pieces of it were sent: the agent delivers the rest, and sets aside what is \
+                     damaged",
+                    source.label()
+                ));
+                continue;
+            }
             let is_removed = verdict.good == 0;
             if is_removed {
                 wrong.push_str(if work.is_some() { "; the file is gone" } else { "; the file would go" });
@@ -116,6 +124,12 @@ impl Work {
         Ok(Self { hold, unaccounted })
     }
 
+    /// Whether pieces of a file were sent, whose ends depend on what is damaged.
+    fn is_begun(&self, source: &Source) -> bool {
+        let file = self.hold.spool.inspect(&source.name);
+        file.is_ok_and(|file| !file.whole && self.hold.books.is_begun(&file))
+    }
+
     /// Whose a file is, as its new seal is to say. One that does not say so any more is ours where the books miss as many events as it
     /// held, and somebody else's otherwise; where there are no books that stays open.
     fn ledger_of(&mut self, file: &SpoolFile) -> u64 {
@@ -160,14 +174,14 @@ impl Work {
 
 /// Sets aside what is damaged of a file, durably. Gives how many events that are, those not counted that were there before.
 fn set_aside(spool: &Spool, file: &SpoolFile) -> Result<u64, SpoolError> {
-    let events = spool.quarantine(file)?.map_or(0, |damage| u64::from(damage.events));
+    let events = spool.quarantine(file, Done::default())?.map_or(0, |damage| u64::from(damage.events));
     Ok(events.saturating_sub(spool.counted_twice()))
 }
 
 /// Checks a file and, where there is a spool to work in, mends it.
 fn mend(source: &Source, work: Option<&mut Work>, progress: &Progress) -> Result<verify::Verdict, Failure> {
     let verdict = verify::check(source, progress)?;
-    if let Some(work) = work.filter(|_| verdict.wrong.is_some()) {
+    if let Some(work) = work.filter(|work| verdict.wrong.is_some() && !work.is_begun(source)) {
         work.mend(source, verdict.good > 0)?;
     }
     Ok(verdict)

@@ -21,6 +21,11 @@ fn unknown(file: &SpoolFile) -> Step {
     Step { file: file.id, foreign: false, pieces: 0, events: 0, delivered: 0 }
 }
 
+/// So many pieces of one event each.
+fn passed(pieces: u32) -> Passed {
+    Passed { pieces, events: pieces.into() }
+}
+
 fn piece(id: Uuid) -> Piece {
     Piece { index: 0, id, timestamp_ms: 0, events: vec![0], count: 1 }
 }
@@ -33,7 +38,7 @@ fn order(backlog: &mut Backlog) -> Vec<i64> {
         backlog.piece(file.id, piece(file.id), 0);
         assert!(backlog.done(file.id).is_none());
         let (same, place) = backlog.next_read(usize::MAX, Instant::now(), unknown).unwrap();
-        assert_eq!((same.id, place), (file.id, 1));
+        assert_eq!((same.id, place), (file.id, passed(1)));
         assert!(backlog.exhausted(file.id).is_some());
         backlog.removed(file.id);
     }
@@ -101,7 +106,7 @@ fn a_file_that_was_read_ahead_and_not_sent_makes_room_like_any_other() {
     backlog.removed(first.id);
     // It could not be thinned, and is read from the beginning.
     backlog.add(first.clone());
-    assert_eq!(backlog.next_read(9, now, unknown), Some((first.clone(), 0)));
+    assert_eq!(backlog.next_read(9, now, unknown), Some((first.clone(), passed(0))));
     backlog.piece(first.id, piece(first.id), 0);
     let sent = backlog.take(now, false).unwrap();
     assert!(!backlog.is_unknown_to_toggle(first.id) && backlog.least_severity(false, now).is_none());
@@ -118,7 +123,7 @@ fn begun(file: &SpoolFile) -> Backlog {
     let (now, mut backlog) = (Instant::now(), Backlog::default());
     backlog.add(file.clone());
     for index in 0..2 {
-        assert_eq!(backlog.next_read(9, now, unknown), Some((file.clone(), index)));
+        assert_eq!(backlog.next_read(9, now, unknown), Some((file.clone(), passed(index))));
         backlog.piece(file.id, Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) }, 0);
     }
     let sent = backlog.take(now, false).unwrap();
@@ -153,11 +158,11 @@ fn a_file_that_was_offered_before_it_came_goes_as_a_whole_too() {
     // It could not be dropped, is read ahead, and is as it was.
     backlog.removed(first.id);
     backlog.stays(first.clone(), None, now);
-    assert_eq!(backlog.next_read(9, now, unknown), Some((first.clone(), 0)));
+    assert_eq!(backlog.next_read(9, now, unknown), Some((first.clone(), passed(0))));
     assert!(backlog.least_offered(u8::MAX, false, now).is_none(), "it is being read");
     backlog.piece(first.id, piece(first.id), 0);
     assert!(backlog.least(u8::MAX, false, now).is_none());
-    assert_eq!(backlog.least_offered(u8::MAX, false, now), Some((first.clone(), Some(1))));
+    assert_eq!(backlog.least_offered(u8::MAX, false, now), Some((first.clone(), Some(passed(1)))));
     assert_eq!(backlog.take_going(first.id).unwrap().pieces().count(), 1);
 }
 
@@ -182,7 +187,10 @@ fn a_file_of_which_a_piece_was_sent_goes_as_a_whole_for_what_is_graver_than_all_
     backlog.removed(other.id);
     // A graver one stays.
     backlog.add(file(3, Level::Error));
-    assert_eq!(backlog.least_offered(Level::Error.severity(), false, now), Some((offered(&first), Some(2))));
+    assert_eq!(
+        backlog.least_offered(Level::Error.severity(), false, now),
+        Some((offered(&first), Some(passed(2))))
+    );
     assert!(backlog.knows(&first) && backlog.take(now, false).is_none());
     let going = backlog.take_going(first.id).unwrap();
     assert_eq!((going.left(), going.pieces().count()), (5, 2));
@@ -198,12 +206,12 @@ fn a_file_that_could_not_be_dropped_as_a_whole_goes_on_where_it_was() {
     assert_eq!(backlog.dealt_with(first.id, 0, 1, 0).unwrap().pieces, 1);
     assert!(backlog.done(first.id).is_none());
     assert_eq!((delivered.place, delivered.batch.id()), (0, Uuid::from_u128(100)));
-    assert_eq!(backlog.least_offered(u8::MAX, false, now), Some((offered(&first), Some(2))));
+    assert_eq!(backlog.least_offered(u8::MAX, false, now), Some((offered(&first), Some(passed(2)))));
     let going = backlog.take_going(first.id);
     assert_eq!(going.as_ref().map(Begun::left), Some(4));
     backlog.removed(first.id);
     backlog.stays(first.clone(), going, now);
-    assert_eq!(backlog.next_read(9, now, unknown), Some((offered(&first), 2)));
+    assert_eq!(backlog.next_read(9, now, unknown), Some((offered(&first), passed(2))));
     assert!(backlog.exhausted(first.id).is_none());
     let left = backlog.take(now, false).unwrap();
     assert_eq!((left.place, left.batch.id()), (1, Uuid::from_u128(101)));
@@ -220,9 +228,29 @@ fn a_grave_file_interrupts_another_which_goes_on_where_it_was() {
     backlog.piece(first.id, piece(first.id), 0);
     backlog.add(file(7, Level::Error));
     let (grave, place) = backlog.next_read(9, now, unknown).unwrap();
-    assert_eq!((grave.timestamp_ms, place), (7, 0));
+    assert_eq!((grave.timestamp_ms, place), (7, passed(0)));
     assert!(backlog.knows(&first) && backlog.knows(&grave));
     assert!(backlog.exhausted(grave.id).is_some());
     let (again, place) = backlog.next_read(9, now, unknown).unwrap();
-    assert_eq!((again.id, place), (first.id, 1));
+    assert_eq!((again.id, place), (first.id, passed(1)));
+}
+
+#[test]
+fn pieces_of_which_nothing_is_left_have_their_place_and_are_done_with() {
+    let (now, mut backlog) = (Instant::now(), Backlog::default());
+    let first = SpoolFile { events: 3, ..file(1, Level::Info) };
+    backlog.add(first.clone());
+    for index in [1, 4] {
+        assert!(backlog.next_read(9, now, unknown).is_some());
+        backlog.piece(first.id, Piece { index, ..piece(Uuid::from_u128(100)) }, 0);
+    }
+    let read = Some((first.clone(), Passed { pieces: 5, events: 2 }));
+    assert_eq!(backlog.next_read(9, now, unknown), read);
+    assert!(backlog.exhausted(first.id).is_none());
+    for (place, pieces) in [(1, 4), (4, 5)] {
+        assert_eq!(backlog.take(now, false).unwrap().place, place);
+        assert_eq!(backlog.dealt_with(first.id, place, 1, 0).unwrap().pieces, pieces);
+    }
+    assert!(backlog.done(first.id).is_none());
+    assert_eq!(backlog.done(first.id).unwrap().missing, 1);
 }

@@ -5,7 +5,10 @@ use std::{collections::VecDeque, time::Instant};
 use uuid::Uuid;
 
 use super::{Backlog, Open, Waiting, files::Waits};
-use crate::{Batch, spool::SpoolFile};
+use crate::{
+    Batch,
+    spool::{Passed, SpoolFile},
+};
 
 /// A file of which pieces were read and sent, while it is dropped as a whole.
 #[derive(Debug)]
@@ -31,14 +34,14 @@ impl Begun {
 impl Backlog {
     /// Takes out the file that may have been offered to Toggle whose gravest event is the lightest, the oldest of those, if that is
     /// lighter than `below` and nothing as light can be had of [others](Self::least). Under another identity Toggle would not know
-    /// it for a repeat, so nothing is dropped out of it, and it goes as a whole: all that is behind the pieces of it that were read,
-    /// whose number this gives; none was where that is `None`.
+    /// it for a repeat, so nothing is dropped out of it, and it goes as a whole: all that is behind what was read of it, which
+    /// this gives; none was where that is `None`.
     pub(crate) fn least_offered(
         &mut self,
         below: u8,
         whole: bool,
         now: Instant,
-    ) -> Option<(SpoolFile, Option<u32>)> {
+    ) -> Option<(SpoolFile, Option<Passed>)> {
         let (gravest, _, id) = self.lightest_offered(now).filter(|&(gravest, ..)| gravest < below)?;
         if self.least_severity(whole, now).is_some_and(|least| least <= gravest) {
             return None;
@@ -50,7 +53,7 @@ impl Backlog {
                 let (pieces, others) = all.into_iter().partition(|piece| piece.file == id);
                 self.pieces = others;
                 let open = self.close(id)?;
-                let file = (open.file.clone(), Some(open.pieces));
+                let file = (open.file.clone(), Some(open.passed()));
                 self.going = Some(Begun { open, pieces });
                 file
             }

@@ -26,7 +26,7 @@ use crate::{
     fault,
     ledger::{Kept, Ledger},
     segment::{Segments, ToDisk},
-    spool::{Bounds, FileName, NewFile, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
+    spool::{Bounds, FileName, NewFile, Passed, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
 };
 
 /// How often the directory is looked at for files that others put there, `events emit` for one. Soon enough for whoever
@@ -316,8 +316,8 @@ impl Thread {
                 Some(Command::Probe) => {
                     Reply::Probed(self.guarded("write to", |thread| thread.spool().and_then(Spool::probe)))
                 }
-                Some(Command::Read(file, place)) => {
-                    let result = self.guarded("read from", |thread| thread.read(&file, place));
+                Some(Command::Read(file, passed)) => {
+                    let result = self.guarded("read from", |thread| thread.read(&file, passed));
                     Reply::Read(file, result)
                 }
                 Some(Command::Remove(file)) => {
@@ -515,7 +515,7 @@ impl Thread {
         Ok(file)
     }
 
-    fn read(&mut self, file: &SpoolFile, place: u32) -> Result<Option<Piece>, SpoolError> {
+    fn read(&mut self, file: &SpoolFile, passed: Passed) -> Result<Option<Piece>, SpoolError> {
         fault::point("spool read");
         let mut reader = match self.reader.take() {
             Some((id, reader)) if id == file.id => reader,
@@ -525,7 +525,7 @@ impl Thread {
                     self.forget_missing(file.id);
                 }
                 let mut reader = opened?;
-                reader.skip_to(place)?;
+                reader.skip(passed)?;
                 reader
             }
         };
@@ -534,7 +534,7 @@ impl Thread {
             self.reader = Some((file.id, reader));
         } else if let Some(damage) = reader.damage() {
             // What cannot be delivered is set aside before the file may go.
-            self.spool()?.quarantine(file)?;
+            self.spool()?.quarantine(file, reader.done())?;
             self.quarantine_grew = true;
             if damage.cut_off > 0 {
                 self.reply(Reply::CutOff(file.clone(), damage.cut_off));

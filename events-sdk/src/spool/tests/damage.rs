@@ -8,12 +8,18 @@ use std::{
 };
 
 use proptest::prelude::*;
+use prost::Message;
 
 use super::{
     faulty::Faulty,
-    samples::{entries, entry, id, read_all, spill, split},
+    samples::{entries, entry, event, id, read_all, spill, split},
 };
-use crate::spool::{Damage, FileName, NewFile, Spool, SpoolFile, format::encode_trailer};
+use crate::proto::EventBatch;
+use crate::proto::events::Event;
+use crate::spool::{
+    Damage, Done, FileName, NewFile, Passed, Spool, SpoolFile, Thinning,
+    format::{encode_trailer, piece_id},
+};
 
 /// Puts these bytes into the spool and inspects them.
 fn put(dir: &Path, spool: &Spool, name: &str, bytes: &[u8]) -> SpoolFile {
@@ -52,7 +58,7 @@ fn a_torn_file_gives_up_only_its_tail() {
     let torn = entry(1000).len() - 9;
     assert_eq!((damage.bytes, damage.events, damage.spans), (torn as u64, 1, 1));
 
-    assert_eq!(spool.quarantine(&file).unwrap(), Some(damage));
+    assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), Some(damage));
     let files = aside(dir.path());
     assert_eq!(files.len(), 2);
     assert_eq!(files[0].1, entry(1000)[..torn]);
@@ -63,7 +69,7 @@ fn a_torn_file_gives_up_only_its_tail() {
     assert!(text.contains("the file ends within a field"), "{text}");
 
     // Again, as after a crash before the file was removed.
-    spool.quarantine(&file).unwrap();
+    spool.quarantine(&file, Done::default()).unwrap();
     assert_eq!(aside(dir.path()), files);
 }
 
@@ -82,7 +88,7 @@ fn a_flipped_length_in_a_sealed_file_costs_one_event_and_the_seal_counts_it() {
     assert_eq!((file.events, file.sealed), (600, true));
     let expected = [split(&entries(0..100)), split(&entries(101..600))].concat();
     assert_eq!(read_all(&spool, &file), expected);
-    let damage = spool.quarantine(&file).unwrap().unwrap();
+    let damage = spool.quarantine(&file, Done::default()).unwrap().unwrap();
     assert_eq!((damage.bytes, damage.events, damage.spans), (entry(100).len() as u64, 1, 1));
     assert_eq!(aside(dir.path())[0].1[2..], entry(100)[2..]);
 }
@@ -101,7 +107,7 @@ fn files_that_are_no_batch_yield_nothing_and_are_kept_aside() {
     for (name, bytes) in cases {
         let file = put(dir.path(), &spool, name, bytes);
         assert_eq!(read_all(&spool, &file).len(), 0, "{name}");
-        let damage = spool.quarantine(&file).unwrap().unwrap();
+        let damage = spool.quarantine(&file, Done::default()).unwrap().unwrap();
         assert_eq!((damage.bytes, damage.events), (bytes.len() as u64, file.events), "{name}");
         assert!(
             aside(dir.path()).iter().any(|(aside, kept)| aside.starts_with(name) && kept == bytes),
@@ -118,7 +124,7 @@ fn a_file_without_events_is_no_damage() {
         let file = put(dir.path(), &spool, name, &bytes);
         assert_eq!((file.events, file.bytes), (0, bytes.len() as u64));
         assert_eq!(read_all(&spool, &file).len(), 0);
-        assert_eq!(spool.quarantine(&file).unwrap(), None);
+        assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), None);
     }
     let file = spill(&spool, id(2), 0..0, true).unwrap();
     assert_eq!(read_all(&spool, &file).len(), 0);
@@ -142,7 +148,7 @@ fn a_seal_that_counts_more_than_there_is_still_lets_the_account_balance() {
     };
     let file = spool.write(file).unwrap();
     assert_eq!(read_all(&spool, &file).len(), 2);
-    let damage = spool.quarantine(&file).unwrap().unwrap();
+    let damage = spool.quarantine(&file, Done::default()).unwrap().unwrap();
     assert_eq!((damage.bytes, damage.events), (0, 3));
 }
 
@@ -230,7 +236,7 @@ pub(super) fn read_damaged(bytes: &[u8]) -> Outcome {
     }
     assert_eq!(read_all(&spool, &file), delivered, "a second reading finds something else");
     let damage = reader.damage();
-    assert_eq!(spool.quarantine(&file).unwrap(), damage);
+    assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), damage);
     let (damaged_bytes, damaged_events) =
         damage.as_ref().map_or((0, 0), |damage| (damage.bytes, damage.events));
     assert!(kept + damaged_bytes <= bytes.len() as u64);
@@ -376,13 +382,130 @@ fn a_giant_event_in_a_file_whose_seal_is_right_is_set_aside_and_the_others_are_d
     };
     let file = spool.write(new).unwrap();
     let mut reader = spool.read(&file).unwrap();
-    let piece = reader.next_piece().unwrap().unwrap();
-    assert_eq!((piece.count, piece.events), (4, entries(0..4)));
+    // It has its place among them: a piece of its own, of which nothing is left.
+    for (index, events) in [(0, 0..2), (2, 2..4)] {
+        let piece = reader.next_piece().unwrap().unwrap();
+        assert_eq!((piece.index, piece.count, piece.events), (index, 2, entries(events)));
+    }
     assert_eq!(reader.next_piece().unwrap(), None);
     let damage = reader.damage().unwrap();
     assert_eq!((damage.bytes, damage.events), (giant.len() as u64, 1));
     assert!(damage.reason.ends_with("an event is larger than any event can be"), "{}", damage.reason);
-    assert_eq!(spool.quarantine(&file).unwrap(), Some(damage));
+    assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), Some(damage));
     let files = aside(dir.path());
     assert_eq!((files.len(), &files[0].1), (2, &giant));
+}
+
+#[test]
+fn of_a_file_that_is_cut_to_less_than_was_dealt_with_no_more_is_lost_than_was_left() {
+    // Four pieces are delivered, so 500 events wait.
+    let passed = Passed { pieces: 4, events: 500 };
+    for rest in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path()).unwrap();
+        let file = spill(&spool, id(1_700_000_000_000), 0..1_000, false).unwrap();
+        let path = dir.path().join(file.name.to_os_string());
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(5_000).unwrap();
+        let thinning = Thinning { severity: 3, bytes: u64::MAX, id: id(2), fingerprint: 7, passed };
+        let thinned =
+            if rest { spool.drop_rest(&file, passed).unwrap() } else { spool.thin(&file, thinning).unwrap() };
+        assert_eq!((thinned.events(), thinned.cut_off), (500, 500), "rest: {rest}");
+    }
+}
+
+/// Reads a file whose third event is damaged, from this place on.
+fn pieces_behind(
+    spool: &Spool,
+    file: &SpoolFile,
+    passed: Passed,
+) -> (Vec<(u32, Vec<Vec<u8>>)>, Option<Damage>) {
+    let mut reader = spool.read(file).unwrap();
+    reader.skip(passed).unwrap();
+    let mut pieces = Vec::new();
+    while let Some(piece) = reader.next_piece().unwrap() {
+        assert_eq!(piece.id, piece_id(file.id, piece.index));
+        pieces.push((piece.index, split(&piece.events)));
+    }
+    let damage = spool.quarantine(file, reader.done()).unwrap();
+    assert_eq!(damage, reader.damage());
+    (pieces, damage)
+}
+
+#[test]
+fn damaged_events_keep_their_place_among_the_pieces() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    let file = spill(&spool, id(1_700_000_000_000), 0..400, false).unwrap();
+    let path = dir.path().join(file.name.to_os_string());
+    let good = fs::read(&path).unwrap();
+    let starts: Vec<usize> =
+        (0..=400).map(|index| (0..index).map(|index| entry(index).len()).sum()).collect();
+    let expected = |range: std::ops::Range<u32>, bad: &[u32]| -> Vec<Vec<u8>> {
+        range.filter(|index| !bad.contains(index)).map(entry).collect()
+    };
+    let damaged = |bad: &[u32]| {
+        let mut bytes = good.clone();
+        bad.iter().for_each(|&index| bytes[starts[index as usize] + 20] ^= 0x10);
+        fs::write(&path, bytes).unwrap();
+    };
+    // One event, the last of a piece, the first of one, a run over a cut.
+    for bad in [&[2_u32][..], &[124], &[125], &[123, 124, 125, 126]] {
+        damaged(bad);
+        let (pieces, damage) = pieces_behind(&spool, &file, Passed::default());
+        let cuts = [0..125, 125..250, 250..375, 375..400];
+        let all: Vec<_> = (0..).zip(cuts.map(|cut| expected(cut, bad))).collect();
+        assert_eq!(pieces, all, "{bad:?}");
+        assert_eq!(damage.map(|damage| damage.events), Some(bad.len() as u32), "{bad:?}");
+        // All of the first two was good when it was delivered: nothing of it is set aside.
+        let (pieces, damage) = pieces_behind(&spool, &file, Passed { pieces: 2, events: 250 });
+        assert_eq!((pieces.as_slice(), damage), (&all[2..], None), "{bad:?}");
+        // It was not: what is damaged is set aside at the end.
+        let read = Passed { pieces: 2, events: 250 - bad.len() as u64 };
+        let (pieces, damage) = pieces_behind(&spool, &file, read);
+        assert_eq!(pieces, all[2..], "{bad:?}");
+        assert_eq!(damage.map(|damage| damage.events), Some(bad.len() as u32), "{bad:?}");
+    }
+    // A whole piece.
+    let bad: Vec<u32> = (125..250).collect();
+    damaged(&bad);
+    let (pieces, damage) = pieces_behind(&spool, &file, Passed::default());
+    assert_eq!(pieces.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 2, 3]);
+    assert_eq!((pieces[1].1.len(), damage.map(|damage| damage.events)), (125, Some(125)));
+}
+
+#[test]
+fn damaged_events_keep_their_place_where_the_size_cuts() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    // Three fit into a piece.
+    let large = |index| {
+        let event = Event { source: "x".repeat(300 << 10), ..event(index) };
+        EventBatch { events: vec![event], ..EventBatch::default() }.encode_to_vec()
+    };
+    let run: Vec<u8> = (0..10).flat_map(large).collect();
+    let file = NewFile {
+        id: id(1_700_000_000_000),
+        timestamp_ms: 1,
+        runs: &[&run],
+        count: 10,
+        levels: &[],
+        whole: false,
+        offered: false,
+        fingerprint: 0,
+        ledger: 0,
+    };
+    let file = spool.write(file).unwrap();
+    let path = dir.path().join(file.name.to_os_string());
+    let cuts = |spool: &Spool| {
+        let (pieces, _) = pieces_behind(spool, &file, Passed::default());
+        pieces.into_iter().map(|(index, events)| (index, events.len())).collect::<Vec<_>>()
+    };
+    assert_eq!(cuts(&spool), [(0, 3), (1, 3), (2, 3), (3, 1)]);
+    let good = fs::read(&path).unwrap();
+    for (bad, left) in [(1, [(0, 2), (1, 3), (2, 3), (3, 1)]), (3, [(0, 3), (1, 2), (2, 3), (3, 1)])] {
+        let mut bytes = good.clone();
+        bytes[bad * large(0).len() + 1_000] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(cuts(&spool), left);
+    }
 }

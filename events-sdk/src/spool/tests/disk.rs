@@ -16,7 +16,7 @@ use super::samples::{INFO, entries, entry, id, read_all, spill, split};
 use crate::{
     Batch,
     proto::{BatchSeal, EventBatch},
-    spool::{Bounds, FileName, NewFile, Spool, SpoolErrorKind, format::*},
+    spool::{Bounds, Done, FileName, NewFile, Passed, Spool, SpoolErrorKind, format::*},
 };
 
 fn names(spool: &Spool) -> Vec<String> {
@@ -84,10 +84,10 @@ fn pieces_are_cut_by_count_and_bytes_with_ids_that_anybody_can_compute() {
     assert_eq!((reader.found(), reader.damage()), (300, None));
 
     let mut later = spool.read(&file).unwrap();
-    later.skip_to(2).unwrap();
+    later.skip(Passed { pieces: 2, events: 250 }).unwrap();
     assert_eq!(later.next_piece().unwrap().as_ref(), Some(&pieces[2]));
     let mut beyond = spool.read(&file).unwrap();
-    beyond.skip_to(9).unwrap();
+    beyond.skip(Passed { pieces: 9, events: 300 }).unwrap();
     assert_eq!(beyond.next_piece().unwrap(), None);
     assert_eq!((beyond.found(), beyond.damage()), (300, None));
 }
@@ -158,7 +158,7 @@ fn files_of_the_earlier_agent_are_adopted_whatever_the_order_of_their_fields() {
             (count, false, false, 1_650_000_000_000)
         );
         assert_eq!(read_all(&spool, &file), split(&entries(0..count)));
-        assert_eq!(spool.quarantine(&file).unwrap(), None);
+        assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), None);
         spool.remove(&file).unwrap();
     }
     assert!(!dir.path().join("quarantine").exists());
@@ -308,7 +308,7 @@ fn links_in_the_directory_lead_nowhere() {
     symlink(outside.path(), dir.path().join("quarantine")).unwrap();
     fs::write(dir.path().join("torn.pb"), [0x0A, 0x05]).unwrap();
     let file = spool.inspect(&FileName::parse("torn.pb".as_ref()).unwrap()).unwrap();
-    assert_eq!(spool.quarantine(&file).unwrap_err().kind(), SpoolErrorKind::Broken);
+    assert_eq!(spool.quarantine(&file, Done::default()).unwrap_err().kind(), SpoolErrorKind::Broken);
     let refused = Batch::new(id(1), 1, entry(0), 1);
     assert_eq!(spool.set_aside(&refused, "x").unwrap_err().kind(), SpoolErrorKind::Broken);
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
@@ -379,7 +379,7 @@ fn what_goes_out_of_a_full_quarantine_is_counted_though_its_description_is_older
     let spool = Spool::open(dir.path()).unwrap();
     fs::write(dir.path().join("torn.pb"), &entries(0..3)[..400]).unwrap();
     let file = spool.inspect(&FileName::parse("torn.pb".as_ref()).unwrap()).unwrap();
-    spool.quarantine(&file).unwrap();
+    spool.quarantine(&file, Done::default()).unwrap();
     let mut text = fs::read_dir(dir.path().join("quarantine")).unwrap().map(|entry| entry.unwrap().path());
     let text = text.find(|path| path.extension().is_some_and(|ending| ending == "txt")).unwrap();
     fs::File::options().append(true).open(text).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();

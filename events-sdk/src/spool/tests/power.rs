@@ -34,7 +34,7 @@ use crate::{
     id::ID_TEXT_LEN,
     proto::events::Event,
     segment::{self, Segments, ToDisk, boot, format},
-    spool::{NewFile, Spool, SpoolFile, Thinning, storage::Storage},
+    spool::{NewFile, Passed, Spool, SpoolFile, Thinning, storage::Storage},
 };
 
 const DIR: &str = "/var/spool";
@@ -376,7 +376,13 @@ impl Process {
         self.changed();
         let (file, new_id) = (self.files.remove(place), id(5_000_000 + self.states.len() as u64));
         self.with_disk(|to_disk| self.segments.sync_all(to_disk));
-        let thinning = Thinning { severity, bytes: u64::MAX, id: new_id, fingerprint: 0xfeed, pieces: 0 };
+        let thinning = Thinning {
+            severity,
+            bytes: u64::MAX,
+            id: new_id,
+            fingerprint: 0xfeed,
+            passed: Passed::default(),
+        };
         let thinned = self.spool.thin(&file, thinning).unwrap();
         let count: u64 = thinned.dropped.iter().map(|(.., count)| count).sum();
         assert_eq!(count, dropped.len() as u64);

@@ -21,7 +21,7 @@ impl Thread {
             }
             let thin = |spool: &Spool| match part {
                 Part::Level(thinning) => spool.thin(&file, thinning),
-                Part::Rest(pieces) => spool.drop_rest(&file, pieces),
+                Part::Rest(passed) => spool.drop_rest(&file, passed),
             };
             let thinned = thread.spool().and_then(|spool| spool.with_ballast(thin));
             if thinned.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {

@@ -21,7 +21,7 @@ use crate::{
     fuzz::{Choices, MOST_EDITS, edit, target},
     proto::events::Event,
     spool::{
-        FileName, NewFile, Spool, Thinning,
+        FileName, NewFile, Passed, Spool, Thinning,
         format::{CHUNK, encode_trailer, varint},
         name,
         reader::Opened,
@@ -64,7 +64,7 @@ static BASES: LazyLock<Vec<Base>> = LazyLock::new(|| {
     let file = spool.write(file).unwrap();
     bases.push(base(disk.read(&path(&file.name)), run));
     // What is left of a file after some of it was dropped.
-    let thinning = Thinning { severity: 2, bytes: 800, id: id(2), fingerprint: 7, pieces: 0 };
+    let thinning = Thinning { severity: 2, bytes: 800, id: id(2), fingerprint: 7, passed: Passed::default() };
     let left = spool.thin(&file, thinning).unwrap().file.unwrap();
     let run = read_all(&spool, &left).concat();
     bases.push(base(disk.read(&path(&left.name)), run));
@@ -202,13 +202,13 @@ fn deliver(bytes: &[u8], base: &Base, choices: &mut Choices<'_>) {
         bytes: u64::from(choices.byte()) * 20,
         id: id(3),
         fingerprint: 7,
-        pieces: u32::from(choices.below(8) == 0),
+        passed: Passed { pieces: u32::from(choices.below(8) == 0), events: 0 },
     };
     let thinned = spool.thin(&file, thinning).unwrap();
     let left = thinned.file.as_ref().map(|left| read_all(&spool, left)).unwrap_or_default();
     assert!(is_part_of(&left, &outcome.delivered), "an event that was not there before");
     let dropped: u64 = thinned.dropped.iter().map(|(_, _, count)| count).sum();
-    if thinning.pieces == 0 {
+    if thinning.passed.pieces == 0 {
         assert_eq!(left.len() as u64 + dropped, outcome.delivered.len() as u64);
     }
     assert_eq!(thinned.damaged, u64::from(outcome.damage.map_or(0, |damage| damage.events)));

@@ -6,7 +6,7 @@ use super::*;
 pub(super) struct Known {
     pub(super) file: SpoolFile,
     pub(super) events: Vec<Index>,
-    pub(super) offered: u32,
+    pub(super) passed: Passed,
     /// A segment of that batch may come back, and with it the events, under the same id.
     pub(super) from_segment: bool,
     /// There is damage in it.
@@ -159,7 +159,13 @@ impl Runtime {
         match self.tried(written) {
             Some(file) => {
                 self.expected.must.extend(&events);
-                self.files.push(Known { file, events, offered: 0, from_segment: false, damaged: false });
+                self.files.push(Known {
+                    file,
+                    events,
+                    passed: Passed::default(),
+                    from_segment: false,
+                    damaged: false,
+                });
             }
             None => self.unwritten.push((events, whole)),
         }
@@ -177,7 +183,7 @@ impl Runtime {
     pub(super) fn deliver(&mut self, place: usize, pieces: u8) -> Option<()> {
         let known = &self.files[place];
         let mut reader = self.tried(self.spool().read(&known.file))?;
-        self.tried(reader.skip_to(known.offered))?;
+        self.tried(reader.skip(known.passed))?;
         let mut ended = false;
         let mut offered = Vec::new();
         for _ in 0..pieces {
@@ -190,9 +196,9 @@ impl Runtime {
             }
         }
         if ended && reader.damage().is_some() {
-            self.tried(self.spool().quarantine(&known.file))?;
+            self.tried(self.spool().quarantine(&known.file, reader.done()))?;
         }
-        self.files[place].offered += offered.len() as u32;
+        offered.iter().for_each(|piece| self.files[place].passed.add(piece));
         for piece in offered {
             self.toggle.offer(piece.id, &piece.events, &|| "in the run".to_owned());
         }
@@ -209,8 +215,10 @@ impl Runtime {
     pub(super) fn refuse(&mut self, place: usize) -> Option<()> {
         let known = &self.files[place];
         let mut reader = self.tried(self.spool().read(&known.file))?;
-        self.tried(reader.skip_to(known.offered))?;
+        self.tried(reader.skip(known.passed))?;
         let piece = self.tried(reader.next_piece())??;
+        let mut passed = known.passed;
+        passed.add(&piece);
         let batch = Batch::new(piece.id, piece.timestamp_ms, piece.events, piece.count);
         self.tried(self.spool().set_aside(&batch, "no such pool"))?;
         let mut bytes = Vec::new();
@@ -218,7 +226,7 @@ impl Runtime {
         let path = Path::new(DIR).join(format!("quarantine/{}.pb", batch.id()));
         self.expected.aside.insert(path, bytes);
         self.toggle.offer(batch.id(), batch.events(), &|| "in the run".to_owned());
-        self.files[place].offered += 1;
+        self.files[place].passed = passed;
         Some(())
     }
 
@@ -233,11 +241,12 @@ impl Runtime {
     pub(super) fn thin(&mut self, place: usize, level_place: u8, bytes: u64) {
         let new_id = self.new_id();
         let known = &self.files[place];
-        if known.offered > 0 || self.taken_over.values().any(|&batch| batch == known.file.id) {
+        if known.passed.pieces > 0 || self.taken_over.values().any(|&batch| batch == known.file.id) {
             return;
         }
         let severity = severity_of(Level::ALL[usize::from(level_place) % 3].number());
-        let thinning = Thinning { severity, bytes, id: new_id, fingerprint: 0xfeed, pieces: 0 };
+        let thinning =
+            Thinning { severity, bytes, id: new_id, fingerprint: 0xfeed, passed: Passed::default() };
         let Some(thinned) = self.tried(self.spool().thin(&known.file, thinning)) else { return };
         let mut left = thinned.dropped.iter().map(|(.., count)| *count).sum::<u64>();
         let Known { events, from_segment, .. } = self.files.remove(place);
@@ -254,7 +263,13 @@ impl Runtime {
         }
         assert_eq!(thinned.file.is_some(), !kept.is_empty());
         if let Some(file) = thinned.file {
-            self.files.push(Known { file, events: kept, offered: 0, from_segment, damaged: false });
+            self.files.push(Known {
+                file,
+                events: kept,
+                passed: Passed::default(),
+                from_segment,
+                damaged: false,
+            });
         }
     }
 
@@ -265,10 +280,10 @@ impl Runtime {
             return None;
         }
         let mut reader = self.tried(self.spool().read(&known.file))?;
-        self.tried(reader.skip_to(known.offered))?;
+        self.tried(reader.skip(known.passed))?;
         let offered = reader.found();
         let known = &self.files[place];
-        let thinned = self.tried(self.spool().drop_rest(&known.file, known.offered))?;
+        let thinned = self.tried(self.spool().drop_rest(&known.file, known.passed))?;
         let Known { events, .. } = self.files.remove(place);
         let dropped = thinned.dropped.iter().map(|(.., count)| *count).sum::<u64>();
         assert!(thinned.file.is_none() && dropped + u64::from(offered) >= events.len() as u64);
@@ -295,14 +310,20 @@ impl Runtime {
         self.expected.may.extend(&events);
         self.expected.must.extend(&events);
         if let Some(file) = self.tried(self.spool().inspect(&name)) {
-            self.files.push(Known { file, events, offered: 0, from_segment: false, damaged: true });
+            self.files.push(Known {
+                file,
+                events,
+                passed: Passed::default(),
+                from_segment: false,
+                damaged: true,
+            });
         }
     }
 
     pub(super) fn flip(&mut self, place: usize, event: usize) {
         let known = &mut self.files[place];
         // Under the id of a segment's batch the event may come back undamaged, and with other bytes than were offered.
-        if known.offered > 0 || known.from_segment || known.damaged {
+        if known.passed.pieces > 0 || known.from_segment || known.damaged {
             return;
         }
         let path = Path::new(DIR).join(known.file.name.to_os_string());
@@ -366,7 +387,13 @@ impl Runtime {
             assert_eq!(adopted.damaged, 0);
             if let Some(file) = adopted.file {
                 let events = self.in_segments[&file.id].clone();
-                self.files.push(Known { file, events, offered: 0, from_segment: true, damaged: false });
+                self.files.push(Known {
+                    file,
+                    events,
+                    passed: Passed::default(),
+                    from_segment: true,
+                    damaged: false,
+                });
             }
             if let Some((batch, error)) = adopted.left {
                 self.tried::<(), _>(Err(error));
@@ -386,8 +413,8 @@ impl Runtime {
         self.spool = None;
         self.open()?;
         let names = self.tried(self.spool().list(|_| true))?;
-        let offered: BTreeMap<Uuid, (u32, bool)> =
-            self.files.iter().map(|known| (known.file.id, (known.offered, known.from_segment))).collect();
+        let offered: BTreeMap<Uuid, (Passed, bool)> =
+            self.files.iter().map(|known| (known.file.id, (known.passed, known.from_segment))).collect();
         let mut files = Vec::new();
         for name in names {
             let file = self.tried(self.spool().inspect(&name))?;
@@ -399,8 +426,8 @@ impl Runtime {
             let damaged = reader.damage().is_some();
             let from_segment = self.in_segments.contains_key(&file.id)
                 || offered.get(&file.id).is_some_and(|(_, from_segment)| *from_segment);
-            let offered = offered.get(&file.id).map_or(0, |(offered, _)| *offered);
-            files.push(Known { file, events, offered, from_segment, damaged });
+            let passed = offered.get(&file.id).map_or(Passed::default(), |(passed, _)| *passed);
+            files.push(Known { file, events, passed, from_segment, damaged });
         }
         self.files = files;
         Some(())
