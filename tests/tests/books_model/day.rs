@@ -74,9 +74,7 @@ pub(crate) struct Day {
     removed: u64,
     /// Events that were in the memory of killed agents, as the books said before the next start.
     ended: u64,
-    /// Files that were cut in the middle of an event, perhaps.
-    torn: u64,
-    /// All files that were ever cut.
+    /// Files that were cut, perhaps in the middle of an event.
     cuts: u64,
     /// Events that were delivered out of the middle of files, and wait again.
     again: u64,
@@ -95,10 +93,14 @@ impl Day {
             toggle.endpoint()
         );
         fs::write(around.path().join("rodent.yml"), text).expect("a file");
-        toggle.refuse_when(|event| {
-            let number = event.metadata.get(NUMBER).and_then(|text| text.parse::<usize>().ok());
-            number.is_some_and(|number| number % REFUSED == 13)
-        });
+        // Where the disk takes nothing a refused batch is halved in memory. Its segment does not say what of it was delivered, and after a
+        // kill the books count that once more: nothing is refused on days of a full spool.
+        if kind != Kind::Full {
+            toggle.refuse_when(|event| {
+                let number = event.metadata.get(NUMBER).and_then(|text| text.parse::<usize>().ok());
+                number.is_some_and(|number| number % REFUSED == 13)
+            });
+        }
         Self {
             name: format!("seed {seed} {kind:?}"),
             kind,
@@ -111,7 +113,6 @@ impl Day {
             others_removed: 0,
             removed: 0,
             ended: 0,
-            torn: 0,
             cuts: 0,
             again: 0,
             is_exact: true,
@@ -144,7 +145,7 @@ impl Day {
     /// An agent starts, works and ends.
     fn live(&mut self) {
         let manner = Manner {
-            durability: self.dice.of(&DurabilityMode::ALL),
+            durability: self.dice.of(DurabilityMode::ALL),
             quota: if self.kind == Kind::Full { 1 << 20 } else { 64 << 20 },
             is_patient: self.dice.below(2) == 0,
         };
@@ -171,19 +172,19 @@ impl Day {
         let (vanished, ended) = (counts["life_vanished"], counts["life_process_ended"]);
         self.tell(&format!("surveyed: vanished {vanished}, ended {ended}"));
         // Of a file that was cut within an event the rest of that may be in the quarantine.
-        let is_right = vanished <= self.removed && vanished + self.torn >= self.removed;
+        let is_right = vanished <= self.removed && vanished + self.cuts >= self.removed;
         let both = vanished + ended;
         let all = self.removed + self.ended;
         assert!(
             if self.is_exact {
                 is_right && ended == self.ended
             } else {
-                both <= all && both + self.torn >= all
+                both <= all && both + self.cuts >= all
             },
             "{}",
             self.wrong(&format!("removed {}, ended {}: {counts:#?}", self.removed, self.ended))
         );
-        (self.removed, self.ended, self.torn) = (vanished, ended, 0);
+        (self.removed, self.ended) = (vanished, ended);
     }
 
     /// Toggle comes or goes.
@@ -288,8 +289,8 @@ impl Day {
         let files = books.files;
         let there = files.ours + files.unclear;
         if self.is_exact {
-            assert!(missing <= gone && missing + self.torn >= gone, "{}", wrong());
-            // As long as the rest of an event that was cut is in its file and in the quarantine, who repairs the file leaves that open.
+            // As long as the rest of an event that was cut is in its file and in the quarantine, it stands for one that is missing.
+            assert!(missing <= gone && missing + self.cuts >= gone, "{}", wrong());
             let most = there + missing + self.cuts;
             assert!(files.noted >= there + missing && files.noted <= most, "{}", wrong());
         } else {
@@ -357,7 +358,7 @@ impl Day {
         // One that was cut already may end with the rest of an event.
         let held = tool::numbers_of(file).len() as u64 + 1;
         fs::OpenOptions::new().write(true).open(file).expect("a file").set_len(left).expect("to cut it");
-        (self.torn, self.cuts) = (self.torn + 1, self.cuts + 1);
+        self.cuts += 1;
         self.gone(before, held, false);
         format!("{left} of {length} bytes left of {}", file.display())
     }
