@@ -82,7 +82,7 @@ struct Away;
 
 impl Uplink for Away {
     fn send(&self, _: Arc<Batch>) -> SendFuture<'_> {
-        Box::pin(async { Err(SendError::new(SendErrorKind::Unavailable, "away")) })
+        Box::pin(async { Err(SendError::new(SendErrorKind::Unavailable, "away").with_nothing_sent()) })
     }
 
     fn target(&self) -> String {

@@ -48,7 +48,7 @@ fn batches(toggle: &Toggle) -> BTreeSet<(String, Vec<String>)> {
 }
 
 #[test]
-fn a_repaired_file_is_sound_and_delivered_as_the_damaged_one_would_have_been() {
+fn a_repaired_file_is_sound_and_what_is_good_of_the_damaged_one_is_delivered() {
     let dir = dead_spool(|events| {
         (0..1_500).for_each(|number| emit_number(events, number));
         mixture(events);
@@ -81,7 +81,10 @@ fn a_repaired_file_is_sound_and_delivered_as_the_damaged_one_would_have_been() {
     assert!(!text.contains("were delivered"), "{text}");
     assert_eq!(spool(dir.path(), &["repair"]).out, "0 of 1 file repaired\n");
 
-    assert_eq!(batches(&deliver(dir.path(), 1614, 0)), batches(&deliver(twin.path(), 1614, 0)));
+    let events = |toggle: &Toggle| -> BTreeSet<String> {
+        batches(toggle).into_iter().flat_map(|(_, events)| events).collect()
+    };
+    assert_eq!(events(&deliver(dir.path(), 1614, 0)), events(&deliver(twin.path(), 1614, 0)));
 }
 
 #[test]

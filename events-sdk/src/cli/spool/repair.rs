@@ -23,7 +23,10 @@ use crate::{
     },
     generated::SCHEMA_FINGERPRINT,
     plural::counted,
-    spool::{ANY_LEDGER, Done, NO_LEDGER, Sealing, Spool, SpoolError, SpoolFile, View},
+    spool::{
+        ANY_LEDGER, Done, NO_LEDGER, Sealing, Spool, SpoolError, SpoolFile, View,
+        format::{PIECE_BYTES, PIECE_EVENTS},
+    },
 };
 
 /// Mends files.
@@ -127,7 +130,9 @@ impl Work {
     /// Whether pieces of a file were sent, whose ends depend on what is damaged.
     fn is_begun(&self, source: &Source) -> bool {
         let file = self.hold.spool.inspect(&source.name);
-        file.is_ok_and(|file| !file.whole && self.hold.books.is_begun(&file))
+        let has_ends =
+            |file: &SpoolFile| !file.whole && (file.events > PIECE_EVENTS || file.bytes > PIECE_BYTES as u64);
+        file.is_ok_and(|file| has_ends(&file) && self.hold.books.is_begun(&file))
     }
 
     /// Whose a file is, as its new seal is to say. One that does not say so any more is ours where the books miss as many events as it
