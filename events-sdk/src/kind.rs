@@ -6,12 +6,14 @@ use crate::Level;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Kept in memory, and dropped rather than put on disk.
+    /// Kept in memory, and dropped rather than put on disk: it makes room for the others, and nothing on disk goes for it. A batch
+    /// that was sent and holds other events too may still have to go to disk as it is: what Toggle may have stored is never changed.
     BestEffort,
     /// Kept in memory, and put on disk when Toggle is away or memory runs short.
     #[default]
     Spill,
-    /// On stable storage before the emitter returns, where the configured durability is `power`; elsewhere as [`Spill`](Self::Spill).
+    /// On stable storage before the emitter returns, or known not to be ([`Ticket::is_durable`](crate::Ticket::is_durable)), where the
+    /// configured durability is `power`; elsewhere as [`Spill`](Self::Spill).
     Sync,
 }
 

@@ -28,6 +28,8 @@
 //! [`crate::accounts`].
 
 mod backlog;
+mod best_effort;
+mod gathered;
 mod link;
 mod losses;
 mod pace;
@@ -57,6 +59,7 @@ use tokio::{
 
 use self::{
     backlog::Backlog,
+    gathered::Gathered,
     link::Link,
     losses::Teller,
     pace::Pace,
@@ -67,7 +70,6 @@ use self::{
     segments::Told,
     shutdown::Closing,
     spooler::Reply,
-    vanished::Vanished,
 };
 pub(crate) use self::{
     salvage::{message_of, restarted},
@@ -169,6 +171,8 @@ struct Writing {
     bytes: u64,
     /// It is a batch that failed, and not what waited.
     failed: bool,
+    /// How many of its events lie in segments.
+    kept: u64,
 }
 
 /// Somebody waits for what was accepted before.
@@ -228,8 +232,12 @@ pub(crate) struct Delivery {
     segments_retry_at: Option<Instant>,
     /// What the log was told of segments.
     segments_told: Told,
-    /// Files that somebody removed.
-    vanished: Vanished,
+    /// Files that somebody removed, and their events.
+    vanished: Gathered<2>,
+    /// Events that Toggle refused and that were set aside.
+    refused: Gathered<1>,
+    /// Events that had to leave the quarantine, which was full.
+    cleared: Gathered<1>,
     flushes: Vec<Flush>,
     closing: Option<Closing>,
     /// Until then full batches are expected any moment.
@@ -302,7 +310,9 @@ impl Delivery {
             making: false,
             segments_retry_at: None,
             segments_told: Told::default(),
-            vanished: Vanished::default(),
+            vanished: Gathered::default(),
+            refused: Gathered::default(),
+            cleared: Gathered::default(),
             flushes: Vec::new(),
             closing: None,
             linger_until: Instant::now(),
@@ -349,11 +359,12 @@ impl Delivery {
         self.tell_losses(Instant::now());
         self.log_losses(Instant::now());
         self.tell_spool_works(Instant::now());
-        self.tell_vanished(Instant::now(), false);
+        self.tell_gathered(Instant::now(), false);
         self.spill();
         self.send();
         self.read_ahead();
         self.answer_waiting();
+        self.tell_kept();
         if self.is_closed_down() {
             return Next::Close;
         }

@@ -197,6 +197,9 @@ impl Delivery {
             Origin::Memory { chunk, file } => {
                 // A copy of it in a segment, or on disk by now, that a later start finds must not count as new.
                 let is_twice = chunk.is_kept() || !matches!(file, DiskCopy::None);
+                if matches!(file, DiskCopy::Written(_)) {
+                    state.accounts.copy_goes(count);
+                }
                 state.accounts.deliver(count, is_twice.then(|| parcel.batch.id()));
             }
             Origin::Disk { file, place } => {
@@ -401,7 +404,11 @@ impl Delivery {
     ) {
         // An event that Toggle does not want is there for a moment only, on its way into the quarantine.
         let is_taken = verdict == Some(Verdict::SetAside)
-            || self.missing_for(&self.intake.buffer.lock(), &batch, &chunk) == 0;
+            || self.missing_for(
+                &self.intake.buffer.lock(),
+                batch.events().len() - chunk.not_for_disk(),
+                &chunk,
+            ) == 0;
         let disk_works = self.spool_retry_at.is_none_or(|at| Instant::now() >= at) && is_taken;
         let cut = verdict == Some(Verdict::Halve) && (!disk_works || error.kind() == SendErrorKind::TooLarge);
         match batch.halves().filter(|_| cut) {
@@ -438,8 +445,9 @@ impl Delivery {
             Ok(()) => {
                 self.refusals.forget(batch.id());
                 self.quarantine_failures = 0;
-                tracing::error!(batch = %batch.id(), "Toggle refuses an event; it is in the quarantine folder, with the reason");
                 let count = batch.len() as u64;
+                tracing::debug!(batch = %batch.id(), count, "a refused event is in the quarantine folder");
+                self.refused.add([count], Instant::now());
                 let step = self.backlog.dealt_with(file, place, 0, count);
                 let step = step.unwrap_or_else(|| Step::none(file));
                 self.intake.buffer.lock().accounts.set_aside_piece(count, &step);

@@ -8,7 +8,9 @@ use std::{
 use tokio::task;
 
 use super::{
-    Delivery, DiskCopy, Origin, Parcel, recycle,
+    Delivery, DiskCopy, Origin, Parcel,
+    best_effort::is_not_for_disk,
+    recycle,
     spill::Lacking,
     spooler::{Content, Reply, Write},
 };
@@ -58,7 +60,10 @@ impl Delivery {
         for attempt in attempts {
             let Some(Parcel { batch, origin, .. }) = self.in_flight.get(&attempt) else { continue };
             let Origin::Memory { chunk, file: DiskCopy::None } = origin else { continue };
-            let missing = self.missing_for(&self.intake.buffer.lock(), batch, chunk);
+            if is_not_for_disk(chunk) {
+                continue;
+            }
+            let missing = self.missing_for(&self.intake.buffer.lock(), batch.events().len(), chunk);
             if missing > 0 {
                 // It may well be acknowledged: only what is less grave than all of it goes for it.
                 let lighter = chunk.least_severity().checked_sub(1).filter(|_| !chunk.is_kept());
@@ -88,6 +93,7 @@ impl Delivery {
     pub(super) fn copy_written(&mut self, batch: &Batch, copy: SpoolFile) {
         if let Some(file) = self.copy_of(batch) {
             *file = DiskCopy::Written(copy);
+            self.intake.buffer.lock().accounts.copied(batch.len() as u64);
         } else if let Some(place) = self.copying.iter().position(|held| held.batch.id() == batch.id()) {
             let Held { batch, chunk, .. } = self.copying.swap_remove(place);
             let mut state = self.intake.buffer.lock();
@@ -165,6 +171,7 @@ impl Delivery {
                     while !done && Instant::now() < limit {
                         done = self.guarded(Self::take_up).is_ok();
                     }
+                    self.tell_kept();
                 }
                 Err(_) => {
                     tracing::warn!("the disk does not answer; what was being written counts as in memory");
@@ -172,10 +179,12 @@ impl Delivery {
                 }
             }
         }
+        self.shed_rest();
+        self.tell_kept();
         // Before the books say that what is in segments is on disk.
         self.sync_rest();
         self.close_books();
-        self.tell_vanished(Instant::now(), true);
+        self.tell_gathered(Instant::now(), true);
         if let Some(done) = self.closing.and_then(|closing| closing.done)
             && done.send(()).is_err()
         {
