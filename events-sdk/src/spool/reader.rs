@@ -1,7 +1,7 @@
 //! Reads a spill file piece by piece, with the memory of one piece whatever the size of the file.
 
 use std::{
-    io::{self, Seek},
+    io::{self, SeekFrom},
     mem,
     path::PathBuf,
 };
@@ -11,8 +11,9 @@ use uuid::Uuid;
 use super::{
     Spool, SpoolError, SpoolFile,
     checks::Checks,
-    format::{Crc, PIECE_BYTES, PIECE_EVENTS, Tail, WHOLE_BYTES, piece_id},
+    format::{Crc, PIECE_BYTES, PIECE_EVENTS, WHOLE_BYTES, piece_id},
     scan::{Found, Scanner, Span, Trust},
+    seal::Seals,
     storage::ReadFile,
 };
 
@@ -81,30 +82,45 @@ impl Damage {
     }
 }
 
-/// A spill file opened, its seal looked at and its checksum compared.
+/// A spill file opened, its seals looked at and its checksum compared.
 pub(super) struct Opened {
     pub(super) scanner: Scanner<Box<dyn ReadFile>>,
-    pub(super) tail: Option<Tail>,
+    pub(super) seals: Seals,
     pub(super) bytes: u64,
 }
 
 impl Opened {
     pub(super) fn new(mut file: Box<dyn ReadFile>) -> io::Result<Self> {
         let bytes = file.size()?;
-        let tail = Tail::find(file.as_mut(), bytes)?;
-        let Some(found) = &tail else {
-            file.rewind()?;
-            return Ok(Self { scanner: Scanner::new(file, bytes, Trust::Unsealed), tail, bytes });
+        let seals = Seals::find(file.as_mut(), bytes)?;
+        let start = seals.events_start();
+        let Some(found) = &seals.tail else {
+            file.seek(SeekFrom::Start(start))?;
+            // What is left of the end is passed over, and has the time of the batch.
+            let scanner = Scanner::new(file, bytes, Trust::Unsealed).starting_at(start);
+            return Ok(Self { scanner, seals, bytes });
         };
         let end = found.body_end;
         let is_intact = Crc::of_file(file.as_mut(), found.seal_start)? == found.seal.crc32c;
         let checks = if is_intact { None } else { Checks::load(file.as_mut(), found)? };
-        file.rewind()?;
+        file.seek(SeekFrom::Start(start))?;
         let scanner = match checks {
-            Some((start, checks)) => Scanner::with_checks(file, start, checks),
+            Some((end, checks)) => Scanner::with_checks(file, end, checks),
             None => Scanner::new(file, end, if is_intact { Trust::Intact } else { Trust::Suspect }),
         };
-        Ok(Self { scanner, tail, bytes })
+        Ok(Self { scanner: scanner.starting_at(start), seals, bytes })
+    }
+}
+
+impl Opened {
+    /// It is one batch, sent under its own id.
+    pub(super) fn is_whole(&self) -> bool {
+        self.seals.seal.as_ref().is_some_and(|seal| seal.whole) && self.bytes <= WHOLE_BYTES
+    }
+
+    /// Whether it was cut short: before it was inspected, or since.
+    pub(super) fn is_shorter_than(&self, file: &SpoolFile) -> bool {
+        self.bytes < file.bytes || self.seals.is_cut()
     }
 }
 
@@ -140,10 +156,11 @@ impl Spool {
             .open(&path)
             .and_then(Opened::new)
             .map_err(|error| SpoolError::of_file("read the spill file", &path, error))?;
-        let whole = opened.tail.as_ref().is_some_and(|tail| tail.seal.whole) && opened.bytes <= WHOLE_BYTES;
+        let whole = opened.is_whole();
         Ok(Reader {
             path,
             id: file.id,
+            is_shorter: opened.is_shorter_than(file),
             scanner: opened.scanner,
             timestamp_ms: file.timestamp_ms,
             whole,
@@ -151,7 +168,6 @@ impl Spool {
             carry: Vec::new(),
             claimed: file.events,
             found: 0,
-            is_shorter: opened.bytes < file.bytes,
             ended: false,
             damage: None,
         })

@@ -13,7 +13,7 @@ use super::{
     faulty::Faulty,
     samples::{entries, entry, id, read_all, spill, split},
 };
-use crate::spool::{Damage, FileName, NewFile, Spool, SpoolFile, format::encode_trailer};
+use crate::spool::{Damage, FileName, NewFile, Spool, SpoolFile, format::encode_trailer, seal::HEAD_BYTES};
 
 /// Puts these bytes into the spool and inspects them.
 fn put(dir: &Path, spool: &Spool, name: &str, bytes: &[u8]) -> SpoolFile {
@@ -74,7 +74,7 @@ fn a_flipped_length_in_a_sealed_file_costs_one_event_and_the_seal_counts_it() {
     let file = spill(&spool, id(1), 0..600, false).unwrap();
     let path = dir.path().join(file.name.to_os_string());
     let mut bytes = fs::read(&path).unwrap();
-    let at = entries(0..100).len();
+    let at = HEAD_BYTES + entries(0..100).len();
     bytes[at + 1] ^= 0x40;
     fs::write(&path, bytes).unwrap();
 
@@ -231,10 +231,10 @@ pub(super) fn read_damaged(bytes: &[u8]) -> Outcome {
     assert_eq!(read_all(&spool, &file), delivered, "a second reading finds something else");
     let damage = reader.damage();
     assert_eq!(spool.quarantine(&file).unwrap(), damage);
-    let (damaged_bytes, damaged_events) =
-        damage.as_ref().map_or((0, 0), |damage| (damage.bytes, damage.events));
+    let (damaged_bytes, lost) =
+        damage.as_ref().map_or((0, 0), |damage| (damage.bytes, damage.events + damage.cut_off));
     assert!(kept + damaged_bytes <= bytes.len() as u64);
-    assert!(reader.found() + damaged_events >= file.events);
+    assert!(reader.found().saturating_add(lost) >= file.events);
     let (folder, mut aside) = (dir.join("quarantine"), 0);
     let mut each = |name, _| aside += spool.storage.metadata(&folder.join(name)).unwrap().len;
     // A folder that is not there has nothing in it.
@@ -246,16 +246,17 @@ pub(super) fn read_damaged(bytes: &[u8]) -> Outcome {
 /// How many events the files below hold.
 const COUNT: u32 = 60;
 
-/// The bytes of a spill file of [`COUNT`] events, and how many of them are events.
-fn sealed(whole: bool) -> (Vec<u8>, usize) {
-    static FILES: LazyLock<[(Vec<u8>, usize); 2]> = LazyLock::new(|| {
+/// The bytes of a spill file of [`COUNT`] events, and where those are that are not events: up to here, and from there on.
+fn sealed(whole: bool) -> (Vec<u8>, usize, usize) {
+    static FILES: LazyLock<[(Vec<u8>, usize, usize); 2]> = LazyLock::new(|| {
         [false, true].map(|whole| {
             let disk = Faulty::new();
             let spool = Spool::open_on(Arc::new(disk.clone()), Path::new("/spool")).unwrap();
             spill(&spool, id(1), 0..COUNT, whole).unwrap();
             (
                 disk.read(&Path::new("/spool").join(FileName::of(id(1)).to_os_string())),
-                entries(0..COUNT).len(),
+                HEAD_BYTES,
+                HEAD_BYTES + entries(0..COUNT).len(),
             )
         })
     });
@@ -275,8 +276,9 @@ proptest! {
         harms in prop::collection::vec(harm(), 1..8),
         whole in any::<bool>(),
     ) {
-        let (mut bytes, run) = sealed(whole);
-        let seal = bytes.split_off(run);
+        let (mut head, start, end) = sealed(whole);
+        let seal = head.split_off(end);
+        let mut bytes = head.split_off(start);
         let (before, mut whose, mut touched) = (bytes.clone(), owners(), HashSet::new());
         for harm in &harms {
             touched.extend(apply(harm, &mut bytes, &mut whose));
@@ -285,7 +287,7 @@ proptest! {
         if bytes == before {
             touched.clear();
         }
-        bytes.extend(seal);
+        let bytes = [head, bytes, seal].concat();
         let outcome = read_damaged(&bytes);
         let mut intact: Vec<_> = (0..COUNT).filter(|index| !touched.contains(index)).map(entry).collect();
         // An event that is whole again is delivered, of course.
@@ -299,22 +301,23 @@ proptest! {
 
     #[test]
     fn harm_to_the_seal_costs_no_event(at in any::<prop::sample::Index>(), bit in 0..8_u8, whole in any::<bool>()) {
-        let (mut bytes, run) = sealed(whole);
-        let at = run + at.index(bytes.len() - run);
-        bytes[at] ^= 1 << bit;
+        let (mut bytes, start, end) = sealed(whole);
+        let at = at.index(bytes.len() - (end - start));
+        bytes[if at < start { at } else { at + end - start }] ^= 1 << bit;
         prop_assert_eq!(read_damaged(&bytes).delivered, split(&entries(0..COUNT)));
     }
 
     #[test]
     fn a_cut_costs_what_is_cut_off_with_and_without_a_seal(at in any::<prop::sample::Index>(), is_sealed in any::<bool>()) {
-        let (mut bytes, run) = sealed(false);
+        let (mut bytes, mut start, mut end) = sealed(false);
         if !is_sealed {
-            bytes.truncate(run);
+            bytes = entries(0..COUNT);
+            (start, end) = (0, bytes.len());
         }
         let at = at.index(bytes.len());
         bytes.truncate(at);
-        let complete = owners().into_iter().take(at + 1).flatten().max().unwrap_or(COUNT);
-        let complete = if at >= run { COUNT } else { complete };
+        let complete = owners().into_iter().take((at + 1).saturating_sub(start)).flatten().max().unwrap_or(0);
+        let complete = if at >= end { COUNT } else { complete };
         prop_assert_eq!(read_damaged(&bytes).delivered, split(&entries(0..complete)));
     }
 
@@ -324,9 +327,9 @@ proptest! {
         is_sealed in any::<bool>(),
         noise in prop::option::of(prop::collection::vec(any::<u8>(), 0..2000)),
     ) {
-        let (mut bytes, run) = sealed(true);
+        let (mut bytes, start, end) = sealed(true);
         if !is_sealed {
-            bytes.truncate(run);
+            bytes = bytes[start..end].to_vec();
         }
         if let Some(noise) = noise {
             bytes = noise;

@@ -26,6 +26,7 @@ use crate::{
         name,
         reader::Opened,
         scan::{Found, Trust},
+        seal::HEAD_BYTES,
     },
 };
 
@@ -70,14 +71,15 @@ static BASES: LazyLock<Vec<Base>> = LazyLock::new(|| {
     bases.push(base(disk.read(&path(&left.name)), run));
     // Files of the earlier agent: their fields stand in any order.
     let (run, trailer) = (entries(0..12), encode_trailer(1_700_000_000_000, id(1)));
-    bases.push(base([run.clone(), trailer.clone()].concat(), run.clone()));
+    let (events, bytes) = (split(&run), [run.clone(), trailer.clone()].concat());
+    bases.push(Base { bytes, run: run.len(), events });
     bases.push(Base { bytes: [trailer, run.clone()].concat(), run: run.len(), events: split(&run) });
     bases
 });
 
 fn base(bytes: Vec<u8>, run: Vec<u8>) -> Base {
-    assert!(bytes.starts_with(&run));
-    Base { bytes, run: run.len(), events: split(&run) }
+    assert!(bytes[HEAD_BYTES..].starts_with(&run));
+    Base { bytes, run: HEAD_BYTES + run.len(), events: split(&run) }
 }
 
 /// A short event, of another level than the one before.
