@@ -117,7 +117,8 @@ impl Source {
         Ok(damaged)
     }
 
-    /// Whether it is a file without a seal that is damaged or ends too early, an empty one included. Reads all of one without.
+    /// Whether it is a file of which nobody can tell how many events it held: it has no seal, and is damaged or ends too early, an empty
+    /// one included. Reads all of one without.
     pub(super) fn is_torn(&self) -> Result<bool, SpoolError> {
         let mut scan = self.scan()?;
         if self.segment.is_some() || scan.seen().sealed_events.is_some() {
@@ -127,7 +128,7 @@ impl Source {
         while let Some(item) = scan.next()? {
             is_damaged |= matches!(item, Item::Damage { .. });
         }
-        Ok(is_damaged || scan.is_cut_off())
+        Ok(is_damaged || scan.is_cut_off() || scan.is_seal_damaged())
     }
 
     /// Why it is in the quarantine.

@@ -47,11 +47,15 @@ impl<'a> Walk<'a> {
                     continue;
                 }
             };
-            let (mut places, mut lost, mut is_whole) = (0_u64, 0_u64, true);
+            let (mut places, mut lost, mut flaw) = (0_u64, 0_u64, None);
             loop {
                 match scan.next() {
                     Ok(None) => {
-                        is_whole = !scan.is_cut_off();
+                        flaw = match (scan.is_cut_off(), scan.is_seal_damaged()) {
+                            (true, _) => Some("ends too early"),
+                            (false, true) => Some("has a damaged seal, or ends too early"),
+                            (false, false) => None,
+                        };
                         break;
                     }
                     Ok(Some(Item::Event { entry, body })) => {
@@ -78,8 +82,8 @@ impl<'a> Walk<'a> {
                     counted(places, "place"),
                     counted(lost, "event")
                 ));
-            } else if !is_whole {
-                note(&format!("{} ends too early; `events spool verify` says more", source.label()));
+            } else if let Some(flaw) = flaw {
+                note(&format!("{} {flaw}; `events spool verify` says more", source.label()));
             }
         }
         Ok(())

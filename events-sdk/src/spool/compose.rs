@@ -23,6 +23,7 @@ use super::{
     SpoolError,
     checks::Checks,
     format::{self, CHUNK, Crc},
+    seal::{self, HEAD_BYTES},
     severities,
     storage::{Storage, WriteFile},
 };
@@ -50,6 +51,7 @@ pub(crate) struct Composer {
     storage: Arc<dyn Storage>,
     temp: PathBuf,
     out: BufWriter<Box<dyn WriteFile>>,
+    /// Over all that stands behind the head.
     crc: Crc,
     bytes: u64,
     checks: Vec<u32>,
@@ -108,10 +110,11 @@ impl Composer {
         let events = self.events();
         let (checks, checks_crc) = Checks::field(std::mem::take(&mut self.checks));
         self.write(&checks)?;
-        self.write(&format::encode_trailer(sealing.timestamp_ms, sealing.id))?;
+        let trailer = format::encode_trailer(sealing.timestamp_ms, sealing.id);
+        self.write(&trailer)?;
         let levels: Vec<_> = std::mem::take(&mut self.levels).into_iter().collect();
-        let seal = BatchSeal {
-            crc32c: self.crc.value(),
+        let mut seal = BatchSeal {
+            crc32c: 0,
             events,
             whole: sealing.whole,
             schema_fingerprint: sealing.fingerprint,
@@ -120,14 +123,23 @@ impl Composer {
             event_crc32c_crc32c: checks_crc,
             ledger: sealing.ledger,
             offered: sealing.offered,
+            seal_crc32c: 0,
         };
-        self.write(&format::encode_seal(seal.clone()))?;
+        let head = seal::encode_head(&seal);
+        seal.crc32c = Crc::joined(Crc::of(&head), self.crc.value(), self.bytes - HEAD_BYTES as u64);
+        self.write(&seal::encode_seal(&trailer, &mut seal))?;
         self.out.flush()?;
+        self.out.get_mut().write_over_start(&head)?;
         self.out.get_mut().sync()?;
         Ok(seal)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.bytes == 0 {
+            // How many events there will be is known when all are written.
+            self.out.write_all(&[0; HEAD_BYTES])?;
+            self.bytes = HEAD_BYTES as u64;
+        }
         self.crc.update(bytes);
         self.bytes += bytes.len() as u64;
         self.out.write_all(bytes)

@@ -7,7 +7,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     os::fd::AsFd,
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -293,6 +293,10 @@ impl ReadFile for File {
 }
 
 impl WriteFile for Limited {
+    fn write_over_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file().write_all_at(bytes, 0)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         // The length of a new file is data in this sense; its times are not worth a second journal entry.
         fault::fallible("sync file")?;

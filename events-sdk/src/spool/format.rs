@@ -2,11 +2,11 @@
 
 use std::io::{self, Read, SeekFrom};
 
-use crc_fast::{CrcAlgorithm, Digest};
+use crc_fast::{CrcAlgorithm, Digest, checksum_combine};
 use prost::Message;
 use uuid::Uuid;
 
-use super::storage::ReadFile;
+use super::{seal, storage::ReadFile};
 use crate::{
     buffer::MAX_EVENT_BYTES,
     proto::{BatchSeal, EventBatch, LevelCount},
@@ -118,6 +118,12 @@ impl Crc {
         self.0.finalize() as u32
     }
 
+    /// The sum of bytes with this sum and `len` bytes with the other one behind them.
+    pub(super) fn joined(first: u32, second: u32, len: u64) -> u32 {
+        // As in `value`.
+        checksum_combine(CrcAlgorithm::Crc32Iscsi, first.into(), second.into(), len) as u32
+    }
+
     /// The sum of the first `len` bytes of a file, or of all there are if it is shorter.
     pub(super) fn of_file(file: &mut dyn ReadFile, len: u64) -> io::Result<u32> {
         let mut crc = Self::new();
@@ -141,11 +147,6 @@ pub(super) fn encode_trailer(timestamp_ms: i64, id: Uuid) -> Vec<u8> {
         .encode_to_vec()
 }
 
-/// The seal as the last field of the file.
-pub(super) fn encode_seal(seal: BatchSeal) -> Vec<u8> {
-    EventBatch { seal: Some(seal), ..EventBatch::default() }.encode_to_vec()
-}
-
 /// Counts by level as the seal has them.
 pub(super) fn level_counts(levels: &[(i32, u32)]) -> Vec<LevelCount> {
     levels.iter().map(|&(level, events)| LevelCount { level, events }).collect()
@@ -160,6 +161,8 @@ pub(super) struct Tail {
     pub(super) seal_start: u64,
     pub(super) timestamp_ms: i64,
     pub(super) seal: BatchSeal,
+    /// Whether timestamp, id and seal are what was written; `None` where the seal has no checksum of its own.
+    pub(super) is_as_written: Option<bool>,
 }
 
 impl Tail {
@@ -190,14 +193,20 @@ impl Tail {
         let id_start = at.checked_sub(ID_HEAD.len() + UUID_LEN)?;
         // The id itself may be damaged like any other byte; the seal then says so.
         bytes[id_start..at].strip_prefix(&ID_HEAD)?;
-        let (timestamp_start, timestamp_ms) = timestamp_before(&bytes[..id_start]).unwrap_or((id_start, 0));
-        let body_end = begin + timestamp_start as u64;
+        let timestamp = timestamp_before(&bytes[..id_start]);
+        // A checksum of an event may look like a timestamp where there is none.
+        let ends = [timestamp.unwrap_or((id_start, 0)), (id_start, 0)];
+        let has_sum = seal.seal_crc32c != 0;
+        let right = ends.into_iter().find(|&(end, _)| has_sum && seal::is_as_written(&bytes[end..], &seal));
+        let (body_end, timestamp_ms) = right.unwrap_or(ends[0]);
+        let body_end = begin + body_end as u64;
         // No event is shorter than its tag and its length.
         (u64::from(seal.events) <= body_end / 2).then_some(Self {
             body_end,
             seal_start: begin + at as u64,
             timestamp_ms,
             seal,
+            is_as_written: has_sum.then_some(right.is_some()),
         })
     }
 }

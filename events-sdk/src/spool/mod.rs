@@ -27,16 +27,21 @@
 //! One plain `rodent.EventBatch`, which any protobuf library reads:
 //!
 //! ```text
+//! seal (100)            BatchSeal, first part: how many events, whole, whose, offered, and crc32c of this part
 //! events (1)            entry  entry  entry …     raw bytes as they were emitted
-//! seal (100)            BatchSeal, first part: crc32c of each entry
+//! seal (100)            BatchSeal, second part: crc32c of each entry
 //! batch_timestamp (2)   when the batch was put together
 //! batch_id (3)          the UUID of the file's name
-//! seal (100)            BatchSeal, the rest: crc32c of every byte before this field, counts, whole, schema fingerprint
+//! seal (100)            BatchSeal, all but the second part: crc32c of every byte before this field, counts, whole, schema
+//!                       fingerprint, …, and crc32c of the timestamp, the id and this field
 //! ```
 //!
-//! Protobuf readers merge the two parts of the seal into one message. The second part is always the last field and the
-//! id the one before it, so that the end of a file tells what is in it; where the first part lies follows from the count
-//! in the second. Files without a seal, as the earlier agent left them, are read just so; their fields may stand in any
+//! Protobuf readers merge the three parts of the seal into one message. The last part is always the last field and the
+//! id the one before it, so that the end of a file tells what is in it; where the second part lies follows from the count
+//! in the last. The first part, which has the same length in every file, repeats what must not be lost with the end: under
+//! which identity the events go, in whose books they are, and how many there were. It is believed where the end is gone or is
+//! not what was written. Files of earlier versions have no first part and no checksum of the seal itself; their seals are
+//! believed. Files without a seal, as the earlier agent left them, are read just so; their fields may stand in any
 //! order, and each event must decode as one.
 //!
 //! # Pieces
@@ -72,8 +77,11 @@
 //! | damage | costs |
 //! |---|---|
 //! | changed, missing or added bytes among the events | exactly the events they are in |
-//! | in the checksums or the rest of the seal | nothing. Events are believed if they decode, which does not show a change within a text |
-//! | the file ends too early | what is cut off. The rest is believed in the same way |
+//! | in the part of the seal at the start | nothing. The end says the same |
+//! | in the checksums | nothing. Events are believed if they decode, which does not show a change within a text |
+//! | in the rest of the seal, the id or the timestamp | nothing. The start says under which identity the events go and in whose books they are |
+//! | the file ends too early | what is cut off, and how much that is is known. The rest is believed if it decodes, and goes under the same identity |
+//! | in the seal at both ends | the identity of a batch that was sent whole, whose it is, and how many events are missing, if any are |
 //! | anything in a file without a seal | the events that do not decode, and in rare cases a neighbour |
 
 mod ballast;
@@ -86,6 +94,7 @@ mod name;
 mod quarantine;
 mod reader;
 mod scan;
+mod seal;
 #[cfg(feature = "cli")]
 mod segment_view;
 mod segments;
@@ -134,6 +143,7 @@ pub(crate) use write::NewFile;
 use disk::Disk;
 use reader::Opened;
 use scan::Found;
+use seal::Seals;
 use storage::{EntryKind, Lock, LockGuard, Storage};
 use twice::Twice;
 
@@ -184,7 +194,7 @@ pub(crate) struct SpoolFile {
     pub(crate) whole: bool,
     /// Toggle may have been offered some of it: known again only under the file's identity, nothing is taken out of it.
     pub(crate) offered: bool,
-    /// It has a seal.
+    /// It has a seal, which is what was written.
     pub(crate) sealed: bool,
     /// When the batch was put together, in milliseconds since the Unix epoch.
     pub(crate) timestamp_ms: i64,
@@ -293,7 +303,7 @@ impl Spool {
         Ok(self.storage.metadata(&self.dir)?.modified_ms)
     }
 
-    /// What is known of a file. Reads the end of a sealed file and all of any other.
+    /// What is known of a file. Reads the end of a sealed file and all of any other, those with a damaged seal among them.
     pub(crate) fn inspect(&self, name: &FileName) -> Result<SpoolFile, SpoolError> {
         let path = self.path_of(name);
         inspect_file(self.storage.as_ref(), name, &path)
@@ -475,7 +485,7 @@ fn inspect_file(
         ledger: 0,
     };
     let mut levels = BTreeMap::<i32, u32>::new();
-    if let Some(tail) = format::Tail::find(file.as_mut(), bytes)? {
+    if let Some(tail) = Seals::intact_tail(file.as_mut(), bytes)? {
         about.events = tail.seal.events;
         about.whole = tail.seal.whole && bytes <= format::WHOLE_BYTES;
         about.offered = tail.seal.offered;
@@ -484,7 +494,8 @@ fn inspect_file(
         about.ledger = tail.seal.ledger;
         levels.extend(tail.seal.levels.iter().map(|count| (count.level, count.events)));
     } else {
-        let Opened { mut scanner, .. } = Opened::new(file)?;
+        let Opened { mut scanner, seals, .. } = Opened::new(file)?;
+        let mut is_damaged = seals.is_damaged;
         while let Some(found) = scanner.next()? {
             about.events = about.events.saturating_add(match found {
                 Found::Event(entry) => {
@@ -492,13 +503,19 @@ fn inspect_file(
                     1
                 }
                 Found::Damage(span) => {
-                    about.ledger = ANY_LEDGER;
+                    is_damaged = true;
                     span.events
                 }
             });
         }
-        about.timestamp_ms = scanner.timestamp_ms().unwrap_or(0);
-        if is_cut_off(name, bytes, scanner.timestamp_ms()) {
+        let timestamp_ms = seals.tail.map(|tail| tail.timestamp_ms).or(scanner.timestamp_ms());
+        about.timestamp_ms = timestamp_ms.unwrap_or(0);
+        if let Some(seal) = seals.seal {
+            about.events = seal.events;
+            about.whole = seal.whole && bytes <= format::WHOLE_BYTES;
+            about.offered = seal.offered;
+            about.ledger = seal.ledger;
+        } else if is_damaged || scanner.passed_seal() || is_cut_off(name, bytes, timestamp_ms) {
             about.ledger = ANY_LEDGER;
         }
     }

@@ -44,8 +44,9 @@ impl Spool {
     pub(crate) fn quarantine(&self, file: &SpoolFile, done: Done) -> Result<Option<Damage>, SpoolError> {
         let path = self.path_of(&file.name);
         let of_file = |error| SpoolError::of_file("read the spill file", &path, error);
-        let Opened { scanner: mut scan, bytes, .. } =
-            self.storage.open(&path).and_then(Opened::new).map_err(of_file)?;
+        let opened = self.storage.open(&path).and_then(Opened::new).map_err(of_file)?;
+        let is_shorter = opened.is_shorter_than(file);
+        let Opened { scanner: mut scan, .. } = opened;
         let mut source = self.storage.open(&path).map_err(of_file)?;
         let (mut damage, mut found, mut report) = (None, done.events, String::new());
         let mut copy: Option<Copy> = None;
@@ -68,7 +69,7 @@ impl Spool {
                 }
             }
         }
-        let Some(damage) = Damage::settle(damage, file.events, found, bytes < file.bytes) else {
+        let Some(damage) = Damage::settle(damage, file.events, found, is_shorter) else {
             return Ok(None);
         };
         if let Some(mut copy) = copy {

@@ -1,7 +1,7 @@
 //! Reads a spill file piece by piece, with the memory of one piece whatever the size of the file.
 
 use std::{
-    io::{self, Seek},
+    io::{self, SeekFrom},
     path::PathBuf,
 };
 
@@ -10,8 +10,9 @@ use uuid::Uuid;
 use super::{
     Spool, SpoolError, SpoolFile,
     checks::Checks,
-    format::{Crc, PIECE_BYTES, PIECE_EVENTS, Tail, WHOLE_BYTES, piece_id},
+    format::{Crc, PIECE_BYTES, PIECE_EVENTS, WHOLE_BYTES, piece_id},
     scan::{Found, Scanner, Span, Trust},
+    seal::Seals,
     storage::ReadFile,
 };
 
@@ -80,30 +81,45 @@ impl Damage {
     }
 }
 
-/// A spill file opened, its seal looked at and its checksum compared.
+/// A spill file opened, its seals looked at and its checksum compared.
 pub(super) struct Opened {
     pub(super) scanner: Scanner<Box<dyn ReadFile>>,
-    pub(super) tail: Option<Tail>,
+    pub(super) seals: Seals,
     pub(super) bytes: u64,
 }
 
 impl Opened {
     pub(super) fn new(mut file: Box<dyn ReadFile>) -> io::Result<Self> {
         let bytes = file.size()?;
-        let tail = Tail::find(file.as_mut(), bytes)?;
-        let Some(found) = &tail else {
-            file.rewind()?;
-            return Ok(Self { scanner: Scanner::new(file, bytes, Trust::Unsealed), tail, bytes });
+        let seals = Seals::find(file.as_mut(), bytes)?;
+        let start = seals.events_start();
+        let Some(found) = &seals.tail else {
+            file.seek(SeekFrom::Start(start))?;
+            // What is left of the end is passed over, and has the time of the batch.
+            let scanner = Scanner::new(file, bytes, Trust::Unsealed).starting_at(start);
+            return Ok(Self { scanner, seals, bytes });
         };
         let end = found.body_end;
         let is_intact = Crc::of_file(file.as_mut(), found.seal_start)? == found.seal.crc32c;
         let checks = if is_intact { None } else { Checks::load(file.as_mut(), found)? };
-        file.rewind()?;
+        file.seek(SeekFrom::Start(start))?;
         let scanner = match checks {
-            Some((start, checks)) => Scanner::with_checks(file, start, checks),
+            Some((end, checks)) => Scanner::with_checks(file, end, checks),
             None => Scanner::new(file, end, if is_intact { Trust::Intact } else { Trust::Suspect }),
         };
-        Ok(Self { scanner, tail, bytes })
+        Ok(Self { scanner: scanner.starting_at(start), seals, bytes })
+    }
+}
+
+impl Opened {
+    /// It is one batch, sent under its own id.
+    pub(super) fn is_whole(&self) -> bool {
+        self.seals.seal.as_ref().is_some_and(|seal| seal.whole) && self.bytes <= WHOLE_BYTES
+    }
+
+    /// Whether it was cut short: before it was inspected, or since.
+    pub(super) fn is_shorter_than(&self, file: &SpoolFile) -> bool {
+        self.bytes < file.bytes || self.seals.is_cut()
     }
 }
 
@@ -180,10 +196,11 @@ impl Spool {
             .open(&path)
             .and_then(Opened::new)
             .map_err(|error| SpoolError::of_file("read the spill file", &path, error))?;
-        let whole = opened.tail.as_ref().is_some_and(|tail| tail.seal.whole) && opened.bytes <= WHOLE_BYTES;
+        let whole = opened.is_whole();
         Ok(Reader {
             path,
             id: file.id,
+            is_shorter: opened.is_shorter_than(file),
             scanner: opened.scanner,
             timestamp_ms: file.timestamp_ms,
             whole,
@@ -192,7 +209,6 @@ impl Spool {
             ahead: Ahead::default(),
             claimed: file.events,
             found: 0,
-            is_shorter: opened.bytes < file.bytes,
             ended: false,
             damage: None,
             done: Done::default(),
@@ -237,9 +253,11 @@ impl Reader {
             if self.ahead.damaged > 0 {
                 break;
             }
-            // A run of them that reaches into the next piece counts there.
-            for span in self.ahead.spans.drain(..) {
-                Damage::add(&mut self.damage, span);
+            // A run of them that reaches into the next piece counts there, and one at the end behind all pieces.
+            if !self.ended {
+                for span in self.ahead.spans.drain(..) {
+                    Damage::add(&mut self.damage, span);
+                }
             }
             let more = self.ahead.event.len() as u64;
             if more > 0 {
@@ -285,9 +303,6 @@ impl Reader {
                     return Ok(true);
                 }
                 None => {
-                    for span in ahead.spans.drain(..) {
-                        Damage::add(&mut self.damage, span);
-                    }
                     self.ended = true;
                     return Ok(false);
                 }
@@ -301,6 +316,10 @@ impl Reader {
     pub(crate) fn skip(&mut self, passed: Passed) -> Result<(), SpoolError> {
         while self.next < passed.pieces && self.next_cut()?.is_some() {}
         if self.placed <= passed.events {
+            if self.ended && self.placed < passed.events {
+                // What is damaged at the end, or cut off, was good as well.
+                self.ahead.spans.clear();
+            }
             let Ahead { spans, event, .. } = &self.ahead;
             let offset = self.scanner.offset() - event.len() as u64;
             let offset = spans.first().map_or(offset, |span| span.offset);
@@ -325,14 +344,14 @@ impl Reader {
     /// What of the file cannot be delivered. Complete once [`next_piece`](Self::next_piece) has returned `None`; then
     /// `found() + damage.events + damage.cut_off` is the number of events that the file was said to hold, or more.
     pub(crate) fn damage(&self) -> Option<Damage> {
+        let mut damage = self.damage.clone();
         if !self.ended {
-            return self.damage.clone();
+            return damage;
         }
-        Damage::settle(
-            self.damage.clone(),
-            self.claimed,
-            self.found,
-            self.is_shorter || self.scanner.shrank(),
-        )
+        for &span in &self.ahead.spans {
+            Damage::add(&mut damage, span);
+        }
+        let is_shorter = self.is_shorter || self.scanner.shrank();
+        Damage::settle(damage, self.claimed, self.found, is_shorter)
     }
 }

@@ -108,6 +108,7 @@ pub(super) struct Scanner<R> {
     /// How much the search may still try to decode.
     work: u64,
     timestamp_ms: Option<i64>,
+    passed_seal: bool,
     /// With [`Trust::Checked`], what the entries are compared with.
     checks: Checks,
 }
@@ -116,6 +117,7 @@ pub(super) struct Scanner<R> {
 enum Field {
     Event { head: usize, len: u64 },
     Timestamp { len: u64, value: i64 },
+    Seal { len: u64 },
     Other { len: u64, known: bool },
     Nothing(Reason),
 }
@@ -135,6 +137,7 @@ impl<R: Read> Scanner<R> {
             shrank: false,
             work,
             timestamp_ms: None,
+            passed_seal: false,
             checks,
         }
     }
@@ -142,6 +145,16 @@ impl<R: Read> Scanner<R> {
     /// The same for a file of which every entry has its checksum.
     pub(super) fn with_checks(input: R, end: u64, checks: Checks) -> Self {
         Self { checks, ..Self::new(input, end, Trust::Checked) }
+    }
+
+    /// The same where `input` stands at this place of the file, behind what is known of its start.
+    pub(super) fn starting_at(self, offset: u64) -> Self {
+        Self { offset, end: self.end.max(offset), ..self }
+    }
+
+    /// Whether a seal was come upon that is not known as one: nobody else leaves such a field.
+    pub(super) fn passed_seal(&self) -> bool {
+        self.passed_seal
     }
 
     /// Whether the file became shorter while it was read.
@@ -212,6 +225,10 @@ impl<R: Read> Scanner<R> {
                     self.timestamp_ms = Some(value);
                     self.skip(len)?;
                 }
+                Field::Seal { len } => {
+                    self.passed_seal = true;
+                    self.skip(len)?;
+                }
                 Field::Other { len, known } => {
                     let offset = self.offset;
                     if !known && self.trust == Trust::Unsealed && len <= EVENT_BYTES {
@@ -271,7 +288,7 @@ impl<R: Read> Scanner<R> {
             _ if matches!(self.trust, Trust::Checked | Trust::Suspect) => Field::Nothing(Reason::NoField),
             (2, 0, Some((value, _))) => Field::Timestamp { len, value: value.cast_signed() },
             (3, 2, _) if len <= ID_BYTES || self.trust == Trust::Intact => Field::Other { len, known: true },
-            (100, 2, _) => Field::Other { len, known: true },
+            (100, 2, _) => Field::Seal { len },
             (0..=3 | 100, ..) => Field::Nothing(Reason::NoField),
             _ => Field::Other { len, known: false },
         }

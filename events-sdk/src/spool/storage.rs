@@ -59,6 +59,9 @@ pub(crate) trait ReadFile: Read + Seek + Send {
 
 /// A file being written.
 pub(crate) trait WriteFile: Write + Send {
+    /// Puts these bytes in the place of as many at its start, which were written before.
+    fn write_over_start(&mut self, bytes: &[u8]) -> io::Result<()>;
+
     /// Returns when all that was written is on stable storage.
     fn sync(&mut self) -> io::Result<()>;
 }

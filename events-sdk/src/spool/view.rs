@@ -47,13 +47,15 @@ pub(crate) enum Holder {
 pub(crate) struct Seen {
     /// Its length.
     pub(crate) bytes: u64,
-    /// How many events its seal counts; `None` without a seal.
+    /// How many events its seal counts, or what its start repeats of a seal that is gone; `None` without either.
     pub(crate) sealed_events: Option<u32>,
+    /// Its seal, or what its start repeats of it, is not what was written, or not there any more.
+    pub(crate) is_seal_damaged: bool,
     /// The seal's checksum over the file is right.
     pub(crate) intact: bool,
     /// It is one batch, sent under the file's own id.
     pub(crate) whole: bool,
-    /// The fingerprint of the schema that the writer was built from; `None` without a seal.
+    /// The fingerprint of the schema that the writer was built from; `None` without a seal that is what was written.
     pub(crate) fingerprint: Option<u64>,
 }
 
@@ -166,13 +168,15 @@ impl View {
             .open(&path)
             .and_then(Opened::new)
             .map_err(|error| SpoolError::of_file("read the spill file", &path, error))?;
-        let seal = opened.tail.as_ref().map(|tail| &tail.seal);
+        let seal = opened.seals.seal.as_ref();
+        let whole_seal = seal.filter(|_| !opened.seals.is_damaged);
         let seen = Seen {
             bytes: opened.bytes,
             sealed_events: seal.map(|seal| seal.events),
+            is_seal_damaged: opened.seals.is_damaged,
             intact: opened.scanner.trust() == Trust::Intact,
             whole: seal.is_some_and(|seal| seal.whole),
-            fingerprint: seal.map(|seal| seal.schema_fingerprint),
+            fingerprint: whole_seal.map(|seal| seal.schema_fingerprint),
         };
         Ok(Scan { path, seen, walker: Walker::File(opened.scanner) })
     }
@@ -181,7 +185,14 @@ impl View {
     pub(crate) fn scan_in_segment(&self, path: &Path) -> Result<Scan, SpoolError> {
         let scan = self.scan_segment(path)?;
         let (bytes, fingerprint) = scan.about();
-        let seen = Seen { bytes, sealed_events: None, intact: false, whole: true, fingerprint };
+        let seen = Seen {
+            bytes,
+            sealed_events: None,
+            is_seal_damaged: false,
+            intact: false,
+            whole: true,
+            fingerprint,
+        };
         Ok(Scan { path: path.to_owned(), seen, walker: Walker::Segment(scan) })
     }
 
@@ -203,6 +214,13 @@ impl Scan {
         let name = self.path.file_name().and_then(FileName::parse);
         self.seen.sealed_events.is_none()
             && name.is_some_and(|name| is_cut_off(&name, self.seen.bytes, scanner.timestamp_ms()))
+    }
+
+    /// Whether its seal is not what was written: then nothing vouches for what it says of itself, even where every event is good.
+    /// Known once [`next`](Self::next) has given `None`.
+    pub(crate) fn is_seal_damaged(&self) -> bool {
+        let Walker::File(scanner) = &self.walker else { return false };
+        self.seen.is_seal_damaged || (self.seen.sealed_events.is_none() && scanner.passed_seal())
     }
 
     /// What comes next in it; `None` at its end.

@@ -11,7 +11,7 @@ use super::{
     FileName, Spool, SpoolError, SpoolFile,
     checks::Checks,
     format::{self, CHUNK, Crc, Tail},
-    no_room, severities,
+    no_room, seal, severities,
     storage::WriteFile,
 };
 use crate::proto::BatchSeal;
@@ -197,17 +197,8 @@ pub(super) fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Resul
         tracing::error!(id = %file.id, "the events of a spill file are not framed as they should be");
         (Vec::new(), 0)
     });
-    let mut crc = Crc::new();
-    let mut bytes = 0;
-    // Long runs pass through the buffer without a copy; many short ones become few system calls.
-    let mut buffer = BufWriter::with_capacity(CHUNK, &mut *out);
-    for part in file.runs.iter().copied().chain([checks.as_slice(), trailer.as_slice()]) {
-        crc.update(part);
-        bytes += part.len() as u64;
-        buffer.write_all(part)?;
-    }
-    let seal = BatchSeal {
-        crc32c: crc.value(),
+    let mut seal = BatchSeal {
+        crc32c: 0,
         events: file.count,
         whole: file.whole,
         schema_fingerprint: file.fingerprint,
@@ -216,8 +207,21 @@ pub(super) fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Resul
         event_crc32c_crc32c: checks_crc,
         ledger: file.ledger,
         offered: file.offered,
+        seal_crc32c: 0,
     };
-    let encoded = format::encode_seal(seal.clone());
+    let head = seal::encode_head(&seal);
+    let mut crc = Crc::new();
+    let mut bytes = 0;
+    // Long runs pass through the buffer without a copy; many short ones become few system calls.
+    let mut buffer = BufWriter::with_capacity(CHUNK, &mut *out);
+    let around = [head.as_slice()].into_iter().chain(file.runs.iter().copied());
+    for part in around.chain([checks.as_slice(), trailer.as_slice()]) {
+        crc.update(part);
+        bytes += part.len() as u64;
+        buffer.write_all(part)?;
+    }
+    seal.crc32c = crc.value();
+    let encoded = seal::encode_seal(&trailer, &mut seal);
     buffer.write_all(&encoded)?;
     buffer.flush()?;
     drop(buffer);

@@ -195,10 +195,12 @@ fn what_is_damaged_in_a_segment_is_on_disk_until_the_next_start_sets_it_aside() 
     assert_eq!(next_start(dead.path()), (0, 0, 1));
 }
 
-/// Takes its last bytes off a file, and its seal with them.
+/// Takes its last bytes off a file, and its seal with them, and changes a byte of what repeats the seal at its start.
 fn tear(file: &Path) {
-    let file = fs::OpenOptions::new().write(true).open(file).unwrap();
-    file.set_len(file.metadata().unwrap().len() - 3).unwrap();
+    let mut bytes = fs::read(file).unwrap();
+    bytes.truncate(bytes.len() - 3);
+    bytes[5] ^= 1;
+    fs::write(file, bytes).unwrap();
 }
 
 #[test]

@@ -152,7 +152,8 @@ impl Row {
             row.state = EMPTY;
         } else if !about.sealed {
             // Only its bytes tell whether it is all there.
-            row.state = if source.is_torn()? { TORN } else { "plain" };
+            let is_torn = source.scan()?.seen().is_seal_damaged || source.is_torn()?;
+            row.state = if is_torn { TORN } else { "plain" };
         }
         Ok(row)
     }

@@ -227,7 +227,7 @@ fn plan<'a>(
             Item::Damage { .. } => damaged = true,
         }
     }
-    damaged |= scan.is_cut_off();
+    damaged |= scan.is_cut_off() || scan.is_seal_damaged();
     if plan.dropped.is_empty() {
         tally.kept += plan.kept;
         return Ok(None);

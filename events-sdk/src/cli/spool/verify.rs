@@ -33,7 +33,7 @@ pub(in crate::cli) struct VerifyArgs {
 pub(super) struct Verdict {
     /// `None` where nothing is wrong.
     pub(super) wrong: Option<String>,
-    /// The file has a seal.
+    /// The file has a seal, or its start says what was in it.
     pub(super) sealed: bool,
     /// Events that are what was written, or at least events.
     pub(super) good: u64,
@@ -128,8 +128,10 @@ pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, Spo
     verdict.lost = damaged.max(claimed.saturating_sub(verdict.good));
     verdict.torn = source.segment.is_none()
         && seen.sealed_events.is_none()
-        && (verdict.wrong.is_some() || scan.is_cut_off());
-    if verdict.torn {
+        && (verdict.wrong.is_some() || scan.is_cut_off() || scan.is_seal_damaged());
+    if scan.is_seal_damaged() && verdict.lost == 0 {
+        verdict.wrong = Some("its seal is damaged".to_owned());
+    } else if verdict.torn || scan.is_seal_damaged() {
         verdict.wrong.get_or_insert_with(|| {
             if seen.bytes == 0 { "it is empty" } else { "its end is missing, and the seal with it" }
                 .to_owned()

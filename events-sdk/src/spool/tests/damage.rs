@@ -19,6 +19,7 @@ use crate::proto::events::Event;
 use crate::spool::{
     Damage, Done, FileName, NewFile, Passed, Spool, SpoolFile, Thinning,
     format::{encode_trailer, piece_id},
+    seal::HEAD_BYTES,
 };
 
 /// Puts these bytes into the spool and inspects them.
@@ -80,7 +81,7 @@ fn a_flipped_length_in_a_sealed_file_costs_one_event_and_the_seal_counts_it() {
     let file = spill(&spool, id(1), 0..600, false).unwrap();
     let path = dir.path().join(file.name.to_os_string());
     let mut bytes = fs::read(&path).unwrap();
-    let at = entries(0..100).len();
+    let at = HEAD_BYTES + entries(0..100).len();
     bytes[at + 1] ^= 0x40;
     fs::write(&path, bytes).unwrap();
 
@@ -237,10 +238,10 @@ pub(super) fn read_damaged(bytes: &[u8]) -> Outcome {
     assert_eq!(read_all(&spool, &file), delivered, "a second reading finds something else");
     let damage = reader.damage();
     assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), damage);
-    let (damaged_bytes, damaged_events) =
-        damage.as_ref().map_or((0, 0), |damage| (damage.bytes, damage.events));
+    let (damaged_bytes, lost) =
+        damage.as_ref().map_or((0, 0), |damage| (damage.bytes, damage.events + damage.cut_off));
     assert!(kept + damaged_bytes <= bytes.len() as u64);
-    assert!(reader.found() + damaged_events >= file.events);
+    assert!(reader.found().saturating_add(lost) >= file.events);
     let (folder, mut aside) = (dir.join("quarantine"), 0);
     let mut each = |name, _| aside += spool.storage.metadata(&folder.join(name)).unwrap().len;
     // A folder that is not there has nothing in it.
@@ -252,16 +253,17 @@ pub(super) fn read_damaged(bytes: &[u8]) -> Outcome {
 /// How many events the files below hold.
 const COUNT: u32 = 60;
 
-/// The bytes of a spill file of [`COUNT`] events, and how many of them are events.
-fn sealed(whole: bool) -> (Vec<u8>, usize) {
-    static FILES: LazyLock<[(Vec<u8>, usize); 2]> = LazyLock::new(|| {
+/// The bytes of a spill file of [`COUNT`] events, and where those are that are not events: up to here, and from there on.
+fn sealed(whole: bool) -> (Vec<u8>, usize, usize) {
+    static FILES: LazyLock<[(Vec<u8>, usize, usize); 2]> = LazyLock::new(|| {
         [false, true].map(|whole| {
             let disk = Faulty::new();
             let spool = Spool::open_on(Arc::new(disk.clone()), Path::new("/spool")).unwrap();
             spill(&spool, id(1), 0..COUNT, whole).unwrap();
             (
                 disk.read(&Path::new("/spool").join(FileName::of(id(1)).to_os_string())),
-                entries(0..COUNT).len(),
+                HEAD_BYTES,
+                HEAD_BYTES + entries(0..COUNT).len(),
             )
         })
     });
@@ -281,8 +283,9 @@ proptest! {
         harms in prop::collection::vec(harm(), 1..8),
         whole in any::<bool>(),
     ) {
-        let (mut bytes, run) = sealed(whole);
-        let seal = bytes.split_off(run);
+        let (mut head, start, end) = sealed(whole);
+        let seal = head.split_off(end);
+        let mut bytes = head.split_off(start);
         let (before, mut whose, mut touched) = (bytes.clone(), owners(), HashSet::new());
         for harm in &harms {
             touched.extend(apply(harm, &mut bytes, &mut whose));
@@ -291,7 +294,7 @@ proptest! {
         if bytes == before {
             touched.clear();
         }
-        bytes.extend(seal);
+        let bytes = [head, bytes, seal].concat();
         let outcome = read_damaged(&bytes);
         let mut intact: Vec<_> = (0..COUNT).filter(|index| !touched.contains(index)).map(entry).collect();
         // An event that is whole again is delivered, of course.
@@ -305,22 +308,23 @@ proptest! {
 
     #[test]
     fn harm_to_the_seal_costs_no_event(at in any::<prop::sample::Index>(), bit in 0..8_u8, whole in any::<bool>()) {
-        let (mut bytes, run) = sealed(whole);
-        let at = run + at.index(bytes.len() - run);
-        bytes[at] ^= 1 << bit;
+        let (mut bytes, start, end) = sealed(whole);
+        let at = at.index(bytes.len() - (end - start));
+        bytes[if at < start { at } else { at + end - start }] ^= 1 << bit;
         prop_assert_eq!(read_damaged(&bytes).delivered, split(&entries(0..COUNT)));
     }
 
     #[test]
     fn a_cut_costs_what_is_cut_off_with_and_without_a_seal(at in any::<prop::sample::Index>(), is_sealed in any::<bool>()) {
-        let (mut bytes, run) = sealed(false);
+        let (mut bytes, mut start, mut end) = sealed(false);
         if !is_sealed {
-            bytes.truncate(run);
+            bytes = entries(0..COUNT);
+            (start, end) = (0, bytes.len());
         }
         let at = at.index(bytes.len());
         bytes.truncate(at);
-        let complete = owners().into_iter().take(at + 1).flatten().max().unwrap_or(COUNT);
-        let complete = if at >= run { COUNT } else { complete };
+        let complete = owners().into_iter().take((at + 1).saturating_sub(start)).flatten().max().unwrap_or(0);
+        let complete = if at >= end { COUNT } else { complete };
         prop_assert_eq!(read_damaged(&bytes).delivered, split(&entries(0..complete)));
     }
 
@@ -330,9 +334,9 @@ proptest! {
         is_sealed in any::<bool>(),
         noise in prop::option::of(prop::collection::vec(any::<u8>(), 0..2000)),
     ) {
-        let (mut bytes, run) = sealed(true);
+        let (mut bytes, start, end) = sealed(true);
         if !is_sealed {
-            bytes.truncate(run);
+            bytes = bytes[start..end].to_vec();
         }
         if let Some(noise) = noise {
             bytes = noise;
@@ -445,7 +449,7 @@ fn damaged_events_keep_their_place_among_the_pieces() {
     };
     let damaged = |bad: &[u32]| {
         let mut bytes = good.clone();
-        bad.iter().for_each(|&index| bytes[starts[index as usize] + 20] ^= 0x10);
+        bad.iter().for_each(|&index| bytes[HEAD_BYTES + starts[index as usize] + 20] ^= 0x10);
         fs::write(&path, bytes).unwrap();
     };
     // One event, the last of a piece, the first of one, a run over a cut.
@@ -504,7 +508,7 @@ fn damaged_events_keep_their_place_where_the_size_cuts() {
     let good = fs::read(&path).unwrap();
     for (bad, left) in [(1, [(0, 2), (1, 3), (2, 3), (3, 1)]), (3, [(0, 3), (1, 2), (2, 3), (3, 1)])] {
         let mut bytes = good.clone();
-        bytes[bad * large(0).len() + 1_000] ^= 1;
+        bytes[HEAD_BYTES + bad * large(0).len() + 1_000] ^= 1;
         fs::write(&path, bytes).unwrap();
         assert_eq!(cuts(&spool), left);
     }

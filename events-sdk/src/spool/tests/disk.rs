@@ -16,7 +16,7 @@ use super::samples::{INFO, entries, entry, id, read_all, spill, split};
 use crate::{
     Batch,
     proto::{BatchSeal, EventBatch},
-    spool::{Bounds, Done, FileName, NewFile, Passed, Spool, SpoolErrorKind, format::*},
+    spool::{Bounds, Done, FileName, NewFile, Passed, Spool, SpoolErrorKind, format::*, seal::HEAD_BYTES},
 };
 
 fn names(spool: &Spool) -> Vec<String> {
@@ -35,7 +35,7 @@ fn a_written_file_is_a_plain_event_batch_with_a_seal_that_says_what_is_in_it() {
 
     let bytes = fs::read(dir.path().join(format!("{}.pb", id(7)))).unwrap();
     let batch = EventBatch::decode(bytes.as_slice()).unwrap();
-    assert!(bytes.starts_with(&entries(0..1200)));
+    assert!(bytes[HEAD_BYTES..].starts_with(&entries(0..1200)));
     assert_eq!(batch.events.len(), 1200);
     assert_eq!((batch.batch_timestamp, batch.batch_id), (1_700_000_000_123, id(7).to_string()));
     let seal = batch.seal.unwrap();
@@ -43,8 +43,15 @@ fn a_written_file_is_a_plain_event_batch_with_a_seal_that_says_what_is_in_it() {
     assert_eq!((seal.levels.len(), seal.levels[0].level, seal.levels[0].events), (1, INFO, 1200));
     // Independent sums, bit by bit: over everything before the last part of the seal, and over each entry.
     let last_part = BatchSeal { event_crc32c: Vec::new(), ..seal.clone() };
-    let before = bytes.len() - encode_seal(last_part).len();
+    let last_part = EventBatch { seal: Some(last_part), ..EventBatch::default() };
+    let before = bytes.len() - last_part.encoded_len();
     assert_eq!(seal.crc32c, crc32c_by_the_book(&bytes[..before]));
+    // And over what stands behind the events and their sums, up to this one; in front of the events, from the start on.
+    let behind = before - encode_trailer(batch.batch_timestamp, id(7)).len();
+    assert_eq!(seal.seal_crc32c, crc32c_by_the_book(&bytes[behind..bytes.len() - 5]));
+    let head = EventBatch::decode(&bytes[..HEAD_BYTES]).unwrap().seal.unwrap();
+    let own = crc32c_by_the_book(&bytes[..HEAD_BYTES - 5]);
+    assert_eq!(head, BatchSeal { events: 1200, seal_crc32c: own, ..BatchSeal::default() });
     let by_the_book: Vec<_> = (0..1200).map(|index| crc32c_by_the_book(&entry(index))).collect();
     assert_eq!(seal.event_crc32c, by_the_book);
 

@@ -10,4 +10,5 @@ mod model;
 mod power;
 mod progress;
 pub(crate) mod samples;
+mod seal;
 mod simulated;

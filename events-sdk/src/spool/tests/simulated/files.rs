@@ -173,6 +173,12 @@ impl Write for Open {
 }
 
 impl WriteFile for Open {
+    fn write_over_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut inner = self.disk.change("write", &self.path)?;
+        inner.state.store(self.inode, Store { at: 0, bytes: bytes.into() });
+        Ok(())
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         let mut inner = self.disk.change("sync", &self.path)?;
         if let Inode::File { data, .. } = &mut inner.state.inodes[self.inode] {
