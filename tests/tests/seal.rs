@@ -111,6 +111,24 @@ fn a_batch_that_was_cut_short_on_disk_is_repeated_under_its_id_and_what_is_gone_
 }
 
 #[test]
+fn what_was_cut_off_a_file_is_counted_by_verify_and_not_called_set_aside_by_repair() {
+    let Stored { toggle, spool, file } = stored();
+    let len = fs::metadata(&file).unwrap().len();
+    fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(len / 2).unwrap();
+    let lines =
+        |args: &[&str]| serde_json::from_str::<serde_json::Value>(&tool(args, spool.path()).1).unwrap();
+    let verdict = lines(&["spool", "verify", "--json"]);
+    let good = verdict["good"].as_u64().unwrap();
+    assert_eq!((&verdict["lost"], &verdict["lost_is_known"]), (&(EVENTS - good).into(), &true.into()));
+    let line = lines(&["spool", "repair", "--json"]);
+    assert_eq!((&line["kept"], &line["set_aside"]), (&good.into(), &1.into()));
+    assert_eq!(lines(&["spool", "accounts", "--json"])["missing"], EVENTS - good - 1);
+    let stats = delivered(&toggle, spool.path());
+    let vanished = stats.lifetime.dropped_for(DropReason::Vanished);
+    assert_eq!((toggle.repeated_event_ids(), vanished), (0, EVENTS - good - 1), "{stats:#?}");
+}
+
+#[test]
 fn a_damaged_seal_is_told_and_mended_and_the_batch_goes_by_its_id() {
     for is_cut in [false, true] {
         let Stored { toggle, spool, file } = stored();

@@ -1,6 +1,6 @@
 //! The checksum of every entry of a spill file: which of the events in a damaged file are still what was written.
 //!
-//! They are the first part of the file's seal, behind the events. An intact file is read without them.
+//! They are the second part of the file's seal, behind the events. An intact file is read without them.
 
 use std::io::{self, Read, SeekFrom};
 

@@ -51,6 +51,8 @@ pub(crate) struct Seen {
     pub(crate) sealed_events: Option<u32>,
     /// Its seal, or what its start repeats of it, is not what was written, or not there any more.
     pub(crate) is_seal_damaged: bool,
+    /// Its end is damaged or gone, and its start says what was in it.
+    pub(crate) is_cut: bool,
     /// The seal's checksum over the file is right.
     pub(crate) intact: bool,
     /// It is one batch, sent under the file's own id.
@@ -174,6 +176,7 @@ impl View {
             bytes: opened.bytes,
             sealed_events: seal.map(|seal| seal.events),
             is_seal_damaged: opened.seals.is_damaged,
+            is_cut: opened.seals.is_cut(),
             intact: opened.scanner.trust() == Trust::Intact,
             whole: seal.is_some_and(|seal| seal.whole),
             fingerprint: whole_seal.map(|seal| seal.schema_fingerprint),
@@ -189,6 +192,7 @@ impl View {
             bytes,
             sealed_events: None,
             is_seal_damaged: false,
+            is_cut: false,
             intact: false,
             whole: true,
             fingerprint,

@@ -81,7 +81,7 @@ impl RepairArgs {
             if is_removed {
                 wrong.push_str(if work.is_some() { "; the file is gone" } else { "; the file would go" });
             }
-            let numbers = [verdict.good, verdict.lost, verdict.damaged_bytes];
+            let numbers = [verdict.good, verdict.with_bytes, verdict.damaged_bytes];
             lines.push(
                 Object::new()
                     .text("file", &source.label())

@@ -39,6 +39,8 @@ pub(super) struct Verdict {
     pub(super) good: u64,
     /// Events that are damaged or missing, as far as can be known.
     pub(super) lost: u64,
+    /// How many of these have bytes left that can be set aside: all, but for those that were cut off the file.
+    pub(super) with_bytes: u64,
     /// Bytes that are not delivered.
     pub(super) damaged_bytes: u64,
     /// It ends too early, so that nobody can tell from it how many events are missing.
@@ -126,6 +128,7 @@ pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, Spo
     claimed_levels.retain(|_, events| *events > 0);
     let claimed = seen.sealed_events.map_or(verdict.good, u64::from);
     verdict.lost = damaged.max(claimed.saturating_sub(verdict.good));
+    verdict.with_bytes = if seen.is_cut { damaged.min(verdict.lost) } else { verdict.lost };
     verdict.torn = source.segment.is_none()
         && seen.sealed_events.is_none()
         && (verdict.wrong.is_some() || scan.is_cut_off() || scan.is_seal_damaged());
