@@ -56,8 +56,8 @@ pub(crate) struct Chunk {
     pub(crate) sequence: u64,
     /// It holds an event that does not wait for company.
     pub(crate) urgent: bool,
-    /// One of its events is dropped rather than put on disk.
-    best_effort: bool,
+    /// The size of its events that are dropped rather than put on disk.
+    best_effort_bytes: usize,
     /// How many events it was given, those that were dropped again among them.
     pub(crate) given: u32,
     /// It was offered as a batch, which Toggle may have stored.
@@ -194,9 +194,10 @@ impl Chunk {
 
     /// The last event is dropped rather than put on disk.
     pub(crate) fn last_is_best_effort(&mut self) {
+        let before = self.entries.iter().rev().nth(1).map_or(0, |entry| entry.end);
         if let Some(entry) = self.entries.last_mut() {
             entry.best_effort = true;
-            self.best_effort = true;
+            self.best_effort_bytes += (entry.end - before) as usize;
         }
     }
 
@@ -207,9 +208,24 @@ impl Chunk {
         }
     }
 
-    /// Whether there may be events in it that are dropped rather than put on disk.
-    pub(crate) fn has_best_effort(&self) -> bool {
-        self.best_effort
+    /// The size of its events that are dropped rather than put on disk.
+    pub(crate) fn best_effort_bytes(&self) -> usize {
+        self.best_effort_bytes
+    }
+
+    /// Whether all its events are dropped rather than put on disk.
+    pub(crate) fn is_best_effort(&self) -> bool {
+        !self.is_empty() && self.best_effort_bytes == self.bytes_from(0)
+    }
+
+    /// The size of the events that are dropped out of it before it goes to disk as a batch that failed.
+    ///
+    /// What Toggle may have stored is never changed, so of that it is all or nothing. So it is of a batch in a segment, which the next
+    /// process may find there under its old id, and nothing of half of one, which the segment has as a whole.
+    pub(crate) fn not_for_disk(&self) -> usize {
+        let all = self.is_best_effort() && !self.shares_segment();
+        let some = !self.offered && self.segment.is_none();
+        if all || some { self.best_effort_bytes } else { 0 }
     }
 
     /// Takes out some of the events and calls `gone` for each. Gives the number of bytes freed.
@@ -224,7 +240,7 @@ impl Chunk {
         }
         let before = self.bytes.len();
         let (mut read, mut write) = (0, 0);
-        let Self { bytes, entries, by_severity, bytes_by_severity, .. } = self;
+        let Self { bytes, entries, by_severity, bytes_by_severity, best_effort_bytes, .. } = self;
         entries.retain_mut(|entry| {
             let end = entry.end as usize;
             let length = end - read;
@@ -236,6 +252,7 @@ impl Chunk {
                 let place = usize::from(entry.severity) % SEVERITIES;
                 by_severity[place] -= 1;
                 bytes_by_severity[place] -= length;
+                *best_effort_bytes -= if entry.best_effort { length } else { 0 };
                 gone(*entry);
             }
             read = end;
@@ -359,6 +376,10 @@ impl Chunk {
             self.bytes_by_severity[place] -= length;
             rest.by_severity[place] += 1;
             rest.bytes_by_severity[place] += length;
+            if entry.best_effort {
+                self.best_effort_bytes -= length;
+                rest.best_effort_bytes += length;
+            }
             from = entry.end;
             rest.entries.push(Entry { end: entry.end - start, ..entry });
         }
@@ -385,7 +406,7 @@ impl Chunk {
         self.opened_at = None;
         self.urgent = false;
         self.given = 0;
-        self.best_effort = false;
+        self.best_effort_bytes = 0;
         self.offered = false;
     }
 
@@ -455,7 +476,8 @@ mod tests {
         }
         chunk.last_is_best_effort();
         let grave = chunk.split_grave(5).unwrap();
-        assert!(grave.entries[1].is_best_effort() && grave.has_best_effort() && !chunk.has_best_effort());
+        assert!(grave.entries[1].is_best_effort());
+        assert_eq!((grave.best_effort_bytes(), chunk.best_effort_bytes()), (4, 0));
         assert_eq!((grave.bytes(), chunk.bytes()), (b"bbdddd".as_slice(), b"accc".as_slice()));
         assert_eq!((grave.len(), grave.count_of(6), grave.bytes_of(6)), (2, 1, 4));
         assert_eq!((chunk.len(), chunk.count_of(3), chunk.bytes_of(3)), (2, 2, 4));
@@ -486,7 +508,9 @@ mod tests {
         for (text, severity) in [("a", 3), ("bb", 2), ("ccc", 3)] {
             chunk.push(text.as_bytes(), severity, 1);
         }
+        chunk.last_is_best_effort();
         let rest = chunk.split_off(1);
+        assert_eq!((chunk.best_effort_bytes(), rest.best_effort_bytes()), (0, 3));
         assert_eq!((chunk.len(), chunk.count_of(3), chunk.bytes_of(3)), (1, 1, 1));
         assert_eq!((rest.len(), rest.count_of(3), rest.bytes_of(3), rest.bytes_of(2)), (2, 1, 3, 2));
         assert_eq!(rest.entries().iter().map(|entry| entry.end).collect::<Vec<_>>(), [2, 5]);

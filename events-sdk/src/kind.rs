@@ -6,7 +6,8 @@ use crate::Level;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Kept in memory, and dropped rather than put on disk.
+    /// Kept in memory, and dropped rather than put on disk: it makes room for the others, and nothing on disk goes for it. A batch
+    /// that was sent and holds other events too may still have to go to disk as it is: what Toggle may have stored is never changed.
     BestEffort,
     /// Kept in memory, and put on disk when Toggle is away or memory runs short.
     #[default]

@@ -130,10 +130,25 @@ impl State {
         }
     }
 
+    /// The size of what waits, without the events that are dropped rather than put on disk.
+    pub(crate) fn bytes_for_disk(&self) -> usize {
+        let dropped = self.ready.iter().chain([&self.open]).map(Chunk::best_effort_bytes);
+        self.waiting_bytes - dropped.sum::<usize>()
+    }
+
+    /// Of what waits, drops the events that are not worth a place on disk.
+    pub(crate) fn shed_waiting(&mut self) {
+        if self.bytes_for_disk() < self.waiting_bytes {
+            let mut chunks = self.take_all();
+            self.shed(&mut chunks);
+            self.put_back(chunks);
+        }
+    }
+
     /// Of what was taken to be written, drops the events that are not worth a place on disk.
     pub(crate) fn shed(&mut self, chunks: &mut Vec<Chunk>) {
         let Self { accounts, writing_bytes, fates, .. } = self;
-        for chunk in chunks.iter_mut().filter(|chunk| chunk.has_best_effort()) {
+        for chunk in chunks.iter_mut().filter(|chunk| chunk.best_effort_bytes() > 0) {
             let sequence = chunk.sequence;
             *writing_bytes -= chunk.evict_where(Entry::is_best_effort, |entry| {
                 accounts.lose(Place::Memory, DropReason::BestEffort, entry.category, entry.severity);

@@ -2,7 +2,8 @@
 //! again.
 //!
 //! They count towards the bounds, and give way to graver events as what waits does; but as a whole: Toggle may know the
-//! batch already, and what is left of it would go by another id.
+//! batch already, and what is left of it would go by another id. What is not worth a place on disk is dropped out of those that
+//! Toggle cannot know, before they go there.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -12,7 +13,7 @@ use super::State;
 use crate::{
     Batch, DropReason,
     accounts::Place,
-    chunk::{Chunk, SEVERITIES},
+    chunk::{Chunk, Entry, SEVERITIES},
 };
 
 /// A batch that failed and is in memory, with what the accounts know of it.
@@ -37,7 +38,7 @@ pub(super) struct HeldBatches {
     yielding: [Yielding; SEVERITIES],
     /// That of others which failed and are being written, as the delivery task last said.
     pub(super) writing_bytes: usize,
-    /// Those that gave way, since this was asked last.
+    /// Those that are no more, since this was asked last: they gave way, or have another id now.
     dropped: Vec<Uuid>,
 }
 
@@ -110,7 +111,7 @@ impl State {
         self.held.writing_bytes = bytes;
     }
 
-    /// Those that gave way to graver events, since this was asked last.
+    /// Those that gave way to graver events or have another id now, since this was asked last.
     pub(crate) fn take_dropped_held(&mut self) -> Vec<Uuid> {
         std::mem::take(&mut self.held.dropped)
     }
@@ -132,6 +133,49 @@ impl State {
         self.held.dropped.push(batch.id());
         self.recycle(chunk);
         true
+    }
+
+    /// Drops the events out of what failed that are [not for the disk](Chunk::not_for_disk).
+    pub(crate) fn shed_held(&mut self, now_ms: u64) {
+        let is_meant = |held: &Held| held.chunk.not_for_disk() > 0;
+        if !self.held().any(is_meant) {
+            return;
+        }
+        // All of them, so that they stay in their order.
+        let all: Vec<Held> = std::iter::from_fn(|| self.take_held(|_| true)).collect();
+        for Held { batch, chunk, refusals, not_before } in all {
+            if let Some((batch, chunk)) = self.shed_batch(batch, chunk, now_ms) {
+                self.hold(Held { batch, chunk, refusals, not_before });
+            }
+        }
+    }
+
+    /// The same for one that is not here, on its way to disk. What is left of it has another id, for that one stood for other bytes.
+    pub(crate) fn shed_batch(
+        &mut self,
+        batch: Arc<Batch>,
+        mut chunk: Chunk,
+        now_ms: u64,
+    ) -> Option<(Arc<Batch>, Chunk)> {
+        if chunk.not_for_disk() == 0 {
+            return Some((batch, chunk));
+        }
+        let (old, timestamp_ms, sequence) = (batch.id(), batch.timestamp_ms(), chunk.sequence);
+        // An uplink may still hold on to the batch.
+        let bytes = Arc::try_unwrap(batch).map_or_else(|shared| shared.events().to_vec(), Batch::into_events);
+        chunk.put_bytes(bytes);
+        let Self { accounts, fates, .. } = self;
+        chunk.evict_where(Entry::is_best_effort, |entry| {
+            accounts.lose(Place::Memory, DropReason::BestEffort, entry.category, entry.severity);
+            fates.dropped(sequence, entry.within(), DropReason::BestEffort);
+        });
+        self.held.dropped.push(old);
+        if chunk.is_empty() {
+            self.recycle(chunk);
+            return None;
+        }
+        let (id, count) = (self.next_id(now_ms), chunk.len() as u32);
+        Some((Arc::new(Batch::new(id, timestamp_ms, chunk.take_bytes(), count)), chunk))
     }
 
     fn remove_held(&mut self, place: usize) -> Option<Held> {

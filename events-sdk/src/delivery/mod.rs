@@ -28,6 +28,7 @@
 //! [`crate::accounts`].
 
 mod backlog;
+mod best_effort;
 mod link;
 mod losses;
 mod pace;

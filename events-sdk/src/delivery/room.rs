@@ -14,12 +14,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Delivery, DiskCopy, Origin, backlog::Begun};
+use super::{Delivery, DiskCopy, Origin, backlog::Begun, best_effort::is_not_for_disk};
 use crate::{
-    Batch, DropReason,
+    DropReason,
     accounts::Place,
     buffer::{State, URGENT},
     chunk::Chunk,
+    emit::now_ms,
     spool::{RESERVE, SpoolError, SpoolErrorKind, SpoolFile, Thinned, quota_for},
 };
 
@@ -222,9 +223,9 @@ impl Delivery {
     }
 
     /// The same for a batch that failed. It is not cut: what shares it with a grave event goes along.
-    pub(super) fn missing_for(&self, state: &State, batch: &Batch, chunk: &Chunk) -> u64 {
+    pub(super) fn missing_for(&self, state: &State, bytes: usize, chunk: &Chunk) -> u64 {
         let grave = chunk.has_any(URGENT.severity());
-        self.missing(state, batch.events().len() as u64, grave)
+        if bytes == 0 { 0 } else { self.missing(state, bytes as u64, grave) }
     }
 
     /// Whether events may be dropped for the sake of what is in memory, because so much is there that it belongs on disk, or
@@ -241,7 +242,9 @@ impl Delivery {
     /// The batches in flight that go with the process, and of which there is no copy on disk.
     fn in_flight_unkept(&self) -> impl Iterator<Item = &Chunk> {
         self.in_flight.values().filter_map(|parcel| match &parcel.origin {
-            Origin::Memory { chunk, file: DiskCopy::None } if !chunk.is_kept() => Some(chunk),
+            Origin::Memory { chunk, file: DiskCopy::None } if !chunk.is_kept() && !is_not_for_disk(chunk) => {
+                Some(chunk)
+            }
             Origin::Memory { .. } | Origin::Disk { .. } => None,
         })
     }
@@ -305,11 +308,17 @@ impl Delivery {
     /// if that can help. If not, the write is simply repeated after a pause.
     pub(super) fn free_disk(&mut self, now: Instant) {
         let Some(full) = self.room.full else { return };
-        let state = self.intake.buffer.lock();
-        let must = match self.closing {
-            Some(_) => self.holds_unkept(&state) || self.in_flight_unkept().next().is_some(),
+        let mut state = self.intake.buffer.lock();
+        let must = |state: &State| match self.closing {
+            Some(_) => self.holds_unkept(state) || self.in_flight_unkept().next().is_some(),
             None => state.is_nearly_full(),
         };
+        if must(&state) {
+            // Nothing on disk goes for what is not worth a place there.
+            state.shed_waiting();
+            state.shed_held(now_ms());
+        }
+        let must = must(&state);
         let up_to = self.up_to(&state);
         drop(state);
         if !must {
@@ -368,7 +377,7 @@ impl Delivery {
         };
         (self.room.thinning, self.room.look_again_at) = (true, None);
         let mut state = self.intake.buffer.lock();
-        let id = state.next_id(crate::emit::now_ms());
+        let id = state.next_id(now_ms());
         drop(state);
         let pieces = self.pieces_dealt_with(&file);
         self.begin_thinning(&file);

@@ -401,7 +401,11 @@ impl Delivery {
     ) {
         // An event that Toggle does not want is there for a moment only, on its way into the quarantine.
         let is_taken = verdict == Some(Verdict::SetAside)
-            || self.missing_for(&self.intake.buffer.lock(), &batch, &chunk) == 0;
+            || self.missing_for(
+                &self.intake.buffer.lock(),
+                batch.events().len() - chunk.not_for_disk(),
+                &chunk,
+            ) == 0;
         let disk_works = self.spool_retry_at.is_none_or(|at| Instant::now() >= at) && is_taken;
         let cut = verdict == Some(Verdict::Halve) && (!disk_works || error.kind() == SendErrorKind::TooLarge);
         match batch.halves().filter(|_| cut) {

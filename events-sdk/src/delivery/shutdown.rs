@@ -8,7 +8,9 @@ use std::{
 use tokio::task;
 
 use super::{
-    Delivery, DiskCopy, Origin, Parcel, recycle,
+    Delivery, DiskCopy, Origin, Parcel,
+    best_effort::is_not_for_disk,
+    recycle,
     spill::Lacking,
     spooler::{Content, Reply, Write},
 };
@@ -58,7 +60,10 @@ impl Delivery {
         for attempt in attempts {
             let Some(Parcel { batch, origin, .. }) = self.in_flight.get(&attempt) else { continue };
             let Origin::Memory { chunk, file: DiskCopy::None } = origin else { continue };
-            let missing = self.missing_for(&self.intake.buffer.lock(), batch, chunk);
+            if is_not_for_disk(chunk) {
+                continue;
+            }
+            let missing = self.missing_for(&self.intake.buffer.lock(), batch.events().len(), chunk);
             if missing > 0 {
                 // It may well be acknowledged: only what is less grave than all of it goes for it.
                 let lighter = chunk.least_severity().checked_sub(1).filter(|_| !chunk.is_kept());
@@ -172,6 +177,7 @@ impl Delivery {
                 }
             }
         }
+        self.shed_rest();
         // Before the books say that what is in segments is on disk.
         self.sync_rest();
         self.close_books();

@@ -69,7 +69,8 @@ impl Delivery {
         if !self.should_spill(&state, now) {
             return;
         }
-        if self.missing(&state, state.waiting_bytes() as u64, false) > 0 {
+        let bytes = state.bytes_for_disk() as u64;
+        if bytes > 0 && self.missing(&state, bytes, false) > 0 {
             drop(state);
             return self.spill_into_little(now);
         }
@@ -152,13 +153,13 @@ impl Delivery {
         let least_with_room = self.least_with_room();
         let mut state = self.intake.buffer.lock();
         let in_segments = state.pool.is_some();
-        let must = self.must_spill(&state);
+        let must = self.must_make_room(&mut state);
         if !must && (in_segments || !state.has_urgent()) {
             return;
         }
         let mut chunks = state.take_all();
+        state.shed(&mut chunks);
         if self.closing.is_some() {
-            state.shed(&mut chunks);
             // What is in segments is as good as on disk: nothing goes for it.
             let kept = chunks.extract_if(.., |chunk| chunk.is_kept()).collect();
             state.put_back(kept);
@@ -288,11 +289,12 @@ impl Delivery {
         if self.room.look_for_held_at.is_some_and(|at| now < at) {
             return;
         }
+        self.intake.buffer.lock().shed_held(now_ms());
         let mut lacking = self.write_held();
         if self.closing.is_some() {
             lacking = lacking.max(self.copy_to_disk());
         }
-        let must = self.must_spill(&self.intake.buffer.lock());
+        let must = lacking.is_some() && self.must_make_room(&mut self.intake.buffer.lock());
         let makes_room =
             must && lacking.is_some_and(|Lacking { severity, bytes }| self.make_room(bytes, severity));
         let waits = lacking.is_some() || self.intake.buffer.lock().held().next().is_some();
@@ -306,7 +308,7 @@ impl Delivery {
             // What stays is not taken out for a moment: it may have to give way just then.
             let mut state = self.intake.buffer.lock();
             let Some(held) = state.held().nth(staying) else { break };
-            let bytes = self.missing_for(&state, &held.batch, &held.chunk);
+            let bytes = self.missing_for(&state, held.batch.events().len(), &held.chunk);
             if bytes > 0 {
                 lacking = lacking.max(self.lacking(bytes, &held.chunk));
                 staying += 1;
@@ -342,7 +344,10 @@ impl Delivery {
         dropped.into_iter().for_each(|batch| self.refusals.forget(batch));
     }
 
+    /// Writes a batch that failed.
     pub(super) fn write_whole(&mut self, batch: Arc<Batch>, chunk: Chunk) {
+        let worth = self.intake.buffer.lock().shed_batch(batch, chunk, now_ms());
+        let Some((batch, chunk)) = worth else { return };
         let (id, timestamp_ms, sequence) = (batch.id(), batch.timestamp_ms(), chunk.sequence);
         let by_severity = *chunk.by_severity();
         let content = Content::Whole { batch, by_severity, chunk: Some(chunk) };
