@@ -31,8 +31,7 @@ pub(crate) struct Accounts {
     pub(crate) in_flight: u64,
     pub(crate) on_disk: u64,
     pub(crate) quarantined: u64,
-    /// Events of spill files that are in flight, as far as can be known: of a batch that was written meanwhile nobody says here
-    /// that its file is there too. Never more than there are, and right again whenever none is in flight.
+    /// Events in flight that are in spill files: pieces of these, and batches of which there is a copy by now.
     of_files: u64,
     /// Events of the spill file out of which some are being dropped: how many are left of it is not known before that is done.
     thinning: u64,
@@ -128,6 +127,22 @@ impl Accounts {
     pub(crate) fn set_thinning(&mut self, events: u64) {
         self.thinning = events;
         self.note_in_files();
+    }
+
+    /// Of `count` events in flight there is a copy in a spill file by now.
+    pub(crate) fn copied(&mut self, count: u64) {
+        self.of_files += count;
+        self.note_in_files();
+    }
+
+    /// The copy of `count` events in flight is of no use any more: they are being delivered.
+    pub(crate) fn copy_goes(&mut self, count: u64) {
+        self.of_files = self.of_files.saturating_sub(count);
+    }
+
+    /// How many events in flight are in spill files.
+    pub(crate) fn of_files(&self) -> u64 {
+        self.of_files.min(self.in_flight)
     }
 
     /// `count` events of memory are delivered. `kept` is their batch, where it is in a segment that a later process may find.

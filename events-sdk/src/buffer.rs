@@ -22,7 +22,7 @@ use std::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub(crate) use self::{bounds::Limits, fates::Fate, held::Held};
+pub(crate) use self::{bounds::Limits, fates::Fate, held::Held, leaving::Left};
 use self::{fates::Fates, held::HeldBatches};
 use crate::{
     DropReason, Level, Ticket,
@@ -106,6 +106,8 @@ pub(crate) struct State {
     /// Bytes of chunks that were taken out to be written to disk.
     writing_bytes: usize,
     held: HeldBatches,
+    /// How many events that the delivery task has in its hands lie in segments, as it last said.
+    kept_elsewhere: u64,
     /// The places in the order of chunks of which an event was dropped that told of losses.
     untold: Vec<u64>,
     fates: Fates,
@@ -142,6 +144,7 @@ impl Buffer {
             waiting_bytes_by_severity: [0; SEVERITIES],
             writing_bytes: 0,
             held: HeldBatches::default(),
+            kept_elsewhere: 0,
             untold: Vec::new(),
             fates: Fates::default(),
             next_sequence: 1,

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     Config, DropReason, DurabilityMode, Error, Filter, Kind, Level, Metadata, Stats, Ticket, Uplink,
-    buffer::{Buffer, Fate, Limits},
+    buffer::{Buffer, Fate, Left, Limits},
     delivery::{Control, Delivery, Settings, Spooler},
     emit::{FilterCell, Intake, now_ms},
     fork,
@@ -75,16 +75,16 @@ enum Stage {
 pub struct ShutdownReport {
     /// Events that Toggle has acknowledged since start.
     pub delivered: u64,
-    /// Events in spill files, for the next start to deliver; those of files that somebody else removed are among them, see
-    /// [`SpoolStats::missing`](crate::SpoolStats).
+    /// Events in spill files, for the next start to deliver, those included that were in flight from there when the deadline passed,
+    /// and with the durabilities `process` and `power` those in segments. Those of files that somebody else removed are among them,
+    /// see [`SpoolStats::missing`](crate::SpoolStats).
     pub on_disk: u64,
     /// Events lost since start, for whatever reason.
     pub dropped: u64,
-    /// Events that were in memory or under way when the deadline passed, so that nobody knows yet where they end: neither delivered, nor
-    /// on disk, nor dropped. The event system goes on putting them on disk for as long as the process lives, for some seconds at
-    /// most, and the log says how that went. With the durability `memory` what is not there by the end of the process is lost, and counted
-    /// by the next one as [`DropReason::ProcessEnded`]; with `process` and `power` the next one finds it in its segments. A longer
-    /// deadline leaves none.
+    /// Events that were only in memory or under way from there when the deadline passed, so that nobody knows yet where they end:
+    /// neither delivered, nor on disk, nor dropped. The event system goes on putting them on disk for as long as the process lives,
+    /// for some seconds at most, and the log says how that went. What is not there by the end of the process is lost, and counted by
+    /// the next one as [`DropReason::ProcessEnded`]. A longer deadline leaves none.
     pub undecided: u64,
     /// Whether everything that was in memory at the call was delivered or on disk by the deadline, with the durability `power` on
     /// stable storage. If not, the disk or Toggle was still being waited for, events were dropped for
@@ -322,15 +322,23 @@ impl Events {
 
     /// Where every event is, and how the parts are doing. Empty in a forked child, which starts a system of its own.
     pub fn stats(&self) -> Stats {
+        self.stats_and_left().0
+    }
+
+    /// With what the next process would find of what is in memory and in flight.
+    fn stats_and_left(&self) -> (Stats, Left) {
         if self.is_foreign() {
-            return Stats { is_shutdown: true, ..Stats::default() };
+            let none = Left { in_segments: 0, in_files: 0 };
+            return (Stats { is_shutdown: true, ..Stats::default() }, none);
         }
-        let mut stats = self.shared.intake.buffer.lock().stats();
+        let state = self.shared.intake.buffer.lock();
+        let (mut stats, left) = (state.stats(), state.left_to_next());
+        drop(state);
         stats.filtered = self.shared.intake.filtered();
         stats.not_initialized = self.shared.intake.refused();
         stats.masked_metadata = self.shared.intake.masked();
         stats.texts_cut = wire::cuts();
-        stats
+        (stats, left)
     }
 
     /// What is let through at present.
@@ -431,16 +439,19 @@ impl Events {
     /// things stand then.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         self.shared.shutdown(deadline);
-        let stats = self.stats();
+        let (stats, Left { in_segments, in_files }) = self.stats_and_left();
+        let undecided = (stats.in_memory + stats.in_flight).saturating_sub(in_segments + in_files);
+        // Until the task has synced it, nobody knows whether what is in segments outlives a loss of power.
+        let is_synced = in_segments == 0 || stats.durability.mode != DurabilityMode::Power;
         // A thread that is not in a forked child may have held the lock of the syncs.
         let syncs = self.shared.intake.syncs.as_ref().filter(|_| !self.is_foreign());
         ShutdownReport {
             delivered: stats.delivered,
-            on_disk: stats.on_disk,
+            on_disk: stats.on_disk + in_segments + in_files,
             dropped: stats.dropped_total(),
-            undecided: stats.in_memory + stats.in_flight,
-            complete: stats.in_memory == 0
-                && stats.in_flight == 0
+            undecided,
+            complete: undecided == 0
+                && is_synced
                 && stats.dropped_for(DropReason::Shutdown) == 0
                 && stats.spool.missing == 0
                 && !syncs.is_some_and(|syncs| syncs.is_lacking()),
@@ -496,12 +507,14 @@ impl Shared {
     /// Has the log say what the shutdown left in the air.
     fn tell_undecided(&self) {
         let state = self.intake.buffer.lock();
-        let undecided = state.accounts.in_memory + state.accounts.in_flight;
+        let Left { in_segments, in_files } = state.left_to_next();
+        let all = state.accounts.in_memory + state.accounts.in_flight;
+        let undecided = all.saturating_sub(in_segments + in_files);
         drop(state);
         if undecided > 0 {
             tracing::error!(
                 undecided,
-                "the shutdown deadline passed before all events were delivered or on disk; what the process still puts there counts, and what lies in segments (durability process or power); the rest is lost"
+                "the shutdown deadline passed before all events were delivered or on disk; what the process still puts there counts; the rest is lost"
             );
         }
     }

@@ -414,3 +414,24 @@ fn a_shutdown_whose_time_is_too_short_is_told_and_so_is_how_it_ended() {
     assert!(said("the shutdown is done, after its deadline"), "{LINES:#?}");
     assert_eq!((stats.on_disk, stats.dropped_total()), (300, 0), "{stats:#?}");
 }
+
+#[test]
+fn a_shutdown_that_leaves_everything_on_disk_says_of_nothing_that_it_is_lost() {
+    let _mine = listen();
+    for durability in DurabilityMode::ALL {
+        let rig = Rig::with(|config| config.durability = *durability);
+        rig.toggle.set_mode(Mode::Unavailable);
+        storm(&rig.events, 0..300, 1_000_000);
+        wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == 300);
+        rig.toggle.set_mode(Mode::Hang);
+        let stats = wait_until(&rig.events, PATIENCE, |stats| stats.in_flight > 0);
+        assert!(stats.in_flight > 0, "{durability:?}: {stats:#?}");
+        let report = rig.events.shutdown(Duration::ZERO);
+        assert_eq!((report.undecided, report.on_disk), (0, 300), "{durability:?}: {report:#?}");
+        // Nobody else is to hear that.
+        let is_done = "the shutdown is done, after its deadline";
+        wait_until(&rig.events, PATIENCE, |_| said(is_done));
+        assert!(said(is_done) && !said("the shutdown deadline passed"), "{durability:?}: {LINES:#?}");
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

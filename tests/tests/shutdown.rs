@@ -379,6 +379,53 @@ fn a_shutdown_without_time_names_what_is_undecided_and_that_is_decided_though_no
 }
 
 #[test]
+fn what_is_in_flight_out_of_spill_files_is_on_disk_in_the_report_of_a_shutdown_without_time() {
+    let _mine = Faults::mine();
+    let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
+    toggle.stop();
+    let patient = Config { batch_timeout: NEVER, ..config(&toggle, spool.path()) };
+    let events = Events::start(patient.clone()).unwrap();
+    storm(&events, 0..1_000, 1_000_000);
+    assert_eq!(events.shutdown(NEVER).on_disk, 1_000);
+    dropped("at first", events);
+    toggle.set_mode(Mode::Hang);
+    toggle.restart().unwrap();
+    let events = Events::start(patient).unwrap();
+    let stats = wait_until(&events, NEVER, |stats| stats.adopted == 1_000 && stats.in_flight > 0);
+    assert!(stats.in_flight > 0, "{stats:#?}");
+    let report = events.shutdown(Duration::ZERO);
+    assert_eq!((report.undecided, report.on_disk), (0, 1_000), "{report:#?}");
+    assert!(report.complete && report.stats.balances(), "{report:#?}");
+    closed("after it", &events);
+    assert_eq!(events.shutdown(Duration::ZERO).on_disk, 1_000);
+}
+
+#[test]
+fn what_waits_or_is_in_flight_in_segments_is_on_disk_in_the_report_of_a_shutdown_without_time() {
+    let _mine = Faults::mine();
+    for durability in [DurabilityMode::Process, DurabilityMode::Power] {
+        let rig = Rig::with(|config| {
+            quick(config);
+            config.durability = durability;
+        });
+        rig.toggle.set_mode(Mode::Hang);
+        storm(&rig.events, 0..EVENTS, 1_000_000);
+        let stats = wait_until(&rig.events, NEVER, |stats| stats.in_flight > 0 && stats.in_memory > 0);
+        assert!(stats.in_flight > 0 && stats.durability.unprotected == 0, "{durability:?}: {stats:#?}");
+        // Nor can the task put down anything meanwhile.
+        hang_at("round");
+        emit_number(&rig.events, EVENTS);
+        wait_until(&rig.events, NEVER, |_| faults_left() == 0);
+        let report = rig.events.shutdown(Duration::ZERO);
+        assert_eq!((report.undecided, report.on_disk), (0, EVENTS as u64 + 1), "{durability:?}: {report:#?}");
+        // Whether it is on stable storage nobody knows yet.
+        assert_eq!(report.complete, durability == DurabilityMode::Process, "{report:#?}");
+        let_go();
+        closed("after it", &rig.events);
+    }
+}
+
+#[test]
 fn whatever_time_a_shutdown_has_its_report_accounts_for_every_event() {
     let _mine = Faults::mine();
     for (ms, mode) in (0..20).flat_map(|ms| [(ms, Mode::Ok), (ms, Mode::Unavailable)]) {

@@ -5,6 +5,13 @@ use std::time::{Duration, Instant};
 use super::{SPARE_BYTES, SPARE_CHUNKS, State};
 use crate::chunk::Chunk;
 
+/// What the next process finds, were this one to end now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Left {
+    pub(crate) in_segments: u64,
+    pub(crate) in_files: u64,
+}
+
 impl State {
     /// The oldest chunk to be sent now: a full one, or the open one if it is due.
     pub(crate) fn take_due(&mut self, timeout: Duration, now: Instant, all: bool) -> Option<Chunk> {
@@ -53,6 +60,22 @@ impl State {
             let place = self.ready.partition_point(|other| other.sequence < chunk.sequence);
             self.ready.insert(place, chunk);
         }
+    }
+
+    /// The delivery task has so many events in its hands that lie in segments.
+    pub(crate) fn set_kept_elsewhere(&mut self, events: u64) {
+        self.kept_elsewhere = events;
+    }
+
+    /// How many of the events that count as in memory or in flight lie in segments, and how many in spill files: the next process
+    /// finds them there.
+    pub(crate) fn left_to_next(&self) -> Left {
+        let failed = self.held().map(|held| &held.chunk);
+        let here = self.ready.iter().chain([&self.open]).chain(failed).filter(|chunk| chunk.is_kept());
+        let kept = here.map(|chunk| chunk.len() as u64).sum::<u64>() + self.kept_elsewhere;
+        let in_files = self.accounts.of_files();
+        let most = (self.accounts.in_memory + self.accounts.in_flight).saturating_sub(in_files);
+        Left { in_segments: kept.min(most), in_files }
     }
 
     fn uncount(&mut self, chunk: &Chunk) {

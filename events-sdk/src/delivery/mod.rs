@@ -170,6 +170,8 @@ struct Writing {
     bytes: u64,
     /// It is a batch that failed, and not what waited.
     failed: bool,
+    /// How many of its events lie in segments.
+    kept: u64,
 }
 
 /// Somebody waits for what was accepted before.
@@ -355,6 +357,7 @@ impl Delivery {
         self.send();
         self.read_ahead();
         self.answer_waiting();
+        self.tell_kept();
         if self.is_closed_down() {
             return Next::Close;
         }

@@ -181,6 +181,22 @@ impl Delivery {
         }
     }
 
+    /// Says how many events are in this task's hands that lie in segments: whoever does not wait for it counts them as on disk.
+    pub(super) fn tell_kept(&self) {
+        if self.intake.buffer.segments().is_none() {
+            return;
+        }
+        let flying = self.in_flight.values().filter_map(|parcel| match &parcel.origin {
+            Origin::Memory { chunk, file: DiskCopy::None | DiskCopy::Writing } => Some(chunk),
+            // Those are in files.
+            Origin::Memory { file: DiskCopy::Written(_), .. } | Origin::Disk { .. } => None,
+        });
+        let chunks = flying.chain(self.copying.iter().map(|held| &held.chunk));
+        let kept = chunks.filter(|chunk| chunk.is_kept()).map(|chunk| chunk.len() as u64).sum::<u64>();
+        let writing = self.writing.iter().map(|writing| writing.kept).sum::<u64>();
+        self.intake.buffer.lock().set_kept_elsewhere(kept + writing);
+    }
+
     /// Nobody will need the spare ones any more.
     pub(super) fn give_up_segments(&mut self) {
         let spare = self.intake.buffer.lock().pool.as_mut().map(|pool| pool.take_spare());

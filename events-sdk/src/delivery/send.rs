@@ -197,6 +197,9 @@ impl Delivery {
             Origin::Memory { chunk, file } => {
                 // A copy of it in a segment, or on disk by now, that a later start finds must not count as new.
                 let is_twice = chunk.is_kept() || !matches!(file, DiskCopy::None);
+                if matches!(file, DiskCopy::Written(_)) {
+                    state.accounts.copy_goes(count);
+                }
                 state.accounts.deliver(count, is_twice.then(|| parcel.batch.id()));
             }
             Origin::Disk { file, place } => {

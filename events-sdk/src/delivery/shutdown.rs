@@ -93,6 +93,7 @@ impl Delivery {
     pub(super) fn copy_written(&mut self, batch: &Batch, copy: SpoolFile) {
         if let Some(file) = self.copy_of(batch) {
             *file = DiskCopy::Written(copy);
+            self.intake.buffer.lock().accounts.copied(batch.len() as u64);
         } else if let Some(place) = self.copying.iter().position(|held| held.batch.id() == batch.id()) {
             let Held { batch, chunk, .. } = self.copying.swap_remove(place);
             let mut state = self.intake.buffer.lock();
@@ -170,6 +171,7 @@ impl Delivery {
                     while !done && Instant::now() < limit {
                         done = self.guarded(Self::take_up).is_ok();
                     }
+                    self.tell_kept();
                 }
                 Err(_) => {
                     tracing::warn!("the disk does not answer; what was being written counts as in memory");
@@ -178,6 +180,7 @@ impl Delivery {
             }
         }
         self.shed_rest();
+        self.tell_kept();
         // Before the books say that what is in segments is on disk.
         self.sync_rest();
         self.close_books();

@@ -357,7 +357,8 @@ impl Delivery {
     pub(super) fn write(&mut self, write: Write) {
         let bytes = write.bytes();
         let failed = matches!(&write.content, Content::Whole { chunk: Some(_), .. });
-        self.writing.push(Writing { id: write.id, sequence: write.sequence, bytes, failed });
+        let kept = write.kept();
+        self.writing.push(Writing { id: write.id, sequence: write.sequence, bytes, failed, kept });
         if failed {
             self.tend_failed();
         }

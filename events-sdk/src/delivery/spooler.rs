@@ -67,6 +67,15 @@ impl Write {
         }
     }
 
+    /// How many of its events lie in segments. Not those of a copy: they are in flight.
+    pub(crate) fn kept(&self) -> u64 {
+        let chunks = match &self.content {
+            Content::Chunks { chunks, .. } => chunks.as_slice(),
+            Content::Whole { chunk, .. } => chunk.as_slice(),
+        };
+        chunks.iter().filter(|chunk| chunk.is_kept()).map(|chunk| chunk.len() as u64).sum()
+    }
+
     /// Whether it may as well be written in several files.
     pub(crate) fn can_be_cut(&self) -> bool {
         matches!(self.content, Content::Chunks { whole: false, .. }) && self.count() > 1
