@@ -13,11 +13,11 @@ use std::{
 };
 
 use events_sdk::{
-    Batch, Config, DurabilityMode, Events, SendError, SendErrorKind, Uplink,
+    Batch, Config, DropReason, DurabilityMode, Events, SendError, SendErrorKind, Stats, Uplink,
     testing::{self, Mode, Toggle},
     uplink::SendFuture,
 };
-use events_tests::{Rig, SmallDisk, emit_number, killed, storm, wait_until};
+use events_tests::{NUMBER, Rig, SmallDisk, emit_number, killed, storm, wait_until};
 use tempfile::TempDir;
 use tracing::{
     Event, Metadata, Subscriber,
@@ -331,14 +331,33 @@ fn spill_files_that_were_removed_are_told_with_their_sum() {
     rig.toggle.restart().expect("loopback");
     let sum = "ERROR spill files were removed; their events are lost";
     let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.files == 0 && said(sum));
-    assert_eq!(
-        stats.dropped_for(events_sdk::DropReason::Vanished),
-        100 * (files.len() as u64 - 2),
-        "{stats:#?}"
-    );
+    assert_eq!(stats.dropped_for(DropReason::Vanished), 100 * (files.len() as u64 - 2), "{stats:#?}");
     assert_eq!(times("DEBUG a spill file was removed"), files.len() - 2, "{LINES:#?}");
     let errors = (times("ERROR a spill file was removed"), times(sum));
     assert!(errors.0 == 0 && (1..=2).contains(&errors.1), "{errors:?}: {LINES:#?}");
+}
+
+#[test]
+fn events_that_are_refused_and_what_leaves_a_full_quarantine_are_told_with_their_sums() {
+    let _mine = listen();
+    let rig = Rig::with(|config| {
+        config.batch_size = 10;
+        config.retry_max = Duration::from_millis(200);
+        config.quarantine_max_bytes = 64 << 10;
+    });
+    rig.toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|number| number.ends_with('7')));
+    storm(&rig.events, 0..200, 1_000_000);
+    let gone = |stats: &Stats| stats.dropped_for(DropReason::QuarantineFull);
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.quarantined + gone(stats) == 20);
+    assert_eq!((stats.quarantined + gone(&stats), stats.dropped_total()), (20, gone(&stats)), "{stats:#?}");
+    assert!(gone(&stats) > 10, "{stats:#?}");
+    let sums = ["ERROR Toggle refuses events", "WARN the quarantine is full"];
+    wait_until(&rig.events, PATIENCE, |_| sums.into_iter().all(said));
+    assert_eq!(sums.map(times), [1; 2], "{LINES:#?}");
+    assert_eq!(times("DEBUG a refused event is in the quarantine folder"), 20, "{LINES:#?}");
+    // What came since is told at the end.
+    rig.events.shutdown(PATIENCE);
+    assert!(sums.map(times).iter().all(|times| (1..=2).contains(times)), "{LINES:#?}");
 }
 
 #[test]

@@ -29,6 +29,7 @@
 
 mod backlog;
 mod best_effort;
+mod gathered;
 mod link;
 mod losses;
 mod pace;
@@ -58,6 +59,7 @@ use tokio::{
 
 use self::{
     backlog::Backlog,
+    gathered::Gathered,
     link::Link,
     losses::Teller,
     pace::Pace,
@@ -68,7 +70,6 @@ use self::{
     segments::Told,
     shutdown::Closing,
     spooler::Reply,
-    vanished::Vanished,
 };
 pub(crate) use self::{
     salvage::{message_of, restarted},
@@ -231,8 +232,12 @@ pub(crate) struct Delivery {
     segments_retry_at: Option<Instant>,
     /// What the log was told of segments.
     segments_told: Told,
-    /// Files that somebody removed.
-    vanished: Vanished,
+    /// Files that somebody removed, and their events.
+    vanished: Gathered<2>,
+    /// Events that Toggle refused and that were set aside.
+    refused: Gathered<1>,
+    /// Events that had to leave the quarantine, which was full.
+    cleared: Gathered<1>,
     flushes: Vec<Flush>,
     closing: Option<Closing>,
     /// Until then full batches are expected any moment.
@@ -305,7 +310,9 @@ impl Delivery {
             making: false,
             segments_retry_at: None,
             segments_told: Told::default(),
-            vanished: Vanished::default(),
+            vanished: Gathered::default(),
+            refused: Gathered::default(),
+            cleared: Gathered::default(),
             flushes: Vec::new(),
             closing: None,
             linger_until: Instant::now(),
@@ -352,7 +359,7 @@ impl Delivery {
         self.tell_losses(Instant::now());
         self.log_losses(Instant::now());
         self.tell_spool_works(Instant::now());
-        self.tell_vanished(Instant::now(), false);
+        self.tell_gathered(Instant::now(), false);
         self.spill();
         self.send();
         self.read_ahead();

@@ -123,7 +123,8 @@ impl Delivery {
                 self.spooler.ledger_moved(file);
             }
             Reply::Cleared(gone) => {
-                tracing::warn!(gone, "the quarantine is full: the oldest of what is in it was removed");
+                tracing::debug!(gone, "the oldest of what is in the quarantine was removed");
+                self.cleared.add([gone], Instant::now());
                 self.intake.buffer.lock().accounts.clear(gone);
             }
             Reply::SetAside { file, place, batch, result } => self.set_aside(file, place, batch, result),

@@ -445,8 +445,9 @@ impl Delivery {
             Ok(()) => {
                 self.refusals.forget(batch.id());
                 self.quarantine_failures = 0;
-                tracing::error!(batch = %batch.id(), "Toggle refuses an event; it is in the quarantine folder, with the reason");
                 let count = batch.len() as u64;
+                tracing::debug!(batch = %batch.id(), count, "a refused event is in the quarantine folder");
+                self.refused.add([count], Instant::now());
                 let step = self.backlog.dealt_with(file, place, 0, count);
                 let step = step.unwrap_or_else(|| Step::none(file));
                 self.intake.buffer.lock().accounts.set_aside_piece(count, &step);

@@ -184,7 +184,7 @@ impl Delivery {
         // Before the books say that what is in segments is on disk.
         self.sync_rest();
         self.close_books();
-        self.tell_vanished(Instant::now(), true);
+        self.tell_gathered(Instant::now(), true);
         if let Some(done) = self.closing.and_then(|closing| closing.done)
             && done.send(()).is_err()
         {

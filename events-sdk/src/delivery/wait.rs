@@ -103,7 +103,7 @@ impl Delivery {
         let linger_at = lingers.then_some(self.linger_until);
         let segments_at = self.segments_retry_at.filter(|&at| at > now);
         let segments_told_at = self.segments_told.works_told_at().filter(|&at| at > now);
-        let vanished_at = self.vanished_told_at().filter(|&at| at > now);
+        let gathered_at = self.gathered_told_at().filter(|&at| at > now);
         let works_at = self.spool_works_told_at().filter(|&at| at > now);
         let sending = [due, hold_at, held_at, piece_at, probe_at];
         let wake_at = sending
@@ -113,7 +113,7 @@ impl Delivery {
                 segments_at,
                 works_at,
                 segments_told_at,
-                vanished_at,
+                gathered_at,
                 read_at,
                 spool_at,
                 room_at,
