@@ -57,8 +57,8 @@ pub(super) fn hand_over_all(dir: &Path) -> io::Result<()> {
     let inside = is_ours.then(|| fs::read_dir(&quarantine)).into_iter().flatten().flatten().flatten();
     let inside =
         inside.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path());
-    let own = [LOCK, ledger::FILE, ledger::DAMAGED].map(|name| dir.join(name));
-    for path in own.into_iter().chain([quarantine.clone()]).chain(inside) {
+    let own = [LOCK, ledger::FILE].map(|name| dir.join(name)).into_iter().chain(ledger::damaged(dir));
+    for path in own.chain([quarantine.clone()]).chain(inside) {
         match hand_over(dir, &path) {
             // A link is nothing that working on the spool left.
             Err(error) if is_link(&error) || error.kind() == io::ErrorKind::NotFound => {}

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -23,8 +23,11 @@ const TRIES: u32 = 5;
 /// with so long a pause in between.
 const MOMENT: Duration = Duration::from_millis(20);
 
-/// One that cannot be read goes by this name.
+/// One that cannot be read goes by this name, or by one with a number [behind it](damaged).
 pub(crate) const DAMAGED: &str = ".accounts.damaged";
+
+/// So many of them are kept. They hold all that is known of the past, so another one destroys none until there are more.
+const MOST_DAMAGED: usize = 9;
 
 /// What whoever keeps the file of a ledger needs to know of it.
 #[derive(Debug, Clone, Default)]
@@ -95,13 +98,13 @@ impl Ledger {
 
     /// One that cannot be read gives up its name.
     fn give_up(dir: &Path, reason: &str) {
-        let path = dir.join(FILE);
+        let (path, aside) = (dir.join(FILE), next_damaged(dir));
         tracing::error!(
-            path = %path.display(), reason,
+            path = %path.display(), aside = %aside.display(), reason,
             "the accounts of earlier processes cannot be read; they are set aside, and counting begins anew"
         );
         // Should that fail, making the new one does as well.
-        let _ = fs::rename(&path, dir.join(DAMAGED));
+        let _ = fs::rename(&path, aside);
     }
 
     /// An empty ledger whose file does not have its [name](Self::publish) yet.
@@ -136,7 +139,7 @@ impl Ledger {
 
     /// Keeps what somebody else has written into the file, before another [takes its place](Self::publish).
     pub(crate) fn set_aside_what_is_there(dir: &Path) {
-        let (path, aside) = (dir.join(FILE), dir.join(DAMAGED));
+        let (path, aside) = (dir.join(FILE), next_damaged(dir));
         let _ = fs::remove_file(&aside);
         // A second name, so that there is always one by the first. Where that cannot be, nothing of it is kept.
         if let Err(error) = fs::hard_link(&path, &aside) {
@@ -198,6 +201,20 @@ impl Ledger {
     pub(crate) fn is_in_place(&self) -> bool {
         self.cells.are_in_place()
     }
+}
+
+/// Where those lie that cannot be read, if they do.
+pub(crate) fn damaged(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let numbered = (2..=MOST_DAMAGED).map(|number| format!("{DAMAGED}.{number}"));
+    std::iter::once(DAMAGED.to_owned()).chain(numbered).map(|name| dir.join(name))
+}
+
+/// Where the next one goes: to a name that is free, or else in the place of the oldest.
+fn next_damaged(dir: &Path) -> PathBuf {
+    let there = |path: &PathBuf| fs::symlink_metadata(path);
+    let is_free = |path: &PathBuf| there(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let oldest = || damaged(dir).min_by_key(|path| there(path).and_then(|about| about.modified()).ok());
+    damaged(dir).find(is_free).or_else(oldest).unwrap_or_else(|| dir.join(DAMAGED))
 }
 
 /// Whether there was no room. Nothing is set aside for that: what makes room is to deliver what lies there.

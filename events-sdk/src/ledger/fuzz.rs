@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{slots::*, *};
+use super::{file::DAMAGED, slots::*, *};
 use crate::fuzz::{Choices, INPUTS, edit, target};
 
 const FILES: [Uuid; 3] = [

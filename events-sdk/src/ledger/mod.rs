@@ -40,13 +40,15 @@ mod survey;
 
 use uuid::Uuid;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::file::damaged;
 use self::{
     cells::{Cells, Changes},
     slots::Slots,
     survey::Survey,
 };
 pub(crate) use self::{
-    file::{DAMAGED, FILE, Kept},
+    file::{FILE, Kept},
     slots::{Known, Step},
 };
 use crate::{DropReason, accounts::CATEGORIES, chunk::SEVERITIES, id::IdGenerator, losses};

@@ -1,6 +1,10 @@
 use std::{fs, path::Path};
 
-use super::{slots::SLOTS, *};
+use super::{
+    file::{self, DAMAGED},
+    slots::SLOTS,
+    *,
+};
 
 const FILE_A: Uuid = Uuid::from_u128(0x0192_AAAA_0000_7000_8000_0123_4567_89AB);
 const FILE_B: Uuid = Uuid::from_u128(0x0192_BBBB_0000_7000_8000_0123_4567_89AB);
@@ -259,7 +263,8 @@ fn a_ledger_that_cannot_be_read_is_set_aside_and_counting_goes_on() {
         let anew = next(dir.path());
         assert_eq!(numbers(&anew), [0; 4]);
         assert_ne!(anew.id(), id);
-        assert_eq!(fs::read(dir.path().join(DAMAGED)).unwrap(), bad);
+        let aside = file::damaged(dir.path()).filter(|path| path.exists()).last().unwrap();
+        assert_eq!(fs::read(aside).unwrap(), bad);
     }
     // A link is not followed, and what it points to is left alone.
     fs::remove_file(&path).unwrap();
@@ -268,6 +273,36 @@ fn a_ledger_that_cannot_be_read_is_set_aside_and_counting_goes_on() {
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
     let _ = Ledger::open(dir.path(), 1);
     assert_eq!(fs::read(&elsewhere).unwrap(), good);
+}
+
+#[test]
+fn a_ledger_that_is_set_aside_destroys_no_other_until_there_are_nine_and_then_the_oldest() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    let there = || file::damaged(dir.path()).map(|path| fs::read_to_string(path).ok()).collect::<Vec<_>>();
+    let set_aside = |number: u64| {
+        fs::write(&path, number.to_string()).unwrap();
+        // As if a day had passed since the last.
+        let modified = std::time::UNIX_EPOCH + std::time::Duration::from_secs(number * 86_400);
+        fs::File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
+        drop(next(dir.path()));
+    };
+    for number in 1..=9 {
+        set_aside(number);
+        let expected = (1..=9).map(|one| (one <= number).then(|| one.to_string()));
+        assert_eq!(there(), expected.collect::<Vec<_>>());
+    }
+    assert_eq!(fs::read_to_string(dir.path().join(DAMAGED)).unwrap(), "1");
+    assert_eq!(fs::read_to_string(dir.path().join(".accounts.damaged.9")).unwrap(), "9");
+    set_aside(10);
+    set_aside(11);
+    assert_eq!(there(), [10, 11, 3, 4, 5, 6, 7, 8, 9].map(|one| Some(one.to_string())));
+    // What somebody else wrote into live ones is set aside in the same way.
+    let _live = next(dir.path());
+    let live = fs::read(&path).unwrap();
+    Ledger::set_aside_what_is_there(dir.path());
+    assert_eq!(fs::read(dir.path().join(".accounts.damaged.3")).unwrap(), live);
+    assert_eq!(there()[3..], (4..=9).map(|one| Some(one.to_string())).collect::<Vec<_>>());
 }
 
 #[test]

@@ -12,7 +12,7 @@
 //! | `.<uuid>.tmp` | a spill file being written |
 //! | `.accounts` | what became of all events ever accepted here, see [`crate::ledger`] |
 //! | `.accounts.tmp` | new accounts that are not complete yet |
-//! | `.accounts.damaged` | accounts that could not be read and gave up their name |
+//! | `.accounts.damaged`, `.accounts.damaged.2` to `.9` | accounts that could not be read and gave up their name |
 //! | `.<uuid>.<file>.thinned` | a complete spill file that is about to take the place of the other, see [`thin`] |
 //! | `.ballast` | room that is given up when there is no other, see [`ballast`] |
 //! | `.lock` | locked (`flock`) by the one process that works here, and holding its process id |
