@@ -12,7 +12,8 @@ pub enum Durability {
     /// Kept in memory, and put on disk when Toggle is away or memory runs short.
     #[default]
     Spill,
-    /// On stable storage before the emitter returns, where the configured durability is `power`; elsewhere as [`Spill`](Self::Spill).
+    /// On stable storage before the emitter returns, or known not to be ([`Ticket::is_durable`](crate::Ticket::is_durable)), where the
+    /// configured durability is `power`; elsewhere as [`Spill`](Self::Spill).
     Sync,
 }
 
