@@ -20,6 +20,7 @@ use crate::{
     accounts::Place,
     buffer::{State, URGENT},
     chunk::Chunk,
+    ledger::Step,
     spool::{RESERVE, SpoolError, SpoolErrorKind, SpoolFile, Thinned, quota_for},
 };
 
@@ -354,9 +355,9 @@ impl Delivery {
         self.room.for_disk = false;
         if let Some((file, pieces)) = self.backlog.least_offered(below, whole_files_only, now) {
             (self.room.thinning, self.room.look_again_at) = (true, None);
-            let pieces = pieces.unwrap_or_else(|| self.pieces_dealt_with(&file));
+            let step = self.step_of(&file);
             self.begin_thinning(&file);
-            self.spooler.drop_rest(file, pieces);
+            self.spooler.drop_rest(file, pieces.unwrap_or(step.pieces), step);
             return true;
         }
         let victim = self.backlog.least(severity, whole_files_only, now);
@@ -370,15 +371,16 @@ impl Delivery {
         let mut state = self.intake.buffer.lock();
         let id = state.next_id(crate::emit::now_ms());
         drop(state);
-        let pieces = self.pieces_dealt_with(&file);
+        // Nothing was offered of it, so all that is dealt with is at its beginning.
+        let pieces = self.step_of(&file).pieces;
         self.begin_thinning(&file);
         self.spooler.thin(file, severity, bytes, id, pieces);
         true
     }
 
-    /// How many pieces of a file, from the first on, are delivered or set aside.
-    fn pieces_dealt_with(&self, file: &SpoolFile) -> u32 {
-        self.intake.buffer.lock().accounts.ledger.step(file.id, true).pieces
+    /// Which pieces of a file are delivered or set aside.
+    fn step_of(&self, file: &SpoolFile) -> Step {
+        self.intake.buffer.lock().accounts.ledger.step(file.id, true)
     }
 
     /// Should this process be killed while events of a file are being dropped, nobody has removed them.
@@ -439,8 +441,7 @@ impl Delivery {
         let mut thinned = match result {
             Ok(thinned) => thinned,
             Err(error) if error.kind() == SpoolErrorKind::Missing => {
-                let dealt_with = self.intake.buffer.lock().accounts.ledger.step(old.id, true).events;
-                let left = u64::from(old.events).saturating_sub(dealt_with);
+                let left = u64::from(old.events).saturating_sub(self.step_of(&old).events);
                 return self.vanished(&old, begun.map_or(left, |begun| begun.left()));
             }
             Err(error)
@@ -465,6 +466,8 @@ impl Delivery {
             |begun| begun.left(),
         );
         let mut total = 0;
+        // What is gone of pieces that were dealt with is no loss.
+        thinned.cut_off = thinned.cut_off.min(known.saturating_sub(thinned.events() - thinned.cut_off));
         // It may have held more than was known of it.
         let more = thinned.events().saturating_sub(known);
         if more > 0 {

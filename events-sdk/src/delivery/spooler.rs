@@ -21,7 +21,7 @@ use self::thread::Thread;
 use crate::{
     Batch,
     chunk::{self, Chunk, SEVERITIES},
-    ledger::{Kept, Ledger},
+    ledger::{Kept, Ledger, Step},
     segment::{Segment, Segments},
     spool::{Bounds, Piece, Spool, SpoolError, SpoolFile, Thinned, Thinning},
 };
@@ -115,8 +115,8 @@ enum Command {
 enum Part {
     /// Events of one level.
     Level(Thinning),
-    /// All that is behind so many pieces.
-    Rest(u32),
+    /// All that is behind so many pieces, but for what is dealt with.
+    Rest(u32, Step),
 }
 
 /// What became of a command.
@@ -246,9 +246,9 @@ impl Spooler {
         self.command(Command::Thin(file, Part::Level(thinning)));
     }
 
-    /// Drops a file with all that is behind these pieces. Answered as if it were thinned.
-    pub(crate) fn drop_rest(&self, file: SpoolFile, pieces: u32) {
-        self.command(Command::Thin(file, Part::Rest(pieces)));
+    /// Drops a file with all that is behind these pieces and not dealt with. Answered as if it were thinned.
+    pub(crate) fn drop_rest(&self, file: SpoolFile, pieces: u32, step: Step) {
+        self.command(Command::Thin(file, Part::Rest(pieces, step)));
     }
 
     /// Puts a refused batch, a piece of that file, into the quarantine.

@@ -21,7 +21,7 @@ fn numbers(ledger: &Ledger) -> [u64; 4] {
 }
 
 fn step(file: Uuid, foreign: bool, pieces: u32, events: u64, delivered: u64) -> Step {
-    Step { file, foreign, pieces, events, delivered }
+    Step { foreign, pieces, events, delivered, ..Step::none(file) }
 }
 
 #[test]

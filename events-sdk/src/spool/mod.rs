@@ -83,6 +83,8 @@ mod disk;
 mod error;
 pub(crate) mod format;
 mod name;
+#[cfg(feature = "cli")]
+mod places;
 mod quarantine;
 mod reader;
 mod scan;
@@ -124,6 +126,8 @@ pub(crate) use name::{is_unfinished, replaces};
 pub(crate) use quarantine::FOLDER as QUARANTINE;
 #[cfg(test)]
 pub(crate) use reader::Damage;
+#[cfg(feature = "cli")]
+pub(crate) use places::Places;
 pub(crate) use reader::{Piece, Reader};
 pub(crate) use segments::Adopted;
 pub(crate) use thin::{Thinned, Thinning};

@@ -124,17 +124,24 @@ impl Spool {
     }
 
     /// Drops a file that may have been offered to Toggle, so that it cannot be written anew under another identity: all that is
-    /// behind these pieces, whatever level it is of.
+    /// behind these pieces, whatever level it is of, but for pieces that are dealt with.
     ///
     /// When this fails, the file is as it was.
-    pub(crate) fn drop_rest(&self, file: &SpoolFile, pieces: u32) -> Result<Thinned, SpoolError> {
+    pub(crate) fn drop_rest(
+        &self,
+        file: &SpoolFile,
+        pieces: u32,
+        is_dealt_with: impl Fn(u32) -> bool,
+    ) -> Result<Thinned, SpoolError> {
         self.keep_lock()?;
         self.settle_misplaced()?;
         let mut reader = self.read(file)?;
         reader.skip_to(pieces)?;
         let mut thinned = Thinned { file: None, dropped: Vec::new(), damaged: 0, cut_off: 0 };
         while let Some(piece) = reader.next_piece()? {
-            thinned.drop_all(&piece.events);
+            if !is_dealt_with(piece.index) {
+                thinned.drop_all(&piece.events);
+            }
         }
         (thinned.damaged, thinned.cut_off) = self.keep_damage(file, &reader)?;
         // As when it is thinned.

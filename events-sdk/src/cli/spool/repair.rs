@@ -149,7 +149,7 @@ impl Work {
                 aside = set_aside(&self.hold.spool, &file)?;
                 Ok(())
             };
-            rewrite(source, &source.path(), sealing, true, 0, |_| true, before)?;
+            rewrite(source, &source.path(), sealing, true, |_, _| true, before)?;
         } else {
             aside = set_aside(&self.hold.spool, &file)?;
             self.hold.spool.remove(&file)?;

@@ -18,7 +18,7 @@ fn file(time: i64, level: Level) -> SpoolFile {
 }
 
 fn unknown(file: &SpoolFile) -> Step {
-    Step { file: file.id, foreign: false, pieces: 0, events: 0, delivered: 0 }
+    Step::none(file.id)
 }
 
 fn piece(id: Uuid) -> Piece {

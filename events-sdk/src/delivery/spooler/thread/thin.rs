@@ -15,13 +15,13 @@ impl Thread {
         let mut result = self.guarded("make room in", |thread| {
             fault::point("spool thin");
             thread.sync_freed()?;
-            if matches!(part, Part::Rest(_)) {
+            if matches!(part, Part::Rest(..)) {
                 // Pieces of it were delivered, and it is gone then.
                 thread.sync_books()?;
             }
             let thin = |spool: &Spool| match part {
                 Part::Level(thinning) => spool.thin(&file, thinning),
-                Part::Rest(pieces) => spool.drop_rest(&file, pieces),
+                Part::Rest(pieces, step) => spool.drop_rest(&file, pieces, |place| step.has(place)),
             };
             let thinned = thread.spool().and_then(|spool| spool.with_ballast(thin));
             if thinned.as_ref().is_err_and(|error| error.kind() == SpoolErrorKind::Missing) {

@@ -268,7 +268,7 @@ impl Runtime {
         self.tried(reader.skip_to(known.offered))?;
         let offered = reader.found();
         let known = &self.files[place];
-        let thinned = self.tried(self.spool().drop_rest(&known.file, known.offered))?;
+        let thinned = self.tried(self.spool().drop_rest(&known.file, known.offered, |_| false))?;
         let Known { events, .. } = self.files.remove(place);
         let dropped = thinned.dropped.iter().map(|(.., count)| *count).sum::<u64>();
         assert!(thinned.file.is_none() && dropped + u64::from(offered) >= events.len() as u64);
