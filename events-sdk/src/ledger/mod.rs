@@ -41,15 +41,15 @@ mod survey;
 
 use uuid::Uuid;
 
-use self::{
-    cells::{Cells, Changes},
-    slots::Slots,
-    survey::Survey,
-};
 pub(crate) use self::{
     beyond::Beyond,
     file::{DAMAGED, FILE, Kept},
     slots::{Known, Step},
+};
+use self::{
+    cells::{Cells, Changes},
+    slots::Slots,
+    survey::Survey,
 };
 use crate::{DropReason, accounts::CATEGORIES, chunk::SEVERITIES, id::IdGenerator, losses};
 

@@ -123,11 +123,11 @@ pub(crate) use name::FileName;
 #[cfg(feature = "cli")]
 pub(crate) use name::{is_unfinished, replaces};
 #[cfg(feature = "cli")]
+pub(crate) use places::Places;
+#[cfg(feature = "cli")]
 pub(crate) use quarantine::FOLDER as QUARANTINE;
 #[cfg(test)]
 pub(crate) use reader::Damage;
-#[cfg(feature = "cli")]
-pub(crate) use places::Places;
 pub(crate) use reader::{Piece, Reader};
 pub(crate) use segments::Adopted;
 pub(crate) use thin::{Thinned, Thinning};

@@ -33,3 +33,37 @@ impl Places {
         self.place
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::{
+        Spool, format,
+        tests::samples::{id, spill},
+    };
+
+    /// In which piece each of these events of a file is.
+    fn places<'a>(file: &SpoolFile, entries: impl IntoIterator<Item = &'a [u8]>) -> Vec<u32> {
+        let mut places = Places::of(file);
+        entries.into_iter().map(|entry| places.next(entry)).collect()
+    }
+
+    #[test]
+    fn whoever_goes_through_the_events_of_a_file_knows_in_which_piece_each_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path()).unwrap();
+        for (number, whole) in [(1, false), (2, true)] {
+            let file = spill(&spool, id(number), 0..300, whole).unwrap();
+            let (mut reader, mut events, mut expected) = (spool.read(&file).unwrap(), Vec::new(), Vec::new());
+            while let Some(piece) = reader.next_piece().unwrap() {
+                expected.extend((0..piece.count).map(|_| piece.index));
+                events.extend(piece.events);
+            }
+            assert_eq!(places(&file, format::entries(&events)), expected, "whole: {whole}");
+            let large = vec![b'x'; 3_000_000];
+            let sizes = [400_000, 400_000, 400_000, 3_000_000, 10];
+            let found = places(&file, sizes.map(|size| &large[..size]));
+            assert_eq!(found, if whole { [0; 5] } else { [0, 0, 1, 2, 3] });
+        }
+    }
+}

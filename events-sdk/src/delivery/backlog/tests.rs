@@ -212,6 +212,63 @@ fn a_file_that_could_not_be_dropped_as_a_whole_goes_on_where_it_was() {
 }
 
 #[test]
+fn pieces_that_an_earlier_process_dealt_with_out_of_turn_are_read_and_not_sent() {
+    let (now, first) = (Instant::now(), SpoolFile { events: 6, ..file(1, Level::Info) });
+    let known = |file: &SpoolFile| {
+        let mut step = unknown(file);
+        step.note(1, 1, 1);
+        step.note(3, 2, 1);
+        step
+    };
+    let mut backlog = Backlog::default();
+    backlog.add(first.clone());
+    for (index, read) in (0..5).zip([4, 4, 5, 5, 6]) {
+        assert_eq!(backlog.next_read(9, now, known), Some((first.clone(), index)));
+        let piece = Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) };
+        assert_eq!(backlog.read_with(first.id, &piece), read);
+        backlog.piece(first.id, piece, 0);
+    }
+    assert!(!backlog.is_unknown_to_toggle(first.id) && backlog.exhausted(first.id).is_none());
+    assert_eq!(backlog.cut_off(first.id, 1), 0, "all of it was read");
+    let mut steps = Vec::new();
+    for place in [2, 0, 4] {
+        let waiting = backlog.take(now, false).unwrap();
+        assert!([0, 2, 4].contains(&waiting.place));
+        let step = backlog.dealt_with(first.id, place, 1, 0).unwrap();
+        steps.push((step.pieces, step.events, step.delivered));
+        if place < 4 {
+            assert!(backlog.done(first.id).is_none());
+        }
+    }
+    assert_eq!(steps, [(0, 4, 3), (4, 5, 4), (5, 6, 5)]);
+    let finished = backlog.done(first.id).unwrap();
+    assert_eq!(finished.missing, 0);
+}
+
+#[test]
+fn what_was_delivered_too_far_on_to_be_noted_is_once_it_is_near_enough() {
+    let far = Beyond::PIECES as u32 + 1;
+    let (now, first) = (Instant::now(), SpoolFile { events: far + 1, ..file(1, Level::Info) });
+    let mut backlog = Backlog::default();
+    backlog.add(first.clone());
+    for index in 0..=far {
+        assert!(backlog.next_read(usize::MAX, now, unknown).is_some());
+        backlog.piece(first.id, Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) }, 0);
+    }
+    let mut after = |place| {
+        let step = backlog.dealt_with(first.id, place, 1, 0).unwrap();
+        (step.pieces, step.events)
+    };
+    assert_eq!(after(far), (0, 0));
+    assert_eq!(after(1), (0, 1));
+    assert_eq!(after(0), (2, 3));
+    for place in 2..far - 1 {
+        assert_eq!(after(place), (place + 1, u64::from(place) + 2));
+    }
+    assert_eq!(after(far - 1), (far + 1, u64::from(far) + 1));
+}
+
+#[test]
 fn a_grave_file_interrupts_another_which_goes_on_where_it_was() {
     let (now, mut backlog) = (Instant::now(), Backlog::default());
     backlog.add(file(1, Level::Info));

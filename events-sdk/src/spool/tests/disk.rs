@@ -130,6 +130,15 @@ fn large_events_make_small_pieces_and_one_alone_may_be_larger_than_a_piece() {
 }
 
 #[test]
+fn of_a_file_that_is_dropped_what_is_dealt_with_is_no_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    let file = spill(&spool, id(1), 0..490, false).unwrap();
+    let thinned = spool.drop_rest(&file, 0, |place| place == 1 || place == 3).unwrap();
+    assert_eq!((thinned.events(), thinned.damaged, thinned.cut_off), (250, 0, 0));
+}
+
+#[test]
 fn a_batch_that_was_offered_before_keeps_its_id_and_stays_whole() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path()).unwrap();
