@@ -11,3 +11,4 @@ pub(super) mod requeue;
 mod rewrite;
 pub(super) mod stats;
 pub(super) mod verify;
+mod waiting;

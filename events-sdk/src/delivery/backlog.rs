@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     Batch,
     buffer::URGENT,
-    ledger::Step,
+    ledger::{Beyond, Step},
     spool::{Passed, Piece, SpoolFile},
 };
 
@@ -54,11 +54,11 @@ struct Open {
     outstanding: usize,
     /// Pieces that were read.
     pieces: u32,
-    /// Events that were read.
+    /// Events that were read, or are dealt with.
     read: u64,
     /// How far the file has been dealt with.
     step: Step,
-    /// The pieces behind that, as far as they were read.
+    /// The pieces behind the first ones that are dealt with, as far as they were read.
     under_way: VecDeque<UnderWay>,
     /// All of it has been read.
     exhausted: bool,
@@ -71,12 +71,31 @@ struct Open {
 impl Open {
     /// What was read of it, or dealt with before.
     fn passed(&self) -> Passed {
-        Passed { pieces: self.pieces, events: self.read }
+        Passed { pieces: self.pieces, events: self.read, step: self.step }
     }
 
-    /// Whether Toggle may have something of it behind its step.
+    /// Whether Toggle may have something of it behind the first pieces that are dealt with.
     fn is_offered(&self) -> bool {
-        self.file.offered || self.under_way.iter().any(|piece| piece.delivered + piece.set_aside > 0)
+        self.file.offered
+            || !self.step.beyond.is_empty()
+            || self.under_way.iter().any(|piece| piece.delivered + piece.set_aside > 0)
+    }
+
+    /// Brings the step as far as the pieces are that are under way.
+    fn advance(&mut self) {
+        loop {
+            let first = self.step.pieces;
+            let done = |(_, piece): &(u32, &UnderWay)| piece.delivered + piece.set_aside >= piece.events;
+            for (place, piece) in (first..).zip(&self.under_way).take(Beyond::PIECES).filter(done) {
+                self.step.note(place, piece.events, piece.delivered);
+            }
+            let passed = self.step.pieces.saturating_sub(first) as usize;
+            if passed == 0 {
+                return;
+            }
+            // Those that were too far on to be noted are nearer now.
+            self.under_way.drain(..passed.min(self.under_way.len()));
+        }
     }
 }
 
@@ -218,13 +237,21 @@ impl Backlog {
     /// A piece was read. `refusals` is how often it has been refused before.
     pub(crate) fn piece(&mut self, file: Uuid, piece: Piece, refusals: u32) {
         self.reading = false;
+        let is_known = self.is_dealt_with(file, &piece);
         if let Some(open) = self.open.get_mut(&file) {
             // Pieces of which nothing is left.
             let empty = piece.index.saturating_sub(open.pieces);
             open.under_way.extend((0..empty).map(|_| UnderWay::default()));
-            open.outstanding += 1;
             open.pieces += empty + 1;
             open.failures = 0;
+            if is_known {
+                // An earlier process did that, out of turn.
+                if piece.index >= open.step.pieces {
+                    open.under_way.push_back(UnderWay::default());
+                }
+                return;
+            }
+            open.outstanding += 1;
             open.read += u64::from(piece.count);
             open.under_way.push_back(UnderWay { events: u64::from(piece.count), ..UnderWay::default() });
             let (place, batch) =
@@ -250,9 +277,15 @@ impl Backlog {
         }
     }
 
-    /// How many events of the file have been read.
-    pub(crate) fn events_read(&self, file: Uuid) -> u64 {
-        self.open.get(&file).map_or(0, |open| open.read)
+    /// Whether a piece was dealt with by an earlier process: it is not sent again.
+    fn is_dealt_with(&self, file: Uuid, piece: &Piece) -> bool {
+        self.open.get(&file).is_some_and(|open| open.step.has(piece.index))
+    }
+
+    /// How many events of the file have been read or are dealt with once this piece is read.
+    pub(crate) fn read_with(&self, file: Uuid, piece: &Piece) -> u64 {
+        let more = if self.is_dealt_with(file, piece) { 0 } else { piece.count };
+        self.open.get(&file).map_or(0, |open| open.read) + u64::from(more)
     }
 
     /// The file being read is not read any further.
@@ -264,11 +297,13 @@ impl Backlog {
         }
     }
 
-    /// The file being read holds so many events less than it did. `false` for a file that is not known.
-    pub(crate) fn cut_off(&mut self, file: Uuid, events: u32) -> bool {
-        let Some(open) = self.open.get_mut(&file) else { return false };
-        open.file.events = open.file.events.saturating_sub(events);
-        true
+    /// The file being read holds so many events less than it did. Gives how many of them were not dealt with.
+    pub(crate) fn cut_off(&mut self, file: Uuid, events: u32) -> u32 {
+        let Some(open) = self.open.get_mut(&file) else { return 0 };
+        let left = u64::from(open.file.events).saturating_sub(open.read);
+        let events = events.min(u32::try_from(left).unwrap_or(u32::MAX));
+        open.file.events -= events;
+        events
     }
 
     /// The file being read has no more pieces.
@@ -359,19 +394,12 @@ impl Backlog {
         delivered: u64,
         set_aside: u64,
     ) -> Option<Step> {
-        let Open { step, under_way, .. } = self.open.get_mut(&file)?;
-        let piece = under_way.get_mut(place.checked_sub(step.pieces)? as usize)?;
+        let open = self.open.get_mut(&file)?;
+        let piece = open.under_way.get_mut(place.checked_sub(open.step.pieces)? as usize)?;
         piece.delivered += delivered;
         piece.set_aside += set_aside;
-        let is_done = |piece: &UnderWay| piece.delivered + piece.set_aside >= piece.events;
-        while under_way.front().is_some_and(is_done)
-            && let Some(first) = under_way.pop_front()
-        {
-            step.pieces += 1;
-            step.events += first.events;
-            step.delivered += first.delivered;
-        }
-        Some(*step)
+        open.advance();
+        Some(open.step)
     }
 
     /// A piece was delivered or set aside. Gives the file back when that was the last of it.

@@ -63,7 +63,7 @@ impl Delivery {
                 }
             }
             Reply::Read(file, Ok(Some(piece))) => {
-                let read = self.backlog.events_read(file.id) + u64::from(piece.count);
+                let read = self.backlog.read_with(file.id, &piece);
                 let beyond = read.saturating_sub(u64::from(file.events)).min(u64::from(piece.count));
                 if beyond > 0 {
                     // It holds more than was known of it.
@@ -209,7 +209,8 @@ impl Delivery {
 
     /// Events are gone that somebody cut off a file.
     fn cut_off(&mut self, file: &SpoolFile, events: u32) {
-        if !self.backlog.cut_off(file.id, events) {
+        let events = self.backlog.cut_off(file.id, events);
+        if events == 0 {
             return;
         }
         tracing::error!(file = %file.id, lost = events, "a spill file was cut short; what is gone of it is lost");

@@ -379,16 +379,16 @@ impl Delivery {
         let mut state = self.intake.buffer.lock();
         let id = state.next_id(now_ms());
         drop(state);
+        // Nothing was offered of it, so all that is dealt with is at its beginning.
         let passed = self.dealt_with(&file);
         self.begin_thinning(&file);
         self.spooler.thin(file, severity, bytes, id, passed);
         true
     }
 
-    /// What of a file, from its beginning on, is delivered or set aside.
+    /// What of a file is delivered or set aside.
     fn dealt_with(&self, file: &SpoolFile) -> Passed {
-        let step = self.intake.buffer.lock().accounts.ledger.step(file.id, true);
-        Passed { pieces: step.pieces, events: step.events }
+        Passed::of(self.intake.buffer.lock().accounts.ledger.step(file.id, true))
     }
 
     /// Should this process be killed while events of a file are being dropped, nobody has removed them.
@@ -449,8 +449,7 @@ impl Delivery {
         let mut thinned = match result {
             Ok(thinned) => thinned,
             Err(error) if error.kind() == SpoolErrorKind::Missing => {
-                let dealt_with = self.intake.buffer.lock().accounts.ledger.step(old.id, true).events;
-                let left = u64::from(old.events).saturating_sub(dealt_with);
+                let left = u64::from(old.events).saturating_sub(self.dealt_with(&old).events);
                 return self.vanished(&old, begun.map_or(left, |begun| begun.left()));
             }
             Err(error)
@@ -475,6 +474,8 @@ impl Delivery {
             |begun| begun.left(),
         );
         let mut total = 0;
+        // What is gone of pieces that were dealt with is no loss.
+        thinned.cut_off = thinned.cut_off.min(known.saturating_sub(thinned.events() - thinned.cut_off));
         // It may have held more than was known of it.
         let more = thinned.events().saturating_sub(known);
         if more > 0 {

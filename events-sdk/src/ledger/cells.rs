@@ -28,7 +28,7 @@ const BITS: u32 = 48;
 const MOST: u64 = (1 << BITS) - 1;
 
 /// How many cells may change together.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 16;
 
 /// How many changes are listed.
 const LISTED: usize = 0;

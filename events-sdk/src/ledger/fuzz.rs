@@ -33,12 +33,15 @@ const PLACES: &[usize] = &[
     SLOTS_AT + STATE,
     SLOTS_AT + PIECES,
     SLOTS_AT + EVENTS,
-    SLOTS_AT + DELIVERED_BEFORE,
+    SLOTS_AT + DELIVERED_IN,
     SLOTS_AT + DELIVERED_OF,
+    SLOTS_AT + BEYOND,
+    SLOTS_AT + CHECK - 1,
     SLOTS_AT + CHECK,
     SLOTS_AT + SLOT + STATE,
     SLOTS_AT + SLOT + EVENTS,
     SLOTS_AT + SLOT + DELIVERED_OF,
+    SLOTS_AT + SLOT + BEYOND,
     SLOTS_AT + (SLOTS - 1) * SLOT + STATE,
     DROPPED_AT,
     DROPPED_AT + 77,
@@ -56,9 +59,12 @@ fn books() -> Cells {
     (0..100).for_each(|_| ledger.accept());
     ledger.deliver(20, Some(FILES[2]));
     ledger.drop_events(DropReason::BufferFull, 2, 3, 5, false);
-    let step = Step { file: FILES[0], foreign: false, pieces: 1, events: 10, delivered: 10 };
-    ledger.deliver_piece(10, &step);
-    ledger.set_aside_piece(2, &Step { file: FILES[1], foreign: true, pieces: 0, events: 0, delivered: 0 });
+    let mut step = Step::none(FILES[0]);
+    for place in [0, 2, 60] {
+        step.note(place, 10, 10);
+        ledger.deliver_piece(10, &step);
+    }
+    ledger.set_aside_piece(2, &Step { foreign: true, ..Step::none(FILES[1]) });
     ledger.cells
 }
 
@@ -71,6 +77,11 @@ fn a_damaged_file(bytes: &[u8]) {
         small &= number < 1 << 40;
         // Right in itself, as after a loss of power.
         cells.store(*choices.of(PLACES), number);
+    }
+    if choices.yes() {
+        // Numbers of a slot that belong together, whatever they are.
+        seal(&mut cells, SLOTS_AT);
+        seal(&mut cells, SLOTS_AT + SLOT);
     }
     let mut file: Vec<u8> =
         (0..CELLS).flat_map(|at| cells::sealed(at, cells.load(at)).to_le_bytes()).collect();
@@ -112,7 +123,12 @@ fn use_it(ledger: &mut Ledger, small: bool, choices: &mut Choices<'_>) {
         {
             waiting += events.saturating_sub(step.events);
         }
-        let _ = ledger.step(file, is_ours);
+        let mut step = ledger.step(file, is_ours);
+        for place in [0, 1, 2, 3, 48, 400, u32::MAX] {
+            step.note(place, 1, 1);
+            // There are no more of them than that.
+            assert!(step.has(place) || place > step.pieces || step.pieces == u32::MAX);
+        }
     }
     let quarantined = u64::from(choices.byte() % 8);
     for (reason, lost) in ledger.survey(quarantined) {
@@ -124,7 +140,7 @@ fn use_it(ledger: &mut Ledger, small: bool, choices: &mut Choices<'_>) {
         let accepted = totals.accepted - ledger.foreign;
         assert_eq!(accepted, totals.delivered + totals.dropped + waiting + quarantined, "{totals:?}");
     }
-    let step = Step { file: FILES[0], foreign: choices.yes(), pieces: 2, events: 20, delivered: 15 };
+    let step = Step { foreign: choices.yes(), pieces: 2, events: 20, delivered: 15, ..Step::none(FILES[0]) };
     ledger.deliver_piece(5, &step);
     ledger.set_aside_piece(5, &step);
     ledger.finish(FILES[1], 3, choices.yes());

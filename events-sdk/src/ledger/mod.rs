@@ -28,10 +28,11 @@
 //!
 //! # Progress
 //!
-//! For each file of which a piece was offered to Toggle a slot says how many of its pieces, from the first on, have been dealt with,
-//! and that a file is done with before it is removed. It changes together with `delivered`. After a kill those pieces are not sent
-//! again, and nothing is dropped out of what is left.
+//! For each file of which a piece was offered to Toggle a slot says which of its pieces have been dealt with, and that a file is done
+//! with before it is removed. It changes together with `delivered`. After a kill those pieces are not sent again, and nothing is
+//! dropped out of what is left. What was delivered of other pieces, in part or too far on to be noted, is taken back: it waits again.
 
+mod beyond;
 mod cells;
 mod drops;
 mod file;
@@ -42,19 +43,20 @@ use uuid::Uuid;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::file::damaged;
+pub(crate) use self::{
+    beyond::Beyond,
+    file::{FILE, Kept},
+    slots::{Known, Step},
+};
 use self::{
     cells::{Cells, Changes},
     slots::Slots,
     survey::Survey,
 };
-pub(crate) use self::{
-    file::{FILE, Kept},
-    slots::{Known, Step},
-};
 use crate::{DropReason, accounts::CATEGORIES, chunk::SEVERITIES, id::IdGenerator, losses};
 
 /// "events" and the version of the format, in 48 bits.
-const MAGIC: u64 = 0x6576_656E_0001;
+const MAGIC: u64 = 0x6576_656E_0002;
 
 const MAGIC_AT: usize = cells::FIRST;
 const ID: usize = MAGIC_AT + 1;
@@ -341,7 +343,7 @@ impl Ledger {
         self.cells.load(FILES_GONE)
     }
 
-    /// What was delivered of pieces that are not dealt with in full is sent again.
+    /// What was delivered of pieces that are not dealt with in full, or not known to be, is sent again.
     fn take_back(&mut self, step: &Step) {
         let (accepted, delivered) = (self.cells.load(ACCEPTED), self.cells.load(DELIVERED));
         // After a loss of power the slot may be newer than the sums. No more than is in them can be taken out of them, or the

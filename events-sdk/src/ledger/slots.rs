@@ -4,14 +4,17 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::cells::{Cells, Changes};
+use super::{
+    beyond::{self, Beyond},
+    cells::{Cells, Changes},
+};
 
 /// Files that are being delivered, were begun, or are about to be removed: as many as are in flight, interrupted or parked, and some.
 pub(super) const SLOTS: usize = 256;
-/// So many cells make a slot.
-pub(super) const SLOT: usize = 8;
+/// So many cells make a slot: it lies in one sector.
+pub(super) const SLOT: usize = 16;
 /// The first cell of the first slot.
-pub(super) const SLOTS_AT: usize = 32;
+pub(super) const SLOTS_AT: usize = 64;
 /// The first cell behind them.
 pub(super) const END: usize = SLOTS_AT + SLOTS * SLOT;
 
@@ -24,11 +27,18 @@ pub(super) const PIECES: usize = 3;
 /// [`Step::events`].
 pub(super) const EVENTS: usize = 4;
 /// [`Step::delivered`].
-pub(super) const DELIVERED_BEFORE: usize = 5;
-/// How many events of the file were delivered, those behind its step included.
+pub(super) const DELIVERED_IN: usize = 5;
+/// How many events of the file were delivered, those of pieces included that are not dealt with.
 pub(super) const DELIVERED_OF: usize = 6;
-/// Belongs to the four before it: after a loss of power some of them may be older than others.
-pub(super) const CHECK: usize = 7;
+/// [`Step::beyond`].
+pub(super) const BEYOND: usize = 7;
+/// Belongs to the numbers before it: after a loss of power some of them may be older than others.
+pub(super) const CHECK: usize = BEYOND + beyond::CELLS;
+
+/// So many numbers a slot has between its state and its check.
+const NUMBERS: usize = CHECK - PIECES;
+
+const _: () = assert!(CHECK + 1 == SLOT);
 
 // States of a slot, above the 32 bits of the identity.
 
@@ -36,7 +46,7 @@ pub(super) const CHECK: usize = 7;
 pub(super) const USED: u64 = 1 << 32;
 /// The file is only to be removed.
 pub(super) const FINISHED: u64 = 1 << 33;
-/// A piece behind its step was sent, and may be stored.
+/// A piece that is not dealt with was sent, and may be stored.
 pub(super) const OFFERED: u64 = 1 << 34;
 
 /// How far a spill file has been dealt with.
@@ -47,7 +57,9 @@ pub(crate) struct Step {
     pub(crate) foreign: bool,
     /// So many pieces, from the first on, are delivered or set aside.
     pub(crate) pieces: u32,
-    /// The events in them.
+    /// Those beyond them that are as well.
+    pub(crate) beyond: Beyond,
+    /// The events in all these.
     pub(crate) events: u64,
     /// Those of them that were delivered.
     pub(crate) delivered: u64,
@@ -56,7 +68,26 @@ pub(crate) struct Step {
 impl Step {
     /// Of a file that nothing is known of.
     pub(crate) fn none(file: Uuid) -> Self {
-        Self { file, foreign: false, pieces: 0, events: 0, delivered: 0 }
+        Self { file, foreign: false, pieces: 0, beyond: Beyond::default(), events: 0, delivered: 0 }
+    }
+
+    /// Whether the piece at this place is dealt with.
+    pub(crate) fn has(&self, place: u32) -> bool {
+        place.checked_sub(self.pieces).is_none_or(|far| self.beyond.has(far as usize))
+    }
+
+    /// The piece at this place is dealt with, so many of whose events were delivered. One that is too far on is not noted, and
+    /// may be [noted](Self::note) again.
+    pub(crate) fn note(&mut self, place: u32, events: u64, delivered: u64) {
+        if self.has(place) || !self.beyond.note((place - self.pieces) as usize) {
+            return;
+        }
+        self.events += events;
+        self.delivered += delivered;
+        while self.beyond.has(0) {
+            self.beyond.pass();
+            self.pieces = self.pieces.saturating_add(1);
+        }
     }
 }
 
@@ -107,13 +138,14 @@ impl Slots {
     pub(super) fn step(&self, cells: &Cells, file: Uuid) -> Step {
         self.of.get(&file).map_or(Step::none(file), |&at| Step {
             pieces: cells.load(at + PIECES) as u32,
+            beyond: Beyond::from_cells(std::array::from_fn(|cell| cells.load(at + BEYOND + cell))),
             events: cells.load(at + EVENTS),
-            delivered: cells.load(at + DELIVERED_BEFORE),
+            delivered: cells.load(at + DELIVERED_IN),
             ..Step::none(file)
         })
     }
 
-    /// How many events of a file were delivered, those behind its step included.
+    /// How many events of a file were delivered, those of pieces included that are not dealt with.
     pub(super) fn delivered_of(&self, cells: &Cells, file: Uuid) -> u64 {
         self.of.get(&file).map_or(0, |&at| cells.load(at + DELIVERED_OF))
     }
@@ -132,8 +164,9 @@ impl Slots {
     ) {
         let Some(at) = self.take(cells, step.file, true) else { return };
         let numbers = [u64::from(step.pieces), step.events, step.delivered, delivered_of];
+        let numbers = numbers.into_iter().chain(step.beyond.cells());
         changes.set(at + STATE, cells.load(at + STATE));
-        for (at, number) in (at + PIECES..).zip(numbers) {
+        for (at, number) in (at + PIECES..).zip(numbers.clone()) {
             changes.set(at, number);
         }
         changes.set(at + CHECK, check_of(numbers));
@@ -154,7 +187,7 @@ impl Slots {
         }
     }
 
-    /// Nothing behind the file's step can be with Toggle.
+    /// Nothing of the file can be with Toggle but what is dealt with.
     pub(super) fn withdraw(&mut self, cells: &mut Cells, file: Uuid) {
         let Some(&at) = self.of.get(&file) else { return };
         if is_begun(cells, at) {
@@ -164,9 +197,10 @@ impl Slots {
         }
     }
 
-    /// Whether a piece behind the file's step may be with Toggle.
+    /// Whether a piece that is not dealt with may be with Toggle, or one is that is not among the first.
     pub(super) fn is_offered(&self, cells: &Cells, file: Uuid) -> bool {
-        self.of.get(&file).is_some_and(|&at| cells.load(at + STATE) & OFFERED != 0)
+        let is_offered = |&at: &usize| cells.load(at + STATE) & OFFERED != 0;
+        self.of.get(&file).is_some_and(is_offered) || !self.step(cells, file).beyond.is_empty()
     }
 
     /// The file is gone.
@@ -190,7 +224,7 @@ impl Slots {
         let at = self.free.pop()?;
         self.of.insert(file, at);
         let id = file.as_u128();
-        for cell in [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF, CHECK] {
+        for cell in PIECES..=CHECK {
             cells.store(at + cell, 0);
         }
         cells.store(at, (id >> 80) as u64);
@@ -202,12 +236,15 @@ impl Slots {
 
 /// Whether something of a slot's file was dealt with.
 fn is_begun(cells: &Cells, at: usize) -> bool {
-    let numbers = [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF];
-    cells.load(at + STATE) & FINISHED != 0 || numbers.iter().any(|number| cells.load(at + number) != 0)
+    cells.load(at + STATE) & FINISHED != 0 || numbers_of(cells, at).iter().any(|&number| number != 0)
+}
+
+fn numbers_of(cells: &Cells, at: usize) -> [u64; NUMBERS] {
+    std::array::from_fn(|cell| cells.load(at + PIECES + cell))
 }
 
 /// What belongs to these numbers of a slot: zero to zeros.
-fn check_of(numbers: [u64; 4]) -> u64 {
+fn check_of(numbers: impl IntoIterator<Item = u64>) -> u64 {
     let mixed = numbers
         .into_iter()
         .fold(0_u64, |sum, number| (sum ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23));
@@ -217,10 +254,15 @@ fn check_of(numbers: [u64; 4]) -> u64 {
 /// The file of a slot in use. None of one that power was lost on while it changed: its file is sent again.
 fn file_of(cells: &Cells, at: usize) -> Option<Uuid> {
     let state = cells.load(at + STATE);
-    let numbers = [PIECES, EVENTS, DELIVERED_BEFORE, DELIVERED_OF].map(|cell| cells.load(at + cell));
-    let is_whole = cells.load(at + CHECK) == check_of(numbers);
+    let is_whole = cells.load(at + CHECK) == check_of(numbers_of(cells, at));
     let id = u128::from(cells.load(at)) << 80
         | u128::from(cells.load(at + 1)) << 32
         | u128::from(state & 0xFFFF_FFFF);
     (state & USED != 0 && is_whole).then(|| Uuid::from_u128(id))
+}
+
+/// Has the numbers of a slot belong together.
+#[cfg(test)]
+pub(super) fn seal(cells: &mut Cells, at: usize) {
+    cells.store(at + CHECK, check_of(numbers_of(cells, at)));
 }

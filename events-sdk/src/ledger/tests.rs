@@ -25,7 +25,7 @@ fn numbers(ledger: &Ledger) -> [u64; 4] {
 }
 
 fn step(file: Uuid, foreign: bool, pieces: u32, events: u64, delivered: u64) -> Step {
-    Step { file, foreign, pieces, events, delivered }
+    Step { foreign, pieces, events, delivered, ..Step::none(file) }
 }
 
 #[test]
@@ -156,6 +156,40 @@ fn pieces_that_were_dealt_with_are_not_sent_again_and_halves_are() {
     assert_eq!(second.step(FILE_A, true), step(FILE_A, false, 2, 20, 19));
     assert_eq!(second.survey(1), []);
     assert_eq!(numbers(&second), [50, 19, 1, 0], "the half is to be delivered again");
+}
+
+#[test]
+fn pieces_behind_one_that_is_not_dealt_with_are_not_sent_again_either() {
+    for is_ours in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = next(dir.path());
+        first.survey(0);
+        accept(&mut first, if is_ours { 90 } else { 0 });
+        first.found(FILE_A, if is_ours { 0 } else { 90 }, is_ours);
+        let mut step = first.step(FILE_A, is_ours);
+        step.note(2, 10, 10);
+        first.deliver_piece(10, &step);
+        first.set_aside_piece(1, &step);
+        step.note(1, 10, 9);
+        first.deliver_piece(9, &step);
+        assert_eq!((step.pieces, step.events, step.delivered), (0, 20, 19));
+        // The half of the piece before them, and one that is too far on to be noted.
+        step.note(Beyond::PIECES as u32, 10, 10);
+        first.deliver_piece(5, &step);
+        first.deliver_piece(10, &step);
+        assert_eq!(numbers(&first), [90, 34, 1, 0]);
+        drop(first);
+        let mut second = next(dir.path());
+        assert!(second.was_offered(FILE_A), "Toggle knows what is not at its beginning");
+        assert_eq!(second.found(FILE_A, 90, is_ours), Known::From(step));
+        assert_eq!(second.survey(1), []);
+        assert_eq!(numbers(&second), [90, 19, 1, 0]);
+        step.note(0, 10, 10);
+        assert_eq!((step.pieces, step.events, step.beyond.is_empty()), (3, 30, true));
+        second.deliver_piece(10, &step);
+        assert_eq!(numbers(&second), [90, 29, 1, 0]);
+        assert_eq!(second.step(FILE_A, is_ours), step);
+    }
 }
 
 #[test]

@@ -91,6 +91,8 @@ mod disk;
 mod error;
 pub(crate) mod format;
 mod name;
+#[cfg(feature = "cli")]
+mod places;
 mod quarantine;
 mod reader;
 mod scan;
@@ -130,10 +132,12 @@ pub(crate) use name::FileName;
 #[cfg(feature = "cli")]
 pub(crate) use name::{is_unfinished, replaces};
 #[cfg(feature = "cli")]
+pub(crate) use places::Places;
+#[cfg(feature = "cli")]
 pub(crate) use quarantine::FOLDER as QUARANTINE;
 #[cfg(test)]
 pub(crate) use reader::Damage;
-pub(crate) use reader::{Done, Passed, Piece, Reader};
+pub(crate) use reader::{Passed, Piece, Reader};
 pub(crate) use segments::Adopted;
 pub(crate) use thin::{Thinned, Thinning};
 #[cfg(feature = "cli")]

@@ -40,15 +40,20 @@ impl Spool {
     /// damaged.
     ///
     /// The file itself stays: it is removed once its pieces are delivered. After a crash in between, the same bytes go
-    /// to the same name again. What is `done` with is left out.
-    pub(crate) fn quarantine(&self, file: &SpoolFile, done: Done) -> Result<Option<Damage>, SpoolError> {
+    /// to the same name again. What is `done` with is left out; that is known once the file
+    /// was read to its end.
+    pub(crate) fn quarantine(
+        &self,
+        file: &SpoolFile,
+        done: Option<&Done>,
+    ) -> Result<Option<Damage>, SpoolError> {
         let path = self.path_of(&file.name);
         let of_file = |error| SpoolError::of_file("read the spill file", &path, error);
         let opened = self.storage.open(&path).and_then(Opened::new).map_err(of_file)?;
         let is_shorter = opened.is_shorter_than(file);
         let Opened { scanner: mut scan, .. } = opened;
         let mut source = self.storage.open(&path).map_err(of_file)?;
-        let (mut damage, mut found, mut report) = (None, done.events, String::new());
+        let (mut damage, mut found, mut report) = (None, 0_u32, String::new());
         let mut copy: Option<Copy> = None;
         while let Some(item) = scan.next().map_err(of_file)? {
             let span = match item {
@@ -56,8 +61,8 @@ impl Spool {
                 Found::Damage(span) => Some(span),
             };
             match span {
-                None => found = found.saturating_add(u32::from(scan.offset() > done.offset)),
-                Some(span) if span.offset < done.offset => {}
+                None => found = found.saturating_add(1),
+                Some(span) if done.is_some_and(|done| done.places.contains(&span.offset)) => {}
                 Some(span) => {
                     Damage::add(&mut damage, span);
                     describe(&mut report, damage.as_ref(), span);
@@ -69,6 +74,7 @@ impl Spool {
                 }
             }
         }
+        let found = done.map_or(found, |done| done.found);
         let Some(damage) = Damage::settle(damage, file.events, found, is_shorter) else {
             return Ok(None);
         };

@@ -1,6 +1,7 @@
 //! Reads a spill file piece by piece, with the memory of one piece whatever the size of the file.
 
 use std::{
+    collections::HashSet,
     io::{self, SeekFrom},
     path::PathBuf,
 };
@@ -15,6 +16,7 @@ use super::{
     seal::Seals,
     storage::ReadFile,
 };
+use crate::ledger::Step;
 
 /// A part of a spill file that is sent as one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,17 +125,42 @@ impl Opened {
     }
 }
 
-/// How much of a file was read before, from its beginning on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What of a file was read before, or dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Passed {
-    /// So many pieces,
+    /// So many pieces, from the first on,
     pub(crate) pieces: u32,
-    /// in which there were so many events.
+    /// and those that are dealt with out of turn.
+    pub(crate) step: Step,
+    /// So many events were in all these.
     pub(crate) events: u64,
+}
+
+impl Passed {
+    /// What is dealt with.
+    pub(crate) fn of(step: Step) -> Self {
+        Self { pieces: step.pieces, step, events: step.events }
+    }
+
+    /// Whether the piece at this place is among it.
+    pub(crate) fn has(&self, place: u32) -> bool {
+        place < self.pieces || self.step.has(place)
+    }
+}
+
+impl Default for Passed {
+    fn default() -> Self {
+        Self::of(Step::none(Uuid::nil()))
+    }
 }
 
 #[cfg(test)]
 impl Passed {
+    /// So many pieces, with so many events.
+    pub(crate) fn first(pieces: u32, events: u64) -> Self {
+        Self { pieces, events, ..Self::default() }
+    }
+
     /// And this piece.
     pub(crate) fn add(&mut self, piece: &Piece) {
         self.pieces = piece.index + 1;
@@ -141,11 +168,13 @@ impl Passed {
     }
 }
 
-/// What of a file is done with, though it may be damaged by now: all before this place of it, and so many events.
-#[derive(Debug, Clone, Copy, Default)]
+/// What of a damaged file is done with all the same.
+#[derive(Debug)]
 pub(crate) struct Done {
-    pub(super) offset: u64,
-    pub(super) events: u32,
+    /// The damaged places in what was good when it was dealt with.
+    pub(super) places: HashSet<u64>,
+    /// How many events were found, or dealt with.
+    pub(super) found: u32,
 }
 
 /// What was come upon and is not part of a piece yet, because it did not fit into the one before.
@@ -170,17 +199,20 @@ pub(crate) struct Reader {
     whole: bool,
     /// The place of the next piece.
     next: u32,
-    /// How many events there were in the pieces so far, the damaged ones among them.
-    placed: u64,
     ahead: Ahead,
-    /// How many events the file had when it was inspected, and how many were found in it so far.
+    /// What was dealt with before,
+    passed: Passed,
+    /// how many events were written in what of it was come upon,
+    placed: u64,
+    /// and what is damaged there.
+    in_passed: Vec<Span>,
+    /// How many events the file had when it was inspected, and how many were found in it that were not dealt with.
     claimed: u32,
     found: u32,
     /// It was shorter than that when it was opened.
     is_shorter: bool,
     ended: bool,
     damage: Option<Damage>,
-    done: Done,
 }
 
 impl Spool {
@@ -205,13 +237,14 @@ impl Spool {
             timestamp_ms: file.timestamp_ms,
             whole,
             next: 0,
-            placed: 0,
             ahead: Ahead::default(),
+            passed: Passed::default(),
+            placed: 0,
+            in_passed: Vec::new(),
             claimed: file.events,
             found: 0,
             ended: false,
             damage: None,
-            done: Done::default(),
         })
     }
 }
@@ -241,6 +274,7 @@ impl Reader {
             if self.whole { (u32::MAX, u64::MAX) } else { (PIECE_EVENTS, PIECE_BYTES as u64) };
         let (mut events, mut count) = (Vec::new(), 0);
         let (mut placed, mut bytes) = (0, 0_u64);
+        let is_passed = self.passed.has(self.next);
         loop {
             let is_full = |placed: u32, bytes: u64, more: u64| {
                 placed == max_events || placed > 0 && bytes.saturating_add(more) > max_bytes
@@ -256,7 +290,10 @@ impl Reader {
             // A run of them that reaches into the next piece counts there, and one at the end behind all pieces.
             if !self.ended {
                 for span in self.ahead.spans.drain(..) {
-                    Damage::add(&mut self.damage, span);
+                    match is_passed {
+                        true => self.in_passed.push(span),
+                        false => Damage::add(&mut self.damage, span),
+                    }
                 }
             }
             let more = self.ahead.event.len() as u64;
@@ -266,13 +303,13 @@ impl Reader {
                 }
                 events.append(&mut self.ahead.event);
                 (count, placed, bytes) = (count + 1, placed + 1, bytes.saturating_add(more));
-                self.found = self.found.saturating_add(1);
+                self.found = self.found.saturating_add(u32::from(!is_passed));
             }
             if placed == max_events || !self.look_ahead()? {
                 break;
             }
         }
-        self.placed += u64::from(placed);
+        self.placed += if is_passed { u64::from(placed) } else { 0 };
         self.next = self.next.saturating_add(u32::from(placed > 0));
         Ok((placed > 0).then_some((events, count)))
     }
@@ -310,35 +347,34 @@ impl Reader {
         }
     }
 
-    /// Passes over what was read before. What is damaged there is none of our business any more, if all of it was good when it was read.
+    /// Passes over the pieces that were read before.
     ///
-    /// It reads it, at the speed of memory: where a piece begins is known only from those before it.
+    /// It reads them, at the speed of memory: where a piece begins is known only from those before it.
     pub(crate) fn skip(&mut self, passed: Passed) -> Result<(), SpoolError> {
+        self.passed = passed;
         while self.next < passed.pieces && self.next_cut()?.is_some() {}
-        if self.placed <= passed.events {
-            if self.ended && self.placed < passed.events {
-                // What is damaged at the end, or cut off, was good as well.
-                self.ahead.spans.clear();
-            }
-            let Ahead { spans, event, .. } = &self.ahead;
-            let offset = self.scanner.offset() - event.len() as u64;
-            let offset = spans.first().map_or(offset, |span| span.offset);
-            self.done = Done { offset, events: u32::try_from(passed.events).unwrap_or(u32::MAX) };
-            (self.found, self.damage) = (self.done.events, None);
-        }
         self.next = self.next.max(passed.pieces);
         Ok(())
     }
 
-    /// What of the file is [passed](Self::skip), and not to be set aside.
-    pub(crate) fn done(&self) -> Done {
-        self.done
+    /// The damaged places in what is passed, and at the end behind all pieces. What is passed is none of our business, if as much of it
+    /// was good then as was written; and if some of it is not there any more, the end belongs to it.
+    fn places(&self) -> [(&[Span], bool); 2] {
+        let was_good = self.placed <= self.passed.events;
+        let is_cut = self.ended && self.placed < self.passed.events;
+        [(&self.in_passed, was_good), (&self.ahead.spans, is_cut)]
     }
 
-    /// How many events were found so far, those that were skipped among them.
-    #[cfg(test)]
+    /// What of the file is not to be set aside, once [`next_piece`](Self::next_piece) has returned `None`.
+    pub(crate) fn done(&self) -> Done {
+        let places = self.places().into_iter().filter(|(_, is_done)| *is_done);
+        let places = places.flat_map(|(spans, _)| spans.iter().map(|span| span.offset)).collect();
+        Done { places, found: self.found() }
+    }
+
+    /// How many events were found so far, those that are passed among them.
     pub(crate) fn found(&self) -> u32 {
-        self.found
+        self.found.saturating_add(u32::try_from(self.passed.events).unwrap_or(u32::MAX))
     }
 
     /// What of the file cannot be delivered. Complete once [`next_piece`](Self::next_piece) has returned `None`; then
@@ -348,10 +384,10 @@ impl Reader {
         if !self.ended {
             return damage;
         }
-        for &span in &self.ahead.spans {
-            Damage::add(&mut damage, span);
+        for (spans, _) in self.places().into_iter().filter(|(_, is_done)| !is_done) {
+            spans.iter().for_each(|&span| Damage::add(&mut damage, span));
         }
         let is_shorter = self.is_shorter || self.scanner.shrank();
-        Damage::settle(damage, self.claimed, self.found, is_shorter)
+        Damage::settle(damage, self.claimed, self.found(), is_shorter)
     }
 }

@@ -162,11 +162,6 @@ impl<R: Read> Scanner<R> {
         self.shrank
     }
 
-    /// How far it is in the file.
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
-    }
-
     /// How many entries were written before this place, where their checksums tell.
     pub(super) fn place(&self) -> Option<u32> {
         (self.trust == Trust::Checked).then(|| self.checks.place())

@@ -124,7 +124,7 @@ impl Spool {
     }
 
     /// Drops a file that may have been offered to Toggle, so that it cannot be written anew under another identity: all that is
-    /// behind what is passed, whatever level it is of.
+    /// not passed, whatever level it is of.
     ///
     /// When this fails, the file is as it was.
     pub(crate) fn drop_rest(&self, file: &SpoolFile, passed: Passed) -> Result<Thinned, SpoolError> {
@@ -134,7 +134,9 @@ impl Spool {
         reader.skip(passed)?;
         let mut thinned = Thinned { file: None, dropped: Vec::new(), damaged: 0, cut_off: 0 };
         while let Some(piece) = reader.next_piece()? {
-            thinned.drop_all(&piece.events);
+            if !passed.has(piece.index) {
+                thinned.drop_all(&piece.events);
+            }
         }
         (thinned.damaged, thinned.cut_off) = self.keep_damage(file, &reader)?;
         // As when it is thinned.
@@ -148,7 +150,7 @@ impl Spool {
     /// more.
     fn keep_damage(&self, file: &SpoolFile, reader: &Reader) -> Result<(u64, u64), SpoolError> {
         let Some(damage) = reader.damage() else { return Ok((0, 0)) };
-        self.quarantine(file, reader.done())?;
+        self.quarantine(file, Some(&reader.done()))?;
         Ok((damage.events.into(), damage.cut_off.into()))
     }
 

@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, io, path::Path};
 
 use uuid::Uuid;
 
+use super::waiting::Waiting;
 use crate::{
     Category, DropReason, Level,
     cli::{failure::Failure, out::note, owner, peek::peek},
-    ledger::{self, Known, Ledger},
+    ledger::{self, Known, Ledger, Step},
     spool::{ANY_LEDGER, FileName, Spool, SpoolFile},
 };
 
@@ -142,14 +143,16 @@ impl Books {
     }
 
     /// Takes a file up as an agent does at its start: what was delivered of pieces that are not dealt with in full waits
-    /// again. Gives how many events at its beginning do not wait any more; all of them where it was only to be removed.
-    pub(super) fn take_up(&mut self, file: &SpoolFile) -> u64 {
-        let Some(ledger) = &mut self.ledger else { return 0 };
-        let is_ours = file.is_of(ledger.id());
-        match ledger.found(file.id, u64::from(file.events), is_ours) {
-            Known::Finished => u64::MAX,
-            Known::From(step) => step.events,
-        }
+    /// again. Gives which of its events do.
+    pub(super) fn take_up(&mut self, file: &SpoolFile) -> Waiting {
+        let known = match &mut self.ledger {
+            None => Known::From(Step::none(file.id)),
+            Some(ledger) => {
+                let is_ours = file.is_of(ledger.id());
+                ledger.found(file.id, u64::from(file.events), is_ours)
+            }
+        };
+        Waiting::of(file, known)
     }
 
     /// Whether something of a file was sent to Toggle, as far as they know.

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::{
     hold::{Books, Hold},
     rewrite::rewrite,
+    waiting::Waiting,
 };
 use crate::{
     Category, Kind, Level,
@@ -89,8 +90,8 @@ struct Plan<'a> {
     source: &'a Source,
     file: SpoolFile,
     fingerprint: u64,
-    /// Events at its beginning that do not wait any more.
-    skip: u64,
+    /// Which of its events wait.
+    waiting: Waiting,
     dropped: BTreeMap<(i32, i32), u64>,
     kept: u64,
     /// How long it is with what is kept.
@@ -200,21 +201,21 @@ fn plan<'a>(
         opened => opened?,
     };
     progress.add(scan.seen().bytes);
-    let skip = books.take_up(&file);
+    let waiting = books.take_up(&file);
     let mut plan = Plan {
         source,
         file,
         fingerprint: scan.seen().fingerprint.unwrap_or_default(),
-        skip,
+        waiting,
         dropped: BTreeMap::new(),
         kept: 0,
         kept_bytes: OVERHEAD,
     };
-    let (mut delivered, mut damaged) = (skip, false);
+    let (mut waiting, mut damaged) = (plan.waiting.clone(), false);
     while let Some(item) = scan.next()? {
         match item {
             // Delivered, or set aside, before the last agent ended.
-            Item::Event { .. } if delivered > 0 => delivered -= 1,
+            Item::Event { entry, .. } if !waiting.next(entry) => {}
             Item::Event { entry, body } => {
                 let facts = Facts::of(body);
                 if doomed(&facts) {
@@ -300,7 +301,8 @@ fn rewritten(
     target: &Path,
     doomed: &impl Fn(&Facts<'_>) -> bool,
 ) -> Result<(), Failure> {
-    let Plan { source, file, fingerprint, skip, .. } = plan;
+    let Plan { source, file, fingerprint, waiting, .. } = plan;
+    let mut waiting = waiting.clone();
     let sealing = Sealing {
         id,
         timestamp_ms: file.timestamp_ms,
@@ -309,7 +311,8 @@ fn rewritten(
         fingerprint: *fingerprint,
         ledger: file.ledger,
     };
-    rewrite(source, target, sealing, false, *skip, |facts| !doomed(facts), || Ok(())).map(drop)
+    let keeps = |entry: &[u8], facts: &Facts<'_>| waiting.next(entry) && !doomed(facts);
+    rewrite(source, target, sealing, false, keeps, || Ok(())).map(drop)
 }
 
 impl Tally {

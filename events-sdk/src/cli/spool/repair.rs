@@ -24,7 +24,7 @@ use crate::{
     generated::SCHEMA_FINGERPRINT,
     plural::counted,
     spool::{
-        ANY_LEDGER, Done, NO_LEDGER, Sealing, Spool, SpoolError, SpoolFile, View,
+        ANY_LEDGER, NO_LEDGER, Sealing, Spool, SpoolError, SpoolFile, View,
         format::{PIECE_BYTES, PIECE_EVENTS},
     },
 };
@@ -168,7 +168,7 @@ impl Work {
                 aside = set_aside(&self.hold.spool, &file)?;
                 Ok(())
             };
-            rewrite(source, &source.path(), sealing, true, 0, |_| true, before)?;
+            rewrite(source, &source.path(), sealing, true, |_, _| true, before)?;
         } else {
             aside = set_aside(&self.hold.spool, &file)?;
             self.hold.spool.remove(&file)?;
@@ -179,7 +179,7 @@ impl Work {
 
 /// Sets aside what is damaged of a file, durably. Gives how many events that are, those not counted that were there before.
 fn set_aside(spool: &Spool, file: &SpoolFile) -> Result<u64, SpoolError> {
-    let events = spool.quarantine(file, Done::default())?.map_or(0, |damage| u64::from(damage.events));
+    let events = spool.quarantine(file, None)?.map_or(0, |damage| u64::from(damage.events));
     Ok(events.saturating_sub(spool.counted_twice()))
 }
 

@@ -8,15 +8,14 @@ use crate::{
 };
 
 /// Writes the events of `source` that `keeps` wants to `target` in the same directory. What is damaged stays out.
-/// Returns how many events were written. `replace` says that another file may be there; the first `skip` events are left out.
+/// Returns how many events were written. `replace` says that another file may be there.
 /// `before` is done when all is written and synced, and before it has its name: where it fails, all is as it was.
 pub(super) fn rewrite(
     source: &Source,
     target: &Path,
     sealing: Sealing,
     replace: bool,
-    mut skip: u64,
-    keeps: impl Fn(&Facts<'_>) -> bool,
+    mut keeps: impl FnMut(&[u8], &Facts<'_>) -> bool,
     before: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<u32, Failure> {
     let dir = source.view.dir();
@@ -24,12 +23,8 @@ pub(super) fn rewrite(
     let mut composer = Composer::begin(dir, sealing.id)?;
     while let Some(item) = scan.next()? {
         if let Item::Event { entry, body } = item {
-            if skip > 0 {
-                skip -= 1;
-                continue;
-            }
             let facts = Facts::of(body);
-            if keeps(&facts) {
+            if keeps(entry, &facts) {
                 composer.push(entry, facts.level)?;
             }
         }

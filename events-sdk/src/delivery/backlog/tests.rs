@@ -18,12 +18,25 @@ fn file(time: i64, level: Level) -> SpoolFile {
 }
 
 fn unknown(file: &SpoolFile) -> Step {
-    Step { file: file.id, foreign: false, pieces: 0, events: 0, delivered: 0 }
+    Step::none(file.id)
 }
 
 /// So many pieces of one event each.
-fn passed(pieces: u32) -> Passed {
-    Passed { pieces, events: pieces.into() }
+fn passed(pieces: u32) -> (u32, u64) {
+    (pieces, pieces.into())
+}
+
+fn plain(passed: Passed) -> (u32, u64) {
+    (passed.pieces, passed.events)
+}
+
+/// The next file to read from, and the pieces and events that are passed in it.
+fn next(
+    backlog: &mut Backlog,
+    now: Instant,
+    known: impl FnOnce(&SpoolFile) -> Step,
+) -> Option<(SpoolFile, (u32, u64))> {
+    backlog.next_read(9, now, known).map(|(file, passed)| (file, plain(passed)))
 }
 
 fn piece(id: Uuid) -> Piece {
@@ -38,7 +51,7 @@ fn order(backlog: &mut Backlog) -> Vec<i64> {
         backlog.piece(file.id, piece(file.id), 0);
         assert!(backlog.done(file.id).is_none());
         let (same, place) = backlog.next_read(usize::MAX, Instant::now(), unknown).unwrap();
-        assert_eq!((same.id, place), (file.id, passed(1)));
+        assert_eq!((same.id, plain(place)), (file.id, passed(1)));
         assert!(backlog.exhausted(file.id).is_some());
         backlog.removed(file.id);
     }
@@ -106,7 +119,7 @@ fn a_file_that_was_read_ahead_and_not_sent_makes_room_like_any_other() {
     backlog.removed(first.id);
     // It could not be thinned, and is read from the beginning.
     backlog.add(first.clone());
-    assert_eq!(backlog.next_read(9, now, unknown), Some((first.clone(), passed(0))));
+    assert_eq!(next(&mut backlog, now, unknown), Some((first.clone(), passed(0))));
     backlog.piece(first.id, piece(first.id), 0);
     let sent = backlog.take(now, false).unwrap();
     assert!(!backlog.is_unknown_to_toggle(first.id) && backlog.least_severity(false, now).is_none());
@@ -123,7 +136,7 @@ fn begun(file: &SpoolFile) -> Backlog {
     let (now, mut backlog) = (Instant::now(), Backlog::default());
     backlog.add(file.clone());
     for index in 0..2 {
-        assert_eq!(backlog.next_read(9, now, unknown), Some((file.clone(), passed(index))));
+        assert_eq!(next(&mut backlog, now, unknown), Some((file.clone(), passed(index))));
         backlog.piece(file.id, Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) }, 0);
     }
     let sent = backlog.take(now, false).unwrap();
@@ -150,7 +163,7 @@ fn a_file_that_was_offered_before_it_came_goes_as_a_whole_too() {
     assert_eq!(backlog.bytes_up_to(0, u8::MAX), first.bytes);
     assert!(backlog.least_offered(Level::Warn.severity(), false, now).is_none(), "one as grave is in it");
     assert_eq!(
-        backlog.least_offered(u8::MAX, false, now),
+        backlog.least_offered(u8::MAX, false, now).map(|(file, read)| (file, read.map(plain))),
         Some((first.clone(), None)),
         "nothing of it was read"
     );
@@ -158,11 +171,12 @@ fn a_file_that_was_offered_before_it_came_goes_as_a_whole_too() {
     // It could not be dropped, is read ahead, and is as it was.
     backlog.removed(first.id);
     backlog.stays(first.clone(), None, now);
-    assert_eq!(backlog.next_read(9, now, unknown), Some((first.clone(), passed(0))));
+    assert_eq!(next(&mut backlog, now, unknown), Some((first.clone(), passed(0))));
     assert!(backlog.least_offered(u8::MAX, false, now).is_none(), "it is being read");
     backlog.piece(first.id, piece(first.id), 0);
     assert!(backlog.least(u8::MAX, false, now).is_none());
-    assert_eq!(backlog.least_offered(u8::MAX, false, now), Some((first.clone(), Some(passed(1)))));
+    let whole = backlog.least_offered(u8::MAX, false, now).map(|(file, read)| (file, read.map(plain)));
+    assert_eq!(whole, Some((first.clone(), Some(passed(1)))));
     assert_eq!(backlog.take_going(first.id).unwrap().pieces().count(), 1);
 }
 
@@ -188,7 +202,9 @@ fn a_file_of_which_a_piece_was_sent_goes_as_a_whole_for_what_is_graver_than_all_
     // A graver one stays.
     backlog.add(file(3, Level::Error));
     assert_eq!(
-        backlog.least_offered(Level::Error.severity(), false, now),
+        backlog
+            .least_offered(Level::Error.severity(), false, now)
+            .map(|(file, read)| (file, read.map(plain))),
         Some((offered(&first), Some(passed(2))))
     );
     assert!(backlog.knows(&first) && backlog.take(now, false).is_none());
@@ -206,17 +222,77 @@ fn a_file_that_could_not_be_dropped_as_a_whole_goes_on_where_it_was() {
     assert_eq!(backlog.dealt_with(first.id, 0, 1, 0).unwrap().pieces, 1);
     assert!(backlog.done(first.id).is_none());
     assert_eq!((delivered.place, delivered.batch.id()), (0, Uuid::from_u128(100)));
-    assert_eq!(backlog.least_offered(u8::MAX, false, now), Some((offered(&first), Some(passed(2)))));
+    assert_eq!(
+        backlog.least_offered(u8::MAX, false, now).map(|(file, read)| (file, read.map(plain))),
+        Some((offered(&first), Some(passed(2))))
+    );
     let going = backlog.take_going(first.id);
     assert_eq!(going.as_ref().map(Begun::left), Some(4));
     backlog.removed(first.id);
     backlog.stays(first.clone(), going, now);
-    assert_eq!(backlog.next_read(9, now, unknown), Some((offered(&first), passed(2))));
+    assert_eq!(next(&mut backlog, now, unknown), Some((offered(&first), passed(2))));
     assert!(backlog.exhausted(first.id).is_none());
     let left = backlog.take(now, false).unwrap();
     assert_eq!((left.place, left.batch.id()), (1, Uuid::from_u128(101)));
     assert_eq!(backlog.dealt_with(first.id, 1, 1, 0).unwrap().pieces, 2);
     assert_eq!(backlog.done(first.id).unwrap().missing, 3);
+}
+
+#[test]
+fn pieces_that_an_earlier_process_dealt_with_out_of_turn_are_read_and_not_sent() {
+    let (now, first) = (Instant::now(), SpoolFile { events: 6, ..file(1, Level::Info) });
+    let known = |file: &SpoolFile| {
+        let mut step = unknown(file);
+        step.note(1, 1, 1);
+        step.note(3, 2, 1);
+        step
+    };
+    let mut backlog = Backlog::default();
+    backlog.add(first.clone());
+    for (index, before, read) in [(0, 3, 4), (1, 4, 4), (2, 4, 5), (3, 5, 5), (4, 5, 6)] {
+        assert_eq!(next(&mut backlog, now, known), Some((first.clone(), (index, before))));
+        let piece = Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) };
+        assert_eq!(backlog.read_with(first.id, &piece), read);
+        backlog.piece(first.id, piece, 0);
+    }
+    assert!(!backlog.is_unknown_to_toggle(first.id) && backlog.exhausted(first.id).is_none());
+    assert_eq!(backlog.cut_off(first.id, 1), 0, "all of it was read");
+    let mut steps = Vec::new();
+    for place in [2, 0, 4] {
+        let waiting = backlog.take(now, false).unwrap();
+        assert!([0, 2, 4].contains(&waiting.place));
+        let step = backlog.dealt_with(first.id, place, 1, 0).unwrap();
+        steps.push((step.pieces, step.events, step.delivered));
+        if place < 4 {
+            assert!(backlog.done(first.id).is_none());
+        }
+    }
+    assert_eq!(steps, [(0, 4, 3), (4, 5, 4), (5, 6, 5)]);
+    let finished = backlog.done(first.id).unwrap();
+    assert_eq!(finished.missing, 0);
+}
+
+#[test]
+fn what_was_delivered_too_far_on_to_be_noted_is_once_it_is_near_enough() {
+    let far = Beyond::PIECES as u32 + 1;
+    let (now, first) = (Instant::now(), SpoolFile { events: far + 1, ..file(1, Level::Info) });
+    let mut backlog = Backlog::default();
+    backlog.add(first.clone());
+    for index in 0..=far {
+        assert!(backlog.next_read(usize::MAX, now, unknown).is_some());
+        backlog.piece(first.id, Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) }, 0);
+    }
+    let mut after = |place| {
+        let step = backlog.dealt_with(first.id, place, 1, 0).unwrap();
+        (step.pieces, step.events)
+    };
+    assert_eq!(after(far), (0, 0));
+    assert_eq!(after(1), (0, 1));
+    assert_eq!(after(0), (2, 3));
+    for place in 2..far - 1 {
+        assert_eq!(after(place), (place + 1, u64::from(place) + 2));
+    }
+    assert_eq!(after(far - 1), (far + 1, u64::from(far) + 1));
 }
 
 #[test]
@@ -228,11 +304,11 @@ fn a_grave_file_interrupts_another_which_goes_on_where_it_was() {
     backlog.piece(first.id, piece(first.id), 0);
     backlog.add(file(7, Level::Error));
     let (grave, place) = backlog.next_read(9, now, unknown).unwrap();
-    assert_eq!((grave.timestamp_ms, place), (7, passed(0)));
+    assert_eq!((grave.timestamp_ms, plain(place)), (7, passed(0)));
     assert!(backlog.knows(&first) && backlog.knows(&grave));
     assert!(backlog.exhausted(grave.id).is_some());
     let (again, place) = backlog.next_read(9, now, unknown).unwrap();
-    assert_eq!((again.id, place), (first.id, passed(1)));
+    assert_eq!((again.id, plain(place)), (first.id, passed(1)));
 }
 
 #[test]
@@ -244,8 +320,8 @@ fn pieces_of_which_nothing_is_left_have_their_place_and_are_done_with() {
         assert!(backlog.next_read(9, now, unknown).is_some());
         backlog.piece(first.id, Piece { index, ..piece(Uuid::from_u128(100)) }, 0);
     }
-    let read = Some((first.clone(), Passed { pieces: 5, events: 2 }));
-    assert_eq!(backlog.next_read(9, now, unknown), read);
+    let read = Some((first.clone(), (5, 2)));
+    assert_eq!(next(&mut backlog, now, unknown), read);
     assert!(backlog.exhausted(first.id).is_none());
     for (place, pieces) in [(1, 4), (4, 5)] {
         assert_eq!(backlog.take(now, false).unwrap().place, place);

@@ -534,7 +534,7 @@ impl Thread {
             self.reader = Some((file.id, reader));
         } else if let Some(damage) = reader.damage() {
             // What cannot be delivered is set aside before the file may go.
-            self.spool()?.quarantine(file, reader.done())?;
+            self.spool()?.quarantine(file, Some(&reader.done()))?;
             self.quarantine_grew = true;
             if damage.cut_off > 0 {
                 self.reply(Reply::CutOff(file.clone(), damage.cut_off));

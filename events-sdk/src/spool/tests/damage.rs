@@ -14,10 +14,11 @@ use super::{
     faulty::Faulty,
     samples::{entries, entry, event, id, read_all, spill, split},
 };
+use crate::ledger::Step;
 use crate::proto::EventBatch;
 use crate::proto::events::Event;
 use crate::spool::{
-    Damage, Done, FileName, NewFile, Passed, Spool, SpoolFile, Thinning,
+    Damage, FileName, NewFile, Passed, Spool, SpoolFile, Thinning,
     format::{encode_trailer, piece_id},
     seal::HEAD_BYTES,
 };
@@ -59,7 +60,7 @@ fn a_torn_file_gives_up_only_its_tail() {
     let torn = entry(1000).len() - 9;
     assert_eq!((damage.bytes, damage.events, damage.spans), (torn as u64, 1, 1));
 
-    assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), Some(damage));
+    assert_eq!(spool.quarantine(&file, None).unwrap(), Some(damage));
     let files = aside(dir.path());
     assert_eq!(files.len(), 2);
     assert_eq!(files[0].1, entry(1000)[..torn]);
@@ -70,7 +71,7 @@ fn a_torn_file_gives_up_only_its_tail() {
     assert!(text.contains("the file ends within a field"), "{text}");
 
     // Again, as after a crash before the file was removed.
-    spool.quarantine(&file, Done::default()).unwrap();
+    spool.quarantine(&file, None).unwrap();
     assert_eq!(aside(dir.path()), files);
 }
 
@@ -89,7 +90,7 @@ fn a_flipped_length_in_a_sealed_file_costs_one_event_and_the_seal_counts_it() {
     assert_eq!((file.events, file.sealed), (600, true));
     let expected = [split(&entries(0..100)), split(&entries(101..600))].concat();
     assert_eq!(read_all(&spool, &file), expected);
-    let damage = spool.quarantine(&file, Done::default()).unwrap().unwrap();
+    let damage = spool.quarantine(&file, None).unwrap().unwrap();
     assert_eq!((damage.bytes, damage.events, damage.spans), (entry(100).len() as u64, 1, 1));
     assert_eq!(aside(dir.path())[0].1[2..], entry(100)[2..]);
 }
@@ -108,7 +109,7 @@ fn files_that_are_no_batch_yield_nothing_and_are_kept_aside() {
     for (name, bytes) in cases {
         let file = put(dir.path(), &spool, name, bytes);
         assert_eq!(read_all(&spool, &file).len(), 0, "{name}");
-        let damage = spool.quarantine(&file, Done::default()).unwrap().unwrap();
+        let damage = spool.quarantine(&file, None).unwrap().unwrap();
         assert_eq!((damage.bytes, damage.events), (bytes.len() as u64, file.events), "{name}");
         assert!(
             aside(dir.path()).iter().any(|(aside, kept)| aside.starts_with(name) && kept == bytes),
@@ -125,7 +126,7 @@ fn a_file_without_events_is_no_damage() {
         let file = put(dir.path(), &spool, name, &bytes);
         assert_eq!((file.events, file.bytes), (0, bytes.len() as u64));
         assert_eq!(read_all(&spool, &file).len(), 0);
-        assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), None);
+        assert_eq!(spool.quarantine(&file, None).unwrap(), None);
     }
     let file = spill(&spool, id(2), 0..0, true).unwrap();
     assert_eq!(read_all(&spool, &file).len(), 0);
@@ -149,7 +150,7 @@ fn a_seal_that_counts_more_than_there_is_still_lets_the_account_balance() {
     };
     let file = spool.write(file).unwrap();
     assert_eq!(read_all(&spool, &file).len(), 2);
-    let damage = spool.quarantine(&file, Done::default()).unwrap().unwrap();
+    let damage = spool.quarantine(&file, None).unwrap().unwrap();
     assert_eq!((damage.bytes, damage.events), (0, 3));
 }
 
@@ -237,7 +238,7 @@ pub(super) fn read_damaged(bytes: &[u8]) -> Outcome {
     }
     assert_eq!(read_all(&spool, &file), delivered, "a second reading finds something else");
     let damage = reader.damage();
-    assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), damage);
+    assert_eq!(spool.quarantine(&file, None).unwrap(), damage);
     let (damaged_bytes, lost) =
         damage.as_ref().map_or((0, 0), |damage| (damage.bytes, damage.events + damage.cut_off));
     assert!(kept + damaged_bytes <= bytes.len() as u64);
@@ -395,7 +396,7 @@ fn a_giant_event_in_a_file_whose_seal_is_right_is_set_aside_and_the_others_are_d
     let damage = reader.damage().unwrap();
     assert_eq!((damage.bytes, damage.events), (giant.len() as u64, 1));
     assert!(damage.reason.ends_with("an event is larger than any event can be"), "{}", damage.reason);
-    assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), Some(damage));
+    assert_eq!(spool.quarantine(&file, None).unwrap(), Some(damage));
     let files = aside(dir.path());
     assert_eq!((files.len(), &files[0].1), (2, &giant));
 }
@@ -403,7 +404,7 @@ fn a_giant_event_in_a_file_whose_seal_is_right_is_set_aside_and_the_others_are_d
 #[test]
 fn of_a_file_that_is_cut_to_less_than_was_dealt_with_no_more_is_lost_than_was_left() {
     // Four pieces are delivered, so 500 events wait.
-    let passed = Passed { pieces: 4, events: 500 };
+    let passed = Passed::first(4, 500);
     for rest in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(dir.path()).unwrap();
@@ -430,7 +431,7 @@ fn pieces_behind(
         assert_eq!(piece.id, piece_id(file.id, piece.index));
         pieces.push((piece.index, split(&piece.events)));
     }
-    let damage = spool.quarantine(file, reader.done()).unwrap();
+    let damage = spool.quarantine(file, Some(&reader.done())).unwrap();
     assert_eq!(damage, reader.damage());
     (pieces, damage)
 }
@@ -461,14 +462,21 @@ fn damaged_events_keep_their_place_among_the_pieces() {
         assert_eq!(pieces, all, "{bad:?}");
         assert_eq!(damage.map(|damage| damage.events), Some(bad.len() as u32), "{bad:?}");
         // All of the first two was good when it was delivered: nothing of it is set aside.
-        let (pieces, damage) = pieces_behind(&spool, &file, Passed { pieces: 2, events: 250 });
+        let (pieces, damage) = pieces_behind(&spool, &file, Passed::first(2, 250));
         assert_eq!((pieces.as_slice(), damage), (&all[2..], None), "{bad:?}");
         // It was not: what is damaged is set aside at the end.
-        let read = Passed { pieces: 2, events: 250 - bad.len() as u64 };
+        let read = Passed::first(2, 250 - bad.len() as u64);
         let (pieces, damage) = pieces_behind(&spool, &file, read);
         assert_eq!(pieces, all[2..], "{bad:?}");
         assert_eq!(damage.map(|damage| damage.events), Some(bad.len() as u32), "{bad:?}");
     }
+    // Of what was dealt with out of turn: in the third piece after it was delivered, in the second before.
+    damaged(&[130, 251]);
+    let mut step = Step::none(file.id);
+    step.note(2, 125, 125);
+    let (pieces, damage) = pieces_behind(&spool, &file, Passed::of(step));
+    assert_eq!(pieces[1], (1, expected(125..250, &[130])));
+    assert_eq!(damage.map(|damage| (damage.events, damage.spans)), Some((1, 1)));
     // A whole piece.
     let bad: Vec<u32> = (125..250).collect();
     damaged(&bad);

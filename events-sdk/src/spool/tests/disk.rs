@@ -15,8 +15,9 @@ use uuid::Uuid;
 use super::samples::{INFO, entries, entry, id, read_all, spill, split};
 use crate::{
     Batch,
+    ledger::Step,
     proto::{BatchSeal, EventBatch},
-    spool::{Bounds, Done, FileName, NewFile, Passed, Spool, SpoolErrorKind, format::*, seal::HEAD_BYTES},
+    spool::{Bounds, FileName, NewFile, Passed, Spool, SpoolErrorKind, format::*, seal::HEAD_BYTES},
 };
 
 fn names(spool: &Spool) -> Vec<String> {
@@ -91,10 +92,10 @@ fn pieces_are_cut_by_count_and_bytes_with_ids_that_anybody_can_compute() {
     assert_eq!((reader.found(), reader.damage()), (300, None));
 
     let mut later = spool.read(&file).unwrap();
-    later.skip(Passed { pieces: 2, events: 250 }).unwrap();
+    later.skip(Passed::first(2, 250)).unwrap();
     assert_eq!(later.next_piece().unwrap().as_ref(), Some(&pieces[2]));
     let mut beyond = spool.read(&file).unwrap();
-    beyond.skip(Passed { pieces: 9, events: 300 }).unwrap();
+    beyond.skip(Passed::first(9, 300)).unwrap();
     assert_eq!(beyond.next_piece().unwrap(), None);
     assert_eq!((beyond.found(), beyond.damage()), (300, None));
 }
@@ -137,6 +138,17 @@ fn large_events_make_small_pieces_and_one_alone_may_be_larger_than_a_piece() {
 }
 
 #[test]
+fn of_a_file_that_is_dropped_what_is_dealt_with_is_no_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path()).unwrap();
+    let file = spill(&spool, id(1), 0..490, false).unwrap();
+    let mut step = Step::none(file.id);
+    [1, 3].into_iter().for_each(|place| step.note(place, if place == 3 { 115 } else { 125 }, 0));
+    let thinned = spool.drop_rest(&file, Passed::of(step)).unwrap();
+    assert_eq!((thinned.events(), thinned.damaged, thinned.cut_off), (250, 0, 0));
+}
+
+#[test]
 fn a_batch_that_was_offered_before_keeps_its_id_and_stays_whole() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path()).unwrap();
@@ -165,7 +177,7 @@ fn files_of_the_earlier_agent_are_adopted_whatever_the_order_of_their_fields() {
             (count, false, false, 1_650_000_000_000)
         );
         assert_eq!(read_all(&spool, &file), split(&entries(0..count)));
-        assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), None);
+        assert_eq!(spool.quarantine(&file, None).unwrap(), None);
         spool.remove(&file).unwrap();
     }
     assert!(!dir.path().join("quarantine").exists());
@@ -315,7 +327,7 @@ fn links_in_the_directory_lead_nowhere() {
     symlink(outside.path(), dir.path().join("quarantine")).unwrap();
     fs::write(dir.path().join("torn.pb"), [0x0A, 0x05]).unwrap();
     let file = spool.inspect(&FileName::parse("torn.pb".as_ref()).unwrap()).unwrap();
-    assert_eq!(spool.quarantine(&file, Done::default()).unwrap_err().kind(), SpoolErrorKind::Broken);
+    assert_eq!(spool.quarantine(&file, None).unwrap_err().kind(), SpoolErrorKind::Broken);
     let refused = Batch::new(id(1), 1, entry(0), 1);
     assert_eq!(spool.set_aside(&refused, "x").unwrap_err().kind(), SpoolErrorKind::Broken);
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
@@ -386,7 +398,7 @@ fn what_goes_out_of_a_full_quarantine_is_counted_though_its_description_is_older
     let spool = Spool::open(dir.path()).unwrap();
     fs::write(dir.path().join("torn.pb"), &entries(0..3)[..400]).unwrap();
     let file = spool.inspect(&FileName::parse("torn.pb".as_ref()).unwrap()).unwrap();
-    spool.quarantine(&file, Done::default()).unwrap();
+    spool.quarantine(&file, None).unwrap();
     let mut text = fs::read_dir(dir.path().join("quarantine")).unwrap().map(|entry| entry.unwrap().path());
     let text = text.find(|path| path.extension().is_some_and(|ending| ending == "txt")).unwrap();
     fs::File::options().append(true).open(text).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();

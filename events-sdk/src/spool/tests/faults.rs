@@ -6,7 +6,7 @@ use super::{
     faulty::{Crash, Faulty, Plan},
     samples::{entries, entry, id, read_all, spill, split},
 };
-use crate::spool::{Done, FileName, Spool, SpoolErrorKind};
+use crate::spool::{FileName, Spool, SpoolErrorKind};
 
 const DIR: &str = "/spool";
 const CRASHES: [Crash; 4] = [Crash::Nothing, Crash::Names, Crash::Contents, Crash::Everything];
@@ -33,7 +33,7 @@ fn files_after(disk: &Faulty, context: &str) -> Vec<FileName> {
         let file = spool.inspect(name).unwrap();
         assert!(file.sealed, "{context}");
         assert_eq!(read_all(&spool, &file), split(&entries(0..700)), "{context}");
-        assert_eq!(spool.quarantine(&file, Done::default()).unwrap(), None, "{context}");
+        assert_eq!(spool.quarantine(&file, None).unwrap(), None, "{context}");
     }
     assert!(!disk.names().iter().any(|path| path.to_string_lossy().ends_with(".tmp")), "{context}");
     names
@@ -105,7 +105,7 @@ fn a_crash_while_damage_is_set_aside_and_the_file_removed_loses_neither() {
     let path = Path::new(DIR).join("torn.pb");
     let work = |spool: &Spool| {
         let file = spool.inspect(&FileName::parse("torn.pb".as_ref()).unwrap())?;
-        spool.quarantine(&file, Done::default())?;
+        spool.quarantine(&file, None)?;
         spool.remove(&file)
     };
     let all = steps(|disk, spool| {

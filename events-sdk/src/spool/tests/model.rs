@@ -32,7 +32,7 @@ use crate::{
     proto::EventBatch,
     proto::events::Event,
     segment::{self, format as segment_format},
-    spool::{Done, FileName, NewFile, Passed, Spool, SpoolFile, Thinning, severity_of, storage::Storage},
+    spool::{FileName, NewFile, Passed, Spool, SpoolFile, Thinning, severity_of, storage::Storage},
 };
 
 const DIR: &str = "/var/spool";
@@ -218,7 +218,7 @@ fn recover(disk: &Simulated) -> Vec<(Uuid, Vec<u8>)> {
             disk.mark(pieces.len());
         }
         if reader.damage().is_some() {
-            spool.quarantine(&file, Done::default()).unwrap();
+            spool.quarantine(&file, None).unwrap();
         }
         spool.remove(&file).unwrap();
     }

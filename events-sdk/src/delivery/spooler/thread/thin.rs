@@ -15,7 +15,7 @@ impl Thread {
         let mut result = self.guarded("make room in", |thread| {
             fault::point("spool thin");
             thread.sync_freed()?;
-            if matches!(part, Part::Rest(_)) {
+            if matches!(part, Part::Rest(..)) {
                 // Pieces of it were delivered, and it is gone then.
                 thread.sync_books()?;
             }

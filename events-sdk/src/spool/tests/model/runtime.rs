@@ -196,7 +196,7 @@ impl Runtime {
             }
         }
         if ended && reader.damage().is_some() {
-            self.tried(self.spool().quarantine(&known.file, reader.done()))?;
+            self.tried(self.spool().quarantine(&known.file, Some(&reader.done())))?;
         }
         offered.iter().for_each(|piece| self.files[place].passed.add(piece));
         for piece in offered {

@@ -1,0 +1,180 @@
+//! What Toggle acknowledged stays delivered, though a piece before it in its file was refused and a process ended since: whatever
+//! becomes of the rest of the file, it is not sent again and not counted as lost.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use events_sdk::{Config, DropReason, Events, Level, Stats, testing::Toggle};
+use events_tests::{NUMBER, config, killed, spill_files, storm_of, wait_until};
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Events of the file, and those behind its first piece, which is refused.
+const ALL: u64 = 490;
+const BEHIND: u64 = 365;
+
+fn small(toggle: &Toggle, spool: &Path) -> Config {
+    Config {
+        buffer_size: 1_000,
+        flush_threshold: 500,
+        batch_size: 500,
+        buffer_bytes: 400 << 10,
+        spool_max_bytes: 1 << 20,
+        spool_min_free_bytes: 0,
+        batch_timeout: Duration::from_millis(50),
+        // What is refused is not halved before the process ends.
+        retry_initial: Duration::from_secs(5),
+        retry_max: Duration::from_secs(10),
+        ..config(toggle, spool)
+    }
+}
+
+/// A spool as a process leaves it, killed or not, that delivered all of a file but its first piece.
+fn left_by_another(toggle: &Toggle, is_killed: bool) -> TempDir {
+    let spool = TempDir::new().unwrap();
+    toggle.stop();
+    let patient = Config { batch_timeout: Duration::from_secs(600), ..small(toggle, spool.path()) };
+    let events = Events::start(patient.clone()).unwrap();
+    storm_of(&events, 0..ALL as usize, 100_000, |_| Level::Info);
+    assert_eq!(events.shutdown(PATIENCE).on_disk, ALL);
+    drop(events);
+    toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|text| text == "3"));
+    toggle.restart().unwrap();
+    let events = Events::start(patient).unwrap();
+    let stats = wait_until(&events, PATIENCE, |stats| stats.delivered == BEHIND && stats.in_flight == 0);
+    assert_eq!(stats.delivered, BEHIND, "{stats:#?}");
+    let dead = killed(spool.path());
+    toggle.stop();
+    events.shutdown(Duration::from_millis(100));
+    drop(events);
+    toggle.refuse_nothing();
+    if is_killed { dead } else { spool }
+}
+
+fn start(toggle: &Toggle, spool: &Path) -> Events {
+    let events = Events::start(small(toggle, spool)).unwrap();
+    let stats = wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    assert!(stats.lifetime.is_surveyed, "{stats:#?}");
+    events
+}
+
+/// What was dropped of these events, by all processes.
+fn lost(stats: &Stats) -> u64 {
+    let of_ours = stats.lifetime.dropped.iter().filter(|drop| drop.level != Some(Level::Error));
+    of_ours.map(|drop| drop.count).sum()
+}
+
+/// Exit code and output of `events spool …`.
+fn tool(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_events-tool"))
+        .arg("spool")
+        .args(args)
+        .args(["--json", "--spool", dir.to_str().unwrap()])
+        .env_clear()
+        .output()
+        .unwrap();
+    let text = [out.stdout, out.stderr].concat();
+    (out.status.code(), String::from_utf8(text).unwrap())
+}
+
+fn assert_accounts(dir: &Path, code: i32, numbers: &[(&str, u64)]) {
+    let (told, out) = tool(dir, &["accounts"]);
+    assert_eq!(told, Some(code), "{out}");
+    for (name, number) in numbers {
+        assert!(out.contains(&format!("\"{name}\":{number},")), "{name}: {number}: {out}");
+    }
+}
+
+#[test]
+fn what_was_delivered_behind_a_refused_piece_is_not_sent_again() {
+    for is_killed in [true, false] {
+        let toggle = Toggle::start().unwrap();
+        let spool = left_by_another(&toggle, is_killed);
+        assert_accounts(
+            spool.path(),
+            0,
+            &[("accepted", ALL), ("delivered", BEHIND), ("on_disk", ALL - BEHIND)],
+        );
+        let events = start(&toggle, spool.path());
+        assert_eq!(events.stats().lifetime.delivered, BEHIND);
+        toggle.restart().unwrap();
+        let stats = wait_until(&events, PATIENCE, |stats| stats.spool.files == 0);
+        assert_eq!((stats.delivered, stats.lifetime.delivered), (ALL - BEHIND, ALL), "{stats:#?}");
+        assert_eq!(stats.lifetime.accepted, ALL, "{stats:#?}");
+        assert_eq!((toggle.unique_events() as u64, toggle.duplicates()), (ALL, 0));
+        events.shutdown(PATIENCE);
+        assert_accounts(
+            spool.path(),
+            0,
+            &[("accepted", ALL), ("delivered", ALL), ("on_disk", 0), ("dropped", 0)],
+        );
+    }
+}
+
+#[test]
+fn a_file_that_gives_way_after_a_restart_costs_only_what_toggle_does_not_have() {
+    for is_killed in [true, false] {
+        let toggle = Toggle::start().unwrap();
+        let spool = left_by_another(&toggle, is_killed);
+        let events = start(&toggle, spool.path());
+        // Graver events need its place.
+        for round in 0..1_000 {
+            let from = 10_000 + round * 100;
+            storm_of(&events, from..from + 100, 20_000, |_| Level::Error);
+            let stats = wait_until(&events, Duration::from_secs(2), |stats| stats.in_memory < 600);
+            if lost(&stats) > 0 {
+                break;
+            }
+        }
+        let stats = events.stats();
+        assert_eq!((lost(&stats), stats.lifetime.delivered), (ALL - BEHIND, BEHIND), "{stats:#?}");
+        events.shutdown(PATIENCE);
+    }
+}
+
+#[test]
+fn prune_deletes_only_what_toggle_does_not_have() {
+    for is_killed in [true, false] {
+        let toggle = Toggle::start().unwrap();
+        let spool = left_by_another(&toggle, is_killed);
+        let dropped = format!("\"dropped\":{}", ALL - BEHIND);
+        for really in ["--dry-run", "--yes"] {
+            let (code, out) = tool(spool.path(), &["prune", "--below", "warn", really]);
+            assert!(code == Some(0) && out.contains(&dropped), "{out}");
+        }
+        let numbers = [("accepted", ALL), ("delivered", BEHIND), ("on_disk", 0), ("dropped", ALL - BEHIND)];
+        assert_accounts(spool.path(), 0, &numbers);
+        assert!(spill_files(spool.path()).is_empty());
+    }
+}
+
+#[test]
+fn a_file_that_vanishes_or_is_cut_short_costs_only_what_toggle_does_not_have() {
+    for left in [None, Some(100)] {
+        let toggle = Toggle::start().unwrap();
+        let spool = left_by_another(&toggle, true);
+        let path = spool.path().join(&spill_files(spool.path())[0]);
+        match left {
+            None => fs::remove_file(&path).unwrap(),
+            Some(events) => {
+                let length = fs::metadata(&path).unwrap().len();
+                let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+                file.set_len(length * events / ALL).unwrap();
+            }
+        }
+        let events = start(&toggle, spool.path());
+        toggle.restart().unwrap();
+        // What it tells of the loss is an event as well.
+        let is_settled = |stats: &Stats| {
+            let all = &stats.lifetime;
+            stats.spool.files == 0 && all.accepted == all.delivered + all.quarantined + all.dropped_total()
+        };
+        let stats = wait_until(&events, PATIENCE, is_settled);
+        assert!(is_settled(&stats), "{stats:#?}");
+        println!("{left:?}: {:#?}", stats.lifetime);
+        assert!(stats.lifetime.dropped_for(DropReason::Vanished) <= ALL - BEHIND, "{stats:#?}");
+        assert_eq!(toggle.duplicates(), 0);
+    }
+}
