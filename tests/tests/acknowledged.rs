@@ -31,13 +31,18 @@ fn small(toggle: &Toggle, spool: &Path) -> Config {
     }
 }
 
+/// Every other one is a warning.
+fn mixed(number: usize) -> Level {
+    if number.is_multiple_of(2) { Level::Info } else { Level::Warn }
+}
+
 /// A spool as a process leaves it, killed or not, that delivered all of a file but its first piece.
 fn left_by_another(toggle: &Toggle, is_killed: bool) -> TempDir {
     let spool = TempDir::new().unwrap();
     toggle.stop();
     let patient = Config { batch_timeout: Duration::from_secs(600), ..small(toggle, spool.path()) };
     let events = Events::start(patient.clone()).unwrap();
-    storm_of(&events, 0..ALL as usize, 100_000, |_| Level::Info);
+    storm_of(&events, 0..ALL as usize, 100_000, mixed);
     assert_eq!(events.shutdown(PATIENCE).on_disk, ALL);
     drop(events);
     toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|text| text == "3"));
@@ -141,13 +146,30 @@ fn prune_deletes_only_what_toggle_does_not_have() {
         let spool = left_by_another(&toggle, is_killed);
         let dropped = format!("\"dropped\":{}", ALL - BEHIND);
         for really in ["--dry-run", "--yes"] {
-            let (code, out) = tool(spool.path(), &["prune", "--below", "warn", really]);
+            let (code, out) = tool(spool.path(), &["prune", "--below", "error", really]);
             assert!(code == Some(0) && out.contains(&dropped), "{out}");
         }
         let numbers = [("accepted", ALL), ("delivered", BEHIND), ("on_disk", 0), ("dropped", ALL - BEHIND)];
         assert_accounts(spool.path(), 0, &numbers);
         assert!(spill_files(spool.path()).is_empty());
     }
+}
+
+#[test]
+fn prune_writes_no_event_anew_that_toggle_has() {
+    let toggle = Toggle::start().unwrap();
+    let spool = left_by_another(&toggle, true);
+    let (code, out) = tool(spool.path(), &["prune", "--below", "warn", "--yes"]);
+    // Of the first piece.
+    assert!(code == Some(0) && out.contains("\"dropped\":63,\"kept\":62,"), "{out}");
+    let numbers = [("accepted", ALL), ("delivered", BEHIND), ("on_disk", 62), ("dropped", 63)];
+    assert_accounts(spool.path(), 0, &numbers);
+    let events = start(&toggle, spool.path());
+    toggle.restart().unwrap();
+    let stats = wait_until(&events, PATIENCE, |stats| stats.spool.files == 0);
+    assert_eq!((stats.spool.files, stats.lifetime.dropped_total()), (0, 63), "{stats:#?}");
+    assert_eq!(events_tests::numbers(&toggle).len() as u64, ALL - 63);
+    assert_eq!((toggle.repeated_event_ids(), toggle.duplicates()), (0, 0));
 }
 
 #[test]
@@ -173,7 +195,6 @@ fn a_file_that_vanishes_or_is_cut_short_costs_only_what_toggle_does_not_have() {
         };
         let stats = wait_until(&events, PATIENCE, is_settled);
         assert!(is_settled(&stats), "{stats:#?}");
-        println!("{left:?}: {:#?}", stats.lifetime);
         assert!(stats.lifetime.dropped_for(DropReason::Vanished) <= ALL - BEHIND, "{stats:#?}");
         assert_eq!(toggle.duplicates(), 0);
     }
