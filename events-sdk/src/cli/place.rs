@@ -58,6 +58,17 @@ pub(super) struct Source {
     pub(super) segment: Option<PathBuf>,
 }
 
+/// In which state the end of a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It is there, for all that is known.
+    There,
+    /// It is damaged or gone, and the start of the file says how many events it held.
+    Cut,
+    /// The same, and nobody can tell how many these were.
+    Torn,
+}
+
 impl Source {
     fn file(view: View, name: FileName) -> Self {
         Self { view, name, quarantined: false, segment: None }
@@ -117,18 +128,22 @@ impl Source {
         Ok(damaged)
     }
 
-    /// Whether it is a file of which nobody can tell how many events it held: it has no seal, and is damaged or ends too early, an empty
-    /// one included. Reads all of one without.
-    pub(super) fn is_torn(&self) -> Result<bool, SpoolError> {
+    /// Whether it is a file that is damaged or ends too early, an empty one included, and has lost its seal, or never had one. Reads all
+    /// of one without.
+    pub(super) fn end(&self) -> Result<End, SpoolError> {
         let mut scan = self.scan()?;
+        if scan.seen().is_cut {
+            return Ok(End::Cut);
+        }
         if self.segment.is_some() || scan.seen().sealed_events.is_some() {
-            return Ok(false);
+            return Ok(End::There);
         }
         let mut is_damaged = false;
         while let Some(item) = scan.next()? {
             is_damaged |= matches!(item, Item::Damage { .. });
         }
-        Ok(is_damaged || scan.is_cut_off() || scan.is_seal_damaged())
+        let is_torn = is_damaged || scan.is_cut_off() || scan.is_seal_damaged();
+        Ok(if is_torn { End::Torn } else { End::There })
     }
 
     /// Why it is in the quarantine.

@@ -80,7 +80,7 @@
 //! | in the part of the seal at the start | nothing. The end says the same |
 //! | in the checksums | nothing. Events are believed if they decode, which does not show a change within a text |
 //! | in the rest of the seal, the id or the timestamp | nothing. The start says under which identity the events go and in whose books they are |
-//! | the file ends too early | what is cut off, and how much that is is known. The rest is believed if it decodes, and goes under the same identity |
+//! | the file ends too early | what is cut off; the start says how much that is. The rest is believed if it decodes, and goes under the same identity |
 //! | in the seal at both ends | the identity of a batch that was sent whole, whose it is, and how many events are missing, if any are |
 //! | anything in a file without a seal | the events that do not decode, and in rare cases a neighbour |
 
@@ -499,7 +499,7 @@ fn inspect_file(
         levels.extend(tail.seal.levels.iter().map(|count| (count.level, count.events)));
     } else {
         let Opened { mut scanner, seals, .. } = Opened::new(file)?;
-        let mut is_damaged = seals.is_damaged;
+        let (mut is_damaged, is_cut) = (seals.is_damaged, seals.is_cut());
         while let Some(found) = scanner.next()? {
             about.events = about.events.saturating_add(match found {
                 Found::Event(entry) => {
@@ -515,7 +515,8 @@ fn inspect_file(
         let timestamp_ms = seals.tail.map(|tail| tail.timestamp_ms).or(scanner.timestamp_ms());
         about.timestamp_ms = timestamp_ms.unwrap_or(0);
         if let Some(seal) = seals.seal {
-            about.events = seal.events;
+            // What was cut off is not there any more: the books know that it was.
+            about.events = if is_cut { about.events } else { seal.events };
             about.whole = seal.whole && bytes <= format::WHOLE_BYTES;
             about.offered = seal.offered;
             about.ledger = seal.ledger;

@@ -119,9 +119,9 @@ impl Opened {
         self.seals.seal.as_ref().is_some_and(|seal| seal.whole) && self.bytes <= WHOLE_BYTES
     }
 
-    /// Whether it was cut short: before it was inspected, or since.
+    /// Whether it was cut short since it was inspected.
     pub(super) fn is_shorter_than(&self, file: &SpoolFile) -> bool {
-        self.bytes < file.bytes || self.seals.is_cut()
+        self.bytes < file.bytes
     }
 }
 

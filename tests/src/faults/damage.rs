@@ -11,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use events_sdk::{Config, DropReason, Events, proto::EventBatch, testing::Toggle};
+use events_sdk::{Config, Events, proto::EventBatch, testing::Toggle};
 use prost::{Message, encoding};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{Outcome, Scale, random::Random};
-use crate::{Rig, config, losses_in, schema, spill_files, storm, wait_until};
+use crate::{Rig, config, schema, spill_files, storm, wait_until};
 
 const SEED: u64 = 10_000;
 /// How many events the files have.
@@ -213,11 +213,6 @@ pub(super) fn damaged_files(scale: &Scale) -> Outcome {
     for call in toggle.batches() {
         let Some(body) = call.body() else { continue };
         let Some(&file) = batches.get(&call.batch_id) else {
-            let batch = EventBatch::decode(body).unwrap_or_default();
-            if !batch.events.is_empty() && batch.events.iter().all(|event| losses_in(event).is_some()) {
-                // What was cut off files is told.
-                continue;
-            }
             outcome.problems.push(format!("a batch of no file: {}", call.batch_id));
             continue;
         };
@@ -251,8 +246,7 @@ pub(super) fn damaged_files(scale: &Scale) -> Outcome {
         }
     }
     let lost = outcome.lost;
-    // What was cut off a file whose start says how much there was.
-    let mut outcome = outcome.with_accounts(&stats).only_dropped_for(&[DropReason::Vanished]);
+    let mut outcome = outcome.with_accounts(&stats).only_dropped_for(&[]);
     outcome.lost = lost;
     outcome.recognised = toggle.duplicate_events();
     outcome.note = format!(

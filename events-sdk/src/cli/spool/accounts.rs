@@ -16,7 +16,7 @@ use crate::{
         json::Object,
         out::{Out, Table, note},
         peek::peek,
-        place::{self, Source, Where},
+        place::{self, End, Source, Where},
         time,
     },
     ledger::{self, Known, Ledger, Totals},
@@ -63,6 +63,8 @@ struct Found {
     moving: bool,
     /// Files that end too early, where something is missing.
     torn: Vec<String>,
+    /// Of some of them nothing but the books says how many events they held.
+    is_more: bool,
     /// Who works here.
     holder: Holder,
     /// What is in memory lies in segments too.
@@ -138,11 +140,11 @@ pub(crate) fn in_files(dir: &std::path::Path) -> io::Result<[u64; 3]> {
     Ok([found.ledger.in_files(), found.in_files, found.unclear])
 }
 
-/// The files that end too early.
-fn torn(view: &View) -> Result<Vec<String>, Failure> {
+/// The files that end too early, and in which state the end of each is.
+fn torn(view: &View) -> Result<Vec<(String, End)>, Failure> {
     let sources = place::everything(view)?;
-    let torn = sources.iter().filter(|source| source.is_torn().unwrap_or_default());
-    Ok(torn.map(Source::label).collect())
+    let ends = sources.iter().filter_map(|source| Some((source.label(), source.end().ok()?)));
+    Ok(ends.filter(|(_, end)| *end != End::There).collect())
 }
 
 /// Why there are no numbers.
@@ -234,7 +236,9 @@ impl Found {
             found = Self::look(view)?;
         }
         if found.missing().is_some() {
-            found.torn = torn(view).or_else(|failure| if all { Err(failure) } else { Ok(Vec::new()) })?;
+            let torn = torn(view).or_else(|failure| if all { Err(failure) } else { Ok(Vec::new()) })?;
+            found.is_more = torn.iter().any(|(_, end)| *end == End::Torn);
+            found.torn = torn.into_iter().map(|(label, _)| label).collect();
         }
         Ok(found)
     }
@@ -284,6 +288,7 @@ impl Found {
             unreadable,
             moving,
             torn,
+            is_more: false,
             holder,
             has_segments,
         })
@@ -375,7 +380,8 @@ impl Found {
             ),
             (torn, _) => {
                 let end = if torn.len() == 1 { "ends" } else { "end" };
-                let events = format!("{} more {} missing", counted(missing, "event"), is_or_are(missing));
+                let more = if self.is_more { "more " } else { "" };
+                let events = format!("{} {more}{} missing", counted(missing, "event"), is_or_are(missing));
                 format!(
                     "{events}, as the accounts say: {} {end} too early, or files and segments{gone} {since}; look at the disk; {at}",
                     torn.join(", ")

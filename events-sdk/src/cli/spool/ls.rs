@@ -13,7 +13,7 @@ use crate::{
         json::Object,
         names,
         out::{Out, Table, note},
-        place::{self, Paths, Source, Where},
+        place::{self, End, Paths, Source, Where},
         shown, time,
     },
     plural::counted,
@@ -152,8 +152,11 @@ impl Row {
             row.state = EMPTY;
         } else if !about.sealed {
             // Only its bytes tell whether it is all there.
-            let is_torn = source.scan()?.seen().is_seal_damaged || source.is_torn()?;
-            row.state = if is_torn { TORN } else { "plain" };
+            row.state = match source.end()? {
+                End::Cut | End::Torn => TORN,
+                End::There if source.scan()?.seen().is_seal_damaged => TORN,
+                End::There => "plain",
+            };
         }
         Ok(row)
     }

@@ -89,20 +89,19 @@ fn a_flipped_bit_in_the_seal_changes_neither_what_is_sent_under_which_id_nor_who
 }
 
 #[test]
-fn a_file_that_is_cut_short_says_how_much_is_gone_and_keeps_its_id_and_whose_it_is() {
+fn a_file_that_is_cut_short_keeps_its_id_and_whose_it_is() {
     for whole in [true, false] {
         let (bytes, end) = written(whole, whole);
         let (file, pieces, _) = read(&bytes);
         for at in (HEAD_BYTES..bytes.len()).filter(|at| at % 7 == 0 || *at > end - 40) {
             let (cut, left, lost) = read(&bytes[..at]);
+            let found: u32 = left.iter().map(|piece| piece.count).sum();
             assert_eq!(
                 (cut.events, cut.whole, cut.offered, cut.ledger),
-                (COUNT, whole, whole, LEDGER),
+                (found + lost, whole, whole, LEDGER),
                 "cut at {at}"
             );
-            let found: u32 = left.iter().map(|piece| piece.count).sum();
-            assert_eq!(found + lost, COUNT, "cut at {at}");
-            assert!(at < end || found == COUNT, "cut at {at}");
+            assert!(lost <= 1 && (at < end || found == COUNT), "cut at {at}");
             for (piece, before) in left.iter().zip(&pieces) {
                 assert!(piece.id == before.id && before.events.starts_with(&piece.events), "cut at {at}");
             }
