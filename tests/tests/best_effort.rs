@@ -1,6 +1,6 @@
 //! Events whose schema says that they are dropped rather than put on disk: they go to no disk, and no others go for them there.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! `ls`, `cat`, `grep`, `stats`, `verify` and `export` on a dead node's disk.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{BufRead, BufReader, Read},
     os::unix::fs::{PermissionsExt, symlink},
@@ -20,6 +21,7 @@ use events_tests::{
     spill_files, wait_until,
 };
 use prost::Message;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{PATIENCE, add_file, command, damage, dead_spool, events, mixture, only_file, spool};
@@ -197,8 +199,10 @@ fn every_kind_of_event_is_shown_with_its_payload() {
     let dir = dead_spool(|events| each_kind(&mut EachKind(events)));
     let shown = spool(dir.path(), &["cat", "--json", "--show-pii"]).json();
     assert_eq!(shown.len(), kinds::ALL.len());
-    for (event, kind) in shown.iter().zip(kinds::ALL) {
-        assert_eq!(event["kind"].as_str().unwrap().replace('.', "_"), kind.name);
+    let shown: HashMap<String, &Value> =
+        shown.iter().map(|event| (event["kind"].as_str().unwrap().replace('.', "_"), event)).collect();
+    for kind in kinds::ALL {
+        let event = shown[kind.name];
         assert_eq!(event["category"], kind.category_name);
         assert_eq!(event["source"], kind.source);
         assert!(!event["payload"].as_object().unwrap().is_empty(), "{event}");
