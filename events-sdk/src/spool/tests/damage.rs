@@ -418,12 +418,11 @@ fn of_a_file_that_is_cut_to_less_than_was_dealt_with_no_more_is_lost_than_was_le
     }
 }
 
-/// Reads a file whose third event is damaged, from this place on.
-fn pieces_behind(
-    spool: &Spool,
-    file: &SpoolFile,
-    passed: Passed,
-) -> (Vec<(u32, Vec<Vec<u8>>)>, Option<Damage>) {
+/// Pieces by their places, with the entries in them.
+type Pieces = Vec<(u32, Vec<Vec<u8>>)>;
+
+/// What of a file is behind what is passed, and what is damaged there.
+fn pieces_behind(spool: &Spool, file: &SpoolFile, passed: Passed) -> (Pieces, Option<Damage>) {
     let mut reader = spool.read(file).unwrap();
     reader.skip(passed).unwrap();
     let mut pieces = Vec::new();
