@@ -287,6 +287,14 @@ impl Chunk {
         self.by_severity.iter().rposition(|&count| count > 0).unwrap_or_default() as u8
     }
 
+    /// The batch that its segment holds, and its number of events, if it is a half of that.
+    pub(crate) fn half_of(&self) -> Option<(Uuid, u32)> {
+        match &self.segment {
+            Some(Hold::Shared(segment)) if self.is_kept() => Some((segment.id(), segment.count())),
+            _ => None,
+        }
+    }
+
     /// Whether its segment is that of the batch of which it is a half.
     pub(crate) fn shares_segment(&self) -> bool {
         matches!(self.segment, Some(Hold::Shared(_)))

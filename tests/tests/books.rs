@@ -195,6 +195,41 @@ fn what_was_dropped_for_room_just_before_a_kill_is_not_told_as_removed_by_somebo
 }
 
 #[test]
+fn what_was_delivered_of_a_batch_that_was_halved_in_memory_counts_once_after_a_kill() {
+    const BAD: usize = 77;
+    const LEFT: u64 = 100;
+    let _alone = alone();
+    let rig = Rig::with(|config| {
+        config.durability = DurabilityMode::Process;
+        config.retry_max = Duration::from_millis(200);
+    });
+    // There are segments by now.
+    queue(&rig.events, Level::Info, 0);
+    wait_until(&rig.events, PATIENCE, |stats| stats.delivered == 1);
+    // The disk takes nothing, so the refused event stays in memory, and in its batch's segment.
+    limit_free_bytes(Some(0));
+    let is_bad = |number: &String| number.parse() == Ok(BAD);
+    rig.toggle.refuse_when(move |event| event.metadata.get(NUMBER).is_some_and(is_bad));
+    storm(&rig.events, 1..LEFT as usize, 1_000_000);
+    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.delivered == LEFT - 1);
+    assert_eq!((stats.delivered, stats.in_memory + stats.in_flight), (LEFT - 1, 1), "{stats:#?}");
+    let dead = killed(rig.spool.path());
+    limit_free_bytes(None);
+    let (code, text) = accounts(dead.path());
+    assert!(code == Some(0) && !text.contains("more are there"), "{text}");
+
+    let toggle = Toggle::start().unwrap();
+    let next = Events::start(config(&toggle, dead.path())).unwrap();
+    let is_done = |stats: &Stats| {
+        stats.lifetime.is_surveyed && stats.spool.files == 0 && stats.in_flight + stats.on_disk == 0
+    };
+    let stats = wait_until(&next, PATIENCE, is_done);
+    let lifetime = &stats.lifetime;
+    assert_eq!((lifetime.accepted, lifetime.delivered), (LEFT, LEFT), "{stats:#?}");
+    assert_eq!(lifetime.dropped_total(), 0, "{stats:#?}");
+}
+
+#[test]
 fn events_that_were_cut_off_a_segment_are_not_called_on_disk() {
     let _alone = alone();
     let rig = Rig::with(|config| {

@@ -200,7 +200,7 @@ impl Delivery {
                 if matches!(file, DiskCopy::Written(_)) {
                     state.accounts.copy_goes(count);
                 }
-                state.accounts.deliver(count, is_twice.then(|| parcel.batch.id()));
+                state.accounts.deliver(count, is_twice.then(|| parcel.batch.id()), chunk.half_of());
             }
             Origin::Disk { file, place } => {
                 let step = self.backlog.dealt_with(*file, *place, count, 0);

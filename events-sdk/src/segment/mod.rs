@@ -147,6 +147,16 @@ impl Segment {
         (self.id, timestamp_ms)
     }
 
+    /// The identity of the batch in it.
+    pub(crate) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// How many events it holds.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
     /// All its events are elsewhere.
     pub(crate) fn set_free(&mut self) {
         format::set_free(&mut self.map);
