@@ -39,7 +39,7 @@ impl Dice {
 /// Days from this seed on, or from the one that the environment names, as many as it says.
 fn days(first: u64, kind: day::Kind) {
     let number = |name: &str| env::var(name).ok().and_then(|text| text.parse().ok());
-    let days: u64 = number("BOOKS_DAYS").unwrap_or(2);
+    let days: u64 = number("BOOKS_DAYS").unwrap_or(1);
     let first = number("BOOKS_SEED").unwrap_or(first);
     for seed in first..first + days {
         println!("seed {seed} {kind:?}");
