@@ -144,7 +144,7 @@ impl Day {
     /// An agent starts, works and ends.
     fn live(&mut self) {
         let manner = Manner {
-            durability: self.dice.of(&DurabilityMode::ALL),
+            durability: self.dice.of(DurabilityMode::ALL),
             quota: if self.kind == Kind::Full { 1 << 20 } else { 64 << 20 },
             is_patient: self.dice.below(2) == 0,
         };
