@@ -515,8 +515,8 @@ fn inspect_file(
         let timestamp_ms = seals.tail.map(|tail| tail.timestamp_ms).or(scanner.timestamp_ms());
         about.timestamp_ms = timestamp_ms.unwrap_or(0);
         if let Some(seal) = seals.seal {
-            // What was cut off is not there any more: the books know that it was.
-            about.events = if is_cut { about.events } else { seal.events };
+            // What was cut off is not there any more: the books know that it was. What is left of the end may look like an event.
+            about.events = if is_cut { about.events.min(seal.events) } else { seal.events };
             about.whole = seal.whole && bytes <= format::WHOLE_BYTES;
             about.offered = seal.offered;
             about.ledger = seal.ledger;

@@ -127,8 +127,13 @@ pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, Spo
     }
     claimed_levels.retain(|_, events| *events > 0);
     let claimed = seen.sealed_events.map_or(verdict.good, u64::from);
-    verdict.lost = damaged.max(claimed.saturating_sub(verdict.good));
-    verdict.with_bytes = if seen.is_cut { damaged.min(verdict.lost) } else { verdict.lost };
+    let missing = claimed.saturating_sub(verdict.good);
+    (verdict.lost, verdict.with_bytes) = if seen.is_cut {
+        // What is left of the end may look like an event.
+        (missing, damaged.min(missing))
+    } else {
+        (damaged.max(missing), damaged.max(missing))
+    };
     verdict.torn = source.segment.is_none()
         && seen.sealed_events.is_none()
         && (verdict.wrong.is_some() || scan.is_cut_off() || scan.is_seal_damaged());
