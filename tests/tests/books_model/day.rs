@@ -93,14 +93,10 @@ impl Day {
             toggle.endpoint()
         );
         fs::write(around.path().join("rodent.yml"), text).expect("a file");
-        // Where the disk takes nothing a refused batch is halved in memory. Its segment does not say what of it was delivered, and after a
-        // kill the books count that once more: nothing is refused on days of a full spool.
-        if kind != Kind::Full {
-            toggle.refuse_when(|event| {
-                let number = event.metadata.get(NUMBER).and_then(|text| text.parse::<usize>().ok());
-                number.is_some_and(|number| number % REFUSED == 13)
-            });
-        }
+        toggle.refuse_when(|event| {
+            let number = event.metadata.get(NUMBER).and_then(|text| text.parse::<usize>().ok());
+            number.is_some_and(|number| number % REFUSED == 13)
+        });
         Self {
             name: format!("seed {seed} {kind:?}"),
             kind,
