@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod dice;
 pub mod faults;
 mod mounted;
 pub mod samples;
@@ -15,6 +16,7 @@ use std::{
 };
 
 pub use self::{
+    dice::{Dice, seeds},
     mounted::{Mounted, SmallDisk},
     shares::share_of,
 };

@@ -10,7 +10,6 @@
 
 use std::{
     collections::HashSet,
-    env,
     path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -21,7 +20,7 @@ use events_sdk::{
     payload::{StoragePoolOperation, StoragePoolPayload},
     testing::{self, Mode, Toggle},
 };
-use events_tests::{NUMBER, config, losses_in, wait_until};
+use events_tests::{Dice, NUMBER, config, losses_in, seeds, wait_until};
 use tempfile::TempDir;
 
 /// As long as anything may take that is not stuck: a Toggle that was busy to the end gets a batch every twenty seconds, and more
@@ -33,22 +32,6 @@ const STEPS: usize = 40;
 
 /// What is broken is broken for the whole process: one test at a time.
 static WORLD: Mutex<()> = Mutex::new(());
-
-/// Xorshift (Marsaglia, 2003): a day can be had again by its seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % most
-    }
-
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
-    }
-}
 
 /// On every other day so much lies on disk that room must be made again and again, whatever Toggle has been offered.
 fn is_full(seed: u64) -> bool {
@@ -99,7 +82,7 @@ fn mend(toggle: &Toggle) {
 
 fn day(seed: u64, durability: DurabilityMode) {
     println!("seed {seed} {durability:?}");
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice::new(seed);
     let (toggle, spool) = (Toggle::start().expect("loopback"), TempDir::new().expect("a folder"));
     let mut events = start(&toggle, spool.path(), durability, seed);
     let points = [testing::panic_points(), testing::special_panic_points()].concat();
@@ -166,11 +149,7 @@ fn day(seed: u64, durability: DurabilityMode) {
 
 fn days(durability: DurabilityMode) {
     let _mine = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
-    let days = env::var("BAD_DAYS").ok().and_then(|days| days.parse().ok()).unwrap_or(3);
-    let first = env::var("BAD_DAYS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    for seed in first..first + days {
-        day(seed, durability);
-    }
+    seeds(("BAD_DAYS", 3), ("BAD_DAYS_SEED", 1)).for_each(|seed| day(seed, durability));
 }
 
 #[test]

@@ -111,9 +111,7 @@ impl Opened {
         };
         Ok(Self { scanner: scanner.starting_at(start), seals, bytes })
     }
-}
 
-impl Opened {
     /// It is one batch, sent under its own id.
     pub(super) fn is_whole(&self) -> bool {
         self.seals.seal.as_ref().is_some_and(|seal| seal.whole) && self.bytes <= WHOLE_BYTES

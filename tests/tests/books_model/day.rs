@@ -14,11 +14,11 @@ use events_sdk::{
     testing::{Mode, Toggle},
     uplink::SendFuture,
 };
-use events_tests::{NUMBER, emit_number, losses_in};
+use events_tests::{Dice, NUMBER, emit_number, losses_in};
 use tempfile::TempDir;
 
 use crate::{
-    Dice, PATIENCE,
+    PATIENCE,
     agent::{Agent, Counts, Manner},
     tool::{self, Books},
 };
@@ -100,7 +100,7 @@ impl Day {
         Self {
             name: format!("seed {seed} {kind:?}"),
             kind,
-            dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            dice: Dice::new(seed),
             toggle,
             around,
             dir,

@@ -13,35 +13,18 @@ mod agent;
 mod day;
 mod tool;
 
-use std::{env, time::Duration};
+use std::time::Duration;
+
+use events_tests::seeds;
 
 use self::day::Day;
 
 /// As long as anything may take that is not stuck.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Xorshift (Marsaglia, 2003): a day can be had again by its seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % most
-    }
-
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
-    }
-}
-
 /// Days from this seed on, or from the one that the environment names, as many as it says.
 fn days(first: u64, kind: day::Kind) {
-    let number = |name: &str| env::var(name).ok().and_then(|text| text.parse().ok());
-    let days: u64 = number("BOOKS_DAYS").unwrap_or(1);
-    let first = number("BOOKS_SEED").unwrap_or(first);
-    for seed in first..first + days {
+    for seed in seeds(("BOOKS_DAYS", 1), ("BOOKS_SEED", first)) {
         println!("seed {seed} {kind:?}");
         Day::new(seed, kind).run();
     }
