@@ -5,8 +5,9 @@
 
 use std::{fs, io::Write, path::Path, time::Duration};
 
-use events_sdk::{Events, testing::Toggle};
+use events_sdk::{Events, proto::EventBatch, testing::Toggle};
 use events_tests::{Rig, config, emit_number, spill_files, wait_until};
+use prost::Message;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The size of the file.
@@ -27,10 +28,8 @@ fn entry() -> Vec<u8> {
     rig.events.shutdown(PATIENCE);
     let file = rig.spill_files().remove(0);
     let bytes = fs::read(rig.spool.path().join(file)).unwrap();
-    // The first field of a batch, of a length in two bytes.
-    assert!(bytes[0] == 0x0a && bytes[1] >= 0x80 && bytes[2] < 0x80);
-    let length = usize::from(bytes[1] & 0x7f) | usize::from(bytes[2]) << 7;
-    bytes[..3 + length].to_vec()
+    let events = EventBatch::decode(bytes.as_slice()).unwrap().events;
+    EventBatch { events, ..EventBatch::default() }.encode_to_vec()
 }
 
 /// A file of the earlier agent: events, and nothing else.

@@ -240,9 +240,9 @@ impl Backlog {
         let is_known = self.is_dealt_with(file, &piece);
         if let Some(open) = self.open.get_mut(&file) {
             // Pieces of which nothing is left.
-            let empty = piece.index.saturating_sub(open.pieces);
-            open.under_way.extend((0..empty).map(|_| UnderWay::default()));
-            open.pieces += empty + 1;
+            let empty = open.pieces.max(open.step.pieces)..piece.index;
+            open.under_way.extend(empty.map(|_| UnderWay::default()));
+            open.pieces = piece.index + 1;
             open.failures = 0;
             if is_known {
                 // An earlier process did that, out of turn.
@@ -278,7 +278,7 @@ impl Backlog {
     }
 
     /// Whether a piece was dealt with by an earlier process: it is not sent again.
-    fn is_dealt_with(&self, file: Uuid, piece: &Piece) -> bool {
+    pub(crate) fn is_dealt_with(&self, file: Uuid, piece: &Piece) -> bool {
         self.open.get(&file).is_some_and(|open| open.step.has(piece.index))
     }
 

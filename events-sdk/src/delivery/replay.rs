@@ -65,7 +65,7 @@ impl Delivery {
             Reply::Read(file, Ok(Some(piece))) => {
                 let read = self.backlog.read_with(file.id, &piece);
                 let beyond = read.saturating_sub(u64::from(file.events)).min(u64::from(piece.count));
-                if beyond > 0 {
+                if beyond > 0 && !self.backlog.is_dealt_with(file.id, &piece) {
                     // It holds more than was known of it.
                     let accounts = &mut self.intake.buffer.lock().accounts;
                     accounts.adopt_more(beyond, !file.is_of(accounts.ledger.id()));

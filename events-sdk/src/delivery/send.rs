@@ -16,7 +16,6 @@ use crate::buffer::Held;
 use crate::chunk::Chunk;
 use crate::emit::now_ms;
 use crate::fault;
-use crate::ledger::Step;
 use crate::spool::{SpoolError, format::PIECE_EVENTS};
 use crate::{Batch, SendError, SendErrorKind};
 
@@ -204,7 +203,8 @@ impl Delivery {
             }
             Origin::Disk { file, place } => {
                 let step = self.backlog.dealt_with(*file, *place, count, 0);
-                state.accounts.deliver_piece(count, &step.unwrap_or_else(|| Step::none(*file)));
+                let step = step.unwrap_or_else(|| state.accounts.ledger.step(*file, true));
+                state.accounts.deliver_piece(count, &step);
             }
         }
         parcel.place = Place::Delivered;
@@ -330,7 +330,11 @@ impl Delivery {
             ),
             _ => tracing::debug!(batch = %id, %error, "a batch was not delivered"),
         }
-        if self.link.is_open() && verdict.is_some() {
+        let is_answer = matches!(
+            error.kind(),
+            SendErrorKind::Refused | SendErrorKind::Declined | SendErrorKind::TooLarge
+        );
+        if self.link.is_open() && is_answer {
             // Toggle is as well as with an acknowledgement: what it refuses must not slow down what it takes.
             self.pace.acknowledged(now.saturating_duration_since(parcel.sent_at), None, now);
         }
@@ -449,8 +453,10 @@ impl Delivery {
                 tracing::debug!(batch = %batch.id(), count, "a refused event is in the quarantine folder");
                 self.refused.add([count], Instant::now());
                 let step = self.backlog.dealt_with(file, place, 0, count);
-                let step = step.unwrap_or_else(|| Step::none(file));
-                self.intake.buffer.lock().accounts.set_aside_piece(count, &step);
+                let mut state = self.intake.buffer.lock();
+                let step = step.unwrap_or_else(|| state.accounts.ledger.step(file, true));
+                state.accounts.set_aside_piece(count, &step);
+                drop(state);
                 let finished = self.backlog.done(file);
                 self.finish(finished);
             }

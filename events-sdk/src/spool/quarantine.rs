@@ -62,7 +62,7 @@ impl Spool {
             };
             match span {
                 None => found = found.saturating_add(1),
-                Some(span) if done.is_some_and(|done| done.places.contains(&span.offset)) => {}
+                Some(span) if done.is_some_and(|done| done.has(span.offset)) => {}
                 Some(span) => {
                     Damage::add(&mut damage, span);
                     describe(&mut report, damage.as_ref(), span);

@@ -1,8 +1,8 @@
 //! Reads a spill file piece by piece, with the memory of one piece whatever the size of the file.
 
 use std::{
-    collections::HashSet,
     io::{self, SeekFrom},
+    mem,
     path::PathBuf,
 };
 
@@ -12,7 +12,7 @@ use super::{
     Spool, SpoolError, SpoolFile,
     checks::Checks,
     format::{Crc, PIECE_BYTES, PIECE_EVENTS, WHOLE_BYTES, piece_id},
-    scan::{Found, Scanner, Span, Trust},
+    scan::{Found, Reason, Scanner, Span, Trust},
     seal::Seals,
     storage::ReadFile,
 };
@@ -61,6 +61,19 @@ impl Damage {
         damage.bytes = damage.bytes.saturating_add(span.len);
         damage.events = damage.events.saturating_add(span.events);
         damage.spans += 1;
+    }
+
+    /// Adds what is known of other places behind these.
+    fn merge(so_far: &mut Option<Self>, more: Option<Self>) {
+        match (so_far, more) {
+            (Some(damage), Some(more)) => {
+                damage.bytes = damage.bytes.saturating_add(more.bytes);
+                damage.events = damage.events.saturating_add(more.events);
+                damage.spans += more.spans;
+            }
+            (_, None) => {}
+            (none, more) => *none = more,
+        }
     }
 
     /// What is known at the end: of the events that the file was said to hold, those that were not found are in the
@@ -169,17 +182,62 @@ impl Passed {
 /// What of a damaged file is done with all the same.
 #[derive(Debug)]
 pub(crate) struct Done {
-    /// The damaged places in what was good when it was dealt with.
-    pub(super) places: HashSet<u64>,
+    /// Where the damaged places are in what was good when it was dealt with: from one to another.
+    places: Vec<(u64, u64)>,
     /// How many events were found, or dealt with.
     pub(super) found: u32,
+}
+
+impl Done {
+    /// Whether the damaged place that begins there is among it.
+    pub(super) fn has(&self, offset: u64) -> bool {
+        self.places.iter().any(|&(first, last)| (first..=last).contains(&offset))
+    }
+}
+
+/// Damaged places, as a sum: there may be very many.
+#[derive(Debug, Default)]
+struct Places {
+    damage: Option<Damage>,
+    /// Where the first of them begins, and the last.
+    between: Option<(u64, u64)>,
+}
+
+impl Places {
+    fn add(&mut self, span: Span) {
+        Damage::add(&mut self.damage, span);
+        let first = self.between.map_or(span.offset, |(first, _)| first);
+        self.between = Some((first, span.offset));
+    }
+}
+
+/// The good events so far.
+#[derive(Debug, Default)]
+struct Good {
+    events: u64,
+    bytes: u64,
+}
+
+impl Good {
+    fn add(&mut self, entry: &[u8]) {
+        self.events += 1;
+        self.bytes += entry.len() as u64;
+    }
+
+    /// How many events there were in a damaged place where no checksums tell: as many as are as long as the others.
+    fn events_in(&self, span: Span) -> u32 {
+        let mean =
+            self.bytes.checked_div(self.events).filter(|&mean| mean > 0 && span.reason != Reason::TooLong);
+        let guessed = mean.map_or(0, |mean| (span.len + mean / 2) / mean);
+        span.events.max(u32::try_from(guessed).unwrap_or(u32::MAX))
+    }
 }
 
 /// What was come upon and is not part of a piece yet, because it did not fit into the one before.
 #[derive(Debug, Default)]
 struct Ahead {
     /// The damaged places,
-    spans: Vec<Span>,
+    places: Places,
     /// the events that were in them,
     damaged: u32,
     /// how long each of these was, as far as can be known,
@@ -198,12 +256,17 @@ pub(crate) struct Reader {
     /// The place of the next piece.
     next: u32,
     ahead: Ahead,
+    good: Good,
     /// What was dealt with before,
     passed: Passed,
     /// how many events were written in what of it was come upon,
     placed: u64,
-    /// and what is damaged there.
-    in_passed: Vec<Span>,
+    /// what is damaged there,
+    in_passed: Option<Damage>,
+    /// and where: between other pieces from one place to another.
+    passed_places: Vec<(u64, u64)>,
+    /// The last damage was in what was dealt with.
+    was_passed: bool,
     /// How many events the file had when it was inspected, and how many were found in it that were not dealt with.
     claimed: u32,
     found: u32,
@@ -236,9 +299,12 @@ impl Spool {
             whole,
             next: 0,
             ahead: Ahead::default(),
+            good: Good::default(),
             passed: Passed::default(),
             placed: 0,
-            in_passed: Vec::new(),
+            in_passed: None,
+            passed_places: Vec::new(),
+            was_passed: false,
             claimed: file.events,
             found: 0,
             ended: false,
@@ -287,12 +353,8 @@ impl Reader {
             }
             // A run of them that reaches into the next piece counts there, and one at the end behind all pieces.
             if !self.ended {
-                for span in self.ahead.spans.drain(..) {
-                    match is_passed {
-                        true => self.in_passed.push(span),
-                        false => Damage::add(&mut self.damage, span),
-                    }
-                }
+                let Places { damage, between } = mem::take(&mut self.ahead.places);
+                self.place(damage, between, is_passed);
             }
             let more = self.ahead.event.len() as u64;
             if more > 0 {
@@ -312,6 +374,21 @@ impl Reader {
         Ok((placed > 0).then_some((events, count)))
     }
 
+    /// What is damaged belongs to a piece, which is dealt with or not.
+    fn place(&mut self, damage: Option<Damage>, between: Option<(u64, u64)>, is_passed: bool) {
+        let Some((first, last)) = between else { return };
+        if !is_passed {
+            self.was_passed = false;
+            return Damage::merge(&mut self.damage, damage);
+        }
+        Damage::merge(&mut self.in_passed, damage);
+        match self.passed_places.last_mut().filter(|_| self.was_passed) {
+            Some((_, end)) => *end = last,
+            None => self.passed_places.push((first, last)),
+        }
+        self.was_passed = true;
+    }
+
     /// Comes upon the next event, and what is damaged before it. `false` when there is none.
     fn look_ahead(&mut self) -> Result<bool, SpoolError> {
         let (ahead, mut missing, mut bytes) = (&mut self.ahead, 0_u32, 0_u64);
@@ -323,12 +400,13 @@ impl Reader {
                 .map_err(|error| SpoolError::of_file("read the spill file", &self.path, error))?;
             match found {
                 Some(Found::Damage(span)) => {
-                    missing = missing.saturating_add(span.events);
+                    missing = missing.saturating_add(self.good.events_in(span));
                     bytes = bytes.saturating_add(span.len);
-                    ahead.spans.push(span);
+                    ahead.places.add(span);
                 }
                 Some(Found::Event(entry)) => {
                     ahead.event.extend_from_slice(entry);
+                    self.good.add(entry);
                     // The checksums know which of those that were written it is.
                     if let (Some(expected), Some(next)) = (place, self.scanner.place()) {
                         missing = next.saturating_sub(expected).saturating_sub(1);
@@ -355,18 +433,21 @@ impl Reader {
         Ok(())
     }
 
-    /// The damaged places in what is passed, and at the end behind all pieces. What is passed is none of our business, if as much of it
-    /// was good then as was written; and if some of it is not there any more, the end belongs to it.
-    fn places(&self) -> [(&[Span], bool); 2] {
-        let was_good = self.placed <= self.passed.events;
-        let is_cut = self.ended && self.placed < self.passed.events;
-        [(&self.in_passed, was_good), (&self.ahead.spans, is_cut)]
+    /// Whether what is damaged in what is passed was good then: as much of it as was written.
+    fn was_good(&self) -> bool {
+        self.placed <= self.passed.events
     }
 
-    /// What of the file is not to be set aside, once [`next_piece`](Self::next_piece) has returned `None`.
+    /// Whether some of what is passed is not there any more, so that what is damaged at the end belongs to it.
+    fn is_cut(&self) -> bool {
+        self.ended && self.placed < self.passed.events
+    }
+
+    /// What of the file is not to be set aside, once [`next_piece`](Self::next_piece) has returned `None`: what is passed is none of our
+    /// business.
     pub(crate) fn done(&self) -> Done {
-        let places = self.places().into_iter().filter(|(_, is_done)| *is_done);
-        let places = places.flat_map(|(spans, _)| spans.iter().map(|span| span.offset)).collect();
+        let mut places = if self.was_good() { self.passed_places.clone() } else { Vec::new() };
+        places.extend(self.ahead.places.between.filter(|_| self.is_cut()));
         Done { places, found: self.found() }
     }
 
@@ -382,9 +463,8 @@ impl Reader {
         if !self.ended {
             return damage;
         }
-        for (spans, _) in self.places().into_iter().filter(|(_, is_done)| !is_done) {
-            spans.iter().for_each(|&span| Damage::add(&mut damage, span));
-        }
+        Damage::merge(&mut damage, self.in_passed.clone().filter(|_| !self.was_good()));
+        Damage::merge(&mut damage, self.ahead.places.damage.clone().filter(|_| !self.is_cut()));
         let is_shorter = self.is_shorter || self.scanner.shrank();
         Damage::settle(damage, self.claimed, self.found(), is_shorter)
     }

@@ -42,7 +42,6 @@ mod wire;
 use std::{
     collections::HashSet,
     fmt, io,
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering, mpsc},
     time::Duration,
 };
@@ -138,7 +137,7 @@ pub struct InFiles {
 ///
 /// When the books or the directory cannot be read.
 #[cfg(feature = "cli")]
-pub fn in_files(spool: &Path) -> io::Result<InFiles> {
+pub fn in_files(spool: &std::path::Path) -> io::Result<InFiles> {
     let [noted, ours, unclear] = crate::cli::in_files(spool)?;
     Ok(InFiles { noted, ours, unclear })
 }

@@ -9,7 +9,7 @@ use crate::{
     Category, DropReason, Level,
     cli::{failure::Failure, out::note, owner, peek::peek},
     ledger::{self, Known, Ledger, Step},
-    spool::{ANY_LEDGER, FileName, Spool, SpoolFile},
+    spool::{ANY_LEDGER, FileName, NO_LEDGER, Spool, SpoolFile},
 };
 
 /// The spool and its accounts, as long as nobody else may touch them.
@@ -157,7 +157,10 @@ impl Books {
 
     /// Whether something of a file was sent to Toggle, as far as they know.
     pub(super) fn is_begun(&self, file: &SpoolFile) -> bool {
-        let Some(ledger) = &self.ledger else { return false };
+        let Some(ledger) = &self.ledger else {
+            // Nobody can say, but for files of an agent that had none.
+            return self.damage.is_some() || ![NO_LEDGER, ANY_LEDGER].contains(&file.ledger);
+        };
         ledger.was_offered(file.id) || ledger.step(file.id, true).pieces > 0
     }
 

@@ -19,7 +19,12 @@ use crate::{
         owner,
         place::{self, Source, Where},
         progress::Progress,
-        spool::{accounts, hold::Hold, rewrite::rewrite, verify},
+        spool::{
+            accounts,
+            hold::{Books, Hold},
+            rewrite::rewrite,
+            verify,
+        },
     },
     generated::SCHEMA_FINGERPRINT,
     plural::counted,
@@ -54,6 +59,8 @@ impl RepairArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
         let dir = at.to_work_on(self.dir.as_deref())?;
         let mut work = if self.dry_run { None } else { Some(Work::begin(&dir)?) };
+        let seen =
+            if self.dry_run { Some(Books::look(&dir, "what is set aside is not counted")?) } else { None };
         let sources = Where::files(&dir)?;
         let progress = Progress::over(&sources, false);
         let mut table = Table::new(&["FILE", "KEPT", "SET ASIDE", "BAD BYTES", "WHAT WAS WRONG"]);
@@ -69,9 +76,10 @@ impl RepairArgs {
                 }
             };
             let Some(mut wrong) = verdict.wrong else { continue };
-            if work.as_ref().is_some_and(|work| work.is_begun(source)) {
+            let books = seen.as_ref().or(work.as_ref().map(|work| &work.hold.books));
+            if books.is_some_and(|books| is_begun(books, source)) {
                 note(&format!(
-                    "{}: {wrong}; it stays as it is, because pieces of it were sent: the agent delivers the rest, and sets aside what is \
+                    "{}: {wrong}; it stays as it is, because pieces of it were sent, for all that is known: the agent delivers the rest, and sets aside what is \
                      damaged",
                     source.label()
                 ));
@@ -127,14 +135,6 @@ impl Work {
         Ok(Self { hold, unaccounted })
     }
 
-    /// Whether pieces of a file were sent, whose ends depend on what is damaged.
-    fn is_begun(&self, source: &Source) -> bool {
-        let file = self.hold.spool.inspect(&source.name);
-        let has_ends =
-            |file: &SpoolFile| !file.whole && (file.events > PIECE_EVENTS || file.bytes > PIECE_BYTES as u64);
-        file.is_ok_and(|file| has_ends(&file) && self.hold.books.is_begun(&file))
-    }
-
     /// Whose a file is, as its new seal is to say. One that does not say so any more is ours where the books miss as many events as it
     /// held, and somebody else's otherwise; where there are no books that stays open.
     fn ledger_of(&mut self, file: &SpoolFile) -> u64 {
@@ -177,6 +177,13 @@ impl Work {
     }
 }
 
+/// Whether pieces of a file were sent, whose ends depend on what is damaged.
+fn is_begun(books: &Books, source: &Source) -> bool {
+    let has_ends =
+        |file: &SpoolFile| !file.whole && (file.events > PIECE_EVENTS || file.bytes > PIECE_BYTES as u64);
+    source.inspect().is_ok_and(|(file, _)| has_ends(&file) && books.is_begun(&file))
+}
+
 /// Sets aside what is damaged of a file, durably. Gives how many events that are, those not counted that were there before.
 fn set_aside(spool: &Spool, file: &SpoolFile) -> Result<u64, SpoolError> {
     let events = spool.quarantine(file, None)?.map_or(0, |damage| u64::from(damage.events));
@@ -186,7 +193,7 @@ fn set_aside(spool: &Spool, file: &SpoolFile) -> Result<u64, SpoolError> {
 /// Checks a file and, where there is a spool to work in, mends it.
 fn mend(source: &Source, work: Option<&mut Work>, progress: &Progress) -> Result<verify::Verdict, Failure> {
     let verdict = verify::check(source, progress)?;
-    if let Some(work) = work.filter(|work| verdict.wrong.is_some() && !work.is_begun(source)) {
+    if let Some(work) = work.filter(|work| verdict.wrong.is_some() && !is_begun(&work.hold.books, source)) {
         work.mend(source, verdict.good > 0)?;
     }
     Ok(verdict)
