@@ -197,13 +197,13 @@ impl Done {
 
 /// Damaged places, as a sum: there may be very many.
 #[derive(Debug, Default)]
-struct Places {
+struct DamagedPlaces {
     damage: Option<Damage>,
     /// Where the first of them begins, and the last.
     between: Option<(u64, u64)>,
 }
 
-impl Places {
+impl DamagedPlaces {
     fn add(&mut self, span: Span) {
         Damage::add(&mut self.damage, span);
         let first = self.between.map_or(span.offset, |(first, _)| first);
@@ -237,7 +237,7 @@ impl Good {
 #[derive(Debug, Default)]
 struct Ahead {
     /// The damaged places,
-    places: Places,
+    places: DamagedPlaces,
     /// the events that were in them,
     damaged: u32,
     /// how long each of these was, as far as can be known,
@@ -353,7 +353,7 @@ impl Reader {
             }
             // A run of them that reaches into the next piece counts there, and one at the end behind all pieces.
             if !self.ended {
-                let Places { damage, between } = mem::take(&mut self.ahead.places);
+                let DamagedPlaces { damage, between } = mem::take(&mut self.ahead.places);
                 self.place(damage, between, is_passed);
             }
             let more = self.ahead.event.len() as u64;

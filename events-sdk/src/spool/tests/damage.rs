@@ -23,6 +23,22 @@ use crate::spool::{
     seal::HEAD_BYTES,
 };
 
+/// Writes a file of these entries, whose seal says that there are so many.
+fn write(spool: &Spool, run: &[u8], count: u32) -> SpoolFile {
+    let file = NewFile {
+        id: id(1),
+        timestamp_ms: 1,
+        runs: &[run],
+        count,
+        levels: &[],
+        whole: false,
+        offered: false,
+        fingerprint: 0,
+        ledger: 0,
+    };
+    spool.write(file).unwrap()
+}
+
 /// Puts these bytes into the spool and inspects them.
 fn put(dir: &Path, spool: &Spool, name: &str, bytes: &[u8]) -> SpoolFile {
     fs::write(dir.join(name), bytes).unwrap();
@@ -137,18 +153,7 @@ fn a_seal_that_counts_more_than_there_is_still_lets_the_account_balance() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path()).unwrap();
     let events = entries(0..2);
-    let file = NewFile {
-        id: id(1),
-        timestamp_ms: 1,
-        runs: &[&events],
-        count: 5,
-        levels: &[],
-        whole: false,
-        offered: false,
-        fingerprint: 0,
-        ledger: 0,
-    };
-    let file = spool.write(file).unwrap();
+    let file = write(&spool, &events, 5);
     assert_eq!(read_all(&spool, &file).len(), 2);
     let damage = spool.quarantine(&file, None).unwrap().unwrap();
     assert_eq!((damage.bytes, damage.events), (0, 3));
@@ -494,18 +499,7 @@ fn damaged_events_keep_their_place_where_the_size_cuts() {
         EventBatch { events: vec![event], ..EventBatch::default() }.encode_to_vec()
     };
     let run: Vec<u8> = (0..10).flat_map(large).collect();
-    let file = NewFile {
-        id: id(1_700_000_000_000),
-        timestamp_ms: 1,
-        runs: &[&run],
-        count: 10,
-        levels: &[],
-        whole: false,
-        offered: false,
-        fingerprint: 0,
-        ledger: 0,
-    };
-    let file = spool.write(file).unwrap();
+    let file = write(&spool, &run, 10);
     let path = dir.path().join(file.name.to_os_string());
     let cuts = |spool: &Spool| {
         let (pieces, _) = pieces_behind(spool, &file, Passed::default());
