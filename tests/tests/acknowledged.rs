@@ -3,10 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use events_sdk::{Config, DropReason, Events, Level, Stats, testing::Toggle};
-use events_tests::{NUMBER, config, killed, spill_files, storm_of, wait_until};
+use events_tests::{NUMBER, config, killed, numbers, spill_files, storm_of, wait_until};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,7 +50,7 @@ fn left_by_another(toggle: &Toggle, is_killed: bool) -> TempDir {
     storm_of(&events, 0..ALL as usize, 100_000, mixed);
     assert_eq!(events.shutdown(PATIENCE).on_disk, ALL);
     drop(events);
-    toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|text| text == "3"));
+    refuse_one(toggle);
     toggle.restart().unwrap();
     let events = Events::start(patient).unwrap();
     let stats = wait_until(&events, PATIENCE, |stats| stats.delivered == BEHIND && stats.in_flight == 0);
@@ -56,6 +61,11 @@ fn left_by_another(toggle: &Toggle, is_killed: bool) -> TempDir {
     drop(events);
     toggle.refuse_nothing();
     if is_killed { dead } else { spool }
+}
+
+/// Of the first piece.
+fn refuse_one(toggle: &Toggle) {
+    toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|text| text == "3"));
 }
 
 fn start(toggle: &Toggle, spool: &Path) -> Events {
@@ -162,40 +172,121 @@ fn prune_writes_no_event_anew_that_toggle_has() {
     let (code, out) = tool(spool.path(), &["prune", "--below", "warn", "--yes"]);
     // Of the first piece.
     assert!(code == Some(0) && out.contains("\"dropped\":63,\"kept\":62,"), "{out}");
-    let numbers = [("accepted", ALL), ("delivered", BEHIND), ("on_disk", 62), ("dropped", 63)];
-    assert_accounts(spool.path(), 0, &numbers);
+    let expected = [("accepted", ALL), ("delivered", BEHIND), ("on_disk", 62), ("dropped", 63)];
+    assert_accounts(spool.path(), 0, &expected);
     let events = start(&toggle, spool.path());
     toggle.restart().unwrap();
     let stats = wait_until(&events, PATIENCE, |stats| stats.spool.files == 0);
     assert_eq!((stats.spool.files, stats.lifetime.dropped_total()), (0, 63), "{stats:#?}");
-    assert_eq!(events_tests::numbers(&toggle).len() as u64, ALL - 63);
+    assert_eq!(numbers(&toggle).len() as u64, ALL - 63);
     assert_eq!((toggle.repeated_event_ids(), toggle.duplicates()), (0, 0));
 }
 
 #[test]
-fn a_file_that_vanishes_or_is_cut_short_costs_only_what_toggle_does_not_have() {
-    for left in [None, Some(100)] {
-        let toggle = Toggle::start().unwrap();
-        let spool = left_by_another(&toggle, true);
-        let path = spool.path().join(&spill_files(spool.path())[0]);
-        match left {
-            None => fs::remove_file(&path).unwrap(),
-            Some(events) => {
-                let length = fs::metadata(&path).unwrap().len();
-                let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-                file.set_len(length * events / ALL).unwrap();
-            }
-        }
-        let events = start(&toggle, spool.path());
-        toggle.restart().unwrap();
-        // What it tells of the loss is an event as well.
-        let is_settled = |stats: &Stats| {
+fn a_file_that_vanishes_costs_only_what_toggle_does_not_have() {
+    let toggle = Toggle::start().unwrap();
+    let spool = left_by_another(&toggle, true);
+    fs::remove_file(file_of(spool.path())).unwrap();
+    let stats = delivered(&toggle, spool.path());
+    assert_eq!(vanished(&stats), ALL - BEHIND, "{stats:#?}");
+    assert_eq!(toggle.duplicates(), 0);
+}
+
+/// Where the file is cut so far behind its first piece, that has all its events; what is gone was delivered.
+#[test]
+fn a_file_that_loses_its_end_within_what_was_delivered_costs_nothing() {
+    for is_killed in [true, false] {
+        for spoil in [cut_to_300 as fn(&Path), zero_the_end] {
+            let toggle = Toggle::start().unwrap();
+            let spool = left_by_another(&toggle, is_killed);
+            spoil(&file_of(spool.path()));
+            assert_accounts(spool.path(), 0, &[("accepted", ALL), ("on_disk", ALL - BEHIND), ("missing", 0)]);
+            let stats = delivered(&toggle, spool.path());
             let all = &stats.lifetime;
-            stats.spool.files == 0 && all.accepted == all.delivered + all.quarantined + all.dropped_total()
-        };
-        let stats = wait_until(&events, PATIENCE, is_settled);
-        assert!(is_settled(&stats), "{stats:#?}");
-        assert!(stats.lifetime.dropped_for(DropReason::Vanished) <= ALL - BEHIND, "{stats:#?}");
-        assert_eq!(toggle.duplicates(), 0);
+            assert_eq!((all.accepted, all.delivered), (ALL, ALL), "{stats:#?}");
+            assert_eq!((numbers(&toggle).len() as u64, toggle.duplicates()), (ALL, 0));
+        }
     }
+}
+
+fn cut_to_300(path: &Path) {
+    cut(path, 300);
+}
+
+/// Two pages of zeros, in place of the seal, the checksums and some events.
+fn zero_the_end(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let length = bytes.len();
+    bytes[length - 8192..].fill(0);
+    fs::write(path, bytes).unwrap();
+}
+
+/// What is gone of the piece that waits is lost, once, though the process ends before the rest of that piece is delivered.
+#[test]
+fn a_file_that_is_cut_within_the_refused_piece_loses_what_is_gone_of_that_and_loses_it_once() {
+    let toggle = Toggle::start().unwrap();
+    let spool = left_by_another(&toggle, true);
+    let path = file_of(spool.path());
+    cut(&path, 100);
+    let left = whole_events(&path);
+    let gone = ALL - BEHIND - left;
+    // What is left of the event at the cut is set aside.
+    assert_accounts(spool.path(), 1, &[("accepted", ALL), ("on_disk", left + 1), ("missing", gone - 1)]);
+    refuse_one(&toggle);
+    toggle.restart().unwrap();
+    let events = start(&toggle, spool.path());
+    // Set aside once all is read.
+    let quarantine = spool.path().join("quarantine");
+    let is_read = || fs::read_dir(&quarantine).is_ok_and(|folder| folder.count() == 2);
+    wait_until(&events, PATIENCE, |_| is_read());
+    assert!(is_read());
+    let dead = killed(spool.path());
+    toggle.stop();
+    events.shutdown(Duration::from_millis(100));
+    toggle.refuse_nothing();
+    let stats = delivered(&toggle, dead.path());
+    assert_eq!((vanished(&stats), stats.lifetime.quarantined), (gone - 1, 1), "{stats:#?}");
+    assert_eq!((numbers(&toggle).len() as u64, toggle.duplicates()), (BEHIND + left, 0));
+}
+
+/// How many of the numbered events a file holds in full.
+fn whole_events(path: &Path) -> u64 {
+    let out = Command::new(env!("CARGO_BIN_EXE_events-tool"))
+        .args(["spool", "cat", "--json"])
+        .arg(path)
+        .env_clear()
+        .output()
+        .unwrap();
+    String::from_utf8(out.stdout).unwrap().lines().count() as u64
+}
+
+/// The spill file of a spool.
+fn file_of(spool: &Path) -> PathBuf {
+    spool.join(&spill_files(spool)[0])
+}
+
+/// Cuts a file of all events behind so many of them, half an event more or less.
+fn cut(path: &Path, events: u64) {
+    let length = fs::metadata(path).unwrap().len();
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(length * events / ALL).unwrap();
+}
+
+/// What the books say once all that is left in a spool is delivered.
+fn delivered(toggle: &Toggle, spool: &Path) -> Stats {
+    let events = start(toggle, spool);
+    toggle.restart().unwrap();
+    // What it tells of a loss is an event as well.
+    let is_settled = |stats: &Stats| {
+        let all = &stats.lifetime;
+        stats.spool.files == 0 && all.accepted == all.delivered + all.quarantined + all.dropped_total()
+    };
+    let stats = wait_until(&events, PATIENCE, is_settled);
+    assert!(is_settled(&stats), "{stats:#?}");
+    events.shutdown(PATIENCE);
+    stats
+}
+
+fn vanished(stats: &Stats) -> u64 {
+    stats.lifetime.dropped_for(DropReason::Vanished)
 }

@@ -16,7 +16,7 @@ use crate::{
     config::{self, DEFAULT_CONFIG_DIR},
     plural::counted,
     segment,
-    spool::{FileName, Item, QUARANTINE, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
+    spool::{FileName, Item, Passed, QUARANTINE, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
 };
 
 /// How much of the text beside a quarantined file is read for its reason.
@@ -102,6 +102,17 @@ impl Source {
         match &self.segment {
             Some(path) => self.view.inspect_segment(path),
             None => self.view.inspect(&self.name),
+        }
+    }
+
+    /// The same, where something of it may be dealt with.
+    pub(super) fn inspect_rest(
+        &self,
+        passed: impl FnOnce(&SpoolFile) -> Passed,
+    ) -> Result<SpoolFile, SpoolError> {
+        match &self.segment {
+            Some(path) => self.view.inspect_segment(path).map(|(file, _)| file),
+            None => self.view.inspect_rest(&self.name, passed),
         }
     }
 

@@ -3,12 +3,13 @@
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use super::{CELLS, CLEAN, Ledger, MAGIC, MAGIC_AT, begin, cells::Cells};
+use super::{BYTES, CELLS, CLEAN, Ledger, MAGIC, MAGIC_AT, begin, cells::Cells};
 use crate::fault;
 
 /// The name of the file in the spool directory.
@@ -166,12 +167,21 @@ impl Ledger {
     /// # Errors
     ///
     /// When they are damaged.
-    #[cfg(feature = "cli")]
     pub(crate) fn read(bytes: &[u8]) -> io::Result<Self> {
         Self::of_others(Cells::read(bytes, CELLS)?)
     }
 
-    #[cfg(feature = "cli")]
+    /// The same of this file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is damaged.
+    pub(crate) fn read_from(file: &File) -> io::Result<Self> {
+        let mut bytes = vec![0; usize::try_from(BYTES).map_err(io::Error::other)?];
+        file.read_exact_at(&mut bytes, 0)?;
+        Self::read(&bytes)
+    }
+
     fn of_others(cells: Cells) -> io::Result<Self> {
         if cells.load(MAGIC_AT) != MAGIC {
             return Err(io::Error::new(

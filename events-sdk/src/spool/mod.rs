@@ -307,12 +307,19 @@ impl Spool {
         Ok(self.storage.metadata(&self.dir)?.modified_ms)
     }
 
-    /// What is known of a file. Reads the end of a sealed file and all of any other, those with a damaged seal among them.
+    /// What is known of a file of which nothing is dealt with.
     pub(crate) fn inspect(&self, name: &FileName) -> Result<SpoolFile, SpoolError> {
-        let path = self.path_of(name);
-        inspect_file(self.storage.as_ref(), name, &path)
-            .map(|(file, _)| file)
-            .map_err(|error| SpoolError::of_file("read the spill file", &path, error))
+        self.inspect_rest(name, |_| Passed::default())
+    }
+
+    /// What is known of a file. Reads the end of a sealed file and all of any other, those with a damaged seal among them. `passed` says
+    /// what of it is dealt with: where the file ends too early, that is not missing.
+    pub(crate) fn inspect_rest(
+        &self,
+        name: &FileName,
+        passed: impl FnOnce(&SpoolFile) -> Passed,
+    ) -> Result<SpoolFile, SpoolError> {
+        inspect_file(self.storage.as_ref(), name, &self.path_of(name), passed).map(|(file, _)| file)
     }
 
     /// Removes a file whose events are all delivered or in the quarantine. It may be gone already.
@@ -466,13 +473,33 @@ fn list_files(
     Ok(files.into_iter().map(|(_, name)| name).collect())
 }
 
-/// What is known of a spill file, as [`Spool::inspect`] gives it, and how many of its events are of each level, by the
+/// What is known of a spill file, as [`Spool::inspect_rest`] gives it, and how many of its events are of each level, by the
 /// level's number on the wire: of those that could be read, where it has no seal.
 fn inspect_file(
     storage: &dyn Storage,
     name: &FileName,
     path: &Path,
-) -> io::Result<(SpoolFile, BTreeMap<i32, u32>)> {
+    passed: impl FnOnce(&SpoolFile) -> Passed,
+) -> Result<(SpoolFile, BTreeMap<i32, u32>), SpoolError> {
+    let failed = |error| SpoolError::of_file("read the spill file", path, error);
+    let (mut file, levels, cut_off) = look_into(storage, name, path).map_err(failed)?;
+    if cut_off > 0 {
+        let passed = passed(&file);
+        // What is gone of that does not count. In which pieces the rest was only a reader knows.
+        file.events -= match passed.events {
+            0 => cut_off,
+            _ => Reader::open(storage, path.to_owned(), &file)?.cut_off(passed)?.min(file.events),
+        };
+    }
+    Ok((file, levels))
+}
+
+/// The same with what a file is said to have held, and how many events of that are gone with its end.
+fn look_into(
+    storage: &dyn Storage,
+    name: &FileName,
+    path: &Path,
+) -> io::Result<(SpoolFile, BTreeMap<i32, u32>, u32)> {
     let modified_ms = storage.metadata(path)?.modified_ms;
     let mut file = storage.open(path)?;
     let bytes = file.size()?;
@@ -488,7 +515,7 @@ fn inspect_file(
         severities: 0,
         ledger: 0,
     };
-    let mut levels = BTreeMap::<i32, u32>::new();
+    let (mut levels, mut cut_off) = (BTreeMap::<i32, u32>::new(), 0);
     if let Some(tail) = Seals::intact_tail(file.as_mut(), bytes)? {
         about.events = tail.seal.events;
         about.whole = tail.seal.whole && bytes <= format::WHOLE_BYTES;
@@ -515,8 +542,9 @@ fn inspect_file(
         let timestamp_ms = seals.tail.map(|tail| tail.timestamp_ms).or(scanner.timestamp_ms());
         about.timestamp_ms = timestamp_ms.unwrap_or(0);
         if let Some(seal) = seals.seal {
-            // What was cut off is not there any more: the books know that it was. What is left of the end may look like an event.
-            about.events = if is_cut { about.events.min(seal.events) } else { seal.events };
+            // What is left of the end may look like an event.
+            cut_off = if is_cut { seal.events.saturating_sub(about.events) } else { 0 };
+            about.events = seal.events;
             about.whole = seal.whole && bytes <= format::WHOLE_BYTES;
             about.offered = seal.offered;
             about.ledger = seal.ledger;
@@ -528,7 +556,7 @@ fn inspect_file(
         about.timestamp_ms = name.time_ms().unwrap_or(modified_ms);
     }
     about.severities = severities(levels.iter().map(|(&level, &events)| (level, events)));
-    Ok((about, levels))
+    Ok((about, levels, cut_off))
 }
 
 /// Whether a file without a seal, of this length and with this `batch_timestamp`, lost its end, where it is cut between two events and

@@ -14,7 +14,7 @@ use super::{
     format::{Crc, PIECE_BYTES, PIECE_EVENTS, WHOLE_BYTES, piece_id},
     scan::{Found, Reason, Scanner, Span, Trust},
     seal::Seals,
-    storage::ReadFile,
+    storage::{ReadFile, Storage},
 };
 use crate::ledger::Step;
 
@@ -130,9 +130,9 @@ impl Opened {
         self.seals.seal.as_ref().is_some_and(|seal| seal.whole) && self.bytes <= WHOLE_BYTES
     }
 
-    /// Whether it was cut short since it was inspected.
+    /// Whether it was cut short since it was inspected, or before.
     pub(super) fn is_shorter_than(&self, file: &SpoolFile) -> bool {
-        self.bytes < file.bytes
+        self.bytes < file.bytes || self.seals.is_cut()
     }
 }
 
@@ -272,7 +272,8 @@ pub(crate) struct Reader {
     found: u32,
     /// It was shorter than that when it was opened.
     is_shorter: bool,
-    ended: bool,
+    /// At the end: in which piece the next event would be.
+    ended_in: Option<u32>,
     damage: Option<Damage>,
 }
 
@@ -283,14 +284,19 @@ impl Spool {
     /// is left of it.
     pub(crate) fn read(&self, file: &SpoolFile) -> Result<Reader, SpoolError> {
         self.settle_misplaced()?;
-        let path = self.path_of(&file.name);
-        let opened = self
-            .storage
+        Reader::open(self.storage.as_ref(), self.path_of(&file.name), file)
+    }
+}
+
+impl Reader {
+    /// As [`Spool::read`], for whoever only looks.
+    pub(super) fn open(storage: &dyn Storage, path: PathBuf, file: &SpoolFile) -> Result<Self, SpoolError> {
+        let opened = storage
             .open(&path)
             .and_then(Opened::new)
             .map_err(|error| SpoolError::of_file("read the spill file", &path, error))?;
         let whole = opened.is_whole();
-        Ok(Reader {
+        Ok(Self {
             path,
             id: file.id,
             is_shorter: opened.is_shorter_than(file),
@@ -307,13 +313,11 @@ impl Spool {
             was_passed: false,
             claimed: file.events,
             found: 0,
-            ended: false,
+            ended_in: None,
             damage: None,
         })
     }
-}
 
-impl Reader {
     /// The next piece, or `None` when there is no more.
     ///
     /// Where pieces begin and end follows from what was written alone: 125 events, or 1 MiB if that comes first. What is
@@ -352,7 +356,7 @@ impl Reader {
                 break;
             }
             // A run of them that reaches into the next piece counts there, and one at the end behind all pieces.
-            if !self.ended {
+            if self.ended_in.is_none() {
                 let DamagedPlaces { damage, between } = mem::take(&mut self.ahead.places);
                 self.place(damage, between, is_passed);
             }
@@ -416,7 +420,7 @@ impl Reader {
                     return Ok(true);
                 }
                 None => {
-                    self.ended = true;
+                    self.ended_in.get_or_insert(self.next);
                     return Ok(false);
                 }
             }
@@ -433,14 +437,21 @@ impl Reader {
         Ok(())
     }
 
+    /// How many events that are not passed are gone with the end of the file.
+    pub(super) fn cut_off(mut self, passed: Passed) -> Result<u32, SpoolError> {
+        self.skip(passed)?;
+        while self.next_piece()?.is_some() {}
+        Ok(self.damage().map_or(0, |damage| damage.cut_off))
+    }
+
     /// Whether what is damaged in what is passed was good then: as much of it as was written.
     fn was_good(&self) -> bool {
         self.placed <= self.passed.events
     }
 
-    /// Whether some of what is passed is not there any more, so that what is damaged at the end belongs to it.
+    /// Whether some of what is passed is not there any more, and what is damaged at the end belongs to it.
     fn is_cut(&self) -> bool {
-        self.ended && self.placed < self.passed.events
+        self.ended_in.is_some_and(|place| self.passed.has(place)) && self.placed < self.passed.events
     }
 
     /// What of the file is not to be set aside, once [`next_piece`](Self::next_piece) has returned `None`: what is passed is none of our
@@ -460,7 +471,7 @@ impl Reader {
     /// `found() + damage.events + damage.cut_off` is the number of events that the file was said to hold, or more.
     pub(crate) fn damage(&self) -> Option<Damage> {
         let mut damage = self.damage.clone();
-        if !self.ended {
+        if self.ended_in.is_none() {
             return damage;
         }
         Damage::merge(&mut damage, self.in_passed.clone().filter(|_| !self.was_good()));

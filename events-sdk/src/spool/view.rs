@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    FileName, LOCK, SpoolError, SpoolFile, ballast,
+    FileName, LOCK, Passed, SpoolError, SpoolFile, ballast,
     disk::{Disk, NOTE_BYTES, is_locked},
     format::varint,
     inspect_file, is_cut_off, list_files, quarantine,
@@ -157,9 +157,16 @@ impl View {
     /// What is known of a file, and how many of its events are of each level, by the level's number on the wire. Reads the
     /// end of a sealed file and all of any other.
     pub(crate) fn inspect(&self, name: &FileName) -> Result<(SpoolFile, BTreeMap<i32, u32>), SpoolError> {
-        let path = self.path_of(name);
-        inspect_file(self.storage.as_ref(), name, &path)
-            .map_err(|error| SpoolError::of_file("read the spill file", &path, error))
+        inspect_file(self.storage.as_ref(), name, &self.path_of(name), |_| Passed::default())
+    }
+
+    /// What is known of a file of which something is dealt with, as an agent would [inspect](super::Spool::inspect_rest) it.
+    pub(crate) fn inspect_rest(
+        &self,
+        name: &FileName,
+        passed: impl FnOnce(&SpoolFile) -> Passed,
+    ) -> Result<SpoolFile, SpoolError> {
+        inspect_file(self.storage.as_ref(), name, &self.path_of(name), passed).map(|(file, _)| file)
     }
 
     /// Opens a file to walk through it. Reads it through once, to compare the checksum.

@@ -22,7 +22,7 @@ use crate::{
     ledger::{self, Known, Ledger, Totals},
     plural::{counted, is_or_are},
     segment,
-    spool::{ANY_LEDGER, FileName, Holder, SpoolError, View},
+    spool::{ANY_LEDGER, FileName, Holder, Passed, SpoolError, SpoolFile, View},
 };
 
 /// The books of a live spool are read until they do not change while the files are counted, at most so often.
@@ -248,7 +248,8 @@ impl Found {
         let before = (ledger.totals(), ledger.in_files());
         let (mut in_files, mut in_segments, mut others, mut unclear, mut unreadable) = (0, 0, 0, 0, 0);
         for source in place::everything(view)? {
-            let seen = source.inspect().and_then(|(file, _)| Ok((file, source.damaged_in_segment()?)));
+            let passed = |file: &SpoolFile| Passed::of(ledger.step(file.id, true));
+            let seen = source.inspect_rest(passed).and_then(|file| Ok((file, source.damaged_in_segment()?)));
             let (file, damaged) = match seen {
                 Ok(seen) => seen,
                 Err(error) if place::is_gone(&error) => continue,

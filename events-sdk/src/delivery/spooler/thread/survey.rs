@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{AGAIN, BALLAST_AGAIN, EXAMINE, Reply, SETTLED_MS, Thread};
 use crate::{
     fault,
-    spool::{Adopted, FileName, Spool, SpoolError, SpoolErrorKind},
+    ledger::Ledger,
+    spool::{Adopted, FileName, Passed, Spool, SpoolError, SpoolErrorKind, SpoolFile},
 };
 
 impl Thread {
@@ -183,7 +184,7 @@ impl Thread {
     pub(super) fn examine(&mut self, name: &FileName) {
         fault::point("spool examine");
         let Some(spool) = &self.spool else { return };
-        match spool.inspect(name) {
+        match spool.inspect_rest(name, |file| self.passed(file)) {
             Ok(file) => {
                 self.known.insert(file.id);
                 let has_come_back = spool.has_come_back(name);
@@ -209,6 +210,18 @@ impl Thread {
                 }
             }
         }
+    }
+
+    /// What of a file that ends too early is dealt with, as the ledger says.
+    fn passed(&self, file: &SpoolFile) -> Passed {
+        let step = self.ledger.as_ref().and_then(|ledger| match Ledger::read_from(ledger) {
+            Ok(ledger) => Some(ledger.step(file.id, true)),
+            Err(error) => {
+                tracing::debug!(%error, "the accounts do not say what is dealt with");
+                None
+            }
+        });
+        step.map(Passed::of).unwrap_or_default()
     }
 
     /// Something was found that an earlier process left here, or a process elsewhere, which had accounts.
