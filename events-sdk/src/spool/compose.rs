@@ -23,6 +23,7 @@ use super::{
     SpoolError,
     checks::Checks,
     format::{self, CHUNK, Crc},
+    places::Cuts,
     seal::{self, HEAD_BYTES},
     severities,
     storage::{Storage, WriteFile},
@@ -55,6 +56,7 @@ pub(crate) struct Composer {
     crc: Crc,
     bytes: u64,
     checks: Vec<u32>,
+    cuts: Cuts,
     levels: BTreeMap<i32, u32>,
     finished: bool,
 }
@@ -69,6 +71,7 @@ impl Composer {
             crc: Crc::new(),
             bytes: 0,
             checks: Vec::new(),
+            cuts: Cuts::default(),
             levels: BTreeMap::new(),
             finished: false,
         }
@@ -78,6 +81,7 @@ impl Composer {
     pub(crate) fn push(&mut self, entry: &[u8], level: i32) -> Result<(), SpoolError> {
         self.write(entry).map_err(|error| self.failed(error))?;
         self.checks.push(Crc::of(entry));
+        self.cuts.add(entry);
         *self.levels.entry(level).or_default() += 1;
         Ok(())
     }
@@ -108,6 +112,7 @@ impl Composer {
 
     fn seal(&mut self, sealing: Sealing) -> io::Result<BatchSeal> {
         let events = self.events();
+        let cuts = std::mem::take(&mut self.cuts);
         let (checks, checks_crc) = Checks::field(std::mem::take(&mut self.checks));
         self.write(&checks)?;
         let trailer = format::encode_trailer(sealing.timestamp_ms, sealing.id);
@@ -124,6 +129,7 @@ impl Composer {
             ledger: sealing.ledger,
             offered: sealing.offered,
             seal_crc32c: 0,
+            piece_events: if sealing.whole { Vec::new() } else { cuts.into_seal() },
         };
         let head = seal::encode_head(&seal);
         seal.crc32c = Crc::joined(Crc::of(&head), self.crc.value(), self.bytes - HEAD_BYTES as u64);

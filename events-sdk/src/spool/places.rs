@@ -1,12 +1,12 @@
 //! Which piece of a spill file each of its events is in.
 
-use super::{
-    SpoolFile,
-    format::{PIECE_BYTES, PIECE_EVENTS},
-};
+#[cfg(feature = "cli")]
+use super::SpoolFile;
+use super::format::{PIECE_BYTES, PIECE_EVENTS};
+use crate::proto::BatchSeal;
 
 /// Goes through the events of an undamaged file, and cuts them as a [`Reader`](super::Reader) does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Places {
     /// All of the file is one piece.
     whole: bool,
@@ -17,6 +17,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
+    #[cfg(feature = "cli")]
     pub(crate) fn of(file: &SpoolFile) -> Self {
         Self { whole: file.whole, place: 0, events: 0, bytes: 0 }
     }
@@ -34,7 +35,43 @@ impl Places {
     }
 }
 
-#[cfg(test)]
+/// Where a file is cut, for its seal: among damaged events of unlike sizes nobody could tell it from those that are left.
+#[derive(Debug, Default)]
+pub(super) struct Cuts {
+    places: Places,
+    /// How many events each piece has so far.
+    pieces: Vec<u32>,
+}
+
+impl Cuts {
+    /// More pieces than these do not go into the seal, whose place at the end of the file is bounded: of a file of more than two
+    /// GiB. Its seal has none, and cuts in damaged places are an estimate.
+    const MOST: usize = 2_048;
+
+    /// One event more.
+    pub(super) fn add(&mut self, entry: &[u8]) {
+        let place = self.places.next(entry) as usize;
+        self.pieces.resize(place + 1, 0);
+        self.pieces[place] += 1;
+    }
+
+    /// What the seal says of them: nothing where each piece but the last has as many events as a piece may have.
+    pub(super) fn into_seal(self) -> Vec<u32> {
+        let before = self.pieces.split_last().map_or(&[][..], |(_, before)| before);
+        let by_size = before.iter().any(|&events| events != PIECE_EVENTS);
+        if by_size && self.pieces.len() <= Self::MOST { self.pieces } else { Vec::new() }
+    }
+
+    /// What a seal says of them, if that can be. Whoever wrote it, no piece becomes larger than pieces are.
+    pub(super) fn of_seal(seal: &BatchSeal) -> &[u32] {
+        let pieces = seal.piece_events.as_slice();
+        let all: u64 = pieces.iter().copied().map(u64::from).sum();
+        let is_sound = pieces.iter().all(|events| (1..=PIECE_EVENTS).contains(events));
+        if is_sound && !seal.whole && all == u64::from(seal.events) { pieces } else { &[] }
+    }
+}
+
+#[cfg(all(test, feature = "cli"))]
 mod tests {
     use super::*;
     use crate::spool::{

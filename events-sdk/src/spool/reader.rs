@@ -12,6 +12,7 @@ use super::{
     Spool, SpoolError, SpoolFile,
     checks::Checks,
     format::{Crc, PIECE_BYTES, PIECE_EVENTS, WHOLE_BYTES, piece_id},
+    places::Cuts,
     scan::{Found, Reason, Scanner, Span, Trust},
     seal::Seals,
     storage::{ReadFile, Storage},
@@ -253,6 +254,8 @@ pub(crate) struct Reader {
     scanner: Scanner<Box<dyn ReadFile>>,
     timestamp_ms: i64,
     whole: bool,
+    /// How many events each piece has, where its seal says so.
+    cuts: Vec<u32>,
     /// The place of the next piece.
     next: u32,
     ahead: Ahead,
@@ -296,6 +299,7 @@ impl Reader {
             .and_then(Opened::new)
             .map_err(|error| SpoolError::of_file("read the spill file", &path, error))?;
         let whole = opened.is_whole();
+        let cuts = opened.seals.seal.as_ref().map_or(&[][..], Cuts::of_seal).to_vec();
         Ok(Self {
             path,
             id: file.id,
@@ -303,6 +307,7 @@ impl Reader {
             scanner: opened.scanner,
             timestamp_ms: file.timestamp_ms,
             whole,
+            cuts,
             next: 0,
             ahead: Ahead::default(),
             good: Good::default(),
@@ -320,7 +325,8 @@ impl Reader {
 
     /// The next piece, or `None` when there is no more.
     ///
-    /// Where pieces begin and end follows from what was written alone: 125 events, or 1 MiB if that comes first. What is
+    /// Where pieces begin and end follows from what was written alone: 125 events, or 1 MiB if that comes first; where that cuts any,
+    /// the seal says how many events each piece has. What is
     /// damaged has its place among them all the same, so that no other event changes into a piece that Toggle may have, or that
     /// is dealt with. A piece of which nothing is left is passed over. A file whose seal says so is one piece with the file's own
     /// identity.
@@ -338,8 +344,10 @@ impl Reader {
 
     /// What is good of the next piece, and how many events that are. `None` at the end.
     fn next_cut(&mut self) -> Result<Option<(Vec<u8>, u32)>, SpoolError> {
-        let (max_events, max_bytes) =
-            if self.whole { (u32::MAX, u64::MAX) } else { (PIECE_EVENTS, PIECE_BYTES as u64) };
+        let (max_events, max_bytes) = match self.cuts.get(self.next as usize) {
+            _ if self.whole => (u32::MAX, u64::MAX),
+            cut => (cut.copied().unwrap_or(PIECE_EVENTS), PIECE_BYTES as u64),
+        };
         let (mut events, mut count) = (Vec::new(), 0);
         let (mut placed, mut bytes) = (0, 0_u64);
         let is_passed = self.passed.has(self.next);
@@ -416,7 +424,8 @@ impl Reader {
                         missing = next.saturating_sub(expected).saturating_sub(1);
                     }
                     ahead.damaged = missing;
-                    ahead.each = bytes / u64::from(missing.max(1));
+                    // Where it is known how many events a piece has, their size does not matter.
+                    ahead.each = if self.cuts.is_empty() { bytes / u64::from(missing.max(1)) } else { 0 };
                     return Ok(true);
                 }
                 None => {

@@ -19,7 +19,10 @@ pub(super) const HEAD_BYTES: usize = SEAL_TAG.len() + 1 + HEAD_CONTENT;
 /// Its fields: `events` as five bytes whatever the number is, `whole`, `ledger`, `offered` and `seal_crc32c`.
 const HEAD_CONTENT: usize = 6 + 2 + 9 + 2 + OWN_BYTES;
 
-/// The checksum of a part of the seal over itself: its tag, 10 with four bytes, and these.
+/// The tag of the checksum of a part of the seal over itself: 10, with four bytes.
+const OWN_TAG: u8 = 0x55;
+
+/// That tag, and these.
 const OWN_BYTES: usize = 5;
 
 /// The part of this seal that stands in front of the events. Protobuf takes numbers that are longer than they need be.
@@ -35,7 +38,7 @@ pub(super) fn encode_head(seal: &BatchSeal) -> [u8; HEAD_BYTES] {
     bytes.extend(seal.ledger.to_le_bytes());
     bytes.extend([0x48, u8::from(seal.offered)]);
     let own = own_sum(&bytes);
-    bytes.push(0x55);
+    bytes.push(OWN_TAG);
     bytes.extend(own.to_le_bytes());
     let mut head = [0; HEAD_BYTES];
     head.copy_from_slice(&bytes);
@@ -44,15 +47,15 @@ pub(super) fn encode_head(seal: &BatchSeal) -> [u8; HEAD_BYTES] {
 
 /// The seal as the last field of the file, behind this trailer. Its own checksum is put into it.
 pub(super) fn encode_seal(trailer: &[u8], seal: &mut BatchSeal) -> Vec<u8> {
-    // Holds the place: what it is over does not depend on it.
-    seal.seal_crc32c = 1;
-    let mut bytes = EventBatch { seal: Some(seal.clone()), ..EventBatch::default() }.encode_to_vec();
-    let mut covered = trailer.to_vec();
-    covered.extend_from_slice(&bytes[..bytes.len() - OWN_BYTES]);
-    seal.seal_crc32c = own_sum(&covered);
-    let place = bytes.len() - size_of::<u32>();
-    bytes[place..].copy_from_slice(&seal.seal_crc32c.to_le_bytes());
-    bytes
+    let content = BatchSeal { seal_crc32c: 0, ..seal.clone() }.encode_to_vec();
+    let mut bytes = [trailer, &SEAL_TAG].concat();
+    prost::encoding::encode_varint((content.len() + OWN_BYTES) as u64, &mut bytes);
+    bytes.extend(content);
+    seal.seal_crc32c = own_sum(&bytes);
+    // Behind all others, whatever their numbers are.
+    bytes.push(OWN_TAG);
+    bytes.extend(seal.seal_crc32c.to_le_bytes());
+    bytes.split_off(trailer.len())
 }
 
 /// Whether the seal that these bytes end with, and what stands before it, are what was written. `seal` is what they say.

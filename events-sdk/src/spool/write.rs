@@ -11,7 +11,9 @@ use super::{
     FileName, Spool, SpoolError, SpoolFile,
     checks::Checks,
     format::{self, CHUNK, Crc, Tail},
-    no_room, seal, severities,
+    no_room,
+    places::Cuts,
+    seal, severities,
     storage::WriteFile,
 };
 use crate::proto::BatchSeal;
@@ -208,6 +210,7 @@ pub(super) fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Resul
         ledger: file.ledger,
         offered: file.offered,
         seal_crc32c: 0,
+        piece_events: cuts(file),
     };
     let head = seal::encode_head(&seal);
     let mut crc = Crc::new();
@@ -227,4 +230,13 @@ pub(super) fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Resul
     drop(buffer);
     out.sync()?;
     Ok((bytes + encoded.len() as u64, seal))
+}
+
+/// Where the file is cut, as its seal says it.
+fn cuts(file: &NewFile<'_>) -> Vec<u32> {
+    let mut cuts = Cuts::default();
+    if !file.whole {
+        file.runs.iter().flat_map(|run| format::entries(run)).for_each(|entry| cuts.add(entry));
+    }
+    cuts.into_seal()
 }

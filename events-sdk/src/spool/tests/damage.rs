@@ -514,3 +514,51 @@ fn damaged_events_keep_their_place_where_the_size_cuts() {
         assert_eq!(cuts(&spool), left);
     }
 }
+
+/// An event of about this size, which no other is like.
+fn sized(index: u32, size: usize) -> Vec<u8> {
+    let event = Event { source: "x".repeat(size), metadata: [].into(), ..event(index) };
+    EventBatch { events: vec![event], ..EventBatch::default() }.encode_to_vec()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+
+    /// A block that the disk lost reaches over several events of unlike sizes, and over the ends of pieces: those that are whole stay in
+    /// the piece that they were written in, or Toggle would have them twice or never.
+    #[test]
+    fn events_beside_a_lost_block_keep_their_place_whatever_sizes_those_in_it_had(
+        sizes in prop::collection::vec(prop_oneof![100..20_000_usize, 200_000..700_000_usize], 4..16),
+        at in any::<prop::sample::Index>(),
+        lost in prop_oneof![1..5_000_usize, 100_000..2_000_000_usize],
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path()).unwrap();
+        let events: Vec<_> = (0..).zip(&sizes).map(|(index, &size)| sized(index, size)).collect();
+        let run = events.concat();
+        let file = write(&spool, &run, events.len() as u32);
+        let (before, _) = pieces_behind(&spool, &file, Passed::default());
+        let path = dir.path().join(file.name.to_os_string());
+        let mut bytes = fs::read(&path).unwrap();
+        let at = at.index(run.len());
+        let lost = at..run.len().min(at + lost);
+        bytes[HEAD_BYTES..][lost.clone()].fill(0);
+        fs::write(&path, bytes).unwrap();
+        let mut from = 0;
+        let is_whole = |event: &Vec<u8>| {
+            let there = from..from + event.len();
+            from = there.end;
+            there.end <= lost.start || there.start >= lost.end
+        };
+        let whole: HashSet<_> = events.iter().cloned().filter(is_whole).collect();
+        let expected: Pieces = before
+            .into_iter()
+            .map(|(index, events)| (index, events.into_iter().filter(|event| whole.contains(event)).collect()))
+            .filter(|(_, events): &(u32, Vec<_>)| !events.is_empty())
+            .collect();
+        let (after, damage) = pieces_behind(&spool, &file, Passed::default());
+        prop_assert_eq!(after.len(), expected.len());
+        prop_assert!(after == expected);
+        prop_assert_eq!(damage.map_or(0, |damage| damage.events) as usize, events.len() - whole.len());
+    }
+}
