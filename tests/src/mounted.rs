@@ -28,8 +28,12 @@ impl Mounted {
     pub fn read_only(dir: &Path) -> Option<Self> {
         let source = dir.to_str()?;
         let mounted = Self::new(&["--bind", source], dir)?;
-        let again = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(dir).output().ok()?;
-        again.status.success().then_some(mounted)
+        // Not while somebody writes to a file there.
+        (0..100).find_map(|_| {
+            let again = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(dir).output().ok()?;
+            again.status.success().then_some(())
+        })?;
+        Some(mounted)
     }
 }
 

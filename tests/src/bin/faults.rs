@@ -1,4 +1,4 @@
-//! Runs the fault table and prints it: `faults [--quick | --nightly] [--row NAME]… [--list]`.
+//! Runs the fault table and prints it: `faults [--quick] [--row NAME]… [--list]`.
 //!
 //! Exit code 0 when every row shows what it is to show, 1 when one does not, 2 when the arguments make no sense. Called as
 //! `faults agent …` or `faults live …` it is the process that rows start.
@@ -12,9 +12,11 @@ use std::{
     time::Instant,
 };
 
-use events_tests::faults::{ELSEWHERE, HEADINGS, Outcome, ROWS, Row, Scale, Verdict, agent, live, row};
+use events_tests::faults::{
+    ELSEWHERE, HEADINGS, Outcome, ROWS, Row, Scale, Shown, Verdict, agent, live, row,
+};
 
-const USAGE: &str = "usage: faults [--quick | --nightly] [--row NAME]... [--list]";
+const USAGE: &str = "usage: faults [--quick] [--row NAME]... [--list]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -33,18 +35,18 @@ fn main() -> ExitCode {
             }
         };
     }
-    let (mut quick, mut nightly, mut rows) = (false, false, Vec::new());
+    let (mut quick, mut lines) = (false, Vec::new());
     let mut words = arguments.iter().map(String::as_str);
     while let Some(word) = words.next() {
         match word {
             "--quick" => quick = true,
-            "--nightly" => nightly = true,
             "--list" => {
                 ROWS.iter().for_each(|row| println!("{:<18} {}", row.name, row.about));
+                ELSEWHERE.iter().for_each(|shown| println!("{:<18} {}", shown.name, shown.about));
                 return ExitCode::SUCCESS;
             }
-            "--row" => match words.next().and_then(row) {
-                Some(row) => rows.push(row),
+            "--row" => match words.next().and_then(Line::named) {
+                Some(line) => lines.push(line),
                 None => {
                     eprintln!("`--row` needs the name of a row; `faults --list` names them");
                     return ExitCode::from(2);
@@ -56,12 +58,11 @@ fn main() -> ExitCode {
             }
         }
     }
-    if quick && nightly {
-        eprintln!("`--quick` and `--nightly` exclude each other; {USAGE}");
-        return ExitCode::from(2);
-    }
-    if rows.is_empty() {
-        rows.extend(ROWS.iter().filter(|row| quick || nightly || !row.nightly));
+    if lines.is_empty() {
+        lines.extend(ROWS.iter().map(Line::Row));
+        if !quick {
+            lines.extend(ELSEWHERE.iter().map(Line::Shown));
+        }
     }
     let program = match env::current_exe() {
         Ok(program) => program,
@@ -73,22 +74,53 @@ fn main() -> ExitCode {
     let scale = Scale { quick, program };
 
     print_head();
-    let outcomes = rows.into_iter().map(|row| {
+    let outcomes = lines.into_iter().map(|line| {
         if stderr().is_terminal() {
-            eprint!("{} …\r", row.name);
+            eprint!("{} …\r", line.name());
         }
         let start = Instant::now();
-        let outcome = row.run(&scale);
-        print_row(row, &outcome, start.elapsed().as_secs_f64());
+        let (outcome, cells) = line.run(&scale);
+        print_row(line.name(), &outcome, &cells, start.elapsed().as_secs_f64());
         outcome.verdict()
     });
     let verdicts: Vec<Verdict> = outcomes.collect();
     let count = |wanted| verdicts.iter().filter(|&&verdict| verdict == wanted).count();
     let (ok, failed, skipped) = (count(Verdict::Ok), count(Verdict::Failed), count(Verdict::Skipped));
-    println!("\nNo rows, but shown by commands of their own:");
-    ELSEWHERE.iter().for_each(|(about, command)| println!("* {about}: `{command}`"));
     println!("\n{ok} rows show what they are to show, {failed} do not, {skipped} could not be run here");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A line of the table.
+#[derive(Debug, Clone, Copy)]
+enum Line {
+    Row(&'static Row),
+    Shown(&'static Shown),
+}
+
+impl Line {
+    fn named(name: &str) -> Option<Self> {
+        let shown = || ELSEWHERE.iter().find(|shown| shown.name == name).map(Self::Shown);
+        row(name).map(Self::Row).or_else(shown)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Row(row) => row.name,
+            Self::Shown(shown) => shown.name,
+        }
+    }
+
+    /// What came of it, and the columns of [`HEADINGS`].
+    fn run(self, scale: &Scale) -> (Outcome, [String; 8]) {
+        match self {
+            Self::Row(row) => {
+                let outcome = row.run(scale);
+                let cells = outcome.cells();
+                (outcome, cells)
+            }
+            Self::Shown(shown) => (shown.run(), std::array::from_fn(|_| "-".to_owned())),
+        }
+    }
 }
 
 fn print_head() {
@@ -96,12 +128,12 @@ fn print_head() {
     println!("|---|{}---:|---|---|", "---:|".repeat(HEADINGS.len()));
 }
 
-fn print_row(row: &Row, outcome: &Outcome, seconds: f64) {
+fn print_row(name: &str, outcome: &Outcome, cells: &[String; 8], seconds: f64) {
     let verdict = match outcome.verdict() {
         Verdict::Ok => "ok",
         Verdict::Failed => "FAILED",
         Verdict::Skipped => "skipped",
     };
-    let cells = outcome.cells().join(" | ");
-    println!("| {} | {cells} | {seconds:.1} | {verdict} | {} |", row.name, outcome.remarks());
+    let cells = cells.join(" | ");
+    println!("| {name} | {cells} | {seconds:.1} | {verdict} | {} |", outcome.remarks());
 }

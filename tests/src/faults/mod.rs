@@ -5,6 +5,7 @@
 
 pub mod agent;
 mod backlog;
+mod commands;
 mod damage;
 mod disk;
 pub mod live;
@@ -19,7 +20,10 @@ use std::{
     time::Duration,
 };
 
-pub use self::outcome::{HEADINGS, Outcome, Verdict};
+pub use self::{
+    commands::{ELSEWHERE, Shown},
+    outcome::{HEADINGS, Outcome, Verdict},
+};
 
 /// How much of everything there is to be.
 #[derive(Debug, Clone)]
@@ -54,18 +58,12 @@ pub struct Row {
     pub name: &'static str,
     /// What is broken.
     pub about: &'static str,
-    /// So long at full length that only `--nightly` runs it.
-    pub nightly: bool,
     run: fn(&Scale) -> Outcome,
 }
 
 impl Row {
     const fn new(name: &'static str, about: &'static str, run: fn(&Scale) -> Outcome) -> Self {
-        Self { name, about, nightly: false, run }
-    }
-
-    const fn nightly(self) -> Self {
-        Self { nightly: true, ..self }
+        Self { name, about, run }
     }
 
     /// Runs it. A panic on the way is a failure of the row.
@@ -83,20 +81,6 @@ pub fn row(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.name == name)
 }
 
-/// What is no row, because it needs no process and no time, or a machine that does nothing else: what is shown, and by which
-/// command. They look into parts of the SDK that only its own tests see.
-pub const ELSEWHERE: &[(&str, &str)] = &[
-    (
-        "a loss of power before every operation of the disk: no event that was synced is lost, none wrong",
-        "cargo test -p events-sdk --lib --features testing no_loss_of_power",
-    ),
-    (
-        "200 nodes come back at once to a Toggle that answers RESOURCE_EXHAUSTED, simulated",
-        "cargo test -p events-sdk --lib --features testing two_hundred_nodes",
-    ),
-    ("what an emit costs with the durability process and power beside memory", "cargo bench -p events-sdk"),
-];
-
 /// Every row, in the order of the table.
 pub const ROWS: &[Row] = &[
     Row::new("toggle-down", "Toggle is down from the start", moods::down_from_the_start),
@@ -109,7 +93,7 @@ pub const ROWS: &[Row] = &[
     Row::new("token-refused", "Toggle answers UNAUTHENTICATED for 5 s", moods::unauthenticated),
     Row::new("token-expires", "the token expires; a new file comes after 10 s", moods::token_expires),
     Row::new("poison", "Toggle refuses one event in each 1,000", moods::poison),
-    Row::new("long-outage", "10/s for 150 s, Toggle away for 60 s", moods::long_outage).nightly(),
+    Row::new("long-outage", "10/s for 150 s, Toggle away for 60 s", moods::long_outage),
     Row::new("restart", "shut down while Toggle is away, started again", moods::restart),
     Row::new("disk-full", "a full disk (tmpfs of 512 KiB) while Toggle is away", disk::full),
     Row::new("spool-unwritable", "the spool cannot be written for 5 s, Toggle away", disk::unwritable),
@@ -121,7 +105,7 @@ pub const ROWS: &[Row] = &[
     Row::new("sigkill-power", "SIGKILL at random moments, durability power", processes::killed_power),
     Row::new("sigkill-memory", "SIGKILL at random moments, durability memory", processes::killed_memory),
     Row::new("damage", "spill files with random damage", damage::damaged_files),
-    Row::new("backlog", "1 GiB in full files waits at the start", backlog::full).nightly(),
-    Row::new("backlog-batches", "1 GiB in files of one batch waits at the start", backlog::batches).nightly(),
-    Row::new("backlog-plain", "1 GiB in files without a seal waits at the start", backlog::plain).nightly(),
+    Row::new("backlog", "1 GiB in full files waits at the start", backlog::full),
+    Row::new("backlog-batches", "1 GiB in files of one batch waits at the start", backlog::batches),
+    Row::new("backlog-plain", "1 GiB in files without a seal waits at the start", backlog::plain),
 ];

@@ -545,12 +545,12 @@ proptest! {
         bytes[HEAD_BYTES..][lost.clone()].fill(0);
         fs::write(&path, bytes).unwrap();
         let mut from = 0;
-        let is_whole = |event: &Vec<u8>| {
+        let mut is_whole = |event: &[u8]| {
             let there = from..from + event.len();
             from = there.end;
             there.end <= lost.start || there.start >= lost.end
         };
-        let whole: HashSet<_> = events.iter().cloned().filter(is_whole).collect();
+        let whole: HashSet<_> = events.iter().filter(|event| is_whole(event)).cloned().collect();
         let expected: Pieces = before
             .into_iter()
             .map(|(index, events)| (index, events.into_iter().filter(|event| whole.contains(event)).collect()))
