@@ -15,8 +15,9 @@ use std::{
 use super::{
     FileName, LOCK, Passed, SpoolError, SpoolFile, ballast,
     disk::{Disk, NOTE_BYTES, is_locked},
+    file::{inspect_file, is_cut_off},
     format::varint,
-    inspect_file, is_cut_off, list_files, quarantine,
+    list_files, quarantine,
     reader::Opened,
     scan::{Found, Scanner, Span, Trust},
     segment_view::SegmentScan,
