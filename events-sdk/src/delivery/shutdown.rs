@@ -9,7 +9,6 @@ use tokio::task;
 
 use super::{
     Delivery, DiskCopy, Origin, Parcel,
-    best_effort::is_not_for_disk,
     recycle,
     spill::Lacking,
     spooler::{Content, Reply, Write},
@@ -60,7 +59,7 @@ impl Delivery {
         for attempt in attempts {
             let Some(Parcel { batch, origin, .. }) = self.in_flight.get(&attempt) else { continue };
             let Origin::Memory { chunk, file: DiskCopy::None } = origin else { continue };
-            if is_not_for_disk(chunk) {
+            if chunk.is_best_effort() {
                 continue;
             }
             let missing = self.missing_for(&self.intake.buffer.lock(), batch.events().len(), chunk);

@@ -212,23 +212,12 @@ impl Ledger {
         self.cells.change(&changes);
     }
 
-    /// Events from memory were delivered. `kept` is the batch, where the next process may find it in a segment or a file. The segment of
-    /// one that is a half has the whole, of so many events: that is what is found, and what is left of it is to be sent.
-    pub(crate) fn deliver(&mut self, count: u64, kept: Option<Uuid>, half_of: Option<(Uuid, u32)>) {
+    /// Events from memory were delivered. `kept` is the batch, where the next process may find it in a segment or a file.
+    pub(crate) fn deliver(&mut self, count: u64, kept: Option<Uuid>) {
         let mut changes = Changes::default();
         changes.set(DELIVERED, self.cells.load(DELIVERED) + count);
-        match (half_of, kept) {
-            (Some((batch, events)), _) => {
-                let delivered_of = self.slots.delivered_of(&self.cells, batch) + count;
-                if delivered_of < u64::from(events) {
-                    self.slots.enter_segment(&mut self.cells, batch);
-                    self.slots.record(&mut self.cells, &Step::none(batch), delivered_of, &mut changes);
-                } else {
-                    self.slots.finish(&mut self.cells, batch, &mut changes);
-                }
-            }
-            (None, Some(batch)) => self.slots.finish(&mut self.cells, batch, &mut changes),
-            (None, None) => {}
+        if let Some(batch) = kept {
+            self.slots.finish(&mut self.cells, batch, &mut changes);
         }
         self.cells.change(&changes);
     }
@@ -362,20 +351,16 @@ impl Ledger {
         let most = if step.foreign { accepted.min(delivered) } else { delivered };
         let delivered_of = self.slots.delivered_of(&self.cells, step.file);
         let again = delivered_of.saturating_sub(step.delivered).min(most);
-        // Of a segment nothing was in a file yet.
-        let was_in_file = !self.slots.leave_segment(&mut self.cells, step.file) && !step.foreign;
         if again == 0 {
             return;
         }
         let mut changes = Changes::default();
         changes.set(DELIVERED, delivered - again);
-        if was_in_file {
-            self.survey.in_files += again;
-            self.note_in_files(self.cells.load(IN_FILES) + again);
-        }
         if step.foreign {
             self.set_accepted(accepted - again, &mut changes);
         } else {
+            self.survey.in_files += again;
+            self.note_in_files(self.cells.load(IN_FILES) + again);
             self.survey.expected += again.cast_signed();
         }
         self.slots.record(&mut self.cells, step, step.delivered, &mut changes);

@@ -34,7 +34,7 @@ fn what_was_in_memory_when_a_process_was_killed_is_counted_by_the_next() {
     let mut first = next(dir.path());
     assert_eq!(first.survey(0), [], "there was none before");
     accept(&mut first, 100);
-    first.deliver(40, None, None);
+    first.deliver(40, None);
     first.drop_events(DropReason::BufferFull, 2, 3, 5, false);
     let id = first.id();
     drop(first);
@@ -198,7 +198,7 @@ fn a_file_that_is_finished_is_only_to_be_removed() {
     let mut first = next(dir.path());
     first.survey(0);
     accept(&mut first, 30);
-    first.deliver(10, Some(FILE_B), None);
+    first.deliver(10, Some(FILE_B));
     first.deliver_piece(18, &step(FILE_A, false, 1, 18, 18));
     first.finish(FILE_A, 2, false);
     drop(first);
@@ -348,7 +348,7 @@ fn what_was_counted_in_memory_goes_on_in_the_file() {
     drop(first);
     let mut ledger = Ledger::in_memory(1);
     accept(&mut ledger, 3);
-    ledger.deliver(1, None, None);
+    ledger.deliver(1, None);
     ledger.drop_events(DropReason::BufferFull, 1, 1, 1, false);
     ledger.move_to(next(dir.path()));
     accept(&mut ledger, 1);

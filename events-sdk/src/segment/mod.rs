@@ -14,7 +14,8 @@
 //! 1. Once an emit has returned, the event is in its segment with a right check, or the segment says that it was dropped.
 //! 2. A segment is in use from before its first event until all its events are elsewhere: acknowledged, or in a file on
 //!    stable storage. A kill in between repeats events under the same id of the batch, and loses none.
-//! 3. What is found in a segment is delivered under the id, and with the bytes, under which it may have been offered before.
+//! 3. What is found in a segment is delivered under the id, and with the bytes, under which it may have been offered before. So a
+//!    batch in a segment is never cut: when it is to be halved it goes to a spill file first, and its segment is free.
 //! 4. A sync that failed is not believed when it succeeds later: the kernel reports an error once, and then takes pages for
 //!    written that are not. What is emitted next goes into segments that are made anew; what was in the others leaves memory
 //!    at once, for Toggle or for a spill file.
@@ -67,16 +68,7 @@ const EVENT_BYTES: usize = 512;
 /// later time. The coarsest local file systems count in two seconds.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// The segment of a chunk.
-#[derive(Debug)]
-pub(crate) enum Hold {
-    /// The chunk's own.
-    Own(Segment),
-    /// That of a batch which was halved: free once both halves are settled.
-    Shared(Arc<Segment>),
-}
-
-/// One segment, mapped.
+/// One segment, mapped: that of one chunk.
 #[derive(Debug)]
 pub(crate) struct Segment {
     map: MmapMut,
@@ -147,16 +139,6 @@ impl Segment {
         (self.id, timestamp_ms)
     }
 
-    /// The identity of the batch in it.
-    pub(crate) fn id(&self) -> Uuid {
-        self.id
-    }
-
-    /// How many events it holds.
-    pub(crate) fn count(&self) -> u32 {
-        self.count
-    }
-
     /// All its events are elsewhere.
     pub(crate) fn set_free(&mut self) {
         format::set_free(&mut self.map);
@@ -174,16 +156,6 @@ impl Segment {
     /// Whether its file is gone: then nothing in it outlives the process.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
-    }
-}
-
-impl Hold {
-    /// Whether what it holds outlives the process.
-    pub(crate) fn outlives_process(&self) -> bool {
-        !match self {
-            Self::Own(segment) => segment.is_lost(),
-            Self::Shared(segment) => segment.is_lost(),
-        }
     }
 }
 
