@@ -356,6 +356,7 @@ impl State {
             kept = self.open.keep_last(event);
             if !kept {
                 pool.count_unprotected();
+                self.accounts.ledger.count_unkept();
             }
             is_low = self.open.len() == 1 && pool.is_getting_low();
         }

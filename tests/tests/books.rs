@@ -12,7 +12,8 @@ use std::{
 };
 
 use events_sdk::{
-    Config, DropReason, DurabilityMode, Events, FlushOutcome, Level, Stats, Ticket, ToggleConfig, WaitOutcome,
+    Config, DropReason, DurabilityMode, Events, FlushOutcome, Level, Stats, Ticket, ToggleConfig,
+    WaitOutcome,
     payload::{StoragePoolOperation, StoragePoolPayload},
     testing::{Mode, Toggle, faults_left, hang_at, let_go, limit_free_bytes},
 };
@@ -215,10 +216,8 @@ fn a_batch_that_was_too_large_out_of_a_segment_comes_under_its_own_id_alone_afte
     };
     let events = Events::start(patient(&toggle, spool.path())).unwrap();
     let text = "x".repeat(200);
-    let payload = StoragePoolPayload {
-        pool_name: &text,
-        ..StoragePoolPayload::new(StoragePoolOperation::Created)
-    };
+    let payload =
+        StoragePoolPayload { pool_name: &text, ..StoragePoolPayload::new(StoragePoolOperation::Created) };
     for number in 0..ALL {
         let _ = events.emit_storage_pool(Level::Info, payload, [(NUMBER, number.to_string().as_str())]);
     }
@@ -256,7 +255,8 @@ fn a_refused_batch_in_a_segment_stays_whole_while_the_disk_takes_nothing_and_com
     let is_bad = |number: &String| number.parse() == Ok(BAD);
     rig.toggle.refuse_when(move |event| event.metadata.get(NUMBER).is_some_and(is_bad));
     storm(&rig.events, 1..ALL as usize, 1_000_000);
-    let others_are_gone = |stats: &Stats| stats.delivered >= ALL - 100 && stats.delivered + stats.in_memory == ALL;
+    let others_are_gone =
+        |stats: &Stats| stats.delivered >= ALL - 100 && stats.delivered + stats.in_memory == ALL;
     let stats = wait_until(&rig.events, PATIENCE, others_are_gone);
     assert!(others_are_gone(&stats), "{stats:#?}");
     let dead = killed(rig.spool.path());

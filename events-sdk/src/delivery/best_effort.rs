@@ -6,13 +6,7 @@
 //! where it has its id already.
 
 use super::{Delivery, DiskCopy, Origin};
-use crate::{
-    DropReason,
-    accounts::Place,
-    buffer::State,
-    chunk::Entry,
-    emit::now_ms,
-};
+use crate::{DropReason, accounts::Place, buffer::State, chunk::Entry, emit::now_ms};
 
 impl Delivery {
     /// Whether events may be dropped on disk for the sake of what is in memory. What is not worth a place there goes first, and

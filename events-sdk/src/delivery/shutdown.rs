@@ -8,8 +8,7 @@ use std::{
 use tokio::task;
 
 use super::{
-    Delivery, DiskCopy, Origin, Parcel,
-    recycle,
+    Delivery, DiskCopy, Origin, Parcel, recycle,
     spill::Lacking,
     spooler::{Content, Reply, Write},
 };

@@ -17,7 +17,7 @@
 //!
 //! When all files that earlier processes left have been looked at, what they accepted and neither delivered nor dropped
 //! is compared with what is there: the *survey*. What is missing was in memory when a process ended, or was taken out of the
-//! directory; it is counted as lost then. What is too much was delivered or written after the numbers were synced that a loss of
+//! directory, segments among it ([`unkept`]); it is counted as lost then. What is too much was delivered or written after the numbers were synced that a loss of
 //! power left; then `accepted` is raised.
 //!
 //! # Files of others
@@ -38,6 +38,7 @@ mod drops;
 mod file;
 mod slots;
 mod survey;
+mod unkept;
 
 use uuid::Uuid;
 
@@ -112,6 +113,8 @@ pub(crate) struct Ledger {
     before: u64,
     /// There was none when it was opened.
     is_new: bool,
+    /// In which start of the machine this process keeps its events in segments; zero where it does not.
+    kept_since: u64,
 }
 
 impl Ledger {
@@ -133,10 +136,11 @@ impl Ledger {
             was_clean: cells.load(CLEAN) != 0,
             done: is_new,
             unseen: slots.files().collect(),
+            unkept: unkept::read(&cells),
             ..Survey::default()
         };
         let before = cells.load(ACCEPTED);
-        Self { cells, slots, survey, dropped, foreign: 0, before, is_new: false }
+        Self { cells, slots, survey, dropped, foreign: 0, before, is_new: false, kept_since: 0 }
     }
 
     /// What this one counted in memory goes on in `file`, which has been opened meanwhile.
@@ -148,6 +152,7 @@ impl Ledger {
                 file.cells.store(at, file.cells.load(at) + more);
             }
         }
+        self.move_unkept_to(&mut file);
         file.dropped += self.dropped;
         file.foreign += self.foreign;
         file.before = file.before.wrapping_add(self.before);
