@@ -164,6 +164,12 @@ pub(crate) const fn capacity_for(len: usize) -> usize {
     format::HEADER + format::entry_len(len)
 }
 
+/// The size of an ordinary segment, for batches of so many events.
+pub(crate) fn capacity_for_batch(events: usize) -> usize {
+    let room = events.saturating_mul(EVENT_BYTES).saturating_add(format::HEADER);
+    room.clamp(CAPACITY.0, CAPACITY.1).next_power_of_two()
+}
+
 /// Where segments are made.
 #[derive(Debug)]
 pub(crate) struct Segments {
@@ -277,11 +283,8 @@ impl ToDisk<'_> {
 impl Segments {
     /// For batches of so many events.
     pub(crate) fn new(batch: usize, fingerprint: u64, prefix: Uuid) -> Self {
-        let capacity = (batch.saturating_mul(EVENT_BYTES) + format::HEADER)
-            .clamp(CAPACITY.0, CAPACITY.1)
-            .next_power_of_two();
         Self {
-            capacity,
+            capacity: capacity_for_batch(batch),
             fingerprint,
             is_power: false,
             quota: Quota::new(u64::MAX, 0),
