@@ -24,6 +24,7 @@
 //! 6. A disk without room fails when a segment is made, never when an event is stored.
 
 pub(crate) mod boot;
+mod folder;
 pub(crate) mod format;
 pub(crate) mod pool;
 pub(crate) mod quota;
@@ -35,8 +36,8 @@ use std::{
     ffi::OsString,
     fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
+    os::unix::fs::DirBuilderExt,
+    path::Path,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, SystemTime},
 };
@@ -44,7 +45,7 @@ use std::{
 use memmap2::MmapMut;
 use uuid::Uuid;
 
-use self::{format::Generation, quota::Quota};
+use self::{folder::Folder, format::Generation, quota::Quota};
 
 use crate::{
     fault,
@@ -197,64 +198,6 @@ pub(crate) struct Segments {
     failures: std::sync::atomic::AtomicU64,
     /// What was removed while a sync is under way.
     removed: Mutex<Option<HashSet<Arc<Path>>>>,
-}
-
-/// The directory of segments: its path, and what tells it from another one of that name.
-#[derive(Debug, Clone)]
-struct Folder {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-    /// The spool directory around it. As long as it is open its number is not given to another one.
-    spool: Arc<File>,
-}
-
-impl Folder {
-    /// That of this spool directory.
-    fn of(spool: &Path) -> io::Result<Self> {
-        let path = spool.join(FOLDER);
-        let about = look_at(&path)?;
-        Ok(Self { path, device: about.dev(), inode: about.ino(), spool: Arc::new(File::open(spool)?) })
-    }
-
-    /// What is known of it, if it still lies there.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be looked at.
-    fn metadata(&self) -> io::Result<Option<fs::Metadata>> {
-        match look_at(&self.path) {
-            Ok(about) => Ok(((about.dev(), about.ino()) == (self.device, self.inode)).then_some(about)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The spool directory, if it still lies where it was found: another one of its name is another process's.
-    fn spool(&self) -> io::Result<&Path> {
-        let path = self.path.parent().unwrap_or(&self.path);
-        let (ours, there) = (self.spool.metadata()?, fs::metadata(path)?);
-        if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
-            Ok(path)
-        } else {
-            Err(io::Error::new(io::ErrorKind::NotFound, format!("{} was replaced", path.display())))
-        }
-    }
-}
-
-/// What lies there, if it is a directory.
-fn look_at(path: &Path) -> io::Result<fs::Metadata> {
-    let about = fs::symlink_metadata(path)?;
-    if about.is_dir() {
-        Ok(about)
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::NotADirectory,
-            format!("{} is not a directory; links are not followed", path.display()),
-        ))
-    }
 }
 
 /// How something is brought to stable storage: the file of a segment, and a directory.
