@@ -146,8 +146,8 @@ impl Accounts {
     }
 
     /// `count` events of memory are delivered. `kept` is their batch, where it is in a segment that a later process may find.
-    pub(crate) fn deliver(&mut self, count: u64, kept: Option<Uuid>, half_of: Option<(Uuid, u32)>) {
-        self.ledger.deliver(count, kept, half_of);
+    pub(crate) fn deliver(&mut self, count: u64, kept: Option<Uuid>) {
+        self.ledger.deliver(count, kept);
         self.go(count, Place::Flight, Place::Delivered);
     }
 
@@ -427,7 +427,7 @@ mod tests {
         accounts.survey(0);
         (0..10).for_each(|_| accounts.accept());
         accounts.shift(10, Place::Memory, Place::Flight);
-        accounts.deliver(10, None, None);
+        accounts.deliver(10, None);
         drop(accounts);
 
         let mut accounts = Accounts::new(Ledger::open(dir.path(), 1).unwrap());

@@ -32,7 +32,7 @@ use crate::{
     ledger::Ledger,
     plural::counted,
     primitives::{Mutex, MutexGuard},
-    segment::{Hold, Segment, Segments, pool::Pool},
+    segment::{Segment, Segments, pool::Pool},
     stats::Status,
     ticket::Place as TicketPlace,
     uplink::DEFAULT_MAX_MESSAGE_BYTES,
@@ -356,6 +356,7 @@ impl State {
             kept = self.open.keep_last(event);
             if !kept {
                 pool.count_unprotected();
+                self.accounts.ledger.count_unkept();
             }
             is_low = self.open.len() == 1 && pool.is_getting_low();
         }
@@ -405,19 +406,16 @@ impl State {
         let id = self.ids.next(now_ms);
         let Some(pool) = &mut self.pool else { return };
         // One that every event was dropped out of.
-        if let Some(old) = self.open.take_segment() {
+        if let Some(old) = self.open.segment.take() {
             pool.give_back(old);
         }
-        self.open.segment = pool.take(made.take(), len, id).map(Hold::Own);
+        self.open.segment = pool.take(made.take(), len, id);
     }
 
     /// What is not on stable storage.
     pub(crate) fn take_unsynced(&mut self) -> Unsynced {
         let upto = self.last_place();
-        let open = match &mut self.open.segment {
-            Some(Hold::Own(segment)) => Some(segment),
-            _ => None,
-        };
+        let open = self.open.segment.as_mut();
         let paths = self.pool.as_mut().map(|pool| pool.take_unsynced(open)).unwrap_or_default();
         Unsynced { paths, upto }
     }

@@ -1,13 +1,10 @@
 //! A chunk: a run of encoded events that will be one batch, with what the accounts must know of each.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use uuid::Uuid;
 
-use crate::{
-    Level,
-    segment::{Hold, Segment},
-};
+use crate::{Level, segment::Segment};
 
 /// Severities run from 1 to at most 7; 0 is unused.
 pub(crate) const SEVERITIES: usize = 8;
@@ -63,7 +60,7 @@ pub(crate) struct Chunk {
     /// It was offered as a batch, which Toggle may have stored.
     pub(crate) offered: bool,
     /// Where its events outlive the process.
-    pub(crate) segment: Option<Hold>,
+    pub(crate) segment: Option<Segment>,
 }
 
 impl Chunk {
@@ -123,7 +120,7 @@ impl Chunk {
     #[inline]
     pub(crate) fn keep_last(&mut self, event: &[u8]) -> bool {
         match (&mut self.segment, self.entries.last()) {
-            (Some(Hold::Own(segment)), Some(entry)) => segment.push(event, entry.severity, entry.category),
+            (Some(segment), Some(entry)) => segment.push(event, entry.severity, entry.category),
             _ => false,
         }
     }
@@ -132,41 +129,19 @@ impl Chunk {
     #[inline]
     pub(crate) fn has_room(&self, len: usize) -> bool {
         match &self.segment {
-            Some(Hold::Own(segment)) => segment.has_room(len),
-            _ => true,
+            Some(segment) => segment.has_room(len),
+            None => true,
         }
     }
 
     /// The identity that its batch has in the segment, and since when. It is put together now, if it was not before.
     pub(crate) fn identity(&mut self, now_ms: i64) -> Option<(Uuid, i64)> {
-        match &mut self.segment {
-            Some(Hold::Own(segment)) => Some(segment.identity(now_ms)),
-            _ => None,
-        }
+        self.segment.as_mut().map(|segment| segment.identity(now_ms))
     }
 
     /// Whether its events outlive the process.
     pub(crate) fn is_kept(&self) -> bool {
-        self.segment.as_ref().is_some_and(Hold::outlives_process)
-    }
-
-    /// The segment, if nobody else needs it any more.
-    pub(crate) fn take_segment(&mut self) -> Option<Segment> {
-        match self.segment.take()? {
-            Hold::Own(segment) => Some(segment),
-            Hold::Shared(segment) => Arc::into_inner(segment),
-        }
-    }
-
-    /// Both of two chunks hold the segment from now on.
-    fn share_segment(&mut self, with: &mut Self) {
-        let shared = match self.segment.take() {
-            Some(Hold::Own(segment)) => Arc::new(segment),
-            Some(Hold::Shared(segment)) => segment,
-            None => return,
-        };
-        with.segment = Some(Hold::Shared(Arc::clone(&shared)));
-        self.segment = Some(Hold::Shared(shared));
+        self.segment.as_ref().is_some_and(|segment| !segment.is_lost())
     }
 
     /// Takes out the first events of `severity`, as many as have so many bytes and are so many, if there are, and calls `gone`
@@ -221,11 +196,10 @@ impl Chunk {
     /// The size of the events that are dropped out of it before it goes to disk as a batch that failed.
     ///
     /// What Toggle may have stored is never changed, so of that it is all or nothing. So it is of a batch in a segment, which the next
-    /// process may find there under its old id, and nothing of half of one, which the segment has as a whole.
+    /// process may find there under its old id.
     pub(crate) fn not_for_disk(&self) -> usize {
-        let all = self.is_best_effort() && !self.shares_segment();
         let some = !self.offered && self.segment.is_none();
-        if all || some { self.best_effort_bytes } else { 0 }
+        if self.is_best_effort() || some { self.best_effort_bytes } else { 0 }
     }
 
     /// Takes out some of the events and calls `gone` for each. Gives the number of bytes freed.
@@ -234,7 +208,7 @@ impl Chunk {
         is_gone: impl Fn(&Entry) -> bool,
         mut gone: impl FnMut(Entry),
     ) -> usize {
-        if let Some(Hold::Own(segment)) = &mut self.segment {
+        if let Some(segment) = &mut self.segment {
             let entries = &self.entries;
             segment.drop_events(|place| entries.get(place).is_some_and(&is_gone));
         }
@@ -285,19 +259,6 @@ impl Chunk {
     /// The severity of its gravest event; zero when it has none.
     pub(crate) fn gravest_severity(&self) -> u8 {
         self.by_severity.iter().rposition(|&count| count > 0).unwrap_or_default() as u8
-    }
-
-    /// The batch that its segment holds, and its number of events, if it is a half of that.
-    pub(crate) fn half_of(&self) -> Option<(Uuid, u32)> {
-        match &self.segment {
-            Some(Hold::Shared(segment)) if self.is_kept() => Some((segment.id(), segment.count())),
-            _ => None,
-        }
-    }
-
-    /// Whether its segment is that of the batch of which it is a half.
-    pub(crate) fn shares_segment(&self) -> bool {
-        matches!(self.segment, Some(Hold::Shared(_)))
     }
 
     /// Takes out the events of `severity` and graver, in their order. `None` when there are none, or no others. Not for
@@ -372,7 +333,8 @@ impl Chunk {
         }
     }
 
-    /// Cuts off what is known of the events from the one at `first` on. The bytes are with a batch at that time.
+    /// Cuts off what is known of the events from the one at `first` on. The bytes are with a batch at that time. Not for chunks
+    /// with a segment, whose events stay together.
     pub(crate) fn split_off(&mut self, first: usize) -> Self {
         let mut rest = self.like();
         let cut = first.min(self.entries.len());
@@ -391,7 +353,6 @@ impl Chunk {
             from = entry.end;
             rest.entries.push(Entry { end: entry.end - start, ..entry });
         }
-        self.share_segment(&mut rest);
         rest
     }
 

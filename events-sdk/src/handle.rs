@@ -191,7 +191,7 @@ impl Events {
         // Here alone: a directory that cannot be used is opened anew every second.
         concerns.iter().for_each(|concern| tracing::warn!("{concern}"));
         let ledger = spool.is_some().then(|| Ledger::open_or_begin(&config.spool_dir, now_ms()));
-        let (ledger, ledger_broken) = match ledger {
+        let (mut ledger, ledger_broken) = match ledger {
             Some(Ok(ledger)) => (ledger, None),
             Some(Err(error)) => {
                 tracing::error!(%error, "the accounts cannot be kept on disk; they end with this process unless that is mended");
@@ -215,6 +215,7 @@ impl Events {
             Arc::new(segments.within(config.spool_max_bytes as u64, config.spool_min_free_bytes as u64))
         });
         let syncs = segments.is_some().then(Arc::<Syncs>::default);
+        ledger.keep_in_segments(segments.is_some());
         let buffer = Buffer::with_segments(limits, segments.clone(), ledger);
         let intake = Arc::new(Intake::new(
             FilterCell::new(&config.filter),

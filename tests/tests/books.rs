@@ -12,7 +12,8 @@ use std::{
 };
 
 use events_sdk::{
-    Config, DropReason, DurabilityMode, Events, FlushOutcome, Level, Stats, Ticket, WaitOutcome,
+    Config, DropReason, DurabilityMode, Events, FlushOutcome, Level, Stats, Ticket, ToggleConfig,
+    WaitOutcome,
     payload::{StoragePoolOperation, StoragePoolPayload},
     testing::{Mode, Toggle, faults_left, hang_at, let_go, limit_free_bytes},
 };
@@ -195,9 +196,53 @@ fn what_was_dropped_for_room_just_before_a_kill_is_not_told_as_removed_by_somebo
 }
 
 #[test]
-fn what_was_delivered_of_a_batch_that_was_halved_in_memory_counts_once_after_a_kill() {
+fn a_batch_that_was_too_large_out_of_a_segment_comes_under_its_own_id_alone_after_a_kill() {
+    const ALL: usize = 40;
+    let _alone = alone();
+    // Half of the batch is not too large. The first half is refused, and of the other one nothing is heard.
+    let toggle = Toggle::builder().max_message_bytes(8 << 10).start().unwrap();
+    toggle.refuse_when(|event| event.metadata.get(NUMBER).is_some_and(|number| number == "7"));
+    toggle.set_mode(Mode::Hang);
+    let spool = TempDir::new().unwrap();
+    let patient = |toggle: &Toggle, spool: &Path| Config {
+        durability: DurabilityMode::Process,
+        batch_size: ALL,
+        batch_timeout: Duration::from_secs(600),
+        // What is refused is not halved once more before the process ends.
+        retry_initial: Duration::from_secs(5),
+        retry_max: Duration::from_secs(10),
+        toggle: ToggleConfig { timeout: Duration::from_secs(60), ..config(toggle, spool).toggle },
+        ..config(toggle, spool)
+    };
+    let events = Events::start(patient(&toggle, spool.path())).unwrap();
+    let text = "x".repeat(200);
+    let payload =
+        StoragePoolPayload { pool_name: &text, ..StoragePoolPayload::new(StoragePoolOperation::Created) };
+    for number in 0..ALL {
+        let _ = events.emit_storage_pool(Level::Info, payload, [(NUMBER, number.to_string().as_str())]);
+    }
+    let is_there = |stats: &Stats| toggle.attempts() >= 2 && stats.spool.files > 0;
+    let stats = wait_until(&events, PATIENCE, is_there);
+    assert!(is_there(&stats) && stats.delivered == 0, "{stats:#?}");
+    let dead = killed(spool.path());
+
+    // One that takes all of it at once: what came under two ids shows there.
+    let other = Toggle::start().unwrap();
+    let next = Events::start(patient(&other, dead.path())).unwrap();
+    let is_done = |stats: &Stats| {
+        stats.lifetime.is_surveyed && stats.spool.files == 0 && stats.in_flight + stats.on_disk == 0
+    };
+    let stats = wait_until(&next, PATIENCE, is_done);
+    let lifetime = &stats.lifetime;
+    assert_eq!((lifetime.accepted, lifetime.delivered), (ALL as u64, ALL as u64), "{stats:#?}");
+    assert_eq!((other.unique_events(), other.batches().len()), (ALL, 1), "{stats:#?}");
+    assert_eq!((other.repeated_event_ids(), lifetime.dropped_total()), (0, 0), "{stats:#?}");
+}
+
+#[test]
+fn a_refused_batch_in_a_segment_stays_whole_while_the_disk_takes_nothing_and_comes_once_after_a_kill() {
     const BAD: usize = 77;
-    const LEFT: u64 = 100;
+    const ALL: u64 = 500;
     let _alone = alone();
     let rig = Rig::with(|config| {
         config.durability = DurabilityMode::Process;
@@ -206,13 +251,14 @@ fn what_was_delivered_of_a_batch_that_was_halved_in_memory_counts_once_after_a_k
     // There are segments by now.
     queue(&rig.events, Level::Info, 0);
     wait_until(&rig.events, PATIENCE, |stats| stats.delivered == 1);
-    // The disk takes nothing, so the refused event stays in memory, and in its batch's segment.
     limit_free_bytes(Some(0));
     let is_bad = |number: &String| number.parse() == Ok(BAD);
     rig.toggle.refuse_when(move |event| event.metadata.get(NUMBER).is_some_and(is_bad));
-    storm(&rig.events, 1..LEFT as usize, 1_000_000);
-    let stats = wait_until(&rig.events, PATIENCE, |stats| stats.delivered == LEFT - 1);
-    assert_eq!((stats.delivered, stats.in_memory + stats.in_flight), (LEFT - 1, 1), "{stats:#?}");
+    storm(&rig.events, 1..ALL as usize, 1_000_000);
+    let others_are_gone =
+        |stats: &Stats| stats.delivered >= ALL - 100 && stats.delivered + stats.in_memory == ALL;
+    let stats = wait_until(&rig.events, PATIENCE, others_are_gone);
+    assert!(others_are_gone(&stats), "{stats:#?}");
     let dead = killed(rig.spool.path());
     limit_free_bytes(None);
     let (code, text) = accounts(dead.path());
@@ -225,8 +271,13 @@ fn what_was_delivered_of_a_batch_that_was_halved_in_memory_counts_once_after_a_k
     };
     let stats = wait_until(&next, PATIENCE, is_done);
     let lifetime = &stats.lifetime;
-    assert_eq!((lifetime.accepted, lifetime.delivered), (LEFT, LEFT), "{stats:#?}");
-    assert_eq!(lifetime.dropped_total(), 0, "{stats:#?}");
+    assert_eq!((lifetime.accepted, lifetime.delivered), (ALL, ALL), "{stats:#?}");
+    assert_eq!((toggle.repeated_event_ids(), lifetime.dropped_total()), (0, 0), "{stats:#?}");
+
+    // Of the one that was not killed only the event that Toggle refuses stays behind, now that the disk takes something.
+    let is_settled = |stats: &Stats| stats.delivered + stats.quarantined == ALL;
+    let stats = wait_until(&rig.events, PATIENCE, is_settled);
+    assert_eq!((stats.delivered, stats.quarantined, stats.dropped_total()), (ALL - 1, 1, 0), "{stats:#?}");
 }
 
 #[test]

@@ -492,7 +492,7 @@ fn events_that_were_cut_off_a_segment_are_lost_and_told_and_only_what_has_bytes_
     let stats = wait_until(&events, PATIENCE, |stats| {
         stats.lifetime.is_surveyed && stats.on_disk + stats.in_flight == 0 && told().is_some()
     });
-    let lost = stats.dropped_for(DropReason::ProcessEnded);
+    let lost = stats.dropped_for(DropReason::Vanished);
     assert!(lost > 10, "{stats:#?}");
     assert_eq!((stats.quarantined, stats.lifetime.quarantined), (1, 1), "{stats:#?}");
     assert_eq!(told(), Some(lost), "{stats:#?}");
@@ -525,6 +525,30 @@ fn what_a_process_left_undecided_at_its_end_the_next_one_finds_or_counts() {
         let of_storm = toggle.events().iter().filter(|event| losses_in(event).is_none()).count() as u64;
         assert_eq!(of_storm + lost, 1_000, "{durability:?}: {stats:#?}");
         assert!(stats.lifetime.balances(), "{durability:?}: {stats:#?}");
+        events.shutdown(PATIENCE);
+    }
+}
+
+#[test]
+fn segments_that_somebody_removed_after_a_kill_are_counted_as_vanished_and_the_tool_misses_them() {
+    for &durability in DurabilityMode::ALL {
+        let (toggle, spool) = killed_with_a_durability(durability, 250);
+        let _ = fs::remove_dir_all(spool.path().join("segments"));
+        let is_kept = durability != DurabilityMode::Memory;
+        let out = Command::new(env!("CARGO_BIN_EXE_events-tool"))
+            .args(["spool", "accounts", "--json", "--spool", spool.path().to_str().unwrap()])
+            .env_clear()
+            .output()
+            .unwrap();
+        let events = Events::start(durable(&toggle, spool.path(), durability)).unwrap();
+        let stats = wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed && stats.on_disk == 0);
+        let lost = [DropReason::Vanished, DropReason::ProcessEnded].map(|why| stats.dropped_for(why));
+        let (gone, other) = if is_kept { (lost[0], lost[1]) } else { (lost[1], lost[0]) };
+        assert!(gone > 0 && other == 0, "{durability:?}: {stats:#?}");
+        let told = String::from_utf8(out.stdout).unwrap();
+        let (code, missing) = if is_kept { (1, gone) } else { (0, 0) };
+        assert_eq!(out.status.code(), Some(code), "{durability:?}: {told}");
+        assert!(told.contains(&format!("\"missing\":{missing},")), "{durability:?}: {told}");
         events.shutdown(PATIENCE);
     }
 }

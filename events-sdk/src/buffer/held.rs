@@ -50,14 +50,6 @@ struct Yielding {
     bytes: usize,
 }
 
-impl Held {
-    /// The severity of its gravest event, which graver ones make it give way to. Half of a batch whose segment knows only the whole
-    /// never gives way.
-    fn yields_above(&self) -> Option<u8> {
-        (!self.chunk.shares_segment()).then(|| self.chunk.gravest_severity())
-    }
-}
-
 impl HeldBatches {
     /// The size of all that failed and is in memory.
     pub(super) fn total_bytes(&self) -> usize {
@@ -78,8 +70,7 @@ impl HeldBatches {
     fn count(&mut self, held: &Held, more: bool) {
         let (events, bytes) = (held.chunk.len() as u64, held.batch.events().len());
         self.bytes = if more { self.bytes + bytes } else { self.bytes - bytes };
-        let Some(gravest) = held.yields_above() else { return };
-        let all = &mut self.yielding[usize::from(gravest) % SEVERITIES];
+        let all = &mut self.yielding[usize::from(held.chunk.gravest_severity()) % SEVERITIES];
         *all = if more {
             Yielding { batches: all.batches + 1, events: all.events + events, bytes: all.bytes + bytes }
         } else {
@@ -118,7 +109,7 @@ impl State {
 
     /// The oldest batch whose gravest event is of this severity gives way to graver events. `false` when there is none.
     pub(super) fn drop_held(&mut self, gravest: u8) -> bool {
-        let dropped = self.take_held(|held| held.yields_above() == Some(gravest));
+        let dropped = self.take_held(|held| held.chunk.gravest_severity() == gravest);
         let Some(Held { batch, mut chunk, .. }) = dropped else { return false };
         let sequence = chunk.sequence;
         let Self { accounts, untold, fates, .. } = self;

@@ -89,13 +89,10 @@ impl State {
 
     /// Keeps the memory of a chunk whose events have left.
     pub(crate) fn recycle(&mut self, mut chunk: Chunk) {
-        let half_of = chunk.half_of();
         if let Some(pool) = &mut self.pool
-            && let Some(segment) = chunk.take_segment()
+            && let Some(segment) = chunk.segment.take()
         {
             pool.give_back(segment);
-            // Of its other half nothing is left either.
-            half_of.into_iter().for_each(|(batch, _)| self.accounts.ledger.forget(batch));
         }
         if self.spare.len() < SPARE_CHUNKS && chunk.capacity() <= SPARE_BYTES {
             chunk.clear();

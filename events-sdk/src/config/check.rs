@@ -5,11 +5,12 @@ use std::collections::{HashMap, HashSet};
 use http::Uri;
 
 use super::{
-    Config,
+    Config, DurabilityMode,
     error::{Place, Problem},
     keys::{KEYS, Slot},
     value,
 };
+use crate::segment::{self, quota};
 
 /// Which settings were given, where, and which of them have been complained about already.
 #[derive(Default)]
@@ -88,14 +89,32 @@ impl Check<'_> {
             );
             self.problem(&["flush_threshold", "buffer_size"], message);
         }
-        let Config { buffer_bytes, spool_max_bytes, .. } = *self.config;
+        let Config { buffer_bytes, spool_max_bytes, durability, .. } = *self.config;
         if self.fine(&["buffer_bytes", "spool_max_bytes"]) && spool_max_bytes < buffer_bytes.saturating_mul(2)
         {
             let message = format!(
-                "`spool_max_bytes` is {spool_max_bytes}; it must be at least twice `buffer_bytes`, which is {buffer_bytes}: \
-                 what waits in memory must find a place on disk"
+                "`spool_max_bytes` is {}; it must be at least twice `buffer_bytes`, which is {}: what waits in memory must \
+                 find a place on disk. Raise the one, or lower the other",
+                value::show_bytes(spool_max_bytes),
+                value::show_bytes(buffer_bytes)
             );
             self.problem(&["buffer_bytes", "spool_max_bytes"], message);
+        }
+        let segment = segment::capacity_for_batch(batch_size);
+        let least = segment.saturating_mul(quota::SHARE as usize);
+        if durability != DurabilityMode::Memory
+            && self.fine(&["spool_max_bytes", "batch_size"])
+            && spool_max_bytes < least
+        {
+            let message = format!(
+                "`spool_max_bytes` is {}; with `durability: {}` a quarter of it is for segments, and one for \
+                 `batch_size`, which is {batch_size}, takes {}: set it to {} at least, or lower `batch_size`",
+                value::show_bytes(spool_max_bytes),
+                durability.name(),
+                value::show_bytes(segment),
+                value::show_bytes(least)
+            );
+            self.problem(&["spool_max_bytes", "batch_size", "durability"], message);
         }
         if self.fine(&["batch_size", "flush_threshold"]) && batch_size > flush_threshold {
             let message = format!(
@@ -252,8 +271,50 @@ mod tests {
                 "`retry_initial` is 11s; it must be at most `retry_max`, which is 10s",
             ]
         );
+        let config = Config { spool_max_bytes: 60 << 20, ..Config::default() };
+        assert_eq!(
+            problems(&config),
+            [
+                "`spool_max_bytes` is 60MiB; it must be at least twice `buffer_bytes`, which is 32MiB: what waits in memory must \
+              find a place on disk. Raise the one, or lower the other"
+            ]
+        );
         let edge = Config { buffer_size: 2, flush_threshold: 1, batch_size: 1, ..Config::default() };
         assert!(problems(&edge).is_empty());
+    }
+
+    #[test]
+    fn a_quota_without_room_for_a_segment_is_a_problem_where_there_are_to_be_any() {
+        let config = |durability, spool_max_bytes| Config {
+            durability,
+            spool_max_bytes,
+            batch_size: 1_000,
+            buffer_bytes: 64 << 10,
+            ..Config::default()
+        };
+        assert_eq!(
+            problems(&config(DurabilityMode::Process, 1 << 20)),
+            [
+                "`spool_max_bytes` is 1MiB; with `durability: process` a quarter of it is for segments, and one for `batch_size`, \
+              which is 1000, takes 512KiB: set it to 2MiB at least, or lower `batch_size`"
+            ]
+        );
+        for (durability, fits) in [
+            (DurabilityMode::Memory, 1 << 20),
+            (DurabilityMode::Process, 2 << 20),
+            (DurabilityMode::Power, 2 << 20),
+        ] {
+            assert!(problems(&config(durability, fits)).is_empty(), "{durability:?}");
+        }
+        // As many as a batch may have, in a segment of the largest size.
+        let most = Config {
+            batch_size: 100_000,
+            buffer_size: 200_000,
+            flush_threshold: 150_000,
+            ..Config::default()
+        };
+        let config = Config { durability: DurabilityMode::Power, ..most };
+        assert!(problems(&config).is_empty());
     }
 
     #[test]

@@ -117,7 +117,8 @@ pub(super) static KEYS: &[Key] = &[
         path: "spool_max_bytes",
         // A mebibyte holds a few thousand events; a tebibyte no node can deliver in a month.
         slot: Slot::Bytes(|config| &mut config.spool_max_bytes, MIB..=MIB * MIB),
-        meaning: "how many bytes spill files and segments may have; beyond that the least grave of the oldest events go",
+        meaning: "how many bytes spill files and segments may have; beyond that the least grave of the oldest events go. At least 1MiB, \
+                  twice `buffer_bytes`, and, unless `durability` is `memory`, four segments: 256KiB to 4MiB, by `batch_size`",
     },
     Key {
         path: "spool_min_free_bytes",

@@ -94,7 +94,8 @@ pub struct Config {
     /// Where spill files lie. It needs to survive a restart of the node. Default: `/etc/rodent/events`.
     pub spool_dir: PathBuf,
     /// How many bytes spill files and segments may have together. Beyond that the least grave of the oldest events are dropped.
-    /// Default: 2 GiB.
+    /// At least 1 MiB, twice `buffer_bytes`, and, unless `durability` is `memory`, four segments: 256 KiB to 4 MiB, by
+    /// `batch_size`. Default: 2 GiB.
     pub spool_max_bytes: usize,
     /// How many bytes of the file system spill files and segments leave free. Default: 128 MiB.
     pub spool_min_free_bytes: usize,

@@ -6,13 +6,7 @@
 //! where it has its id already.
 
 use super::{Delivery, DiskCopy, Origin};
-use crate::{
-    DropReason,
-    accounts::Place,
-    buffer::State,
-    chunk::{Chunk, Entry},
-    emit::now_ms,
-};
+use crate::{DropReason, accounts::Place, buffer::State, chunk::Entry, emit::now_ms};
 
 impl Delivery {
     /// Whether events may be dropped on disk for the sake of what is in memory. What is not worth a place there goes first, and
@@ -45,13 +39,8 @@ impl super::Parcel {
     /// Whether it goes to no disk, wherever it ends.
     fn is_not_for_disk(&self) -> bool {
         match &self.origin {
-            Origin::Memory { chunk, file: DiskCopy::None } => is_not_for_disk(chunk),
+            Origin::Memory { chunk, file: DiskCopy::None } => chunk.is_best_effort(),
             Origin::Memory { .. } | Origin::Disk { .. } => false,
         }
     }
-}
-
-/// Whether nothing of a batch in flight is worth a place on disk.
-pub(super) fn is_not_for_disk(chunk: &Chunk) -> bool {
-    chunk.is_best_effort() && !chunk.shares_segment()
 }

@@ -16,6 +16,7 @@
 //!   the batch timeout: it goes to disk.
 //! * A batch that was refused goes to disk and stands behind the others, so that it blocks nobody. If they are taken and
 //!   it is refused again, it is halved until the event that Toggle does not want stands alone; that one is set aside.
+//!   In memory that is done only where the disk takes nothing or the batch is too large, and never to one in a segment.
 //! * When the disk takes nothing, events stay in memory within its bounds, and are sent from there.
 //! * What was lost is told to Toggle once there is room again ([`losses`]).
 //!

@@ -14,7 +14,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Delivery, DiskCopy, Origin, backlog::Begun, best_effort::is_not_for_disk};
+use super::{Delivery, DiskCopy, Origin, backlog::Begun};
 use crate::{
     DropReason,
     accounts::Place,
@@ -242,7 +242,7 @@ impl Delivery {
     /// The batches in flight that go with the process, and of which there is no copy on disk.
     fn in_flight_unkept(&self) -> impl Iterator<Item = &Chunk> {
         self.in_flight.values().filter_map(|parcel| match &parcel.origin {
-            Origin::Memory { chunk, file: DiskCopy::None } if !chunk.is_kept() && !is_not_for_disk(chunk) => {
+            Origin::Memory { chunk, file: DiskCopy::None } if !chunk.is_kept() && !chunk.is_best_effort() => {
                 Some(chunk)
             }
             Origin::Memory { .. } | Origin::Disk { .. } => None,

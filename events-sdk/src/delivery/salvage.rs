@@ -206,7 +206,7 @@ impl Delivery {
             Origin::Disk { file, .. } => self.backlog.offered(*file),
         }
         match parcel.origin {
-            Origin::Memory { chunk, file: DiskCopy::None } => self.hold(parcel.batch, chunk),
+            Origin::Memory { chunk, file: DiskCopy::None } => self.hold(parcel.batch, chunk, 0),
             Origin::Memory { chunk, file: DiskCopy::Writing } => {
                 self.copying.push(Held { batch: parcel.batch, chunk, refusals: 0, not_before: None });
             }

@@ -199,7 +199,7 @@ impl Delivery {
                 if matches!(file, DiskCopy::Written(_)) {
                     state.accounts.copy_goes(count);
                 }
-                state.accounts.deliver(count, is_twice.then(|| parcel.batch.id()), chunk.half_of());
+                state.accounts.deliver(count, is_twice.then(|| parcel.batch.id()));
             }
             Origin::Disk { file, place } => {
                 let step = self.backlog.dealt_with(*file, *place, count, 0);
@@ -414,7 +414,10 @@ impl Delivery {
                 &chunk,
             ) == 0;
         let disk_works = self.spool_retry_at.is_none_or(|at| Instant::now() >= at) && is_taken;
-        let cut = verdict == Some(Verdict::Halve) && (!disk_works || error.kind() == SendErrorKind::TooLarge);
+        // One in a segment is cut in its file, or the next process would find all of it there beside its halves.
+        let cut = verdict == Some(Verdict::Halve)
+            && chunk.segment.is_none()
+            && (!disk_works || error.kind() == SendErrorKind::TooLarge);
         match batch.halves().filter(|_| cut) {
             Some([left, right]) => {
                 self.refusals.halved(batch.id(), [left.id(), right.id()]);
@@ -425,7 +428,9 @@ impl Delivery {
                 }
             }
             None if verdict.is_some() && disk_works => self.write_whole(batch, chunk),
-            None => self.hold(batch, chunk),
+            // What is too large was not counted as refused, and must not be offered again at once either.
+            None if verdict == Some(Verdict::Halve) => self.hold(batch, chunk, 1),
+            None => self.hold(batch, chunk, 0),
         }
     }
 

@@ -8,9 +8,7 @@ use std::{
 use tokio::task;
 
 use super::{
-    Delivery, DiskCopy, Origin, Parcel,
-    best_effort::is_not_for_disk,
-    recycle,
+    Delivery, DiskCopy, Origin, Parcel, recycle,
     spill::Lacking,
     spooler::{Content, Reply, Write},
 };
@@ -60,7 +58,7 @@ impl Delivery {
         for attempt in attempts {
             let Some(Parcel { batch, origin, .. }) = self.in_flight.get(&attempt) else { continue };
             let Origin::Memory { chunk, file: DiskCopy::None } = origin else { continue };
-            if is_not_for_disk(chunk) {
+            if chunk.is_best_effort() {
                 continue;
             }
             let missing = self.missing_for(&self.intake.buffer.lock(), batch.events().len(), chunk);

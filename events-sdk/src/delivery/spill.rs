@@ -403,7 +403,7 @@ impl Delivery {
         let (bytes, can_be_cut) = (write.bytes(), write.can_be_cut());
         match write.content {
             Content::Chunks { chunks, .. } => self.intake.buffer.lock().put_back(chunks),
-            Content::Whole { batch, chunk: Some(chunk), .. } => self.hold(batch, chunk),
+            Content::Whole { batch, chunk: Some(chunk), .. } => self.hold(batch, chunk, 0),
             Content::Whole { batch, chunk: None, .. } => self.copy_not_written(&batch),
         }
         self.room.is_short();
@@ -415,9 +415,9 @@ impl Delivery {
         }
     }
 
-    /// Keeps a batch that failed in memory.
-    pub(super) fn hold(&mut self, batch: Arc<Batch>, chunk: Chunk) {
-        let refusals = self.refusals.times(batch.id());
+    /// Keeps a batch that failed in memory. It waits as one that was refused `least` times or oftener.
+    pub(super) fn hold(&mut self, batch: Arc<Batch>, chunk: Chunk, least: u32) {
+        let refusals = self.refusals.times(batch.id()).max(least);
         let not_before = (refusals > 0).then(|| Instant::now() + self.link.pause_for(refusals));
         self.intake.buffer.lock().hold(Held { batch, chunk, refusals, not_before });
     }

@@ -57,7 +57,7 @@ const NUMBERS: &[u64] =
 fn books() -> Cells {
     let mut ledger = Ledger::in_memory(1);
     (0..100).for_each(|_| ledger.accept());
-    ledger.deliver(20, Some(FILES[2]), None);
+    ledger.deliver(20, Some(FILES[2]));
     ledger.drop_events(DropReason::BufferFull, 2, 3, 5, false);
     let mut step = Step::none(FILES[0]);
     for place in [0, 2, 60] {

@@ -17,7 +17,7 @@
 //!
 //! When all files that earlier processes left have been looked at, what they accepted and neither delivered nor dropped
 //! is compared with what is there: the *survey*. What is missing was in memory when a process ended, or was taken out of the
-//! directory; it is counted as lost then. What is too much was delivered or written after the numbers were synced that a loss of
+//! directory, segments among it ([`unkept`]); it is counted as lost then. What is too much was delivered or written after the numbers were synced that a loss of
 //! power left; then `accepted` is raised.
 //!
 //! # Files of others
@@ -38,6 +38,7 @@ mod drops;
 mod file;
 mod slots;
 mod survey;
+mod unkept;
 
 use uuid::Uuid;
 
@@ -112,6 +113,8 @@ pub(crate) struct Ledger {
     before: u64,
     /// There was none when it was opened.
     is_new: bool,
+    /// In which start of the machine this process keeps its events in segments; zero where it does not.
+    kept_since: u64,
 }
 
 impl Ledger {
@@ -133,10 +136,11 @@ impl Ledger {
             was_clean: cells.load(CLEAN) != 0,
             done: is_new,
             unseen: slots.files().collect(),
+            unkept: unkept::read(&cells),
             ..Survey::default()
         };
         let before = cells.load(ACCEPTED);
-        Self { cells, slots, survey, dropped, foreign: 0, before, is_new: false }
+        Self { cells, slots, survey, dropped, foreign: 0, before, is_new: false, kept_since: 0 }
     }
 
     /// What this one counted in memory goes on in `file`, which has been opened meanwhile.
@@ -148,6 +152,7 @@ impl Ledger {
                 file.cells.store(at, file.cells.load(at) + more);
             }
         }
+        self.move_unkept_to(&mut file);
         file.dropped += self.dropped;
         file.foreign += self.foreign;
         file.before = file.before.wrapping_add(self.before);
@@ -212,23 +217,12 @@ impl Ledger {
         self.cells.change(&changes);
     }
 
-    /// Events from memory were delivered. `kept` is the batch, where the next process may find it in a segment or a file. The segment of
-    /// one that is a half has the whole, of so many events: that is what is found, and what is left of it is to be sent.
-    pub(crate) fn deliver(&mut self, count: u64, kept: Option<Uuid>, half_of: Option<(Uuid, u32)>) {
+    /// Events from memory were delivered. `kept` is the batch, where the next process may find it in a segment or a file.
+    pub(crate) fn deliver(&mut self, count: u64, kept: Option<Uuid>) {
         let mut changes = Changes::default();
         changes.set(DELIVERED, self.cells.load(DELIVERED) + count);
-        match (half_of, kept) {
-            (Some((batch, events)), _) => {
-                let delivered_of = self.slots.delivered_of(&self.cells, batch) + count;
-                if delivered_of < u64::from(events) {
-                    self.slots.enter_segment(&mut self.cells, batch);
-                    self.slots.record(&mut self.cells, &Step::none(batch), delivered_of, &mut changes);
-                } else {
-                    self.slots.finish(&mut self.cells, batch, &mut changes);
-                }
-            }
-            (None, Some(batch)) => self.slots.finish(&mut self.cells, batch, &mut changes),
-            (None, None) => {}
+        if let Some(batch) = kept {
+            self.slots.finish(&mut self.cells, batch, &mut changes);
         }
         self.cells.change(&changes);
     }
@@ -362,20 +356,16 @@ impl Ledger {
         let most = if step.foreign { accepted.min(delivered) } else { delivered };
         let delivered_of = self.slots.delivered_of(&self.cells, step.file);
         let again = delivered_of.saturating_sub(step.delivered).min(most);
-        // Of a segment nothing was in a file yet.
-        let was_in_file = !self.slots.leave_segment(&mut self.cells, step.file) && !step.foreign;
         if again == 0 {
             return;
         }
         let mut changes = Changes::default();
         changes.set(DELIVERED, delivered - again);
-        if was_in_file {
-            self.survey.in_files += again;
-            self.note_in_files(self.cells.load(IN_FILES) + again);
-        }
         if step.foreign {
             self.set_accepted(accepted - again, &mut changes);
         } else {
+            self.survey.in_files += again;
+            self.note_in_files(self.cells.load(IN_FILES) + again);
             self.survey.expected += again.cast_signed();
         }
         self.slots.record(&mut self.cells, step, step.delivered, &mut changes);

@@ -48,8 +48,6 @@ pub(super) const USED: u64 = 1 << 32;
 pub(super) const FINISHED: u64 = 1 << 33;
 /// A piece that is not dealt with was sent, and may be stored.
 pub(super) const OFFERED: u64 = 1 << 34;
-/// It is that of a batch that lies in a segment, of which a part was delivered.
-const IN_SEGMENT: u64 = 1 << 35;
 
 /// How far a spill file has been dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,21 +185,6 @@ impl Slots {
         if let Some(at) = self.take(cells, file, false) {
             cells.store(at + STATE, cells.load(at + STATE) | OFFERED);
         }
-    }
-
-    /// What was delivered is of a batch that lies in a segment.
-    pub(super) fn enter_segment(&mut self, cells: &mut Cells, batch: Uuid) {
-        if let Some(at) = self.take(cells, batch, true) {
-            cells.store(at + STATE, cells.load(at + STATE) | IN_SEGMENT);
-        }
-    }
-
-    /// The batch lies in a file from now on. Gives whether it was in a segment.
-    pub(super) fn leave_segment(&mut self, cells: &mut Cells, batch: Uuid) -> bool {
-        let Some(&at) = self.of.get(&batch) else { return false };
-        let state = cells.load(at + STATE);
-        cells.store(at + STATE, state & !IN_SEGMENT);
-        state & IN_SEGMENT != 0
     }
 
     /// Nothing of the file can be with Toggle but what is dealt with.

@@ -26,6 +26,8 @@ pub(super) struct Survey {
     pub(super) done: bool,
     /// Files with a slot of an earlier process that have not been found.
     pub(super) unseen: HashSet<Uuid>,
+    /// How many events lay in no segment when the last process ended, at most; `None` where it may be any number.
+    pub(super) unkept: Option<u64>,
 }
 
 impl Survey {
@@ -85,6 +87,8 @@ impl Ledger {
             return Vec::new();
         }
         self.survey.done = true;
+        let unkept = self.survey.unkept;
+        self.forget_unkept();
         let quarantined = quarantined.saturating_sub(self.survey.twice);
         // Not the slots that were taken since: what was dealt with meanwhile is perhaps still to be removed.
         let gone = std::mem::take(&mut self.survey.unseen);
@@ -97,11 +101,12 @@ impl Ledger {
             return Vec::new();
         }
         let lost = lost.unsigned_abs();
-        // A process that was killed took its memory with it, but no file.
+        // A process that was killed took its memory with it, but no file and no segment.
         let found = self.survey.found_in_files();
         let aside = quarantined.saturating_sub(self.survey.quarantined);
         let gone = self.survey.in_files.saturating_sub(found + aside).min(lost);
-        let vanished = if self.survey.was_clean { lost } else { gone };
+        let in_memory = if self.survey.was_clean { 0 } else { unkept.unwrap_or(lost) };
+        let vanished = gone.max(lost.saturating_sub(in_memory));
         let mut losses = vec![(DropReason::Vanished, vanished), (DropReason::ProcessEnded, lost - vanished)];
         losses.retain(|(_, lost)| *lost > 0);
         losses

@@ -5,6 +5,7 @@ use super::{
     slots::SLOTS,
     *,
 };
+use crate::segment::boot;
 
 const FILE_A: Uuid = Uuid::from_u128(0x0192_AAAA_0000_7000_8000_0123_4567_89AB);
 const FILE_B: Uuid = Uuid::from_u128(0x0192_BBBB_0000_7000_8000_0123_4567_89AB);
@@ -34,7 +35,7 @@ fn what_was_in_memory_when_a_process_was_killed_is_counted_by_the_next() {
     let mut first = next(dir.path());
     assert_eq!(first.survey(0), [], "there was none before");
     accept(&mut first, 100);
-    first.deliver(40, None, None);
+    first.deliver(40, None);
     first.drop_events(DropReason::BufferFull, 2, 3, 5, false);
     let id = first.id();
     drop(first);
@@ -87,6 +88,54 @@ fn what_was_in_segments_stands_for_no_file_that_is_gone() {
     second.found(FILE_A, 40, true);
     second.find_in_segment(40);
     assert_eq!(second.survey(0), [(DropReason::Vanished, 60)]);
+}
+
+#[test]
+fn what_lay_in_segments_when_a_process_was_killed_and_is_gone_was_taken_away() {
+    let kept = |dir: &Path, unkept| {
+        let mut ledger = next(dir);
+        ledger.keep_in_segments(true);
+        accept(&mut ledger, 100);
+        (0..unkept).for_each(|_| ledger.count_unkept());
+        ledger
+    };
+    let dir = tempfile::tempdir().unwrap();
+    kept(dir.path(), 3).survey(0);
+    // What lay in no segment may be what is missing.
+    let mut second = kept(dir.path(), 5);
+    second.found(FILE_A, 90, true);
+    second.find_in_segment(90);
+    assert_eq!(second.survey(0), [(DropReason::Vanished, 7), (DropReason::ProcessEnded, 3)]);
+    second.drop_events(DropReason::Vanished, 0, 0, 10, false);
+    drop(second);
+
+    // It was killed before it had surveyed, and the one after it too.
+    drop(kept(dir.path(), 0));
+    let mut fourth = next(dir.path());
+    fourth.keep_in_segments(false);
+    assert_eq!(fourth.survey(0), [(DropReason::Vanished, 285), (DropReason::ProcessEnded, 5)]);
+    fourth.drop_events(DropReason::Vanished, 0, 0, 290, false);
+    drop(fourth);
+    assert_eq!(next(dir.path()).survey(0), []);
+}
+
+#[test]
+fn what_lay_in_segments_before_the_machine_started_again_or_beside_an_unknown_past_may_be_lost_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = next(dir.path());
+    first.survey(0);
+    first.keep_in_segments(true);
+    accept(&mut first, 10);
+    drop(first);
+    boot::OTHER.set(Some(7));
+    let mut second = next(dir.path());
+    // What the first had in memory is not known to lie in segments, and nobody has looked for it yet.
+    second.keep_in_segments(true);
+    accept(&mut second, 10);
+    drop(second);
+    let mut third = next(dir.path());
+    assert_eq!(third.survey(0), [(DropReason::ProcessEnded, 20)]);
+    boot::OTHER.set(None);
 }
 
 #[cfg(feature = "cli")]
@@ -198,7 +247,7 @@ fn a_file_that_is_finished_is_only_to_be_removed() {
     let mut first = next(dir.path());
     first.survey(0);
     accept(&mut first, 30);
-    first.deliver(10, Some(FILE_B), None);
+    first.deliver(10, Some(FILE_B));
     first.deliver_piece(18, &step(FILE_A, false, 1, 18, 18));
     first.finish(FILE_A, 2, false);
     drop(first);
@@ -348,7 +397,7 @@ fn what_was_counted_in_memory_goes_on_in_the_file() {
     drop(first);
     let mut ledger = Ledger::in_memory(1);
     accept(&mut ledger, 3);
-    ledger.deliver(1, None, None);
+    ledger.deliver(1, None);
     ledger.drop_events(DropReason::BufferFull, 1, 1, 1, false);
     ledger.move_to(next(dir.path()));
     accept(&mut ledger, 1);

@@ -22,7 +22,7 @@ thread_local! {
 }
 
 /// This start of the machine.
-pub(super) fn this() -> u64 {
+pub(crate) fn this() -> u64 {
     #[cfg(test)]
     if let Some(other) = OTHER.get() {
         return other;

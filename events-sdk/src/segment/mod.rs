@@ -14,7 +14,8 @@
 //! 1. Once an emit has returned, the event is in its segment with a right check, or the segment says that it was dropped.
 //! 2. A segment is in use from before its first event until all its events are elsewhere: acknowledged, or in a file on
 //!    stable storage. A kill in between repeats events under the same id of the batch, and loses none.
-//! 3. What is found in a segment is delivered under the id, and with the bytes, under which it may have been offered before.
+//! 3. What is found in a segment is delivered under the id, and with the bytes, under which it may have been offered before. So a
+//!    batch in a segment is never cut: when it is to be halved it goes to a spill file first, and its segment is free.
 //! 4. A sync that failed is not believed when it succeeds later: the kernel reports an error once, and then takes pages for
 //!    written that are not. What is emitted next goes into segments that are made anew; what was in the others leaves memory
 //!    at once, for Toggle or for a spill file.
@@ -23,6 +24,7 @@
 //! 6. A disk without room fails when a segment is made, never when an event is stored.
 
 pub(crate) mod boot;
+mod folder;
 pub(crate) mod format;
 pub(crate) mod pool;
 pub(crate) mod quota;
@@ -34,8 +36,8 @@ use std::{
     ffi::OsString,
     fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
+    os::unix::fs::DirBuilderExt,
+    path::Path,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, SystemTime},
 };
@@ -43,7 +45,7 @@ use std::{
 use memmap2::MmapMut;
 use uuid::Uuid;
 
-use self::{format::Generation, quota::Quota};
+use self::{folder::Folder, format::Generation, quota::Quota};
 
 use crate::{
     fault,
@@ -67,16 +69,7 @@ const EVENT_BYTES: usize = 512;
 /// later time. The coarsest local file systems count in two seconds.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// The segment of a chunk.
-#[derive(Debug)]
-pub(crate) enum Hold {
-    /// The chunk's own.
-    Own(Segment),
-    /// That of a batch which was halved: free once both halves are settled.
-    Shared(Arc<Segment>),
-}
-
-/// One segment, mapped.
+/// One segment, mapped: that of one chunk.
 #[derive(Debug)]
 pub(crate) struct Segment {
     map: MmapMut,
@@ -147,16 +140,6 @@ impl Segment {
         (self.id, timestamp_ms)
     }
 
-    /// The identity of the batch in it.
-    pub(crate) fn id(&self) -> Uuid {
-        self.id
-    }
-
-    /// How many events it holds.
-    pub(crate) fn count(&self) -> u32 {
-        self.count
-    }
-
     /// All its events are elsewhere.
     pub(crate) fn set_free(&mut self) {
         format::set_free(&mut self.map);
@@ -177,19 +160,15 @@ impl Segment {
     }
 }
 
-impl Hold {
-    /// Whether what it holds outlives the process.
-    pub(crate) fn outlives_process(&self) -> bool {
-        !match self {
-            Self::Own(segment) => segment.is_lost(),
-            Self::Shared(segment) => segment.is_lost(),
-        }
-    }
-}
-
 /// The room that an event of `len` bytes needs in a segment of its own.
 pub(crate) const fn capacity_for(len: usize) -> usize {
     format::HEADER + format::entry_len(len)
+}
+
+/// The size of an ordinary segment, for batches of so many events.
+pub(crate) fn capacity_for_batch(events: usize) -> usize {
+    let room = events.saturating_mul(EVENT_BYTES).saturating_add(format::HEADER);
+    room.clamp(CAPACITY.0, CAPACITY.1).next_power_of_two()
 }
 
 /// Where segments are made.
@@ -221,64 +200,6 @@ pub(crate) struct Segments {
     removed: Mutex<Option<HashSet<Arc<Path>>>>,
 }
 
-/// The directory of segments: its path, and what tells it from another one of that name.
-#[derive(Debug, Clone)]
-struct Folder {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-    /// The spool directory around it. As long as it is open its number is not given to another one.
-    spool: Arc<File>,
-}
-
-impl Folder {
-    /// That of this spool directory.
-    fn of(spool: &Path) -> io::Result<Self> {
-        let path = spool.join(FOLDER);
-        let about = look_at(&path)?;
-        Ok(Self { path, device: about.dev(), inode: about.ino(), spool: Arc::new(File::open(spool)?) })
-    }
-
-    /// What is known of it, if it still lies there.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be looked at.
-    fn metadata(&self) -> io::Result<Option<fs::Metadata>> {
-        match look_at(&self.path) {
-            Ok(about) => Ok(((about.dev(), about.ino()) == (self.device, self.inode)).then_some(about)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The spool directory, if it still lies where it was found: another one of its name is another process's.
-    fn spool(&self) -> io::Result<&Path> {
-        let path = self.path.parent().unwrap_or(&self.path);
-        let (ours, there) = (self.spool.metadata()?, fs::metadata(path)?);
-        if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
-            Ok(path)
-        } else {
-            Err(io::Error::new(io::ErrorKind::NotFound, format!("{} was replaced", path.display())))
-        }
-    }
-}
-
-/// What lies there, if it is a directory.
-fn look_at(path: &Path) -> io::Result<fs::Metadata> {
-    let about = fs::symlink_metadata(path)?;
-    if about.is_dir() {
-        Ok(about)
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::NotADirectory,
-            format!("{} is not a directory; links are not followed", path.display()),
-        ))
-    }
-}
-
 /// How something is brought to stable storage: the file of a segment, and a directory.
 #[derive(Clone, Copy)]
 pub(crate) struct ToDisk<'a> {
@@ -305,11 +226,8 @@ impl ToDisk<'_> {
 impl Segments {
     /// For batches of so many events.
     pub(crate) fn new(batch: usize, fingerprint: u64, prefix: Uuid) -> Self {
-        let capacity = (batch.saturating_mul(EVENT_BYTES) + format::HEADER)
-            .clamp(CAPACITY.0, CAPACITY.1)
-            .next_power_of_two();
         Self {
-            capacity,
+            capacity: capacity_for_batch(batch),
             fingerprint,
             is_power: false,
             quota: Quota::new(u64::MAX, 0),

@@ -14,7 +14,7 @@ use std::{
 use crate::spool::{free_bytes, no_room};
 
 /// The share of the spool's quota that segments may have: one part in so many.
-const SHARE: u64 = 4;
+pub(crate) const SHARE: u64 = 4;
 
 /// The share that they may have of what the disk has for them and for spill files.
 const DISK_SHARE: u64 = 2;

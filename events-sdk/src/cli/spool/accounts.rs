@@ -306,16 +306,19 @@ impl Found {
     }
 
     /// How many events are missing at least, if that is known: where nothing was left in memory, all that are nowhere, and otherwise
-    /// those that the books have in files which are not there.
+    /// those that the books have in files which are not there, and what a process that was killed had in segments.
     fn missing(&self) -> Option<u64> {
         if self.unreadable > 0 || self.moving {
             return None;
         }
         let nowhere = self.rest().least.max(0).unsigned_abs();
-        let missing = match self.ledger.was_closed() {
-            true => nowhere,
-            false => nowhere
-                .min(self.ledger.in_files().saturating_sub(self.in_files + self.unclear + self.aside())),
+        let of_files = self.ledger.in_files().saturating_sub(self.in_files + self.unclear + self.aside());
+        let missing = match (self.ledger.was_closed(), self.ledger.most_unkept()) {
+            (true, _) => nowhere,
+            (false, Some(unkept)) if matches!(self.holder, Holder::Nobody) => {
+                nowhere.min(of_files.max(nowhere.saturating_sub(unkept)))
+            }
+            (false, _) => nowhere.min(of_files),
         };
         (missing > 0).then_some(missing)
     }

@@ -102,7 +102,7 @@ pub(super) fn interrupt_everywhere(ops: &[Op], seed: u64) -> usize {
             Op::Sync => {}
             Op::Other => {
                 ledger.accept();
-                ledger.deliver(1, Some(id(1_000_000 + next)), None);
+                ledger.deliver(1, Some(id(1_000_000 + next)));
                 ledger.forget(id(1_000_000 + next));
                 next += 1;
             }

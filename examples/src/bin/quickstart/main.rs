@@ -175,9 +175,10 @@ fn drain(screen: &Screen, stage: &Stage, emitted: u64) -> Result<(), Box<dyn Err
     let start = Instant::now();
     loop {
         let stats = events::stats();
-        // Less than a batch may stay in memory: it waits for company, and the shutdown will send it.
-        let is_drained =
-            stats.on_disk + stats.in_flight == 0 && stats.in_memory < stage.config.batch_size as u64;
+        // Less than a batch may stay in memory: it waits for company, and the shutdown will send it. A file goes a moment after
+        // the last of it was acknowledged, once the accounts that say so are on stable storage.
+        let is_drained = stats.on_disk + stats.in_flight + stats.spool.files == 0
+            && stats.in_memory < stage.config.batch_size as u64;
         gauge.show(
             stats.delivered,
             &format!(
