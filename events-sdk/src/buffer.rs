@@ -391,6 +391,7 @@ impl State {
         !self.open.is_empty()
             && (self.open.bytes().len() + len > self.limits.batch_bytes
                 || !self.open.has_room(len)
+                || (self.open.segment.is_none() && self.pool.as_ref().is_some_and(Pool::may_give))
                 || self.open.given >= TicketPlace::MOST_WITHIN)
     }
 

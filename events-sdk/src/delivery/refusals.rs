@@ -43,6 +43,8 @@ const FAILURES: u32 = 5;
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     batches: HashMap<Uuid, Refused>,
+    /// Batches to which an answer was lost: Toggle may have them, and knows them by their ids alone.
+    unanswered: std::collections::HashSet<Uuid>,
     in_a_row: u32,
     delivered: u64,
     /// The next probe is of what was refused before: the last one was halved, or was of what was not.
@@ -79,6 +81,7 @@ impl Refusals {
         self.in_a_row = 0;
         (self.suspects_turn, self.lives_turn) = (false, false);
         self.delivered += 1;
+        self.unanswered.remove(&batch);
         self.batches.remove(&batch);
     }
 
@@ -91,6 +94,7 @@ impl Refusals {
         probe: bool,
     ) -> Verdict {
         let delivered = self.delivered;
+        let kind = if self.unanswered.contains(&batch) { SendErrorKind::Failed } else { kind };
         let new = Refused { times: 0, delivered_first: delivered, delivered_last: delivered, evidence: 0 };
         let refused = self.batches.entry(batch).or_insert(new);
         refused.times += 1;
@@ -138,8 +142,14 @@ impl Refusals {
         (self.suspects_turn, self.lives_turn) = (false, false);
     }
 
+    /// The answer to a batch was lost.
+    pub(crate) fn may_be_stored(&mut self, batch: Uuid) {
+        self.unanswered.insert(batch);
+    }
+
     /// A batch was halved: what was known of it is known of its halves.
     pub(crate) fn halved(&mut self, batch: Uuid, halves: [Uuid; 2]) {
+        self.unanswered.remove(&batch);
         if let Some(refused) = self.batches.remove(&batch) {
             for half in halves {
                 self.batches.insert(half, Refused { evidence: 0, ..refused });
@@ -149,6 +159,7 @@ impl Refusals {
 
     /// The batch is no more: it was set aside.
     pub(crate) fn forget(&mut self, batch: Uuid) {
+        self.unanswered.remove(&batch);
         self.batches.remove(&batch);
     }
 

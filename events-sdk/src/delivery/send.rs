@@ -392,6 +392,9 @@ impl Delivery {
             }
             _ => {
                 self.refusals.unanswered();
+                if error.may_be_stored() {
+                    self.refusals.may_be_stored(parcel.batch.id());
+                }
                 None
             }
         }

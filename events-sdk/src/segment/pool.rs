@@ -84,6 +84,12 @@ impl Pool {
         }
     }
 
+    /// Whether segments can be made, for all that is known.
+    #[inline]
+    pub(crate) fn may_give(&self) -> bool {
+        self.failed.is_none()
+    }
+
     /// A segment for the batch of this id, which begins with an event of `len` bytes. `None` while there are none.
     pub(crate) fn take(&mut self, made: Option<Segment>, len: usize, id: Uuid) -> Option<Segment> {
         let made = made.and_then(|made| {
