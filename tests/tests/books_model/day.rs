@@ -173,7 +173,8 @@ impl Day {
         let all = self.removed + self.ended;
         assert!(
             if self.is_exact {
-                is_right && ended == self.ended
+                // Found there before its file is read again, it stands for one that is lost.
+                is_right && ended <= self.ended && ended + self.cuts >= self.ended
             } else {
                 both <= all && both + self.cuts >= all
             },
@@ -285,8 +286,10 @@ impl Day {
         let files = books.files;
         let there = files.ours + files.unclear;
         if self.is_exact {
-            assert_eq!(missing, gone, "{}", wrong());
-            assert_eq!(files.noted, there + missing, "{}", wrong());
+            // The rest of an event that was cut may be in the quarantine, and its file gone.
+            assert!(missing <= gone && missing + self.cuts >= gone, "{}", wrong());
+            let most = there + missing + self.cuts;
+            assert!(files.noted >= there + missing && files.noted <= most, "{}", wrong());
         } else {
             assert!(missing <= gone && files.noted <= there + gone, "{}", wrong());
         }

@@ -108,6 +108,38 @@ fn what_is_set_aside_of_a_file_that_still_waits_is_counted_once() {
 }
 
 #[test]
+fn what_an_agent_found_in_the_quarantine_is_counted_once_when_its_file_is_repaired() {
+    let dir = dead_spool(|events| (0..100).for_each(|number| emit_number(events, number)));
+    damage(&only_file(dir.path()), "\u{1}n\u{12}\u{2}77");
+    let toggle = Toggle::start().unwrap();
+    toggle.set_mode(Mode::Hang);
+    let agent = Events::start(config(&toggle, dir.path())).unwrap();
+    let aside = dir.path().join("quarantine");
+    let is_aside = |_: &Stats| fs::read_dir(&aside).is_ok_and(|all| all.count() == 2);
+    assert!(is_aside(&wait_until(&agent, PATIENCE, is_aside)));
+    let dead = killed_with_quarantine(dir.path());
+    drop(agent);
+    toggle.stop();
+    let agent = Events::start(config(&toggle, dead.path())).unwrap();
+    let stats = wait_until(&agent, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    assert!(stats.lifetime.is_surveyed, "{stats:#?}");
+    let dead = killed_with_quarantine(dead.path());
+    drop(agent);
+    for is_repaired in [false, true] {
+        if is_repaired {
+            let said = spool(dead.path(), &["repair"]);
+            assert!(said.code == 0 && said.out.contains("1 of 1 file repaired"), "{said:?}");
+        }
+        let (code, said) = accounts_of(dead.path());
+        assert_eq!(
+            (code, &said["accepted"], &said["on_disk"], &said["quarantined"], &said["verdict"]),
+            (0, &100.into(), &99.into(), &1.into(), &"the accounts balance".into()),
+            "{is_repaired}: {said}"
+        );
+    }
+}
+
+#[test]
 fn the_accounts_add_up_and_say_when_they_do_not() {
     let dir = dead_spool(mixture);
     let accounts = || accounts_of(dir.path());

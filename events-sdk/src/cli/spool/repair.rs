@@ -155,11 +155,11 @@ impl Work {
 
     /// Puts a sealed file with what is good in the place of a damaged one. At no time is an event in neither it nor the quarantine; in
     /// both it is only while the new file gets its name.
-    fn mend(&mut self, source: &Source, is_any_good: bool) -> Result<(), Failure> {
+    fn mend(&mut self, source: &Source, good: u64) -> Result<(), Failure> {
         let file = self.hold.spool.inspect(&source.name)?;
         let ledger = self.ledger_of(&file);
         let mut aside = Aside::default();
-        if is_any_good {
+        if good > 0 {
             let fingerprint = source.view.scan(&source.name)?.seen().fingerprint;
             let sealing = Sealing {
                 id: file.id,
@@ -179,9 +179,13 @@ impl Work {
             aside = set_aside(&self.hold.spool, &file)?;
             self.hold.spool.remove(&file)?;
         }
-        let booked = aside.twice.saturating_sub(self.not_booked);
-        self.not_booked -= aside.twice - booked;
-        self.hold.set_aside(ledger, aside.events, booked)
+        // What the file did not count is in no books twice.
+        let counted = u64::from(file.events).saturating_sub(good);
+        let events = aside.events.min(counted);
+        let twice = aside.twice.min(events);
+        let booked = twice.saturating_sub(self.not_booked);
+        self.not_booked -= twice - booked;
+        self.hold.set_aside(ledger, events, booked)
     }
 }
 
@@ -210,7 +214,7 @@ fn set_aside(spool: &Spool, file: &SpoolFile) -> Result<Aside, SpoolError> {
 fn mend(source: &Source, work: Option<&mut Work>, progress: &Progress) -> Result<verify::Verdict, Failure> {
     let verdict = verify::check(source, progress)?;
     if let Some(work) = work.filter(|work| verdict.wrong.is_some() && !is_begun(&work.hold.books, source)) {
-        work.mend(source, verdict.good > 0)?;
+        work.mend(source, verdict.good)?;
     }
     Ok(verdict)
 }
