@@ -8,7 +8,7 @@ use super::{emit, failure::Failure, kinds, manual, out::Out, place::Where, spool
 
 /// What every help page ends with, but for those that have exit codes of their own.
 const AFTER: &str = "\
-Exit codes: 0 done; 1 verify found damage or that events are missing, grep found nothing, accounts do not add up, or prune left a \
+Exit codes: 0 done; 1 verify found damage or that events or the accounts are missing, grep found nothing, accounts do not add up, or prune left a \
 damaged file alone; \
 2 the command line or the configuration makes no sense, nothing was done; 3 something could not be read or written (emit: the event \
 is lost); 4 an agent is using the spool, nothing was done.";
@@ -61,6 +61,11 @@ struct SpoolArgs {
 #[derive(Debug, Subcommand)]
 enum SpoolCommand {
     /// List the files, with what is in them
+    ///
+    /// STATE is one of these. `sealed`: it is all there by its seal, and `events spool verify` tells whether each event is what was
+    /// written. `plain`: without a seal, as other writers leave it, and nothing is wrong with it. `damaged`: its seal, or an event of a
+    /// file without one, is not what was written. `torn`: it ends too early. `empty`: nothing is left of it. `segment`: what a process
+    /// that is at work, or was killed, has in memory; the next start makes a file of it.
     Ls(spool::ls::LsArgs),
     /// Show events
     Cat(spool::cat::CatArgs),

@@ -6,7 +6,7 @@
 //! # What it touches
 //!
 //! `ls`, `cat`, `grep`, `stats`, `accounts`, `verify` and `export` change nothing, and hold no lock but for the instant in which
-//! `accounts`, `verify` and `ls` see whether it is free: they may be used beside a running agent, whose files come and go meanwhile, and on the disk of a dead node. `repair`, `requeue` and `prune` change the
+//! `accounts`, `verify`, `ls` and `stats` see whether it is free: they may be used beside a running agent, whose files come and go meanwhile, and on the disk of a dead node. `repair`, `requeue` and `prune` change the
 //! spool; they hold its lock while they work, and refuse while an agent has it, or where there never was a spool. `emit` adds
 //! a file of its own under a name that nobody else uses, for which no lock is needed, within the bounds of the configuration.
 //!

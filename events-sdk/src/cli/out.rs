@@ -95,6 +95,19 @@ impl Table {
     }
 }
 
+/// So many files are named in a sentence. More make it unreadable.
+const NAMED: usize = 5;
+
+/// The first of these names, in a sentence. `all` lists the others too.
+pub(super) fn some_of(names: &[String], all: &str) -> String {
+    match names.split_at_checked(NAMED) {
+        Some((named, more @ [_, ..])) => {
+            format!("{} and {} more (`{all}` lists all)", named.join(", "), more.len())
+        }
+        _ => names.join(", "),
+    }
+}
+
 /// Whether a character could command a terminal, or have it show a line in another order than it has, or as two.
 pub(super) fn is_unsafe(c: char) -> bool {
     let turns =

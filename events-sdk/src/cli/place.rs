@@ -16,7 +16,7 @@ use crate::{
     config::{self, DEFAULT_CONFIG_DIR},
     plural::counted,
     segment,
-    spool::{FileName, Item, Passed, QUARANTINE, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
+    spool::{Aside, FileName, Item, Passed, QUARANTINE, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
 };
 
 /// How much of the text beside a quarantined file is read for its reason.
@@ -63,10 +63,12 @@ pub(super) struct Source {
 pub(super) enum End {
     /// It is there, for all that is known.
     There,
-    /// It is damaged or gone, and the start of the file says how many events it held.
+    /// It is gone, and the start of the file says how many events it held.
     Cut,
     /// The same, and nobody can tell how many these were.
     Torn,
+    /// The file is as long as it was, for all that is known, and something in it is damaged.
+    Damaged,
 }
 
 impl Source {
@@ -139,22 +141,37 @@ impl Source {
         Ok(damaged)
     }
 
-    /// Whether it is a file that is damaged or ends too early, an empty one included, and has lost its seal, or never had one. Reads all
-    /// of one without.
+    /// How many of its damaged events lie in the quarantine as well.
+    pub(super) fn set_aside_of(&self, aside: &Aside) -> Result<u64, SpoolError> {
+        match &self.segment {
+            Some(path) => aside.of_segment(path),
+            None => aside.of_file(&self.name),
+        }
+    }
+
+    /// Whether it is a file that ends too early, an empty one included, or of which the seal is damaged or was never there. Reads all of
+    /// one without.
     pub(super) fn end(&self) -> Result<End, SpoolError> {
         let mut scan = self.scan()?;
-        if scan.seen().is_cut {
-            return Ok(End::Cut);
-        }
-        if self.segment.is_some() || scan.seen().sealed_events.is_some() {
-            return Ok(End::There);
+        let (is_cut, has_seal) = (scan.seen().is_cut, scan.seen().sealed_events.is_some());
+        if self.segment.is_some() || (has_seal && !is_cut) {
+            return Ok(if scan.seen().is_seal_damaged { End::Damaged } else { End::There });
         }
         let mut is_damaged = false;
         while let Some(item) = scan.next()? {
             is_damaged |= matches!(item, Item::Damage { .. });
         }
-        let is_torn = is_damaged || scan.is_cut_off() || scan.is_seal_damaged();
-        Ok(if is_torn { End::Torn } else { End::There })
+        let is_too_short = scan.ends_within_a_field() || scan.is_cut_off() || scan.seen().bytes == 0;
+        Ok(if is_cut {
+            // The start says that there was a seal.
+            if is_too_short || !(is_damaged || scan.reaches_its_seal()) { End::Cut } else { End::Damaged }
+        } else if is_too_short {
+            End::Torn
+        } else if is_damaged || scan.is_seal_damaged() {
+            End::Damaged
+        } else {
+            End::There
+        })
     }
 
     /// Why it is in the quarantine.
@@ -236,12 +253,16 @@ impl Where {
     pub(super) fn sources(&self, paths: &Paths) -> Result<Vec<Source>, Failure> {
         let mut sources = Vec::new();
         if paths.paths.is_empty() {
-            add_directory(&View::of(&self.existing()?), paths.quarantine, &mut sources)?;
+            let view = View::of(&self.existing()?);
+            tell_unused(&view)?;
+            add_directory(&view, paths.quarantine, &mut sources)?;
         }
         for path in &paths.paths {
             if path.is_dir() {
                 must_be_around_segments(path)?;
-                add_directory(&View::of(path), paths.quarantine, &mut sources)?;
+                let view = View::of(path);
+                tell_unused(&view)?;
+                add_directory(&view, paths.quarantine, &mut sources)?;
             } else {
                 sources.push(single(path)?);
             }
@@ -298,6 +319,15 @@ pub(super) fn must_be_there(dir: PathBuf) -> Result<PathBuf, Failure> {
     }
 }
 
+/// Says so where a directory is no spool.
+pub(super) fn tell_unused(view: &View) -> Result<(), Failure> {
+    if !view.was_used() && view.list()?.is_empty() && view.list_segments()?.is_empty() {
+        let dir = view.dir().display();
+        note(&format!("{dir} holds no spill files, and no agent ever used it as its spool"));
+    }
+    Ok(())
+}
+
 fn add_directory(view: &View, quarantine: bool, sources: &mut Vec<Source>) -> Result<(), Failure> {
     let all = |view: &View, quarantined| -> Result<Vec<Source>, Failure> {
         let source = |name| Source { quarantined, ..Source::file(view.clone(), name) };
@@ -308,10 +338,6 @@ fn add_directory(view: &View, quarantine: bool, sources: &mut Vec<Source>) -> Re
     let files = all(view, false)?;
     // The segment of a batch that is in a file already is about to be free, or would be after the next start.
     let known: HashSet<FileName> = files.iter().map(|source| source.name.clone()).collect();
-    if files.is_empty() && segments.is_empty() && !view.was_used() {
-        let dir = view.dir().display();
-        note(&format!("{dir} holds no spill files, and no agent ever used it as its spool"));
-    }
     sources.extend(files);
     sources.extend(
         segments

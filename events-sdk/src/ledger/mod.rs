@@ -252,6 +252,22 @@ impl Ledger {
         self.cells.change(&changes);
     }
 
+    /// Events of a spill file of ours are set aside, and it goes on without them, that were found in the quarantine before and taken for
+    /// events of others.
+    #[cfg(feature = "cli")]
+    pub(crate) fn set_aside_again(&mut self, count: u64) {
+        self.leave_files(count, false);
+        let mut changes = Changes::default();
+        self.set_accepted(self.cells.load(ACCEPTED).saturating_sub(count), &mut changes);
+        self.cells.change(&changes);
+    }
+
+    /// How many events the books have in the quarantine.
+    #[cfg(feature = "cli")]
+    pub(crate) fn quarantined(&self) -> u64 {
+        self.cells.load(QUARANTINED)
+    }
+
     /// Events do not wait in spill files any more. Those of a file of others never counted among them.
     #[cfg(feature = "cli")]
     pub(crate) fn leave_files(&mut self, count: u64, foreign: bool) {

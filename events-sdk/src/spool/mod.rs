@@ -142,7 +142,7 @@ pub(crate) use reader::{Passed, Piece, Reader};
 pub(crate) use segments::Adopted;
 pub(crate) use thin::{Thinned, Thinning};
 #[cfg(feature = "cli")]
-pub(crate) use view::{Holder, Item, Scan, View};
+pub(crate) use view::{Aside, Holder, Item, Scan, View};
 pub(crate) use write::NewFile;
 
 use disk::Disk;

@@ -17,6 +17,7 @@ use super::{
     format::{self, Crc},
     reader::{Damage, Done, Opened},
     scan::{Found, Span},
+    seal::HEAD_BYTES,
     storage::{EntryKind, ReadFile, Storage, WriteFile},
     write::write_to,
 };
@@ -28,6 +29,9 @@ pub(crate) const FOLDER: &str = "quarantine";
 /// How many damaged places are described one by one. More than a screen full helps nobody; the bytes are kept all the
 /// same.
 const DESCRIBED_SPANS: u64 = 100;
+
+/// What is wrong where the seal was that stands in front of the events.
+const DAMAGED_START: &str = "the seal at the start of the file is not what was written";
 
 /// A file takes up whole blocks. This is their size on ext4 and XFS, unless they were made with another one.
 const BLOCK: u64 = 4096;
@@ -51,7 +55,8 @@ impl Spool {
         let of_file = |error| SpoolError::of_file("read the spill file", &path, error);
         let opened = self.storage.open(&path).and_then(Opened::new).map_err(of_file)?;
         let is_shorter = opened.is_shorter_than(file);
-        let Opened { scanner: mut scan, .. } = opened;
+        let Opened { scanner: mut scan, seals, .. } = opened;
+        let is_start_damaged = seals.is_damaged && seals.events_start() == 0;
         let mut source = self.storage.open(&path).map_err(of_file)?;
         let (mut damage, mut found, mut report) = (None, 0_u32, String::new());
         let mut copy: Option<Copy> = None;
@@ -65,7 +70,8 @@ impl Spool {
                 Some(span) if done.is_some_and(|done| done.has(span.offset)) => {}
                 Some(span) => {
                     Damage::add(&mut damage, span);
-                    describe(&mut report, damage.as_ref(), span);
+                    let is_start = is_start_damaged && span.offset == 0;
+                    describe(&mut report, damage.as_ref(), span, is_start);
                     let copy = match &mut copy {
                         Some(copy) => copy,
                         None => copy.insert(Copy::begin(self, &file.name)?),
@@ -308,7 +314,7 @@ pub(super) fn is_folder(storage: &dyn Storage, folder: &Path) -> io::Result<bool
 }
 
 /// Calls `each` with everything in the quarantine. `false` when there is none.
-fn list_folder(
+pub(super) fn list_folder(
     storage: &dyn Storage,
     folder: &Path,
     each: &mut dyn FnMut(OsString, EntryKind),
@@ -348,7 +354,7 @@ pub(super) fn events_in_all(storage: &dyn Storage, folder: &Path) -> Result<u64,
 }
 
 /// How many events a file of the quarantine holds: a refused batch, or damaged bytes by what their description says.
-fn events_in(storage: &dyn Storage, path: &Path) -> io::Result<u64> {
+pub(super) fn events_in(storage: &dyn Storage, path: &Path) -> io::Result<u64> {
     if path.extension().is_some_and(|ending| ending == "pb") {
         let Opened { mut scanner, .. } = storage.open(path).and_then(Opened::new)?;
         let mut events = 0;
@@ -397,8 +403,7 @@ impl Copy {
     }
 
     fn finish(&mut self, spool: &Spool, report: &str, damage: &Damage) -> Result<(), SpoolError> {
-        // Named by its own checksum: the same damage gives the same name, other damage never takes its place.
-        let name = with_ending(&self.name, &format!(".{:08x}.damaged", self.crc.value()));
+        let name = damaged_name(&self.name, &self.crc);
         let target = self.folder.join(&name);
         let text_temp = self.folder.join(format!(".{}.txt.tmp", self.name));
         let finished = self
@@ -442,9 +447,11 @@ fn failed(path: &Path, error: io::Error) -> SpoolError {
     SpoolError::new("set aside the damaged bytes of a spill file as", path, error)
 }
 
-fn with_ending(name: &FileName, ending: &str) -> OsString {
+/// What damaged bytes of a file are called: by their own checksum, so that the same damage gives the same name, and other damage never
+/// takes its place.
+pub(super) fn damaged_name(name: &FileName, crc: &Crc) -> OsString {
     let mut full = name.to_os_string();
-    full.push(ending);
+    full.push(format!(".{:08x}.damaged", crc.value()));
     full
 }
 
@@ -454,12 +461,20 @@ fn described_by(target: &Path) -> PathBuf {
     text.into()
 }
 
-fn describe(report: &mut String, so_far: Option<&Damage>, span: Span) {
+/// `is_start` says that it is where the seal at the start of the file was.
+fn describe(report: &mut String, so_far: Option<&Damage>, span: Span, is_start: bool) {
     use std::fmt::Write as _;
     let spans = so_far.map_or(0, |damage| damage.spans);
+    let Span { offset, len, reason, .. } = span;
     // Writing to a String cannot fail.
     let _ = match spans {
-        ..=DESCRIBED_SPANS => writeln!(report, "{}\t{}\t{}", span.offset, span.len, span.reason),
+        ..=DESCRIBED_SPANS if is_start && len <= HEAD_BYTES as u64 => {
+            writeln!(report, "{offset}\t{len}\t{DAMAGED_START}")
+        }
+        ..=DESCRIBED_SPANS if is_start => {
+            writeln!(report, "{offset}\t{len}\t{DAMAGED_START}, nor is what follows it: {reason}")
+        }
+        ..=DESCRIBED_SPANS => writeln!(report, "{offset}\t{len}\t{reason}"),
         _ if spans == DESCRIBED_SPANS + 1 => writeln!(report, "… and more"),
         _ => Ok(()),
     };

@@ -19,11 +19,16 @@ use super::{
     format::varint,
     list_files, quarantine,
     reader::Opened,
-    scan::{Found, Scanner, Span, Trust},
+    scan::{Found, Reason, Scanner, Span, Trust},
+    seal::Seals,
     segment_view::SegmentScan,
     storage::{EntryKind, ReadFile, Storage},
 };
 use crate::ledger;
+
+mod aside;
+
+pub(crate) use aside::Aside;
 
 /// A directory of spill files, as an onlooker sees it.
 #[derive(Debug, Clone)]
@@ -75,6 +80,8 @@ pub(crate) enum Item<'a> {
 pub(crate) struct Scan {
     path: PathBuf,
     seen: Seen,
+    /// It ends within a field.
+    ends_within: bool,
     walker: Walker,
 }
 
@@ -170,6 +177,18 @@ impl View {
         inspect_file(self.storage.as_ref(), name, &self.path_of(name), passed).map(|(file, _)| file)
     }
 
+    /// Whether what a file says of itself, at its start and at its end, is not what was written. Reads nothing else of it.
+    pub(crate) fn is_seal_damaged(&self, name: &FileName) -> Result<bool, SpoolError> {
+        let path = self.path_of(name);
+        let seals = self.storage.open(&path).and_then(|mut file| {
+            let bytes = file.size()?;
+            Seals::find(file.as_mut(), bytes)
+        });
+        seals
+            .map(|seals| seals.is_damaged)
+            .map_err(|error| SpoolError::of_file("read the spill file", &path, error))
+    }
+
     /// Opens a file to walk through it. Reads it through once, to compare the checksum.
     pub(crate) fn scan(&self, name: &FileName) -> Result<Scan, SpoolError> {
         let path = self.path_of(name);
@@ -189,7 +208,7 @@ impl View {
             whole: seal.is_some_and(|seal| seal.whole),
             fingerprint: whole_seal.map(|seal| seal.schema_fingerprint),
         };
-        Ok(Scan { path, seen, walker: Walker::File(opened.scanner) })
+        Ok(Scan { path, seen, ends_within: false, walker: Walker::File(opened.scanner) })
     }
 
     /// The same of a segment.
@@ -205,7 +224,7 @@ impl View {
             whole: true,
             fingerprint,
         };
-        Ok(Scan { path: path.to_owned(), seen, walker: Walker::Segment(scan) })
+        Ok(Scan { path: path.to_owned(), seen, ends_within: false, walker: Walker::Segment(scan) })
     }
 
     /// Where a file of this name lies.
@@ -228,6 +247,18 @@ impl Scan {
             && name.is_some_and(|name| is_cut_off(&name, self.seen.bytes, scanner.timestamp_ms()))
     }
 
+    /// Whether it ends within a field. Known once [`next`](Self::next) has given `None`.
+    pub(crate) fn ends_within_a_field(&self) -> bool {
+        self.ends_within
+    }
+
+    /// Whether all fields are there up to a seal that nobody can read. Known once [`next`](Self::next) has given `None`.
+    pub(crate) fn reaches_its_seal(&self) -> bool {
+        let Walker::File(scanner) = &self.walker else { return false };
+        // The seal is the last field, behind the time of the batch.
+        !self.ends_within && scanner.passed_seal() && scanner.timestamp_ms().is_some()
+    }
+
     /// Whether its seal is not what was written: then nothing vouches for what it says of itself, even where every event is good.
     /// Known once [`next`](Self::next) has given `None`.
     pub(crate) fn is_seal_damaged(&self) -> bool {
@@ -245,6 +276,7 @@ impl Scan {
             Ok(found) => found,
             Err(error) => return Err(SpoolError::of_file("read the spill file", &self.path, error)),
         };
+        self.ends_within |= matches!(&found, Some(Found::Damage(span)) if span.reason == Reason::CutOff);
         Ok(found.map(|found| match found {
             Found::Event(entry) => Item::Event { entry, body: body_of(entry) },
             Found::Damage(Span { offset, len, reason, events }) => {

@@ -16,10 +16,11 @@ use events_sdk::{
     testing::{Mode, Toggle},
 };
 use events_tests::{Rig, config, emit_number, killed, spill_files, storm, wait_until};
-use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Away, PATIENCE, Said, add_file, damage, dead_spool, events, mixture, only_file, spool};
+use super::{
+    Away, PATIENCE, Said, accounts_of, add_file, damage, dead_spool, events, mixture, only_file, spool,
+};
 
 /// A spool whose agent goes on writing nothing by itself: with two files of forty events and five events in memory.
 fn busy(durability: DurabilityMode) -> (TempDir, Events) {
@@ -42,11 +43,6 @@ fn busy(durability: DurabilityMode) -> (TempDir, Events) {
     (dir, agent)
 }
 
-fn accounts(dir: &Path) -> (i32, Value) {
-    let said = spool(dir, &["accounts", "--json"]);
-    (said.code, said.json().pop().unwrap_or_else(|| panic!("{said:?}")))
-}
-
 /// How many events the next start counts as lost, by why, and how many it sets aside.
 fn next_start(dir: &Path) -> (u64, u64, u64) {
     let events =
@@ -64,12 +60,12 @@ fn spill_files_that_are_removed_after_a_kill_are_missing_and_were_not_in_memory(
         let (live, agent) = busy(durability);
         let dead = killed(live.path());
         drop(agent);
-        let (code, said) = accounts(dead.path());
+        let (code, said) = accounts_of(dead.path());
         assert_eq!((code, &said["missing"]), (0, &0.into()), "{said}");
         assert_eq!(spool(dead.path(), &["verify"]).code, 0);
 
         fs::remove_file(dead.path().join(&spill_files(dead.path())[0])).unwrap();
-        let (code, said) = accounts(dead.path());
+        let (code, said) = accounts_of(dead.path());
         assert_eq!(
             (code, &said["missing"], &said["in_memory_or_lost"], &said["balances"]),
             (1, &40.into(), &in_memory.into(), &false.into()),
@@ -95,9 +91,9 @@ fn what_was_on_its_way_out_of_a_file_is_missing_with_it() {
     let dead = killed(dir.path());
     toggle.set_mode(Mode::Ok);
     drop(agent);
-    assert_eq!(accounts(dead.path()).0, 0);
+    assert_eq!(accounts_of(dead.path()).0, 0);
     fs::remove_file(only_file(dead.path())).unwrap();
-    let (code, said) = accounts(dead.path());
+    let (code, said) = accounts_of(dead.path());
     assert_eq!((code, &said["missing"], &said["in_memory_or_lost"]), (1, &115.into(), &0.into()), "{said}");
     assert_eq!(next_start(dead.path()), (115, 0, 0));
 }
@@ -111,7 +107,7 @@ fn no_process_is_named_whose_lock_is_free() {
     for args in [["repair"].as_slice(), &["requeue"]] {
         assert_eq!(spool(dead.path(), args).code, 0);
     }
-    let (code, said) = accounts(dead.path());
+    let (code, said) = accounts_of(dead.path());
     let verdict = said["verdict"].as_str().unwrap();
     assert!(code == 0 && verdict.contains("5 events were in memory when the process ended"), "{said}");
     assert!(!verdict.contains("of process"), "{verdict}");
@@ -131,7 +127,7 @@ fn files_that_are_missing_beside_a_running_agent_are_told() {
     wait_until(&rig.events, PATIENCE, |stats| stats.spool.missing == 1);
     let stats = rig.events.stats();
     assert_eq!((stats.spool.missing, stats.dropped_total()), (1, 0), "{stats:#?}");
-    let (code, said) = accounts(rig.spool.path());
+    let (code, said) = accounts_of(rig.spool.path());
     assert_eq!((code, &said["missing"], &said["in_memory_or_lost"]), (1, &100.into(), &0.into()), "{said}");
     assert!(said["verdict"].as_str().unwrap().contains("the agent counts them as `vanished`"), "{said}");
 }
@@ -157,11 +153,11 @@ fn files_that_are_missing_beside_an_agent_that_never_rests_are_told() {
                 thread::sleep(Duration::from_micros(500));
             }
         });
-        let (code, said) = accounts(rig.spool.path());
+        let (code, said) = accounts_of(rig.spool.path());
         assert_eq!((code, &said["balances"]), (0, &true.into()), "{said}");
         fs::remove_file(&file).unwrap();
         wait_until(&rig.events, PATIENCE, |stats| stats.spool.missing == 1);
-        let (code, said) = accounts(rig.spool.path());
+        let (code, said) = accounts_of(rig.spool.path());
         assert_eq!((code, &said["balances"]), (1, &false.into()), "{said}");
         let is_told =
             |text: &str| text.contains("1 spill file is gone") || text.contains("events are missing");
@@ -170,7 +166,7 @@ fn files_that_are_missing_beside_an_agent_that_never_rests_are_told() {
         assert!(said.code == 1 && is_told(&said.err), "{said:?}");
         fs::write(&file, bytes).unwrap();
         wait_until(&rig.events, PATIENCE, |stats| stats.spool.missing == 0);
-        let (code, said) = accounts(rig.spool.path());
+        let (code, said) = accounts_of(rig.spool.path());
         assert_eq!((code, &said["balances"]), (0, &true.into()), "{said}");
         is_over.store(true, Ordering::Relaxed);
     });
@@ -184,7 +180,7 @@ fn what_is_damaged_in_a_segment_is_on_disk_until_the_next_start_sets_it_aside() 
     let rows = spool(dead.path(), &["ls", "--json"]).json();
     let segment = rows.iter().find(|row| row["state"] == "segment").unwrap()["file"].as_str().unwrap();
     damage(&dead.path().join(segment), "storm");
-    let (code, said) = accounts(dead.path());
+    let (code, said) = accounts_of(dead.path());
     assert_eq!(
         (code, &said["accepted"], &said["on_disk"], &said["in_memory_or_lost"], &said["verdict"]),
         (0, &85.into(), &85.into(), &0.into(), &"the accounts balance".into()),
@@ -192,6 +188,30 @@ fn what_is_damaged_in_a_segment_is_on_disk_until_the_next_start_sets_it_aside() 
     );
     let said = spool(dead.path(), &["repair"]);
     assert!(said.err.contains("5 events lie in segments"), "{said:?}");
+    assert_eq!(next_start(dead.path()), (0, 0, 1));
+}
+
+#[test]
+fn what_is_set_aside_of_a_segment_that_is_not_removed_yet_is_counted_once() {
+    let (live, agent) = busy(DurabilityMode::Process);
+    let dead = killed(live.path());
+    drop(agent);
+    let rows = spool(dead.path(), &["ls", "--json"]).json();
+    let segment = rows.iter().find(|row| row["state"] == "segment").unwrap()["file"].as_str().unwrap();
+    damage(&dead.path().join(segment), "storm");
+    let twin = killed(dead.path());
+    assert_eq!(next_start(twin.path()), (0, 0, 1));
+    // As if that start had been killed when it had set it aside, and done no more.
+    fs::create_dir(dead.path().join("quarantine")).unwrap();
+    for entry in fs::read_dir(twin.path().join("quarantine")).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), dead.path().join("quarantine").join(entry.file_name())).unwrap();
+    }
+    let (code, said) = accounts_of(dead.path());
+    assert_eq!(
+        (code, &said["accepted"], &said["on_disk"], &said["quarantined"], &said["verdict"]),
+        (0, &85.into(), &84.into(), &1.into(), &"the accounts balance".into()),
+        "{said}"
+    );
     assert_eq!(next_start(dead.path()), (0, 0, 1));
 }
 
@@ -207,9 +227,9 @@ fn tear(file: &Path) {
 fn a_repaired_file_says_whose_it_is_and_nothing_of_it_stays_open() {
     let dir = dead_spool(mixture);
     tear(&only_file(dir.path()));
-    assert_eq!(accounts(dir.path()).1["unclear"], 115);
+    assert_eq!(accounts_of(dir.path()).1["unclear"], 115);
     assert_eq!(spool(dir.path(), &["repair"]).code, 0);
-    let (code, said) = accounts(dir.path());
+    let (code, said) = accounts_of(dir.path());
     assert_eq!(
         (code, &said["unclear"], &said["on_disk"], &said["quarantined"], &said["verdict"]),
         (0, &0.into(), &115.into(), &0.into(), &"the accounts balance".into()),
@@ -218,10 +238,18 @@ fn a_repaired_file_says_whose_it_is_and_nothing_of_it_stays_open() {
     // What is set aside of a file that says whose it is.
     damage(&only_file(dir.path()), "/dev/sdx");
     assert_eq!(spool(dir.path(), &["repair"]).code, 0);
-    let (code, said) = accounts(dir.path());
+    let (code, said) = accounts_of(dir.path());
     assert_eq!(
         (code, &said["on_disk"], &said["quarantined"], &said["verdict"]),
         (0, &114.into(), &1.into(), &"the accounts balance".into()),
+        "{said}"
+    );
+    // Other damage in it is not what was set aside then.
+    damage(&only_file(dir.path()), "alice");
+    let (code, said) = accounts_of(dir.path());
+    assert_eq!(
+        (code, &said["accepted"], &said["on_disk"], &said["quarantined"]),
+        (0, &115.into(), &114.into(), &1.into()),
         "{said}"
     );
     assert_eq!(next_start(dir.path()), (0, 0, 1));
@@ -238,7 +266,7 @@ fn what_was_cut_off_a_file_that_is_repaired_is_not_to_be_put_back() {
     assert!(said.code == 1 && said.err.contains("missing, as the accounts say"), "{said:?}");
     let lost = "what was cut off a file that was repaired since is lost";
     assert!(said.err.contains(lost) && !said.err.contains("put them back"), "{said:?}");
-    let (code, said) = accounts(dir.path());
+    let (code, said) = accounts_of(dir.path());
     assert!(code == 1 && said["verdict"].as_str().unwrap().contains(lost), "{said}");
     let missing = said["missing"].as_u64().unwrap();
     assert_eq!(next_start(dir.path()), (missing, 0, said["quarantined"].as_u64().unwrap()));
@@ -265,7 +293,7 @@ fn a_cut_file_of_ours_is_repaired_as_ours_though_an_agent_has_set_the_rest_of_an
     let (left, vanished) = (stats.on_disk, stats.lifetime.dropped_for(DropReason::Vanished));
     drop(agent);
     assert_eq!(spool(dir.path(), &["repair"]).code, 0);
-    let (code, said) = accounts(dir.path());
+    let (code, said) = accounts_of(dir.path());
     let accepted = left + vanished;
     assert_eq!((code, &said["missing"], &said["accepted"]), (0, &0.into(), &accepted.into()), "{said}");
     assert_eq!((&said["on_disk"], &said["quarantined"]), (&(left - 1).into(), &1.into()), "{said}");
@@ -281,7 +309,7 @@ fn what_an_emptied_file_held_is_missing_and_repair_says_that_the_file_goes() {
     assert!(said.out.contains("it is empty; the file would go"), "{said:?}");
     let said = spool(dir.path(), &["repair"]);
     assert!(said.code == 0 && said.out.contains("it is empty; the file is gone"), "{said:?}");
-    let (code, said) = accounts(dir.path());
+    let (code, said) = accounts_of(dir.path());
     assert_eq!((code, &said["missing"]), (1, &115.into()), "{said}");
 }
 
@@ -306,7 +334,14 @@ fn verify_tells_of_accounts_that_cannot_be_read() {
     }
     fs::remove_dir(&path).unwrap();
     let said = spool(dir.path(), &["verify"]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "where there are none nothing is wrong with them");
+    let told = "1 file belongs to accounts that are gone: put them back, or the next start begins anew";
+    assert!(said.code == 1 && said.err.contains(told), "{said:?}");
+    let said = spool(dir.path(), &["verify", only_file(dir.path()).to_str().unwrap()]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "one file is no spool");
+    fs::remove_file(only_file(dir.path())).unwrap();
+    fs::write(dir.path().join("events_1700000000.pb"), "").unwrap();
+    let said = spool(dir.path(), &["verify"]);
+    assert!(!said.err.contains("accounts"), "no file says that there were any: {said:?}");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::{
     fs,
+    os::unix::fs::FileExt,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 use events_tests::{Rig, emit_number, spill_files};
@@ -32,7 +34,9 @@ fn a_running_agent_is_looked_at_without_its_lock_and_never_worked_on() {
     for args in
         [["repair", "--dry-run"].as_slice(), &["requeue", "--dry-run"], &["prune", "--below", "error"]]
     {
-        assert_eq!(spool(rig.spool.path(), args).code, 0, "{args:?}");
+        let said = spool(rig.spool.path(), args);
+        let told = format!("process {pid} uses the spool, so that");
+        assert!(said.code == 0 && said.err.contains(&told) && said.err.contains("would refuse"), "{said:?}");
     }
     assert_eq!(spill_files(rig.spool.path()), before);
     assert!(rig.events.stats().spool.broken.is_none());
@@ -76,4 +80,45 @@ fn files_that_vanish_while_they_are_read_are_no_error() {
         }
         done.store(true, Ordering::Relaxed);
     });
+}
+
+#[test]
+fn accounts_that_are_damaged_or_removed_beside_a_running_agent_are_made_anew_and_that_is_told() {
+    let rig = Rig::start();
+    rig.toggle.stop();
+    mixture(&rig.events);
+    assert_eq!(rig.events.flush(PATIENCE), events_sdk::FlushOutcome::Complete);
+    let path = rig.spool.path().join(".accounts");
+    let told = format!("process {}, which works here, makes them anew", std::process::id());
+    for is_removed in [false, true] {
+        for (command, code) in [("accounts", 3), ("verify", 1), ("prune", 1)] {
+            if command == "prune" && is_removed {
+                // It does not look whether there should be some.
+                continue;
+            }
+            let args = if command == "prune" { vec!["prune", "--below", "info"] } else { vec![command] };
+            // It may be faster than the command.
+            let said = (0..50).find_map(|_| {
+                if is_removed {
+                    fs::remove_file(&path).unwrap();
+                } else {
+                    // Not shorter: the agent has it in its memory.
+                    let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+                    let mut byte = [0];
+                    file.read_exact_at(&mut byte, 160).unwrap();
+                    file.write_all_at(&[byte[0] ^ 1], 160).unwrap();
+                }
+                let said = spool(rig.spool.path(), &args);
+                let deadline = Instant::now() + PATIENCE;
+                while spool(rig.spool.path(), &["accounts"]).code != 0 {
+                    assert!(Instant::now() < deadline, "they were not made anew");
+                    thread::sleep(Duration::from_millis(50));
+                }
+                (said.code != 0).then_some(said)
+            });
+            let said = said.unwrap();
+            assert!(said.code == code && said.err.contains(&told), "{command}: {said:?}");
+            assert!(!said.err.contains("next start"), "{command}: {said:?}");
+        }
+    }
 }

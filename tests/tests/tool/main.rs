@@ -7,13 +7,18 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod accounts;
 mod books;
 mod emit;
 mod live;
+mod ls;
 mod manual;
-mod mend;
+mod prune;
 mod read;
+mod repair;
+mod requeue;
 mod segments;
+mod verify;
 mod words;
 
 use std::{
@@ -25,11 +30,12 @@ use std::{
 };
 
 use events_sdk::{
-    Batch, Config, Events, Filter, Level, SendError, SendErrorKind, Uplink,
+    Batch, Config, DropReason, Events, Filter, Level, SendError, SendErrorKind, Uplink,
     payload::{IdentityUserOperation, IdentityUserPayload, StorageDiskOperation, StorageDiskPayload},
+    testing::Toggle,
     uplink::SendFuture,
 };
-use events_tests::{SmallDisk, emit_number, spill_files};
+use events_tests::{SmallDisk, config, emit_number, spill_files, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -142,4 +148,26 @@ fn damage(file: &Path, text: &str) {
     let at = bytes.windows(text.len()).position(|window| window == text.as_bytes()).expect("the text");
     bytes[at] ^= 1;
     fs::write(file, bytes).expect("a spill file");
+}
+
+/// Has an agent deliver all that is in the spool, and tell Toggle of so many events that were lost.
+fn deliver(dir: &Path, count: usize, pruned: u64) -> Toggle {
+    let toggle = Toggle::start().unwrap();
+    let events = Events::start(config(&toggle, dir)).unwrap();
+    let arrived = toggle.wait_for_events(count, PATIENCE);
+    let stats = wait_until(&events, PATIENCE, |stats| stats.on_disk + stats.in_flight == 0);
+    assert!(arrived && stats.adopted - stats.quarantined == count as u64, "{stats:#?}");
+    assert_eq!(stats.lifetime.dropped_for(DropReason::Pruned), pruned, "{stats:#?}");
+    let report = events.shutdown(PATIENCE);
+    assert!(report.complete && report.stats.lifetime.balances(), "{report:#?}");
+    // Of one event at most nothing is told.
+    let told = u64::from(pruned > 1);
+    assert_eq!(report.delivered, count as u64 + told, "{report:#?}");
+    toggle
+}
+
+/// What `accounts` says of a spool, and its exit code.
+fn accounts_of(dir: &Path) -> (i32, Value) {
+    let said = spool(dir, &["accounts", "--json"]);
+    (said.code, said.json().pop().unwrap_or_else(|| panic!("{said:?}")))
 }

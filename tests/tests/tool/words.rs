@@ -40,15 +40,6 @@ fn a_range_in_which_no_time_is_is_a_mistake() {
 }
 
 #[test]
-fn requeue_says_how_a_spool_is_named() {
-    let dir = dead_spool(mixture);
-    let path = dir.path().to_str().unwrap();
-    let said = spool(dir.path(), &["requeue", path]);
-    assert_eq!(said.code, 2, "{said:?}");
-    assert!(said.err.contains(&format!("that is a directory; a spool is named with --spool {path}")));
-}
-
-#[test]
 fn the_timeout_of_emit_may_be_a_number_of_seconds() {
     let config = TempDir::new().unwrap();
     fs::write(config.path().join("rodent.yml"), "").unwrap();

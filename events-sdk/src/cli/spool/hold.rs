@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, io, path::Path};
 
 use uuid::Uuid;
 
-use super::waiting::Waiting;
+use super::{accounts::remade, waiting::Waiting};
 use crate::{
     Category, DropReason, Level,
     cli::{failure::Failure, out::note, owner, peek::peek},
     ledger::{self, Known, Ledger, Step},
-    spool::{ANY_LEDGER, FileName, NO_LEDGER, Spool, SpoolFile},
+    spool::{ANY_LEDGER, FileName, Holder, NO_LEDGER, Spool, SpoolFile, View},
 };
 
 /// The spool and its accounts, as long as nobody else may touch them.
@@ -26,12 +26,21 @@ pub(super) struct Books {
     pub(super) damage: Option<String>,
 }
 
+/// Says that an agent has the lock, where it is only asked what would be done.
+pub(super) fn tell_holder(dir: &Path) {
+    if let Holder::Process(id) = View::of(dir).holder() {
+        note(&format!(
+            "process {id} uses the spool, so that the command would refuse to change anything now: stop the agent first"
+        ));
+    }
+}
+
 impl Hold {
     /// Takes the lock. `meanwhile` says what is done where the accounts are damaged.
     pub(super) fn open(dir: &Path, meanwhile: &str) -> Result<Self, Failure> {
         let spool = Spool::open(dir)?;
         let books = Books::of(dir, Ledger::visit(dir))?;
-        books.complain(dir, meanwhile);
+        books.complain(dir, meanwhile, Holder::Nobody);
         Ok(Self { spool, books })
     }
 
@@ -58,10 +67,15 @@ impl Hold {
         self.book(file, dropped)
     }
 
-    /// Books that so many events of a file were set aside, whose place it keeps without them, or left.
-    pub(super) fn set_aside(&mut self, ledger: u64, events: u64) -> Result<(), Failure> {
+    /// Books that so many events of a file were set aside, whose place it keeps without them, or left. `booked` of them an agent found in
+    /// the quarantine before.
+    pub(super) fn set_aside(&mut self, ledger: u64, events: u64, booked: u64) -> Result<(), Failure> {
         if let Some(books) = &mut self.books.ledger {
-            books.set_aside_of(events, ledger != books.id() && ledger != ANY_LEDGER);
+            let foreign = ledger != books.id() && ledger != ANY_LEDGER;
+            books.set_aside_of(events - booked, foreign);
+            if !foreign {
+                books.set_aside_again(booked);
+            }
         }
         self.books.sync()
     }
@@ -103,7 +117,7 @@ impl Books {
                 read => read,
             },
         )?;
-        books.complain(dir, meanwhile);
+        books.complain(dir, meanwhile, View::of(dir).holder());
         Ok(books)
     }
 
@@ -128,13 +142,19 @@ impl Books {
         }
     }
 
-    fn complain(&self, dir: &Path, meanwhile: &str) {
+    fn complain(&self, dir: &Path, meanwhile: &str, holder: Holder) {
         if let Some(damage) = &self.damage {
             note(&format!(
-                "the accounts {} are damaged: {damage}; {meanwhile}. The next start of the agent sets them aside and begins new ones",
-                dir.join(ledger::FILE).display()
+                "the accounts {} are damaged: {damage}; {meanwhile}; {}",
+                dir.join(ledger::FILE).display(),
+                remade(holder, "the next start of the agent sets them aside and begins new ones")
             ));
         }
+    }
+
+    /// How many events they have in the quarantine.
+    pub(super) fn quarantined(&self) -> u64 {
+        self.ledger.as_ref().map_or(0, Ledger::quarantined)
     }
 
     /// Whose the books say they are; `None` where there are none.

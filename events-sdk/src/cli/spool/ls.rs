@@ -20,9 +20,12 @@ use crate::{
     spool::{QUARANTINE, SpoolError, View},
 };
 
-/// States of files that do not hold all that was in them.
+/// States of files that do not hold all that was in them. The help of the command says what each state means.
 const EMPTY: &str = "empty";
 const TORN: &str = "torn";
+
+/// In this state something in a file is not what was written.
+const DAMAGED: &str = "damaged";
 
 /// Lists files.
 #[derive(Debug, Args)]
@@ -93,8 +96,11 @@ impl LsArgs {
             out.table(&table)?;
             writeln!(out, "{}, {}, {}", counted(files, "file"), counted(events, "event"), HumanBytes(bytes))?;
         }
+        let views = at.views(&self.paths)?;
         if torn > 0 {
-            accounts::tell_missing(&at.views(&self.paths)?);
+            accounts::tell_missing(&views);
+        } else if code == DONE {
+            accounts::missing_in(&views);
         }
         Ok(code)
     }
@@ -122,12 +128,11 @@ impl LsArgs {
             let (label, bytes) = (format!("{QUARANTINE}/{name}"), place::length(&path).unwrap_or(0));
             let reason = place::reason(&path).unwrap_or_else(|| "nobody wrote why".to_owned());
             if self.json {
-                let object =
-                    Object::new().text("file", &label).number("bytes", bytes).text("state", "damaged");
+                let object = Object::new().text("file", &label).number("bytes", bytes).text("state", DAMAGED);
                 writeln!(out, "{}", object.text("reason", &reason).end())?;
             } else {
                 let size = HumanBytes(bytes).to_string();
-                table.row([label, String::new(), size, String::new(), "damaged".to_owned(), reason]);
+                table.row([label, String::new(), size, String::new(), DAMAGED.to_owned(), reason]);
             }
         }
         Ok(())
@@ -150,11 +155,16 @@ impl Row {
             row.state = "segment";
         } else if about.bytes == 0 {
             row.state = EMPTY;
-        } else if !about.sealed {
+        } else if about.sealed {
+            // The end is what was written; the start repeats a part of it.
+            if source.view.is_seal_damaged(&source.name)? {
+                row.state = DAMAGED;
+            }
+        } else {
             // Only its bytes tell whether it is all there.
             row.state = match source.end()? {
                 End::Cut | End::Torn => TORN,
-                End::There if source.scan()?.seen().is_seal_damaged => TORN,
+                End::Damaged => DAMAGED,
                 End::There => "plain",
             };
         }

@@ -18,7 +18,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use super::{
-    hold::{Books, Hold},
+    hold::{Books, Hold, tell_holder},
     rewrite::rewrite,
     waiting::Waiting,
 };
@@ -29,7 +29,7 @@ use crate::{
         failure::{BROKEN, DONE, FOUND, Failure},
         json::Object,
         names,
-        out::{Out, Table, note, visible},
+        out::{Out, Table, note, some_of, visible},
         owner,
         place::{self, Source, Where},
         progress::Progress,
@@ -109,6 +109,8 @@ impl Plan<'_> {
 struct Tally {
     dropped: BTreeMap<(i32, i32), u64>,
     kept: u64,
+    /// Events among these that are damaged.
+    kept_damaged: u64,
     removed: u64,
     rewritten: u64,
     damaged: u64,
@@ -133,6 +135,7 @@ impl PruneArgs {
         let mut work = if self.yes {
             Work::Really(Hold::open(&dir, meanwhile)?)
         } else {
+            tell_holder(&dir);
             let ballast = View::of(&dir).ballast_bytes();
             let room = free_bytes(&dir).map_or(u64::MAX, |free| free + ballast);
             Work::Seemingly(Books::look(&dir, meanwhile)?, room)
@@ -211,8 +214,9 @@ fn plan<'a>(
         kept: 0,
         kept_bytes: OVERHEAD,
     };
-    let (mut waiting, mut damaged) = (plan.waiting.clone(), false);
+    let (mut waiting, mut damaged, mut good) = (plan.waiting.clone(), false, 0_u64);
     while let Some(item) = scan.next()? {
+        good += u64::from(matches!(item, Item::Event { .. }));
         match item {
             // Delivered, or set aside, before the last agent ended.
             Item::Event { entry, .. } if !waiting.next(entry) => {}
@@ -229,6 +233,10 @@ fn plan<'a>(
         }
     }
     damaged |= scan.is_cut_off() || scan.is_seal_damaged();
+    // They stay, whatever becomes of the others.
+    let bad = u64::from(plan.file.events).saturating_sub(good);
+    tally.kept += bad;
+    tally.kept_damaged += bad;
     if plan.dropped.is_empty() {
         tally.kept += plan.kept;
         return Ok(None);
@@ -361,6 +369,7 @@ impl Tally {
                 .flag("done", done)
                 .number("dropped", total)
                 .number("kept", self.kept)
+                .number("kept_damaged", self.kept_damaged)
                 .number("files_removed", self.removed)
                 .number("files_rewritten", self.rewritten)
                 .number("files_damaged", self.damaged)
@@ -379,14 +388,20 @@ impl Tally {
             out.table(&table)?;
         }
         let verb = if done { "deleted" } else { "would be deleted" };
-        writeln!(out, "{} {verb}, {} kept", counted(total, "event"), self.kept)?;
+        write!(out, "{} {verb}, {} kept", counted(total, "event"), self.kept)?;
+        match self.kept_damaged {
+            0 => writeln!(out)?,
+            damaged => writeln!(out, ", {damaged} of them damaged")?,
+        }
         let would = if done { "could" } else { "can" };
         match self.failed.len() {
             0 => {}
             1 => writeln!(out, "1 file {would} not be pruned: {}", visible(&self.failed[0]))?,
-            files => {
-                writeln!(out, "{files} files {would} not be pruned: {}", visible(&self.failed.join(" ")))?
-            }
+            files => writeln!(
+                out,
+                "{files} files {would} not be pruned: {}",
+                visible(&some_of(&self.failed, "--json"))
+            )?,
         }
         if !done && total > 0 {
             writeln!(out, "say --yes to delete them")?;

@@ -21,7 +21,7 @@ use crate::{
         progress::Progress,
         spool::{
             accounts,
-            hold::{Books, Hold},
+            hold::{Books, Hold, tell_holder},
             rewrite::rewrite,
             verify,
         },
@@ -53,11 +53,16 @@ struct Work {
     hold: Hold,
     /// So many events the books have where nobody knows, files that do not say whose they are among it.
     unaccounted: u64,
+    /// So many events are in the quarantine that the books do not have there.
+    not_booked: u64,
 }
 
 impl RepairArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
         let dir = at.to_work_on(self.dir.as_deref())?;
+        if self.dry_run {
+            tell_holder(&dir);
+        }
         let mut work = if self.dry_run { None } else { Some(Work::begin(&dir)?) };
         let seen =
             if self.dry_run { Some(Books::look(&dir, "what is set aside is not counted")?) } else { None };
@@ -130,9 +135,10 @@ impl Work {
     fn begin(dir: &Path) -> Result<Self, Failure> {
         let hold = Hold::open(dir, "what is set aside is not counted")?;
         // What is put there once more is told from what is new.
-        hold.spool.quarantined_events()?;
+        let quarantined = hold.spool.quarantined_events()?;
         let unaccounted = accounts::unaccounted(&View::of(dir)).unwrap_or_default();
-        Ok(Self { hold, unaccounted })
+        let not_booked = quarantined.saturating_sub(hold.books.quarantined());
+        Ok(Self { hold, unaccounted, not_booked })
     }
 
     /// Whose a file is, as its new seal is to say. One that does not say so any more is ours where the books miss as many events as it
@@ -149,11 +155,11 @@ impl Work {
 
     /// Puts a sealed file with what is good in the place of a damaged one. At no time is an event in neither it nor the quarantine; in
     /// both it is only while the new file gets its name.
-    fn mend(&mut self, source: &Source, is_any_good: bool) -> Result<(), Failure> {
+    fn mend(&mut self, source: &Source, good: u64) -> Result<(), Failure> {
         let file = self.hold.spool.inspect(&source.name)?;
         let ledger = self.ledger_of(&file);
-        let mut aside = 0;
-        if is_any_good {
+        let mut aside = Aside::default();
+        if good > 0 {
             let fingerprint = source.view.scan(&source.name)?.seen().fingerprint;
             let sealing = Sealing {
                 id: file.id,
@@ -173,7 +179,13 @@ impl Work {
             aside = set_aside(&self.hold.spool, &file)?;
             self.hold.spool.remove(&file)?;
         }
-        self.hold.set_aside(ledger, aside)
+        // What the file did not count is in no books twice.
+        let counted = u64::from(file.events).saturating_sub(good);
+        let events = aside.events.min(counted);
+        let twice = aside.twice.min(events);
+        let booked = twice.saturating_sub(self.not_booked);
+        self.not_booked -= twice - booked;
+        self.hold.set_aside(ledger, events, booked)
     }
 }
 
@@ -184,17 +196,25 @@ fn is_begun(books: &Books, source: &Source) -> bool {
     source.inspect().is_ok_and(|(file, _)| has_ends(&file) && books.is_begun(&file))
 }
 
-/// Sets aside what is damaged of a file, durably. Gives how many events that are, those not counted that were there before.
-fn set_aside(spool: &Spool, file: &SpoolFile) -> Result<u64, SpoolError> {
+/// What was set aside of a file.
+#[derive(Debug, Default)]
+struct Aside {
+    events: u64,
+    /// So many of them were in the quarantine before.
+    twice: u64,
+}
+
+/// Sets aside what is damaged of a file, durably.
+fn set_aside(spool: &Spool, file: &SpoolFile) -> Result<Aside, SpoolError> {
     let events = spool.quarantine(file, None)?.map_or(0, |damage| u64::from(damage.events));
-    Ok(events.saturating_sub(spool.counted_twice()))
+    Ok(Aside { events, twice: spool.counted_twice().min(events) })
 }
 
 /// Checks a file and, where there is a spool to work in, mends it.
 fn mend(source: &Source, work: Option<&mut Work>, progress: &Progress) -> Result<verify::Verdict, Failure> {
     let verdict = verify::check(source, progress)?;
     if let Some(work) = work.filter(|work| verdict.wrong.is_some() && !is_begun(&work.hold.books, source)) {
-        work.mend(source, verdict.good > 0)?;
+        work.mend(source, verdict.good)?;
     }
     Ok(verdict)
 }

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{self, Write},
     os::fd::AsFd,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
@@ -14,7 +14,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::hold::Hold;
+use super::hold::{Hold, tell_holder};
 
 use crate::{
     cli::{
@@ -31,8 +31,10 @@ use crate::{
 /// Moves files from the quarantine into the spool.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RequeueArgs {
-    /// Files of the quarantine, as `ls --quarantine` lists them; all that hold refused events without any
-    files: Vec<String>,
+    /// The spool directory, instead of that of the configuration, and files of its quarantine, as `ls --quarantine` lists them; all that
+    /// hold refused events where none is named
+    #[arg(value_name = "DIR|FILE")]
+    named: Vec<String>,
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
@@ -41,28 +43,78 @@ pub(in crate::cli) struct RequeueArgs {
     json: bool,
 }
 
+/// What the command line names.
+#[derive(Debug, Default)]
+struct Named {
+    /// The spool.
+    dir: Option<PathBuf>,
+    /// Files of its quarantine, by their names there.
+    files: Vec<String>,
+}
+
+impl Named {
+    fn of(all: &[String]) -> Result<Self, Failure> {
+        let mut named = Self::default();
+        for text in all {
+            let path = Path::new(text);
+            let inside = path.parent().filter(|above| above.ends_with(QUARANTINE));
+            match (inside, path.file_name().and_then(OsStr::to_str)) {
+                (Some(quarantine), Some(name)) => {
+                    named.files.push(name.to_owned());
+                    // As `ls` writes it, it says nothing of where the spool is.
+                    if let Some(dir) = quarantine.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+                        named.add_dir(dir)?;
+                    }
+                }
+                _ if path.ends_with(QUARANTINE) && path.is_dir() => {
+                    return Err(Failure::Usage(format!(
+                        "{text} is where a spool sets aside what Toggle refused; name the spool, {}",
+                        path.parent()
+                            .filter(|dir| !dir.as_os_str().is_empty())
+                            .unwrap_or(Path::new("."))
+                            .display()
+                    )));
+                }
+                // What is not there is told as with the other commands.
+                _ if path.is_dir() || text.contains('/') => named.add_dir(path)?,
+                _ => named.files.push(text.clone()),
+            }
+        }
+        Ok(named)
+    }
+
+    fn add_dir(&mut self, dir: &Path) -> Result<(), Failure> {
+        let same = |one: &Path| one == dir || one.canonicalize().ok() == dir.canonicalize().ok();
+        match &self.dir {
+            Some(other) if !same(other) => Err(Failure::Usage(format!(
+                "{} and {} are two spools; name one at a time",
+                other.display(),
+                dir.display()
+            ))),
+            _ => {
+                self.dir = Some(dir.to_owned());
+                Ok(())
+            }
+        }
+    }
+}
+
 impl RequeueArgs {
     pub(in crate::cli) fn run(&self, at: &Where, out: &mut Out) -> Result<u8, Failure> {
-        let dir = at.to_work_on(None)?;
+        let Named { dir, files } = Named::of(&self.named)?;
+        let dir = at.to_work_on(dir.as_deref())?;
+        if self.dry_run {
+            tell_holder(&dir);
+        }
         // Not through a link, behind which lies what is none of ours.
         let quarantine = View::of(&dir).quarantine()?;
         let there = quarantine.as_ref().map_or_else(|| Ok(Vec::new()), View::list)?;
         let quarantine = dir.join(QUARANTINE);
-        let bare = |wanted: &'_ str| {
-            wanted
-                .strip_prefix(QUARANTINE)
-                .and_then(|rest| rest.strip_prefix('/'))
-                .map_or(wanted.to_owned(), str::to_owned)
-        };
-        let called = |wanted: &str, name: &str| bare(wanted) == name;
-        let is_there = |wanted: &&String| there.iter().any(|name| called(wanted, &name.to_string()));
-        let unknown: Vec<&String> = self.files.iter().filter(|wanted| !is_there(wanted)).collect();
+        let is_there = |wanted: &&String| there.iter().any(|name| name.to_string() == **wanted);
+        let unknown: Vec<&String> = files.iter().filter(|wanted| !is_there(wanted)).collect();
         for wanted in &unknown {
             let hint = match wanted {
                 _ if wanted.ends_with(".damaged") => ": damaged bytes cannot be sent".to_owned(),
-                _ if Path::new(wanted).is_dir() => {
-                    format!(": that is a directory; a spool is named with --spool {wanted}")
-                }
                 _ => String::new(),
             };
             note(&format!("there is no refused event `{wanted}` in the quarantine{hint}"));
@@ -76,7 +128,7 @@ impl RequeueArgs {
         let (mut moved, mut code) = (0_u64, DONE);
         for name in there {
             let text = name.to_string();
-            if !self.files.is_empty() && !self.files.iter().any(|wanted| called(wanted, &text)) {
+            if !files.is_empty() && !files.contains(&text) {
                 continue;
             }
             let reason = place::reason(&quarantine.join(name.to_os_string())).unwrap_or_default();

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, io::Write};
 use clap::Args;
 use indicatif::HumanBytes;
 
+use super::accounts;
 use crate::cli::{
     event::Facts,
-    failure::Failure,
+    failure::{DONE, Failure},
     filter::Filter,
     json::Object,
     names,
@@ -55,6 +56,8 @@ struct Totals {
     sources: Counts,
     kinds: Counts,
     span: Option<(i64, i64)>,
+    /// Events that are nowhere, as the accounts say; `None` where they do not know.
+    missing: Option<u64>,
 }
 
 impl StatsArgs {
@@ -73,6 +76,11 @@ impl StatsArgs {
             Ok(())
         })?;
         let files = sources.len() as u64 - walk.gone();
+        // What cannot be read has been told, and may be what is missing.
+        totals.missing = match walk.code() {
+            DONE => accounts::missing_in(&at.views(&self.paths)?),
+            _ => None,
+        };
         if self.json {
             writeln!(out, "{}", totals.json(files, bytes))?;
         } else {
@@ -112,6 +120,9 @@ impl Totals {
     fn json(&self, files: u64, bytes: u64) -> String {
         let mut object =
             Object::new().number("files", files).number("bytes", bytes).number("events", self.events);
+        if let Some(missing) = self.missing {
+            object = object.number("missing", missing);
+        }
         if let Some((oldest, newest)) = self.span {
             object = object.text("oldest", &time::show(oldest)).text("newest", &time::show(newest));
         }

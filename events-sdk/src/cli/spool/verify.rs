@@ -57,8 +57,8 @@ impl VerifyArgs {
                 .extend(view.list_emptied_segments()?.into_iter().map(|path| Source::segment(&view, path)));
         }
         let progress = Progress::over(&sources, self.json);
-        let mut table = Table::new(&["FILE", "GOOD", "LOST", "BAD BYTES", "WHAT IS WRONG"]);
-        let (mut files, mut good, mut damaged, mut torn, mut code) = (0_u64, 0, 0_u64, 0_u64, DONE);
+        let mut table = Table::new(&["FILE", "GOOD", "DAMAGED", "MISSING", "BAD BYTES", "WHAT IS WRONG"]);
+        let (mut sums, mut code) = (Sums::default(), DONE);
         for source in &sources {
             progress.at(&source.label());
             let verdict = match check(source, &progress) {
@@ -71,20 +71,18 @@ impl VerifyArgs {
                     continue;
                 }
             };
-            files += 1;
-            good += verdict.good;
-            damaged += u64::from(verdict.wrong.is_some());
-            torn += u64::from(verdict.torn);
+            sums.add(&verdict);
             if self.json {
                 writeln!(out, "{}", verdict.json(source))?;
             } else if let Some(wrong) = &verdict.wrong {
-                let (good, bytes) = (verdict.good.to_string(), verdict.damaged_bytes.to_string());
-                table.row([source.label(), good, verdict.lost(), bytes, wrong.clone()]);
+                let [good, damaged, bytes] = [verdict.good, verdict.with_bytes, verdict.damaged_bytes]
+                    .map(|number| number.to_string());
+                table.row([source.label(), good, damaged, verdict.shown_missing(), bytes, wrong.clone()]);
             }
         }
         drop(progress);
         // What cannot be read has been told.
-        if code == DONE || torn > 0 {
+        if code == DONE || sums.torn > 0 {
             code = code.max(accounts::tell_missing(&at.views(&self.paths)?));
         }
         for view in at.views(&self.paths)? {
@@ -94,11 +92,49 @@ impl VerifyArgs {
             if !table.is_empty() {
                 out.table(&table)?;
             }
-            let [files, good, damaged] =
-                [(files, "file"), (good, "good event"), (damaged, "file")].map(|(n, what)| counted(n, what));
-            writeln!(out, "{files}, {good}, {damaged} damaged")?;
+            writeln!(out, "{}", sums.line())?;
         }
-        Ok(if code == DONE && damaged > 0 { FOUND } else { code })
+        Ok(if code == DONE && sums.wrong > 0 { FOUND } else { code })
+    }
+}
+
+/// What checking all files came to.
+#[derive(Debug, Default)]
+struct Sums {
+    files: u64,
+    /// Files with which something is wrong,
+    wrong: u64,
+    /// and those among them that end too early.
+    torn: u64,
+    good: u64,
+    damaged: u64,
+    missing: u64,
+}
+
+impl Sums {
+    fn add(&mut self, verdict: &Verdict) {
+        self.files += 1;
+        self.wrong += u64::from(verdict.wrong.is_some());
+        self.torn += u64::from(verdict.torn);
+        self.good += verdict.good;
+        self.damaged += verdict.with_bytes;
+        self.missing += verdict.missing();
+    }
+
+    /// Of the files that are there; what is missing with whole files the accounts know.
+    fn line(&self) -> String {
+        let [files, good, wrong] = [(self.files, "file"), (self.good, "good event"), (self.wrong, "file")]
+            .map(|(number, what)| counted(number, what));
+        if self.wrong == 0 {
+            return format!("{files}, {good}, {wrong} damaged");
+        }
+        let missing = match (self.torn, self.missing) {
+            (0, missing) => missing.to_string(),
+            (_, 0) => "an unknown number".to_owned(),
+            (_, least) => format!("{least} or more"),
+        };
+        let damaged = counted(self.damaged, "damaged event");
+        format!("{files}, {good}, {wrong} damaged, with {damaged} and {missing} missing")
     }
 }
 
@@ -167,10 +203,14 @@ impl Verdict {
         Self { wrong: Some(wrong.to_owned()), torn: true, ..Self::default() }
     }
 
-    /// How many events are lost, as far as the file tells.
-    fn lost(&self) -> String {
-        match (self.torn, self.lost) {
-            (false, lost) => lost.to_string(),
+    /// How many events are not there any more, as far as the file tells: those that are damaged are.
+    fn missing(&self) -> u64 {
+        self.lost.saturating_sub(self.with_bytes)
+    }
+
+    fn shown_missing(&self) -> String {
+        match (self.torn, self.missing()) {
+            (false, missing) => missing.to_string(),
             (true, 0) => "?".to_owned(),
             (true, least) => format!("{least}+"),
         }
@@ -183,6 +223,7 @@ impl Verdict {
             .flag("sealed", self.sealed)
             .number("good", self.good)
             .number("lost", self.lost)
+            .number("missing", self.missing())
             .flag("lost_is_known", !self.torn)
             .number("damaged_bytes", self.damaged_bytes)
             .number("bytes", self.bytes);
