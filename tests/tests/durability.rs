@@ -16,7 +16,7 @@ use events_sdk::{
     testing::Toggle,
 };
 use events_tests::{
-    Rig, assert_numbers, config, emit_number, losses_in, queue_number, spill_files, wait_until,
+    Rig, assert_numbers, config, emit_number, killed, losses_in, queue_number, spill_files, wait_until,
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -281,6 +281,32 @@ fn where_no_segment_can_be_made_events_go_on_in_memory_and_the_statistics_say_so
     assert!(toggle.wait_for_events(300, PATIENCE));
     assert_numbers(&toggle, 300);
     events.shutdown(PATIENCE);
+}
+
+/// An event that came while there was no segment does not take others into its batch that could have one.
+#[test]
+fn once_segments_can_be_made_again_what_is_emitted_outlives_the_process() {
+    for durability in [DurabilityMode::Process, DurabilityMode::Power] {
+        let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
+        toggle.stop();
+        fs::write(spool.path().join("segments"), "in the way").unwrap();
+        let config =
+            Config { batch_timeout: Duration::from_secs(30), ..durable(&toggle, spool.path(), durability) };
+        let events = Events::start(config.clone()).unwrap();
+        assert!(queue_number(&events, 0).is_queued());
+        assert_eq!(events.stats().durability.unprotected, 1);
+        fs::remove_file(spool.path().join("segments")).unwrap();
+        let stats = wait_until(&events, PATIENCE, |stats| stats.durability.degraded.is_none());
+        assert_eq!(stats.durability.degraded, None, "{stats:#?}");
+        (1..51).for_each(|number| assert!(queue_number(&events, number).is_queued()));
+        assert_eq!(events.stats().durability.unprotected, 1);
+        let dead = killed(spool.path());
+        events.shutdown(Duration::from_millis(100));
+        toggle.restart().unwrap();
+        let next = Events::start(Config { spool_dir: dead.path().to_owned(), ..config }).unwrap();
+        assert!(toggle.wait_for_events(50, PATIENCE), "{:#?}", next.stats());
+        assert_eq!(toggle.unique_events(), 50);
+    }
 }
 
 #[test]

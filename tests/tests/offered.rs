@@ -180,3 +180,31 @@ fn a_file_of_which_every_answer_came_is_thinned_like_any_other() {
     assert_no_stranger(&toggle, &events);
     events.shutdown(PATIENCE);
 }
+
+/// Toggle has the batch, and then refuses everything for a while: halved, it would be stored a second time.
+fn comes_again_as_it_was(then: Mode) {
+    let toggle = Toggle::start().unwrap();
+    let spool = TempDir::new().unwrap();
+    toggle.set_mode(Mode::StoreThenFail);
+    let config = Config { retry_max: Duration::from_millis(200), ..small(&toggle, spool.path()) };
+    let events = Events::start(config).unwrap();
+    storm_of(&events, 0..100, 100_000, mixed);
+    assert!(toggle.wait_for_events(100, PATIENCE));
+    let failed =
+        wait_until(&events, PATIENCE, |stats| stats.uplink.attempts_failed > 0).uplink.attempts_failed;
+    toggle.set_mode(then);
+    // More often than another batch would be refused before it is halved.
+    wait_until(&events, PATIENCE, |stats| stats.uplink.attempts_failed > failed + 10);
+    assert_no_stranger(&toggle, &events);
+    events.shutdown(PATIENCE);
+}
+
+#[test]
+fn what_was_stored_comes_again_under_its_id_though_everything_is_refused_for_a_while() {
+    comes_again_as_it_was(Mode::InvalidArgument);
+}
+
+#[test]
+fn what_was_stored_comes_again_under_its_id_though_everything_is_declined_for_a_while() {
+    comes_again_as_it_was(Mode::SuccessFalse);
+}

@@ -4,7 +4,10 @@
 
 use std::{collections::HashSet, fs, time::Duration};
 
-use events_sdk::FlushOutcome;
+use events_sdk::{
+    FlushOutcome, Level,
+    payload::{StoragePoolOperation, StoragePoolPayload},
+};
 use events_tests::{NUMBER, Rig, emit_number, storm, wait_until};
 
 const EVENTS: usize = 5_000;
@@ -140,6 +143,41 @@ fn a_live_event_shows_that_toggle_is_well_however_long_the_line_of_refused_ones_
     assert_eq!((stats.delivered, stats.dropped_total()), (1, 0), "{stats:#?}");
 }
 
+/// Refused events that take up more memory than what is read may are not in the way of those behind them.
+#[test]
+fn a_long_line_of_large_refused_events_is_not_taken_for_a_toggle_in_trouble() {
+    const REFUSED: usize = 24;
+    let rig = Rig::with(|config| {
+        config.retry_max = Duration::from_millis(200);
+        config.batch_timeout = Duration::from_secs(600);
+    });
+    rig.toggle.stop();
+    let text = "x".repeat(1 << 20);
+    let payload = StoragePoolPayload { raid_type: &text, ..pool() };
+    for number in 0..REFUSED {
+        rig.events.emit_storage_pool(Level::Info, payload, [(NUMBER, number.to_string().as_str())]);
+        assert_eq!(rig.events.flush(PATIENCE), FlushOutcome::Complete);
+    }
+    (REFUSED..REFUSED + 10).for_each(|number| emit_number(&rig.events, number));
+    assert_eq!(rig.events.flush(PATIENCE), FlushOutcome::Complete);
+    assert_eq!(rig.events.stats().on_disk as usize, REFUSED + 10);
+    refuse_below(&rig, REFUSED);
+    rig.toggle.restart().expect("the same port");
+    let stats = wait_until(&rig.events, 2 * PATIENCE, |stats| stats.delivered == 10);
+    assert_eq!(stats.delivered, 10, "{stats:#?}");
+    // One event that is taken after they were refused shows that it is them.
+    let number = std::cell::Cell::new(REFUSED + 10);
+    let stats = wait_until(&rig.events, 2 * PATIENCE, |stats| {
+        emit_number(&rig.events, number.replace(number.get() + 1));
+        stats.quarantined == REFUSED as u64
+    });
+    assert_eq!(stats.quarantined as usize, REFUSED, "{stats:#?}");
+}
+
+fn pool() -> StoragePoolPayload<'static> {
+    StoragePoolPayload::new(StoragePoolOperation::Created)
+}
+
 /// Has Toggle refuse the events of lower numbers.
 fn refuse_below(rig: &Rig, refused: usize) {
     rig.toggle.refuse_when(move |event| {
@@ -153,10 +191,8 @@ fn large_events_go_to_disk_before_memory_is_full() {
     let rig = Rig::start();
     rig.toggle.stop();
     let text = "x".repeat(4096);
-    let payload =
-        events_sdk::payload::StoragePoolPayload::new(events_sdk::payload::StoragePoolOperation::Created);
     for number in 0..12_000 {
-        rig.events.emit_storage_pool(events_sdk::Level::Info, payload, [("text", text.as_str())]);
+        rig.events.emit_storage_pool(Level::Info, pool(), [("text", text.as_str())]);
         if number % 250 == 0 {
             // Memory holds 7,900 of them; nine tenths of that go to disk, long before there are 18,000.
             wait_until(&rig.events, PATIENCE, |stats| stats.in_memory < 7_500);

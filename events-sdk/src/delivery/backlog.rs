@@ -5,6 +5,7 @@
 //! One file is read at a time and a few pieces ahead. A file is done when all of it has been read and every piece of it
 //! has been acknowledged; only then may it be removed.
 
+mod behind;
 mod files;
 mod victims;
 
@@ -136,6 +137,8 @@ pub(crate) struct Backlog {
     pieces: VecDeque<Waiting>,
     /// Files that could not be read, and when each is tried again. They hold up no other.
     parked: Vec<(Instant, Uuid)>,
+    /// Files of which all that was read was refused, and was forgotten to have memory for others: they are read when all others were.
+    behind: HashSet<Uuid>,
     /// Files in which no room could be made, until when they are left alone.
     spared: HashMap<Uuid, Instant>,
     /// Files that are to be removed, until they are.
@@ -163,23 +166,26 @@ impl Backlog {
 
     /// The turn of the graver files has come.
     fn is_graves_turn(&self) -> bool {
-        let others_wait = !self.files.is_empty() || self.interrupted.is_some();
-        !self.grave.is_empty() && (!others_wait || self.grave_in_a_row < GRAVE_IN_A_ROW)
+        let others_wait = !self.files.are_all(&self.behind) || self.interrupted.is_some();
+        !self.grave.are_all(&self.behind) && (!others_wait || self.grave_in_a_row < GRAVE_IN_A_ROW)
     }
 
     /// The next file to begin or to go on with. `known` says how far an earlier process came with it.
     fn next_file(&mut self, now: Instant, known: impl FnOnce(&SpoolFile) -> Step) -> Option<Uuid> {
+        if !self.are_others_fresh() {
+            self.behind.clear();
+        }
         let file = if self.is_graves_turn() {
             self.grave_in_a_row += 1;
-            self.grave.pop()
+            self.grave.pop(&self.behind)
         } else {
-            if self.grave.is_empty() {
+            if self.grave.are_all(&self.behind) {
                 self.grave_in_a_row = 0;
             }
             if let Some(id) = self.interrupted.take() {
                 return Some(id);
             }
-            self.files.pop()
+            self.files.pop(&self.behind)
         };
         let Some(file) = file else {
             let due = self.parked.iter().position(|&(at, _)| at <= now)?;
@@ -208,7 +214,7 @@ impl Backlog {
         if self.interrupted.is_none()
             && self.current.as_ref().is_some_and(|id| !is_grave(id))
             && self.grave_in_a_row < GRAVE_IN_A_ROW
-            && !self.grave.is_empty()
+            && !self.grave.are_all(&self.behind)
         {
             self.interrupted = self.current.take();
         }
@@ -428,8 +434,7 @@ impl Backlog {
     /// When the next piece may be read; `None` when none is wanted or one is being read.
     pub(crate) fn next_read_at(&self, ahead: usize, now: Instant) -> Option<Instant> {
         let clean = self.pieces.iter().filter(|piece| piece.refusals == 0).count();
-        let bytes: usize = self.pieces.iter().map(|piece| piece.batch.events().len()).sum();
-        if self.reading || clean >= ahead || bytes >= PIECES_BYTES {
+        if self.reading || clean >= ahead || self.is_full() {
             return None;
         }
         let waits = !self.files.is_empty() || !self.grave.is_empty() || self.interrupted.is_some();
@@ -450,6 +455,7 @@ impl Backlog {
     /// The file is gone.
     pub(crate) fn removed(&mut self, file: Uuid) {
         self.leaving.remove(&file);
+        self.behind.remove(&file);
     }
 
     /// Whether no file is left, read or unread.

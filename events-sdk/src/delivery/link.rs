@@ -183,9 +183,11 @@ impl Link {
         change
     }
 
-    /// A pause for one batch that was refused so many times, so that it stands in nobody's way.
+    /// A pause for one batch that was refused so many times, so that it stands in nobody's way; where everything is refused it may be all
+    /// that there is to probe with.
     pub(crate) fn pause_for(&mut self, refusals: u32) -> Duration {
-        self.backoff.pause(refusals)
+        let most = if self.is_open() { Duration::MAX } else { BUSY_PAUSE };
+        self.backoff.pause_within(refusals, most)
     }
 }
 
@@ -280,6 +282,14 @@ mod tests {
         });
         pauses.sort();
         assert!(pauses.windows(2).all(|two| two[0] < two[1]) && pauses[3] <= BUSY_PAUSE, "{pauses:?}");
+    }
+
+    #[test]
+    fn what_was_refused_is_no_longer_kept_back_than_probes_are_while_everything_is_refused() {
+        let (mut link, now) = (link(), Instant::now());
+        assert!(link.pause_for(20) > BUSY_PAUSE);
+        link.failed(&SendError::new(SendErrorKind::Refused, "no"), true, now);
+        assert!(link.pause_for(20) <= BUSY_PAUSE && link.retry_at().unwrap() <= now + BUSY_PAUSE);
     }
 
     #[test]

@@ -43,8 +43,6 @@ const FAILURES: u32 = 5;
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     batches: HashMap<Uuid, Refused>,
-    /// Batches to which an answer was lost: Toggle may have them, and knows them by their ids alone.
-    unanswered: std::collections::HashSet<Uuid>,
     in_a_row: u32,
     delivered: u64,
     /// The next probe is of what was refused before: the last one was halved, or was of what was not.
@@ -62,6 +60,10 @@ struct Refused {
     delivered_last: u64,
     /// How often others were taken between two refusals of it.
     evidence: u32,
+    /// An answer to it was lost: Toggle may have it, and knows it again by its id alone.
+    answer_lost: bool,
+    /// The file that it is a part of, if it is of one.
+    file: Option<Uuid>,
 }
 
 /// What to do with a batch that was refused.
@@ -81,23 +83,26 @@ impl Refusals {
         self.in_a_row = 0;
         (self.suspects_turn, self.lives_turn) = (false, false);
         self.delivered += 1;
-        self.unanswered.remove(&batch);
         self.batches.remove(&batch);
     }
 
-    /// Toggle refused a batch of so many events.
+    /// Toggle refused a batch of so many events, which is a part of this file.
     pub(crate) fn refused(
         &mut self,
         batch: Uuid,
+        file: Option<Uuid>,
         events: usize,
         kind: SendErrorKind,
         probe: bool,
     ) -> Verdict {
         let delivered = self.delivered;
-        let kind = if self.unanswered.contains(&batch) { SendErrorKind::Failed } else { kind };
-        let new = Refused { times: 0, delivered_first: delivered, delivered_last: delivered, evidence: 0 };
-        let refused = self.batches.entry(batch).or_insert(new);
+        let refused = self.known(batch, file);
+        if refused.times == 0 {
+            (refused.delivered_first, refused.delivered_last) = (delivered, delivered);
+        }
         refused.times += 1;
+        // As if it broke over it: the halves go by other ids.
+        let kind = if refused.answer_lost { SendErrorKind::Failed } else { kind };
         refused.evidence += u32::from(delivered > refused.delivered_last);
         refused.delivered_last = delivered;
         let Refused { times, delivered_first, evidence, .. } = *refused;
@@ -142,25 +147,49 @@ impl Refusals {
         (self.suspects_turn, self.lives_turn) = (false, false);
     }
 
-    /// The answer to a batch was lost.
-    pub(crate) fn may_be_stored(&mut self, batch: Uuid) {
-        self.unanswered.insert(batch);
+    fn known(&mut self, batch: Uuid, file: Option<Uuid>) -> &mut Refused {
+        let new = Refused {
+            times: 0,
+            delivered_first: self.delivered,
+            delivered_last: self.delivered,
+            evidence: 0,
+            answer_lost: false,
+            file,
+        };
+        let refused = self.batches.entry(batch).or_insert(new);
+        refused.file = file;
+        refused
+    }
+
+    /// The answer to a batch was lost, which is a part of this file.
+    pub(crate) fn answer_lost(&mut self, batch: Uuid, file: Option<Uuid>) {
+        self.known(batch, file).answer_lost = true;
+    }
+
+    /// Whether Toggle may have a batch that was not delivered.
+    pub(crate) fn may_be_stored(&self, batch: Uuid) -> bool {
+        self.batches.get(&batch).is_some_and(|refused| refused.answer_lost)
     }
 
     /// A batch was halved: what was known of it is known of its halves.
     pub(crate) fn halved(&mut self, batch: Uuid, halves: [Uuid; 2]) {
-        self.unanswered.remove(&batch);
         if let Some(refused) = self.batches.remove(&batch) {
             for half in halves {
-                self.batches.insert(half, Refused { evidence: 0, ..refused });
+                self.batches.insert(half, Refused { evidence: 0, answer_lost: false, ..refused });
             }
         }
     }
 
     /// The batch is no more: it was set aside.
     pub(crate) fn forget(&mut self, batch: Uuid) {
-        self.unanswered.remove(&batch);
         self.batches.remove(&batch);
+    }
+
+    /// A file is no more, and what was a part of it.
+    pub(crate) fn forget_all_of(&mut self, file: Uuid) {
+        if !self.batches.is_empty() {
+            self.batches.retain(|&batch, refused| batch != file && refused.file != Some(file));
+        }
     }
 
     /// How often a batch has been refused.
@@ -181,7 +210,7 @@ mod tests {
     fn a_batch_over_which_toggle_breaks_is_halved_only_when_others_are_taken_again_and_again() {
         let (batch, mut refusals) = (Uuid::from_u128(1), Refusals::default());
         let fail =
-            |refusals: &mut Refusals, probe| refusals.refused(batch, 500, SendErrorKind::Failed, probe);
+            |refusals: &mut Refusals, probe| refusals.refused(batch, None, 500, SendErrorKind::Failed, probe);
         // Toggle is broken: nothing says that it is the batch, however often it is tried.
         for _ in 0..50 {
             assert!(matches!(fail(&mut refusals, true), Verdict::Wait { .. }));
@@ -197,10 +226,10 @@ mod tests {
     #[test]
     fn a_batch_is_halved_when_another_was_taken_since_its_first_refusal() {
         let mut refusals = Refusals::default();
-        assert_eq!(refusals.refused(BAD, 9, REFUSED, false), Verdict::Wait { toggle: false });
-        assert_eq!(refusals.refused(BAD, 9, REFUSED, false), Verdict::Wait { toggle: false });
+        assert_eq!(refusals.refused(BAD, None, 9, REFUSED, false), Verdict::Wait { toggle: false });
+        assert_eq!(refusals.refused(BAD, None, 9, REFUSED, false), Verdict::Wait { toggle: false });
         refusals.delivered(GOOD);
-        assert_eq!(refusals.refused(BAD, 9, REFUSED, false), Verdict::Halve);
+        assert_eq!(refusals.refused(BAD, None, 9, REFUSED, false), Verdict::Halve);
     }
 
     #[test]
@@ -209,35 +238,35 @@ mod tests {
         refusals.delivered(GOOD);
         for round in 0..100 {
             for id in 10..20 {
-                let verdict = refusals.refused(Uuid::from_u128(id), 1, REFUSED, false);
+                let verdict = refusals.refused(Uuid::from_u128(id), None, 1, REFUSED, false);
                 assert!(matches!(verdict, Verdict::Wait { .. }), "{verdict:?}");
                 assert_eq!(verdict == Verdict::Wait { toggle: true }, round > 0 || id >= 12);
                 assert_eq!(refusals.times(Uuid::from_u128(id)), round + 1);
             }
         }
         for _ in 1..PROBES {
-            assert!(matches!(refusals.refused(BAD, 9, REFUSED, true), Verdict::Wait { .. }));
+            assert!(matches!(refusals.refused(BAD, None, 9, REFUSED, true), Verdict::Wait { .. }));
         }
-        assert_eq!(refusals.refused(BAD, 9, REFUSED, true), Verdict::Halve);
+        assert_eq!(refusals.refused(BAD, None, 9, REFUSED, true), Verdict::Halve);
     }
 
     #[test]
     fn probes_turn_to_what_was_refused_every_other_time_and_stay_with_what_was_halved() {
         let mut refusals = Refusals::default();
         assert!(!refusals.is_suspects_turn());
-        refusals.refused(BAD, 4, REFUSED, true);
+        refusals.refused(BAD, None, 4, REFUSED, true);
         assert!(refusals.is_suspects_turn());
-        refusals.refused(BAD, 4, REFUSED, true);
+        refusals.refused(BAD, None, 4, REFUSED, true);
         assert!(!refusals.is_suspects_turn());
-        assert_eq!(refusals.refused(BAD, 4, REFUSED, true), Verdict::Halve);
+        assert_eq!(refusals.refused(BAD, None, 4, REFUSED, true), Verdict::Halve);
         let halves = [Uuid::from_u128(3), Uuid::from_u128(4)];
         refusals.halved(BAD, halves);
         assert!(refusals.is_suspects_turn());
-        assert_eq!(refusals.refused(halves[0], 2, REFUSED, true), Verdict::Halve);
+        assert_eq!(refusals.refused(halves[0], None, 2, REFUSED, true), Verdict::Halve);
         assert!(refusals.is_suspects_turn());
         refusals.delivered(GOOD);
         assert!(!refusals.is_suspects_turn());
-        refusals.refused(BAD, 4, REFUSED, true);
+        refusals.refused(BAD, None, 4, REFUSED, true);
         assert!(refusals.is_suspects_turn());
         refusals.unanswered();
         assert!(!refusals.is_suspects_turn());
@@ -247,36 +276,69 @@ mod tests {
     fn a_half_inherits_what_was_known_so_that_its_sister_is_evidence() {
         let mut refusals = Refusals::default();
         let halves = [Uuid::from_u128(3), Uuid::from_u128(4)];
-        refusals.refused(BAD, 4, REFUSED, false);
+        refusals.refused(BAD, None, 4, REFUSED, false);
         refusals.delivered(GOOD);
-        assert_eq!(refusals.refused(BAD, 4, REFUSED, false), Verdict::Halve);
+        assert_eq!(refusals.refused(BAD, None, 4, REFUSED, false), Verdict::Halve);
         refusals.halved(BAD, halves);
         refusals.delivered(halves[0]);
-        assert_eq!(refusals.refused(halves[1], 2, REFUSED, false), Verdict::Halve);
+        assert_eq!(refusals.refused(halves[1], None, 2, REFUSED, false), Verdict::Halve);
     }
 
     #[test]
     fn a_single_event_is_set_aside_only_when_others_are_taken_again_and_again() {
         for (kind, enough) in [(REFUSED, REFUSALS), (SendErrorKind::Declined, DECLINES)] {
             let mut refusals = Refusals::default();
-            refusals.refused(BAD, 1, kind, false);
+            refusals.refused(BAD, None, 1, kind, false);
             assert!(
-                matches!(refusals.refused(BAD, 1, kind, false), Verdict::Wait { .. }),
+                matches!(refusals.refused(BAD, None, 1, kind, false), Verdict::Wait { .. }),
                 "nothing was taken"
             );
             for _ in 1..enough {
                 refusals.delivered(GOOD);
-                assert!(matches!(refusals.refused(BAD, 1, kind, false), Verdict::Wait { toggle: false }));
+                assert!(matches!(
+                    refusals.refused(BAD, None, 1, kind, false),
+                    Verdict::Wait { toggle: false }
+                ));
             }
             refusals.delivered(GOOD);
-            assert_eq!(refusals.refused(BAD, 1, kind, false), Verdict::SetAside);
+            assert_eq!(refusals.refused(BAD, None, 1, kind, false), Verdict::SetAside);
         }
+    }
+
+    #[test]
+    fn a_batch_whose_answer_was_lost_is_halved_as_late_as_one_over_which_toggle_breaks() {
+        let mut refusals = Refusals::default();
+        refusals.answer_lost(BAD, None);
+        assert!(refusals.may_be_stored(BAD) && !refusals.may_be_stored(GOOD));
+        for _ in 0..2 * PROBES {
+            assert!(matches!(refusals.refused(BAD, None, 9, REFUSED, true), Verdict::Wait { .. }));
+        }
+        for _ in 1..FAILURES {
+            refusals.delivered(GOOD);
+            assert!(matches!(refusals.refused(BAD, None, 9, REFUSED, false), Verdict::Wait { .. }));
+        }
+        refusals.delivered(GOOD);
+        assert_eq!(refusals.refused(BAD, None, 9, REFUSED, false), Verdict::Halve);
+        let halves = [Uuid::from_u128(3), Uuid::from_u128(4)];
+        refusals.halved(BAD, halves);
+        assert!(!refusals.may_be_stored(halves[0]));
+    }
+
+    #[test]
+    fn what_is_known_of_the_parts_of_a_file_goes_with_it() {
+        let (mut refusals, file) = (Refusals::default(), Uuid::from_u128(7));
+        refusals.refused(BAD, Some(file), 9, REFUSED, false);
+        refusals.refused(file, None, 9, REFUSED, false);
+        refusals.answer_lost(GOOD, None);
+        refusals.forget_all_of(file);
+        assert_eq!((refusals.times(BAD), refusals.times(file)), (0, 0));
+        assert!(refusals.may_be_stored(GOOD));
     }
 
     #[test]
     fn a_batch_that_is_taken_after_all_is_forgotten() {
         let mut refusals = Refusals::default();
-        refusals.refused(BAD, 9, REFUSED, false);
+        refusals.refused(BAD, None, 9, REFUSED, false);
         refusals.delivered(BAD);
         assert_eq!(refusals.times(BAD), 0);
         assert!(refusals.batches.is_empty());

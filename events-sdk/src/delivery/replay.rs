@@ -19,6 +19,7 @@ const BOUND: Duration = Duration::from_secs(150);
 
 impl Delivery {
     pub(super) fn read_ahead(&mut self) {
+        self.backlog.make_room(|batch| self.refusals.may_be_stored(batch));
         let intake = Arc::clone(&self.intake);
         let known = |file: &SpoolFile| {
             let ledger = &intake.buffer.lock().accounts.ledger;
@@ -95,6 +96,7 @@ impl Delivery {
             }
             Reply::Removed(file, Ok(())) => {
                 self.backlog.removed(file.id);
+                self.refusals.forget_all_of(file.id);
                 let mut state = self.intake.buffer.lock();
                 state.accounts.ledger.forget(file.id);
                 state.status.spool.files = state.status.spool.files.saturating_sub(1);

@@ -464,8 +464,8 @@ impl Delivery {
         };
         for batch in begun.iter().flat_map(Begun::pieces) {
             thinned.drop_all(batch.events());
-            self.refusals.forget(batch.id());
         }
+        self.refusals.forget_all_of(old.id);
         self.room.failures = 0;
         let mut state = self.intake.buffer.lock();
         let foreign = !old.is_of(state.accounts.ledger.id());

@@ -382,18 +382,23 @@ impl Delivery {
 
     /// Whether a batch that was not delivered is to blame for that itself; `None` when it was not refused at all.
     pub(super) fn judge(&mut self, parcel: &Parcel, error: &SendError) -> Option<Verdict> {
+        let (batch, events) = (parcel.batch.id(), parcel.batch.len());
+        let file = match parcel.origin {
+            Origin::Disk { file, .. } => Some(file),
+            Origin::Memory { .. } => None,
+        };
         match error.kind() {
-            SendErrorKind::TooLarge if parcel.batch.len() > 1 => Some(Verdict::Halve),
+            SendErrorKind::TooLarge if events > 1 => Some(Verdict::Halve),
             SendErrorKind::Refused
             | SendErrorKind::Declined
             | SendErrorKind::Failed
             | SendErrorKind::TooLarge => {
-                Some(self.refusals.refused(parcel.batch.id(), parcel.batch.len(), error.kind(), parcel.probe))
+                Some(self.refusals.refused(batch, file, events, error.kind(), parcel.probe))
             }
             _ => {
                 self.refusals.unanswered();
                 if error.may_be_stored() {
-                    self.refusals.may_be_stored(parcel.batch.id());
+                    self.refusals.answer_lost(batch, file);
                 }
                 None
             }

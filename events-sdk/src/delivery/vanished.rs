@@ -35,5 +35,6 @@ impl Delivery {
         state.status.spool.bytes = state.status.spool.bytes.saturating_sub(file.bytes);
         drop(state);
         self.backlog.removed(file.id);
+        self.refusals.forget_all_of(file.id);
     }
 }

@@ -1,6 +1,6 @@
 //! Files that wait for their turn, oldest first. There may be several hundred thousand: each takes forty bytes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use uuid::Uuid;
 
@@ -89,9 +89,10 @@ impl Files {
         u8::try_from(number).unwrap_or(ODD)
     }
 
-    /// The oldest. Memory that a long row of files took is given back as it becomes shorter.
-    pub(super) fn pop(&mut self) -> Option<SpoolFile> {
-        let waits = self.queue.pop_front()?;
+    /// The oldest of those that are not to stay behind. Memory that a long row of files took is given back as it becomes shorter.
+    pub(super) fn pop(&mut self, behind: &HashSet<Uuid>) -> Option<SpoolFile> {
+        let place = self.queue.iter().position(|waits| !behind.contains(&waits.id))?;
+        let waits = self.queue.remove(place)?;
         if self.queue.len() < self.queue.capacity() / 4 {
             self.queue.shrink_to(self.queue.len() * 2);
         }
@@ -127,6 +128,11 @@ impl Files {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waits> {
         self.queue.iter()
+    }
+
+    /// Whether all that are here are to stay behind.
+    pub(super) fn are_all(&self, behind: &HashSet<Uuid>) -> bool {
+        self.queue.iter().all(|waits| behind.contains(&waits.id))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -179,7 +185,7 @@ mod tests {
         assert_eq!(files.remove(all[7].id).as_ref(), Some(&all[7]));
         assert!(!files.has(&all[7]));
         files.add(all[7].clone());
-        let out: Vec<SpoolFile> = std::iter::from_fn(|| files.pop()).collect();
+        let out: Vec<SpoolFile> = std::iter::from_fn(|| files.pop(&HashSet::new())).collect();
         assert_eq!(out, all);
         assert!(files.is_empty() && files.odd.is_empty());
         assert!(files.queue.capacity() < STEP);

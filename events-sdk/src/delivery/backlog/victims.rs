@@ -170,7 +170,7 @@ impl Backlog {
     }
 
     /// Takes a file out that waits or is untouched.
-    fn take_out(&mut self, id: Uuid) -> Option<SpoolFile> {
+    pub(super) fn take_out(&mut self, id: Uuid) -> Option<SpoolFile> {
         if let Some(file) = self.take_waiting(id) {
             return Some(file);
         }
