@@ -37,6 +37,8 @@ pub(crate) struct Accounts {
     thinning: u64,
     /// Events on disk that stay in segments at the end of this process, and so in no spill file.
     in_segments: u64,
+    /// Events that left the quarantine before they were booked as set aside.
+    cleared_early: u64,
     dropped: Drops,
     /// The sum of them.
     lost: u64,
@@ -85,6 +87,7 @@ impl Accounts {
             of_files: 0,
             thinning: 0,
             in_segments: 0,
+            cleared_early: 0,
             dropped: no_drops(),
             lost: 0,
             ledger,
@@ -168,6 +171,11 @@ impl Accounts {
     pub(crate) fn finish(&mut self, file: Uuid, missing: u64, foreign: bool) {
         self.ledger.finish(file, missing, foreign);
         self.go(missing, Place::Disk, Place::Quarantine);
+        let cleared = missing.min(self.cleared_early);
+        if cleared > 0 {
+            self.cleared_early -= cleared;
+            self.clear_booked(cleared);
+        }
     }
 
     /// A spill file of an earlier process, or of somebody else, was found. Gives how far it had been dealt with.
@@ -277,8 +285,15 @@ impl Accounts {
         self.check();
     }
 
-    /// `count` events of the quarantine are lost; some of them may have been set aside by earlier processes.
-    pub(crate) fn clear(&mut self, count: u64) {
+    /// `count` events of the quarantine are lost; some of them may have been set aside by earlier processes. Of those that are damaged
+    /// and are to be booked when their file is done, `pending` are there at most: what is cleared of these is booked then.
+    pub(crate) fn clear(&mut self, count: u64, pending: u64) {
+        let unbooked = count.saturating_sub(self.ledger.quarantined());
+        self.cleared_early = self.cleared_early.saturating_add(unbooked).min(pending);
+        self.clear_booked(count);
+    }
+
+    fn clear_booked(&mut self, count: u64) {
         self.ledger.clear(DropReason::QuarantineFull, count);
         let ours = count.min(self.quarantined);
         self.quarantined -= ours;

@@ -17,7 +17,7 @@ use events_sdk::{
     payload::{StoragePoolOperation, StoragePoolPayload},
     testing::{Mode, Toggle, faults_left, hang_at, let_go, limit_free_bytes},
 };
-use events_tests::{NUMBER, Rig, config, killed, spill_files, storm, storm_of, wait_until};
+use events_tests::{NUMBER, Rig, config, killed, numbers, spill_files, storm, storm_of, wait_until};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -326,4 +326,43 @@ fn a_spool_that_can_be_opened_only_later_is_used_though_its_accounts_are_no_file
     let stats = wait_until(&events, PATIENCE, |stats| stats.delivered == 100);
     assert_eq!((stats.delivered, stats.spool.broken.clone()), (100, None), "{stats:#?}");
     events.shutdown(PATIENCE);
+}
+
+/// A batch that is in flight when the process ends is in a spill file, and was in a segment.
+#[test]
+fn what_is_pruned_does_not_come_back_out_of_the_segment_that_it_was_copied_from() {
+    let (toggle, spool) = (Toggle::start().unwrap(), TempDir::new().unwrap());
+    let config_of = |toggle: &Toggle| Config {
+        durability: DurabilityMode::Process,
+        batch_size: 100,
+        ..config(toggle, spool.path())
+    };
+    let events = Events::start(config_of(&toggle)).unwrap();
+    storm(&events, 0..1, 1_000);
+    assert_eq!(wait_until(&events, PATIENCE, |stats| stats.delivered == 1).delivered, 1);
+    toggle.set_mode(Mode::Hang);
+    storm(&events, 1..101, 1_000_000);
+    wait_until(&events, PATIENCE, |stats| stats.in_flight == 100);
+    assert_eq!(events.shutdown(Duration::from_millis(400)).on_disk, 100);
+    drop(events);
+    toggle.stop();
+    let tool = Command::new(env!("CARGO_BIN_EXE_events-tool"))
+        .args(["spool", "prune", "--below", "error", "--yes", "--spool"])
+        .arg(spool.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(tool.status.success(), "{tool:?}");
+    let (code, said) = accounts(spool.path());
+    assert_eq!(code, Some(0), "{said}");
+    let next = Toggle::start().unwrap();
+    let events = Events::start(config_of(&next)).unwrap();
+    let is_settled = |stats: &Stats| {
+        let all = &stats.lifetime;
+        all.is_surveyed && all.accepted == all.delivered + all.dropped_total()
+    };
+    let stats = wait_until(&events, PATIENCE, is_settled);
+    assert!(is_settled(&stats) && stats.lifetime.dropped_total() == 100, "{stats:#?}");
+    events.shutdown(PATIENCE);
+    assert_eq!(numbers(&next), Vec::<usize>::new(), "they were pruned");
 }

@@ -426,6 +426,12 @@ impl Backlog {
         Some(Finished { file: open.file, missing, vanished: open.vanished })
     }
 
+    /// How many events are damaged, and set aside, of files of which the rest is under way.
+    pub(crate) fn damaged(&self) -> u64 {
+        let read = self.open.values().filter(|open| open.exhausted && !open.vanished);
+        read.map(|open| u64::from(open.file.events).saturating_sub(open.read)).sum()
+    }
+
     /// When the next piece may be sent: now, or when the first of those that were refused has waited long enough.
     pub(crate) fn next_piece_at(&self, now: Instant) -> Option<Instant> {
         self.pieces.iter().map(|piece| piece.not_before.unwrap_or(now)).min()

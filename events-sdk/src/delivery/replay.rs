@@ -127,7 +127,8 @@ impl Delivery {
             Reply::Cleared(gone) => {
                 tracing::debug!(gone, "the oldest of what is in the quarantine was removed");
                 self.cleared.add([gone], Instant::now());
-                self.intake.buffer.lock().accounts.clear(gone);
+                let pending = self.backlog.damaged();
+                self.intake.buffer.lock().accounts.clear(gone, pending);
             }
             Reply::SetAside { file, place, batch, result } => self.set_aside(file, place, batch, result),
             Reply::Opened(result) => {

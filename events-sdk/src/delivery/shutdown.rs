@@ -199,8 +199,11 @@ impl Delivery {
         for (_, parcel) in self.in_flight.drain() {
             let count = parcel.batch.len() as u64;
             match parcel.origin {
-                Origin::Disk { .. } | Origin::Memory { file: DiskCopy::Written(_), .. } => {
+                Origin::Disk { .. } => state.accounts.shift(count, Place::Flight, Place::Disk),
+                // Nothing of it may come back out of its segment.
+                Origin::Memory { file: DiskCopy::Written(_), chunk } => {
                     state.accounts.shift(count, Place::Flight, Place::Disk);
+                    state.recycle(chunk);
                 }
                 // It is in its segment, for the next start.
                 Origin::Memory { chunk, .. } if chunk.is_kept() => {

@@ -263,7 +263,6 @@ impl Ledger {
     }
 
     /// How many events the books have in the quarantine.
-    #[cfg(feature = "cli")]
     pub(crate) fn quarantined(&self) -> u64 {
         self.cells.load(QUARANTINED)
     }

@@ -1,6 +1,6 @@
 //! The checksum of every entry of a spill file: which of the events in a damaged file are still what was written.
 //!
-//! They are the second part of the file's seal, behind the events. An intact file is read without them.
+//! They are the second part of the file's seal, behind the events. An intact file has them too: it may be damaged while it is read.
 
 use std::io::{self, Read, SeekFrom};
 
@@ -100,6 +100,18 @@ impl Checks {
             self.next = place + 1;
         }
         place.is_some()
+    }
+
+    /// Whether this entry is the next one that was written.
+    pub(super) fn pass_next(&mut self, entry: &[u8]) -> bool {
+        let is_next = self.sorted.binary_search(&(Crc::of(entry), self.next)).is_ok();
+        self.next += u32::from(is_next);
+        is_next
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
     }
 
     /// The same, and the entry may come up again.

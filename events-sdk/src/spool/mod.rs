@@ -49,7 +49,7 @@
 //! A file is sent in pieces, cut after [`format::PIECE_EVENTS`] events or before [`format::PIECE_BYTES`] bytes. These
 //! numbers are part of the format: where the cuts are, and with them the identities
 //! `UUIDv5(namespace = id of the file, name = place of the piece in decimal)`, depends on the bytes of the file alone.
-//! Where size cuts, the seal says how many events each piece has, so that damage moves no cut.
+//! The seal says how many events each piece has, so that damage moves no cut.
 //! A file sealed as `whole` is one batch: it is sent as it is, under its own id. One sealed as `offered` was sent to Toggle before.
 //!
 //! # Invariants

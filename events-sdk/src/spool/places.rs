@@ -55,11 +55,9 @@ impl Cuts {
         self.pieces[place] += 1;
     }
 
-    /// What the seal says of them: nothing where each piece but the last has as many events as a piece may have.
+    /// What the seal says of them: nothing where there is one piece.
     pub(super) fn into_seal(self) -> Vec<u32> {
-        let before = self.pieces.split_last().map_or(&[][..], |(_, before)| before);
-        let by_size = before.iter().any(|&events| events != PIECE_EVENTS);
-        if by_size && self.pieces.len() <= Self::MOST { self.pieces } else { Vec::new() }
+        if (2..=Self::MOST).contains(&self.pieces.len()) { self.pieces } else { Vec::new() }
     }
 
     /// What a seal says of them, if that can be. Whoever wrote it, no piece becomes larger than pieces are.

@@ -117,10 +117,10 @@ impl Opened {
         };
         let end = found.body_end;
         let is_intact = Crc::of_file(file.as_mut(), found.seal_start)? == found.seal.crc32c;
-        let checks = if is_intact { None } else { Checks::load(file.as_mut(), found)? };
+        let checks = Checks::load(file.as_mut(), found)?;
         file.seek(SeekFrom::Start(start))?;
         let scanner = match checks {
-            Some((end, checks)) => Scanner::with_checks(file, end, checks),
+            Some((end, checks)) => Scanner::with_checks(file, end, checks, is_intact),
             None => Scanner::new(file, end, if is_intact { Trust::Intact } else { Trust::Suspect }),
         };
         Ok(Self { scanner: scanner.starting_at(start), seals, bytes })
@@ -243,6 +243,8 @@ struct Ahead {
     damaged: u32,
     /// how long each of these was, as far as can be known,
     each: u64,
+    /// whether one of them was in a piece that is not dealt with,
+    waits: bool,
     /// and the event behind them.
     event: Vec<u8>,
 }
@@ -325,8 +327,8 @@ impl Reader {
 
     /// The next piece, or `None` when there is no more.
     ///
-    /// Where pieces begin and end follows from what was written alone: 125 events, or 1 MiB if that comes first; where that cuts any,
-    /// the seal says how many events each piece has. What is
+    /// Where pieces begin and end follows from what was written alone: 125 events, or 1 MiB if that comes first; the seal says how
+    /// many events each piece has. What is
     /// damaged has its place among them all the same, so that no other event changes into a piece that Toggle may have, or that
     /// is dealt with. A piece of which nothing is left is passed over. A file whose seal says so is one piece with the file's own
     /// identity.
@@ -357,6 +359,7 @@ impl Reader {
             };
             while self.ahead.damaged > 0 && !is_full(placed, bytes, self.ahead.each) {
                 self.ahead.damaged -= 1;
+                self.ahead.waits |= !is_passed;
                 placed += 1;
                 bytes = bytes.saturating_add(self.ahead.each);
             }
@@ -366,7 +369,8 @@ impl Reader {
             // A run of them that reaches into the next piece counts there, and one at the end behind all pieces.
             if self.ended_in.is_none() {
                 let DamagedPlaces { damage, between } = mem::take(&mut self.ahead.places);
-                self.place(damage, between, is_passed);
+                let waits = mem::take(&mut self.ahead.waits);
+                self.place(damage, between, is_passed && !waits);
             }
             let more = self.ahead.event.len() as u64;
             if more > 0 {
@@ -460,7 +464,10 @@ impl Reader {
 
     /// Whether some of what is passed is not there any more, and what is damaged at the end belongs to it.
     fn is_cut(&self) -> bool {
-        self.ended_in.is_some_and(|place| self.passed.has(place)) && self.placed < self.passed.events
+        let is_shorter = self.is_shorter || self.scanner.shrank();
+        self.ended_in.is_some_and(|place| self.passed.has(place))
+            && self.placed < self.passed.events
+            && (is_shorter || self.claimed <= self.found())
     }
 
     /// What of the file is not to be set aside, once [`next_piece`](Self::next_piece) has returned `None`: what is passed is none of our

@@ -32,7 +32,9 @@ const SEARCH_WORK: u64 = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
     /// The checksum of the seal is right: framing is followed, nothing is decoded. What is longer than any event can be is no
-    /// event all the same.
+    /// event all the same. An entry that has another checksum than was written was changed since: from there on it is [`Checked`].
+    ///
+    /// [`Checked`]: Self::Checked
     Intact,
     /// There is a seal and its checksum is wrong: an entry must have the checksum that the seal has for it, and nothing
     /// else may stand among them.
@@ -109,7 +111,7 @@ pub(super) struct Scanner<R> {
     work: u64,
     timestamp_ms: Option<i64>,
     passed_seal: bool,
-    /// With [`Trust::Checked`], what the entries are compared with.
+    /// What the entries are compared with, where there is that.
     checks: Checks,
 }
 
@@ -143,8 +145,9 @@ impl<R: Read> Scanner<R> {
     }
 
     /// The same for a file of which every entry has its checksum.
-    pub(super) fn with_checks(input: R, end: u64, checks: Checks) -> Self {
-        Self { checks, ..Self::new(input, end, Trust::Checked) }
+    pub(super) fn with_checks(input: R, end: u64, checks: Checks, is_intact: bool) -> Self {
+        let trust = if is_intact { Trust::Intact } else { Trust::Checked };
+        Self { checks, ..Self::new(input, end, trust) }
     }
 
     /// The same where `input` stands at this place of the file, behind what is known of its start.
@@ -164,7 +167,7 @@ impl<R: Read> Scanner<R> {
 
     /// How many entries were written before this place, where their checksums tell.
     pub(super) fn place(&self) -> Option<u32> {
-        (self.trust == Trust::Checked).then(|| self.checks.place())
+        (!self.checks.is_empty()).then(|| self.checks.place())
     }
 
     /// The `batch_timestamp`, if one was come upon.
@@ -294,7 +297,11 @@ impl<R: Read> Scanner<R> {
         let entry = &self.window[self.start..self.start + size];
         let body = &entry[head..];
         match self.trust {
-            Trust::Intact => true,
+            Trust::Intact if self.checks.is_empty() || self.checks.pass_next(entry) => true,
+            Trust::Intact => {
+                self.trust = Trust::Checked;
+                self.checks.pass(entry, body)
+            }
             Trust::Checked => self.checks.pass(entry, body),
             Trust::Suspect => looks_real(body).0,
             Trust::Unsealed => Event::decode(body).is_ok(),

@@ -1,6 +1,10 @@
 //! A spool that the command works on: its lock, and its accounts, which must agree with what is done.
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+    path::Path,
+};
 
 use uuid::Uuid;
 
@@ -35,10 +39,21 @@ pub(super) fn tell_holder(dir: &Path) {
     }
 }
 
+/// Removes the segments of which there is a spill file by now, as the next start of the agent would: what is done to that must not come
+/// back out of them.
+fn remove_copied_segments(spool: &Spool, view: &View) -> Result<(), Failure> {
+    let files: HashSet<FileName> = view.list()?.into_iter().collect();
+    for (path, _) in view.list_segments()?.into_iter().filter(|(_, batch)| files.contains(batch)) {
+        spool.adopt_segment(&path)?.left.map_or(Ok(()), |(_, error)| Err(error))?;
+    }
+    Ok(())
+}
+
 impl Hold {
     /// Takes the lock. `meanwhile` says what is done where the accounts are damaged.
     pub(super) fn open(dir: &Path, meanwhile: &str) -> Result<Self, Failure> {
         let spool = Spool::open(dir)?;
+        remove_copied_segments(&spool, &View::of(dir))?;
         let books = Books::of(dir, Ledger::visit(dir))?;
         books.complain(dir, meanwhile, Holder::Nobody);
         Ok(Self { spool, books })

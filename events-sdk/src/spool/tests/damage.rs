@@ -12,7 +12,7 @@ use prost::Message;
 
 use super::{
     faulty::Faulty,
-    samples::{entries, entry, event, id, read_all, spill, split},
+    samples::{entries, entry, event, id, read_all, sized, spill, split},
 };
 use crate::ledger::Step;
 use crate::proto::EventBatch;
@@ -513,12 +513,6 @@ fn damaged_events_keep_their_place_where_the_size_cuts() {
         fs::write(&path, bytes).unwrap();
         assert_eq!(cuts(&spool), left);
     }
-}
-
-/// An event of about this size, which no other is like.
-fn sized(index: u32, size: usize) -> Vec<u8> {
-    let event = Event { source: "x".repeat(size), metadata: [].into(), ..event(index) };
-    EventBatch { events: vec![event], ..EventBatch::default() }.encode_to_vec()
 }
 
 proptest! {

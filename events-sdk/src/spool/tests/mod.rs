@@ -1,6 +1,7 @@
 //! What the spool promises, on real directories and on a file system made to fail.
 
 mod damage;
+mod dealt;
 mod disk;
 mod faults;
 mod faulty;

@@ -51,6 +51,12 @@ pub(crate) fn entry(index: u32) -> Vec<u8> {
     entry
 }
 
+/// The entry of an event of about this size, which no other is like.
+pub(crate) fn sized(index: u32, size: usize) -> Vec<u8> {
+    let event = Event { source: "x".repeat(size), metadata: [].into(), ..event(index) };
+    EventBatch { events: vec![event], ..EventBatch::default() }.encode_to_vec()
+}
+
 pub(crate) fn entries(range: Range<u32>) -> Vec<u8> {
     range.flat_map(entry).collect()
 }
