@@ -283,7 +283,7 @@ fn what_is_dealt_with_before_all_is_found_stays_so() {
 }
 
 #[test]
-fn slots_of_files_that_are_gone_are_free_again_and_too_many_files_only_cost_repeats() {
+fn slots_of_files_that_are_gone_are_free_again_and_of_too_many_files_the_rest_is_not_noted() {
     let dir = tempfile::tempdir().unwrap();
     let mut first = next(dir.path());
     first.survey(0);
