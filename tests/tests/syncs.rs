@@ -344,24 +344,22 @@ fn a_shutdown_whose_last_sync_hangs_ends_in_time_and_says_so() {
 #[test]
 fn a_spill_file_that_cannot_be_synced_is_not_there_and_is_written_anew() {
     let _alone = alone();
-    for (sync, durability) in [
-        ("sync file", DurabilityMode::Memory),
-        ("sync spool", DurabilityMode::Memory),
-        ("sync file", DurabilityMode::Power),
-        ("sync spool", DurabilityMode::Power),
-    ] {
+    let all = ["sync file", "sync spool"]
+        .into_iter()
+        .flat_map(|sync| DurabilityMode::ALL.iter().map(move |&durability| (sync, durability)));
+    for (sync, durability) in all {
         let rig = Rig::with(|config| config.durability = durability);
         rig.toggle.stop();
         fail_at(sync, 0, ALWAYS);
         storm(&rig.events, 0..300, 1_000_000);
         let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.broken.is_some());
         let why = stats.spool.broken.clone().unwrap_or_default();
-        assert!(why.contains("os error 5"), "{sync}: {stats:#?}");
-        assert_eq!((stats.on_disk, stats.spool.files), (0, 0), "{sync}: {stats:#?}");
+        assert!(why.contains("os error 5"), "{sync}, {durability:?}: {stats:#?}");
+        assert_eq!((stats.on_disk, stats.spool.files), (0, 0), "{sync}, {durability:?}: {stats:#?}");
         let_go();
         let settled = |stats: &Stats| stats.spool.broken.is_none() && stats.on_disk == 300;
         let stats = wait_until(&rig.events, PATIENCE, settled);
-        assert!(settled(&stats), "{sync}: {stats:#?}");
+        assert!(settled(&stats), "{sync}, {durability:?}: {stats:#?}");
         rig.toggle.restart().unwrap();
         rig.assert_all_delivered(300, PATIENCE);
     }
