@@ -330,7 +330,7 @@ impl Events {
         let intake = &self.shared.intake;
         let Some(syncs) = intake.syncs.as_ref().filter(|_| ticket.is_queued()) else { return ticket };
         let (place, until) = (ticket.place(), Instant::now() + SYNC_PATIENCE);
-        let is_settled = syncs.wait_or_ask(place, until, || self.asks_to_settle(place, until));
+        let is_settled = syncs.wait_to_emit(place, until, || self.asks_to_settle(place, until));
         // Asked for afterwards: an event that was dropped before all around it was safe is known to have been by now.
         match (intake.buffer.lock().fate_of(place), is_settled) {
             (Fate::Dropped(reason), _) => Ticket::dropped(reason),
@@ -403,7 +403,7 @@ impl Events {
     /// at most `timeout`.
     ///
     /// The ticket must come from this event system: one of another says [`WaitOutcome::OtherSystem`] at once. With the durability `process` or `power` the event's segment is
-    /// synced, together with those of all others who wait; with `memory` the event is sent or, while Toggle is away, written
+    /// synced, together with those of all others who wait; where that fails or takes long, and with `memory`, the event is sent or, while Toggle is away, written
     /// to a spill file, without waiting for company.
     pub fn wait(&self, ticket: &Ticket, timeout: Duration) -> WaitOutcome {
         if !ticket.is_queued() {
@@ -432,21 +432,11 @@ impl Events {
         if let Some(syncs) =
             self.shared.intake.syncs.as_ref().filter(|_| place.is_kept() && !self.is_foreign())
         {
-            match syncs.wait(place, until) {
-                Some(true) => return true,
-                None => return false,
-                // It cannot be had that way.
-                Some(false) => {}
-            }
+            return syncs.wait_or_ask(place, until, || self.asks_to_settle(place, until));
         }
         let asked = |done| Control::Settle { sequence: place.sequence(), until, done };
         match self.ask(until, asked) {
-            Answer::Done => true,
-            // What was left in segments is for the next start, and perhaps not on stable storage.
-            Answer::Ended if place.is_kept() => {
-                self.shared.intake.syncs.as_ref().is_some_and(|syncs| syncs.is_settled(place))
-            }
-            Answer::Ended => true,
+            Answer::Done | Answer::Ended => true,
             Answer::None => false,
         }
     }

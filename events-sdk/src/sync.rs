@@ -21,6 +21,9 @@ use crate::{
     worker,
 };
 
+/// A sync that takes longer hangs, perhaps: then the delivery task is asked as well.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// What is known to be on stable storage, and who wants more.
 #[derive(Debug, Default)]
 pub(crate) struct Syncs {
@@ -87,28 +90,40 @@ impl Syncs {
         }
     }
 
-    /// Waits, for an emitter, until the event at this place is on stable storage or with Toggle. Where that cannot be had by a sync,
-    /// because no segment holds it or the sync fails, `ask` has the delivery task see to it, if that can be.
-    ///
-    /// After a wait in vain there is no other one until something becomes safe: while neither disk nor Toggle takes anything, a
-    /// program that emits is not to be held up again and again.
+    /// Waits until the event at this place is on stable storage or with Toggle. Where that cannot be had by a sync, because no segment
+    /// holds it or the sync fails, and where that takes long, `ask` has the delivery task see to it, if that can be.
     pub(crate) fn wait_or_ask(&self, place: Place, until: Instant, ask: impl FnOnce() -> bool) -> bool {
-        let is_in_vain = self.lock().in_vain;
-        let until = if is_in_vain { Instant::now() } else { until };
-        // In vain or not, a sync is asked for: it is what may become safe.
-        let synced = if place.is_kept() { self.wait(place, until) } else { Some(false) };
+        let synced =
+            if place.is_kept() { self.wait(place, until.min(Instant::now() + SLOW)) } else { Some(false) };
         let waits = match synced {
             Some(true) => return true,
-            Some(false) => !is_in_vain && ask(),
-            None => false,
+            Some(false) => ask(),
+            None if Instant::now() >= until => false,
+            // Whether or not it can be asked, the sync may still end well.
+            None => {
+                ask();
+                true
+            }
         };
         let mut state = self.lock();
         if waits {
             // At a shutdown until the last sync.
             state = self.wait_while(state, until, |state| !state.is_settled(place) && !state.ended);
         }
-        let is_settled = state.is_settled(place);
-        state.in_vain |= !is_settled && !is_in_vain && Instant::now() >= until;
+        state.is_settled(place)
+    }
+
+    /// The same for an emitter. After a wait in vain there is no other one until something becomes safe: while neither disk nor
+    /// Toggle takes anything, a program that emits is not to be held up again and again.
+    pub(crate) fn wait_to_emit(&self, place: Place, until: Instant, ask: impl FnOnce() -> bool) -> bool {
+        if self.lock().in_vain {
+            // The sync is asked for all the same: it is what may become safe.
+            return place.is_kept() && self.wait(place, Instant::now()) == Some(true);
+        }
+        let is_settled = self.wait_or_ask(place, until, ask);
+        if !is_settled && Instant::now() >= until {
+            self.lock().in_vain = true;
+        }
         is_settled
     }
 
@@ -136,11 +151,6 @@ impl Syncs {
                 self.done.notify_all();
             }
         }
-    }
-
-    /// Whether the event at this place is on stable storage or with Toggle, as far as is known here.
-    pub(crate) fn is_settled(&self, place: Place) -> bool {
-        self.lock().is_settled(place)
     }
 
     /// Nothing up to this place is on stable storage by a sync.

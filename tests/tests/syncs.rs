@@ -119,15 +119,32 @@ fn while_nothing_can_be_synced_nothing_is_called_durable_and_nothing_is_lost() {
     rig.assert_all_delivered(last + 1, PATIENCE);
 }
 
-/// Emits events of which neither disk nor Toggle takes any: the first one's emitter waits for them, and no other does.
-fn emit_in_vain(events: &Events, numbers: Range<usize>, why: &str) {
+/// Emits events of which neither disk nor Toggle takes any: the first one's emitter waits for them, and no other does. Gives the
+/// last one's ticket.
+fn emit_in_vain(events: &Events, numbers: Range<usize>, why: &str) -> Ticket {
     let start = Instant::now();
-    for number in numbers {
+    let tickets = numbers.map(|number| {
         let ticket = emit_synced(events, number);
         assert!(ticket.is_queued() && !ticket.is_durable(), "{why}: event {number}");
-    }
+        ticket
+    });
+    let last = tickets.last().unwrap();
     let took = start.elapsed();
     assert!(took >= EMITTER_PATIENCE && took < EMITTER_PATIENCE * 2, "{why}: {took:?}");
+    last
+}
+
+const HANGS: &str = "a sync hangs";
+const NO_SEGMENTS: &str = "there are no segments";
+/// Why an event cannot be synced.
+const TROUBLES: [&str; 3] = ["a sync fails", HANGS, NO_SEGMENTS];
+
+fn break_syncs(trouble: &str) {
+    if trouble == HANGS {
+        hang_at("sync segment");
+    } else {
+        fail_at("sync segment", 0, ALWAYS);
+    }
 }
 
 /// Has something else stand where the folder of segments would be.
@@ -138,24 +155,27 @@ fn no_segments(config: &Config) {
 #[test]
 fn where_nothing_can_be_synced_the_emitter_of_a_synced_kind_waits_for_toggle_or_a_spill_file() {
     let _alone = alone();
-    for has_segments in [true, false] {
+    for trouble in TROUBLES {
         let rig = Rig::with(|config| {
             power(config);
-            if !has_segments {
+            if trouble == NO_SEGMENTS {
                 no_segments(config);
             }
         });
-        fail_at("sync segment", 0, ALWAYS);
-        assert!(emit_synced(&rig.events, 0).is_durable(), "{has_segments}: {:#?}", rig.events.stats());
-        assert_eq!(rig.toggle.unique_events(), 1, "{has_segments}");
+        break_syncs(trouble);
+        assert!(emit_synced(&rig.events, 0).is_durable(), "{trouble}: {:#?}", rig.events.stats());
+        assert_eq!(rig.toggle.unique_events(), 1, "{trouble}");
+        let ticket = queue_number(&rig.events, 1);
+        assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled, "{trouble}");
+        assert_eq!(rig.toggle.unique_events(), 2, "{trouble}");
         rig.toggle.stop();
-        assert!(emit_synced(&rig.events, 1).is_durable(), "{has_segments}: {:#?}", rig.events.stats());
-        assert_eq!((rig.events.stats().on_disk, rig.spill_files().len()), (1, 1), "{has_segments}");
+        assert!(emit_synced(&rig.events, 2).is_durable(), "{trouble}: {:#?}", rig.events.stats());
+        assert_eq!((rig.events.stats().on_disk, rig.spill_files().len()), (1, 1), "{trouble}");
         let unprotected = rig.events.stats().durability.unprotected;
-        assert_eq!(unprotected, if has_segments { 0 } else { 2 }, "what it is about");
+        assert_eq!(unprotected, if trouble == NO_SEGMENTS { 3 } else { 0 }, "{trouble}: what it is about");
         let_go();
         rig.toggle.restart().unwrap();
-        rig.assert_all_delivered(2, PATIENCE);
+        rig.assert_all_delivered(3, PATIENCE);
     }
 }
 
@@ -163,24 +183,22 @@ fn where_nothing_can_be_synced_the_emitter_of_a_synced_kind_waits_for_toggle_or_
 fn where_neither_disk_nor_toggle_takes_anything_one_emitter_waits_in_vain_and_others_when_something_settles()
 {
     let _alone = alone();
-    for trouble in ["a sync fails", "a sync hangs", "there are no segments"] {
+    for trouble in TROUBLES {
         let rig = Rig::with(|config| {
             power(config);
             (config.retry_initial, config.retry_max) =
                 (Duration::from_millis(50), Duration::from_millis(200));
-            if trouble == "there are no segments" {
+            if trouble == NO_SEGMENTS {
                 no_segments(config);
             }
         });
         rig.toggle.stop();
         // For the first batch a segment is ready.
         limit_free_bytes(Some(0));
-        match trouble {
-            "a sync hangs" => hang_at("sync segment"),
-            _ => fail_at("sync segment", 0, ALWAYS),
-        }
-        emit_in_vain(&rig.events, 0..50, trouble);
+        break_syncs(trouble);
+        let last = emit_in_vain(&rig.events, 0..50, trouble);
         rig.toggle.restart().unwrap();
+        assert_eq!(rig.events.wait(&last, PATIENCE), WaitOutcome::Settled, "{trouble}");
         rig.assert_all_delivered(50, PATIENCE);
         assert!(emit_synced(&rig.events, 50).is_durable(), "{trouble}: {:#?}", rig.events.stats());
         assert_eq!(rig.toggle.unique_events(), 51, "{trouble}");

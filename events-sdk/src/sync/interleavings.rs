@@ -120,7 +120,7 @@ impl Stage {
                     }
                     true
                 };
-                let is_settled = syncs.wait_or_ask(place, Instant::now() + Duration::from_secs(3600), ask);
+                let is_settled = syncs.wait_to_emit(place, Instant::now() + Duration::from_secs(3600), ask);
                 settled += u32::from(is_settled);
             }
             settled
