@@ -123,15 +123,11 @@ fn while_nothing_can_be_synced_nothing_is_called_durable_and_nothing_is_lost() {
 /// last one's ticket.
 fn emit_in_vain(events: &Events, numbers: Range<usize>, why: &str) -> Ticket {
     let start = Instant::now();
-    let tickets = numbers.map(|number| {
-        let ticket = emit_synced(events, number);
-        assert!(ticket.is_queued() && !ticket.is_durable(), "{why}: event {number}");
-        ticket
-    });
-    let last = tickets.last().unwrap();
+    let tickets: Vec<Ticket> = numbers.map(|number| emit_synced(events, number)).collect();
     let took = start.elapsed();
     assert!(took >= EMITTER_PATIENCE && took < EMITTER_PATIENCE * 2, "{why}: {took:?}");
-    last
+    assert!(tickets.iter().all(|ticket| ticket.is_queued() && !ticket.is_durable()), "{why}: {tickets:?}");
+    *tickets.last().unwrap()
 }
 
 const HANGS: &str = "a sync hangs";
