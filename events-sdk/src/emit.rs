@@ -7,12 +7,12 @@
 use std::{
     cell::Cell,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
     DropReason, Durability, Kind, Level, Metadata, Outcome, Ticket,
-    buffer::{Buffer, Fate, Guest},
+    buffer::{Buffer, Guest},
     config::{FILTER_CATEGORIES, Filter},
     id::ID_TEXT_LEN,
     metadata::{self, Measured},
@@ -30,10 +30,6 @@ const EVENT_ID_TAG: u8 = 0x0A;
 const LEVEL_TAG: u8 = 0x10;
 /// Tag of `Event.timestamp`.
 const TIMESTAMP_TAG: u8 = 0x28;
-
-/// An event that must be on stable storage is waited for so long at most: a disk that takes longer is broken, and the
-/// program has other things to do.
-const SYNC_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The scratch buffer of a thread is given back when one event made it grow beyond this.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -88,7 +84,7 @@ pub(crate) struct Intake {
     /// Who brings events to stable storage, where they have segments.
     pub(crate) syncs: Option<Arc<Syncs>>,
     /// Emitters of kinds that ask for it wait for that.
-    waits: bool,
+    pub(crate) waits: bool,
     /// What tells its tickets from those of other event systems of this process.
     pub(crate) number: u32,
 }
@@ -129,7 +125,7 @@ impl Intake {
         wanted
     }
 
-    /// Emits one event that the filters have let through.
+    /// Emits one event that the filters have let through, and waits for nothing.
     #[inline]
     pub(crate) fn emit<P: Message>(
         &self,
@@ -144,13 +140,10 @@ impl Intake {
         if ticket.outcome() == Outcome::Dropped(DropReason::NotInitialized) {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
-        if self.waits && kind.durability == Durability::Sync {
-            return self.wait(ticket);
-        }
         ticket
     }
 
-    /// Emits one event, whatever the filters want, and waits for nothing.
+    /// Emits one event, whatever the filters want.
     #[inline]
     pub(crate) fn emit_as<P: Message>(
         &self,
@@ -183,22 +176,6 @@ impl Intake {
             let _ = SCRATCH.try_with(|cell| cell.set(scratch));
         }
         ticket.of(self.number)
-    }
-
-    /// Waits until the event is on stable storage or with Toggle.
-    #[cold]
-    fn wait(&self, ticket: Ticket) -> Ticket {
-        let place = ticket.place();
-        let Some(syncs) = self.syncs.as_ref().filter(|_| ticket.is_queued() && place.is_kept()) else {
-            return ticket;
-        };
-        let settled = syncs.wait(place, Instant::now() + SYNC_PATIENCE);
-        // Asked for afterwards: an event that was dropped before all around it was safe is known to have been by now.
-        match (self.buffer.lock().fate_of(place), settled) {
-            (Fate::Dropped(reason), _) => Ticket::dropped(reason),
-            (Fate::NotDropped, Some(true)) => ticket.with_durable(),
-            (Fate::NotDropped | Fate::Forgotten, _) => ticket,
-        }
     }
 
     pub(crate) fn filtered(&self) -> u64 {

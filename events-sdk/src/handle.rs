@@ -8,7 +8,8 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::{
-    Config, DropReason, DurabilityMode, Error, Filter, Kind, Level, Metadata, Stats, Ticket, Uplink,
+    Config, DropReason, Durability, DurabilityMode, Error, Filter, Kind, Level, Metadata, Stats, Ticket,
+    Uplink,
     buffer::{Buffer, Fate, Left, Limits},
     delivery::{Control, Delivery, Settings, Spooler},
     emit::{FilterCell, Intake, now_ms},
@@ -23,11 +24,15 @@ use crate::{
     ticket::Place,
     uplink::{GrpcConfig, GrpcUplink},
     wire::{self, Message},
-    worker::Worker,
+    worker::{self, Worker},
 };
 
 /// When the last handle is dropped without a shutdown, what is left is given this long to reach the disk.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
+
+/// An event that must be on stable storage is waited for so long at most: a disk that takes longer is broken, and the
+/// program has other things to do.
+const SYNC_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A century: no longer time can be waited for, `Duration::MAX` for one, which no clock could show the end of.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -308,10 +313,42 @@ impl Events {
         payload: &P,
         metadata: impl Metadata,
     ) -> Ticket {
-        match self.__refuses(kind, level) {
-            Some(ticket) => ticket,
-            None => self.shared.intake.emit(kind, level, payload, &metadata),
+        if let Some(ticket) = self.__refuses(kind, level) {
+            return ticket;
         }
+        let intake = &self.shared.intake;
+        let ticket = intake.emit(kind, level, payload, &metadata);
+        if intake.waits && kind.durability == Durability::Sync {
+            return self.settled(ticket);
+        }
+        ticket
+    }
+
+    /// Waits until the event is on stable storage or with Toggle.
+    #[cold]
+    fn settled(&self, ticket: Ticket) -> Ticket {
+        let intake = &self.shared.intake;
+        let Some(syncs) = intake.syncs.as_ref().filter(|_| ticket.is_queued()) else { return ticket };
+        let (place, until) = (ticket.place(), Instant::now() + SYNC_PATIENCE);
+        let is_settled = syncs.wait_to_emit(place, until, || self.asks_to_settle(place, until));
+        // Asked for afterwards: an event that was dropped before all around it was safe is known to have been by now.
+        match (intake.buffer.lock().fate_of(place), is_settled) {
+            (Fate::Dropped(reason), _) => Ticket::dropped(reason),
+            (Fate::NotDropped, true) => ticket.with_durable(),
+            (Fate::NotDropped | Fate::Forgotten, _) => ticket,
+        }
+    }
+
+    /// Has the delivery task send or write the event at this place without waiting for company. `false` where nobody would do it
+    /// while the caller waits.
+    fn asks_to_settle(&self, place: Place, until: Instant) -> bool {
+        let Some(Runs { control, .. }) = self.shared.runs.as_ref().filter(|_| !worker::is_own()) else {
+            return false;
+        };
+        // The answer is heard with all others, by the syncs. A task that is shutting down does not hear the question, and does
+        // what it asks for anyway.
+        let (done, _) = std_mpsc::channel();
+        control.send(Control::Settle { sequence: place.sequence(), until, done }).is_ok()
     }
 
     /// Whether this is a forked child's copy of its parent's system. It accepts nothing, and nothing of it is touched: a
@@ -366,7 +403,7 @@ impl Events {
     /// at most `timeout`.
     ///
     /// The ticket must come from this event system: one of another says [`WaitOutcome::OtherSystem`] at once. With the durability `process` or `power` the event's segment is
-    /// synced, together with those of all others who wait; with `memory` the event is sent or, while Toggle is away, written
+    /// synced, together with those of all others who wait; where that fails or takes long, and with `memory`, the event is sent or, while Toggle is away, written
     /// to a spill file, without waiting for company.
     pub fn wait(&self, ticket: &Ticket, timeout: Duration) -> WaitOutcome {
         if !ticket.is_queued() {
@@ -395,21 +432,11 @@ impl Events {
         if let Some(syncs) =
             self.shared.intake.syncs.as_ref().filter(|_| place.is_kept() && !self.is_foreign())
         {
-            match syncs.wait(place, until) {
-                Some(true) => return true,
-                None => return false,
-                // It cannot be had that way.
-                Some(false) => {}
-            }
+            return syncs.wait_or_ask(place, until, || self.asks_to_settle(place, until));
         }
         let asked = |done| Control::Settle { sequence: place.sequence(), until, done };
         match self.ask(until, asked) {
-            Answer::Done => true,
-            // What was left in segments is for the next start, and perhaps not on stable storage.
-            Answer::Ended if place.is_kept() => {
-                self.shared.intake.syncs.as_ref().is_some_and(|syncs| syncs.is_settled(place))
-            }
-            Answer::Ended => true,
+            Answer::Done | Answer::Ended => true,
             Answer::None => false,
         }
     }

@@ -12,8 +12,9 @@ pub enum Durability {
     /// Kept in memory, and put on disk when Toggle is away or memory runs short.
     #[default]
     Spill,
-    /// On stable storage before the emitter returns, or known not to be ([`Ticket::is_durable`](crate::Ticket::is_durable)), where the
-    /// configured durability is `power`; elsewhere as [`Spill`](Self::Spill).
+    /// Where the configured durability is `power`, the emitter returns when the event is on stable storage or acknowledged by Toggle. It
+    /// waits for that five seconds at most, and not at all after a wait in vain until something becomes safe:
+    /// [`Ticket::is_durable`](crate::Ticket::is_durable) says which it was. Elsewhere as [`Spill`](Self::Spill).
     Sync,
 }
 

@@ -18,7 +18,11 @@ use crate::{
     primitives::{Condvar, Mutex, MutexGuard},
     segment::{Segments, ToDisk},
     ticket::Place,
+    worker,
 };
+
+/// A sync that takes longer hangs, perhaps: then the delivery task is asked as well.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// What is known to be on stable storage, and who wants more.
 #[derive(Debug, Default)]
@@ -45,6 +49,8 @@ struct State {
     ended: bool,
     /// At the end something was left in segments that is not on stable storage.
     lacking: bool,
+    /// An emitter waited in vain, and nothing became safe since.
+    in_vain: bool,
 }
 
 impl State {
@@ -55,7 +61,7 @@ impl State {
     /// Whether the event at this place is on stable storage or with Toggle.
     fn is_settled(&self, place: Place) -> bool {
         let order = place.order();
-        place.sequence() < self.gone || (order > self.failed && order <= self.durable)
+        place.sequence() < self.gone || (place.is_kept() && order > self.failed && order <= self.durable)
     }
 
     /// Whether that cannot be had by waiting for a sync.
@@ -73,11 +79,7 @@ impl Syncs {
         if is_pending(&state) {
             state.wanted = state.wanted.max(place.order());
             self.work.notify_one();
-            state.waiting += 1;
-            let left = until.saturating_duration_since(Instant::now());
-            let waited = self.done.wait_timeout_while(state, left, |state| is_pending(state));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            state.waiting -= 1;
+            state = self.wait_while(state, until, is_pending);
         }
         if state.is_settled(place) {
             Some(true)
@@ -88,20 +90,67 @@ impl Syncs {
         }
     }
 
+    /// Waits until the event at this place is on stable storage or with Toggle. Where that cannot be had by a sync, because no segment
+    /// holds it or the sync fails, and where that takes long, `ask` has the delivery task see to it, if that can be.
+    pub(crate) fn wait_or_ask(&self, place: Place, until: Instant, ask: impl FnOnce() -> bool) -> bool {
+        let synced =
+            if place.is_kept() { self.wait(place, until.min(Instant::now() + SLOW)) } else { Some(false) };
+        let waits = match synced {
+            Some(true) => return true,
+            Some(false) => ask(),
+            None if Instant::now() >= until => false,
+            // Whether or not it can be asked, the sync may still end well.
+            None => {
+                ask();
+                true
+            }
+        };
+        let mut state = self.lock();
+        if waits {
+            // At a shutdown until the last sync.
+            state = self.wait_while(state, until, |state| !state.is_settled(place) && !state.ended);
+        }
+        state.is_settled(place)
+    }
+
+    /// The same for an emitter. After a wait in vain there is no other one until something becomes safe: while neither disk nor
+    /// Toggle takes anything, a program that emits is not to be held up again and again.
+    pub(crate) fn wait_to_emit(&self, place: Place, until: Instant, ask: impl FnOnce() -> bool) -> bool {
+        if self.lock().in_vain {
+            // The sync is asked for all the same: it is what may become safe.
+            return place.is_kept() && self.wait(place, Instant::now()) == Some(true);
+        }
+        let is_settled = self.wait_or_ask(place, until, ask);
+        if !is_settled && Instant::now() >= until {
+            self.lock().in_vain = true;
+        }
+        is_settled
+    }
+
+    fn wait_while<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        until: Instant,
+        is_pending: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        state.waiting += 1;
+        let left = until.saturating_duration_since(Instant::now());
+        let waited = self.done.wait_timeout_while(state, left, |state| is_pending(state));
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.waiting -= 1;
+        state
+    }
+
     /// All chunks below this one in their order have left memory, for Toggle or for files on stable storage.
     pub(crate) fn gone_below(&self, chunk: u64) {
         let mut state = self.lock();
         if state.gone < chunk {
             state.gone = chunk;
+            state.in_vain = false;
             if state.waiting > 0 {
                 self.done.notify_all();
             }
         }
-    }
-
-    /// Whether the event at this place is on stable storage or with Toggle, as far as is known here.
-    pub(crate) fn is_settled(&self, place: Place) -> bool {
-        self.lock().is_settled(place)
     }
 
     /// Nothing up to this place is on stable storage by a sync.
@@ -150,9 +199,10 @@ pub(crate) fn start(
     syncs: Arc<Syncs>,
     interval: Option<Duration>,
 ) -> io::Result<()> {
-    thread::Builder::new()
-        .name("events-sync".into())
-        .spawn(move || run(&intake, &segments, &syncs, interval, ToDisk::SYSTEM))?;
+    thread::Builder::new().name("events-sync".into()).spawn(move || {
+        worker::own();
+        run(&intake, &segments, &syncs, interval, ToDisk::SYSTEM);
+    })?;
     Ok(())
 }
 
@@ -200,6 +250,7 @@ fn pass(intake: &Intake, segments: &Segments, syncs: &Syncs, attempted: u64, to_
             }
             let mut state = syncs.lock();
             state.durable = upto;
+            state.in_vain &= paths.is_empty();
             drop(state);
             syncs.done.notify_all();
         }

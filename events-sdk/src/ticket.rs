@@ -176,9 +176,11 @@ impl Ticket {
     }
 
     /// Whether the event was on stable storage, or acknowledged by Toggle, when its emitter returned. Only the emitters of events
-    /// whose schema says `DURABILITY_SYNC` wait for that, where the durability is `power`; when neither answers in time the event is
-    /// queued like any other, and this says so. One that had to make room for a graver event meanwhile is
-    /// [dropped](Outcome::Dropped), and counted.
+    /// whose schema says `DURABILITY_SYNC` wait for that, where the durability is `power`: for a sync of the event's segment or, where
+    /// there is none or that fails or takes long, for Toggle or a spill file. When neither disk nor Toggle takes it within five seconds the event is
+    /// queued like any other, and this says so; from then on emitters wait for nothing until something becomes safe again. Neither do
+    /// they on the SDK's own threads, where an uplink may emit, for what those threads would have to do. One that had to make room for a
+    /// graver event meanwhile is [dropped](Outcome::Dropped), and counted.
     pub const fn is_durable(self) -> bool {
         self.durable
     }

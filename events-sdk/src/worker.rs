@@ -1,8 +1,24 @@
 //! The SDK's own thread with its own runtime, so that the program may have any runtime or none.
 
-use std::{io, sync::mpsc, thread};
+use std::{cell::Cell, io, sync::mpsc, thread};
 
 use tokio::{runtime, sync::mpsc as tokio_mpsc};
+
+thread_local! {
+    static OWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The calling thread is one of the SDK's own.
+pub(crate) fn own() {
+    OWN.set(true);
+}
+
+/// Whether the calling thread is one of the SDK's own, which runs code of the program's here and there, a subscriber of the log
+/// for one: what it waits for may be its own work.
+pub(crate) fn is_own() -> bool {
+    // While a thread is being torn down nobody knows.
+    OWN.try_with(Cell::get).unwrap_or(true)
+}
 
 /// A thread that runs tasks until it is dropped, and until those are done that hold a [`Lease`].
 #[derive(Debug)]
@@ -27,6 +43,7 @@ impl Worker {
         let (started, start) = mpsc::channel();
         let (lease, mut leases) = tokio_mpsc::channel(1);
         let thread = thread::Builder::new().name("events-delivery".into()).spawn(move || {
+            own();
             let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
                 Err(error) => {

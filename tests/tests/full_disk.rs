@@ -154,36 +154,40 @@ fn a_shutdown_right_after_the_disk_was_full_puts_all_of_it_there() {
 fn segments_of_a_killed_process_are_taken_over_when_the_disk_has_room_again() {
     const LEFT: usize = 90;
     let disk = Disk::mine();
-    let toggle = Toggle::start().expect("a port on loopback");
-    toggle.stop();
-    let (killed, spool) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let process = |dir| {
-        let mut config = config(&toggle, dir);
-        keeps_some_free(&mut config);
-        config.durability = DurabilityMode::Process;
-        config
-    };
-    // As one that was killed leaves them: a copy of what one has that still lives.
-    let first =
-        Events::start(Config { batch_timeout: Duration::from_secs(600), ..process(killed.path()) }).unwrap();
-    (0..LEFT).for_each(|number| emit_number(&first, number));
-    let segments = spool.path().join("segments");
-    fs::create_dir(&segments).unwrap();
-    for segment in fs::read_dir(killed.path().join("segments")).unwrap().map(Result::unwrap) {
-        fs::copy(segment.path(), segments.join(segment.file_name())).unwrap();
-    }
+    for durability in [DurabilityMode::Process, DurabilityMode::Power] {
+        let toggle = Toggle::start().expect("a port on loopback");
+        toggle.stop();
+        let (killed, spool) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let process = |dir| {
+            let mut config = config(&toggle, dir);
+            keeps_some_free(&mut config);
+            config.durability = durability;
+            config
+        };
+        // As one that was killed leaves them: a copy of what one has that still lives.
+        let first =
+            Events::start(Config { batch_timeout: Duration::from_secs(600), ..process(killed.path()) })
+                .unwrap();
+        (0..LEFT).for_each(|number| emit_number(&first, number));
+        let segments = spool.path().join("segments");
+        fs::create_dir(&segments).unwrap();
+        for segment in fs::read_dir(killed.path().join("segments")).unwrap().map(Result::unwrap) {
+            fs::copy(segment.path(), segments.join(segment.file_name())).unwrap();
+        }
 
-    disk.fill();
-    toggle.restart().expect("the same port");
-    let second = Events::start(process(spool.path())).unwrap();
-    let stats = wait_until(&second, PATIENCE, |stats| stats.spool.stuck > 0);
-    assert!(stats.spool.stuck > 0 && !stats.lifetime.is_surveyed, "{stats:#?}");
-    disk.clear();
-    // Toggle was never away for it.
-    let stats =
-        wait_until(&second, PATIENCE, |stats| stats.delivered == LEFT as u64 && stats.lifetime.is_surveyed);
-    assert_eq!((stats.delivered, stats.spool.stuck), (LEFT as u64, 0), "{stats:#?}");
-    assert!(stats.lifetime.is_surveyed && stats.lifetime.balances(), "{stats:#?}");
+        disk.fill();
+        toggle.restart().expect("the same port");
+        let second = Events::start(process(spool.path())).unwrap();
+        let stats = wait_until(&second, PATIENCE, |stats| stats.spool.stuck > 0);
+        assert!(stats.spool.stuck > 0 && !stats.lifetime.is_surveyed, "{durability:?}: {stats:#?}");
+        disk.clear();
+        // Toggle was never away for it.
+        let stats = wait_until(&second, PATIENCE, |stats| {
+            stats.delivered == LEFT as u64 && stats.lifetime.is_surveyed
+        });
+        assert_eq!((stats.delivered, stats.spool.stuck), (LEFT as u64, 0), "{durability:?}: {stats:#?}");
+        assert!(stats.lifetime.is_surveyed && stats.lifetime.balances(), "{durability:?}: {stats:#?}");
+    }
 }
 
 #[test]

@@ -44,44 +44,65 @@ fn dropped(stats: &Stats, level: Level) -> u64 {
 
 #[test]
 fn a_full_spool_gives_up_the_lowest_level_first_and_keeps_all_others() {
-    let rig = Rig::with(small);
-    rig.toggle.stop();
-    let emitted = emit(&rig, 20_000, |number| match number % 50 {
-        0 => Level::Error,
-        1..=4 => Level::Warn,
-        _ => Level::Info,
-    });
-    let stats = rig.events.stats();
-    assert!(stats.dropped_for(DropReason::SpoolFull) > 5_000, "{stats:#?}");
-    assert_eq!((dropped(&stats, Level::Error), dropped(&stats, Level::Warn)), (0, 0), "{stats:#?}");
-    assert_eq!(dropped(&stats, Level::Info), stats.dropped_total(), "every drop has its level");
-    assert!(stats.dropped.iter().all(|drop| drop.category.is_some()), "and its category: {stats:#?}");
+    for &durability in DurabilityMode::ALL {
+        let rig = Rig::with(|config| {
+            small(config);
+            config.durability = durability;
+        });
+        rig.toggle.stop();
+        let emitted = emit(&rig, 20_000, |number| match number % 50 {
+            0 => Level::Error,
+            1..=4 => Level::Warn,
+            _ => Level::Info,
+        });
+        let stats = rig.events.stats();
+        assert!(stats.dropped_for(DropReason::SpoolFull) > 5_000, "{durability:?}: {stats:#?}");
+        assert_eq!(
+            (dropped(&stats, Level::Error), dropped(&stats, Level::Warn)),
+            (0, 0),
+            "{durability:?}: {stats:#?}"
+        );
+        assert_eq!(
+            dropped(&stats, Level::Info),
+            stats.dropped_total(),
+            "{durability:?}: every drop has its level"
+        );
+        assert!(
+            stats.dropped.iter().all(|drop| drop.category.is_some()),
+            "and its category: {durability:?}: {stats:#?}"
+        );
 
-    rig.toggle.restart().expect("the same port");
-    // A file that was being thinned when Toggle came back still counts.
-    let end =
-        wait_until(&rig.events, PATIENCE, |stats| stats.delivered + stats.dropped_total() == stats.accepted);
-    assert_eq!(end.delivered + end.dropped_total(), end.accepted, "{end:#?}");
-    assert_eq!(
-        dropped(&end, Level::Info),
-        end.dropped_total(),
-        "only the lowest level was dropped: {end:#?}"
-    );
-    let arrived: Vec<_> =
-        rig.toggle.events().into_iter().filter(|event| losses_in(event).is_none()).collect();
-    for level in [Level::Error, Level::Warn] {
-        let count = arrived.iter().filter(|event| event.level == level.number()).count();
-        assert_eq!(count as u64, emitted[&level], "{level}");
+        rig.toggle.restart().expect("the same port");
+        // A file that was being thinned when Toggle came back still counts.
+        let end = wait_until(&rig.events, PATIENCE, |stats| {
+            stats.delivered + stats.dropped_total() == stats.accepted
+        });
+        assert_eq!(end.delivered + end.dropped_total(), end.accepted, "{durability:?}: {end:#?}");
+        assert_eq!(
+            dropped(&end, Level::Info),
+            end.dropped_total(),
+            "only the lowest level was dropped: {durability:?}: {end:#?}"
+        );
+        let arrived: Vec<_> =
+            rig.toggle.events().into_iter().filter(|event| losses_in(event).is_none()).collect();
+        for level in [Level::Error, Level::Warn] {
+            let count = arrived.iter().filter(|event| event.level == level.number()).count();
+            assert_eq!(count as u64, emitted[&level], "{durability:?}: {level}");
+        }
+        // What is left of the lowest level is the newest of it.
+        let mut infos: Vec<usize> = arrived
+            .iter()
+            .filter(|event| event.level == Level::Info.number())
+            .filter_map(|event| event.metadata.get(NUMBER)?.parse().ok())
+            .collect();
+        infos.sort_unstable();
+        let newest = infos.iter().filter(|&&number| number >= 10_000).count();
+        assert!(
+            newest * 10 >= infos.len() * 9,
+            "{newest} of {} are from the second half, {durability:?}",
+            infos.len()
+        );
     }
-    // What is left of the lowest level is the newest of it.
-    let mut infos: Vec<usize> = arrived
-        .iter()
-        .filter(|event| event.level == Level::Info.number())
-        .filter_map(|event| event.metadata.get(NUMBER)?.parse().ok())
-        .collect();
-    infos.sort_unstable();
-    let newest = infos.iter().filter(|&&number| number >= 10_000).count();
-    assert!(newest * 10 >= infos.len() * 9, "{newest} of {} are from the second half", infos.len());
 }
 
 #[test]
@@ -183,41 +204,47 @@ fn bytes_on_disk(rig: &Rig) -> u64 {
 
 #[test]
 fn segments_are_a_part_of_the_quota() {
-    const QUOTA: usize = 4 << 20;
-    let rig = Rig::with(|config| {
-        small(config);
-        config.durability = DurabilityMode::Process;
-        config.spool_max_bytes = QUOTA;
-        config.buffer_bytes = 1 << 20;
-        (config.buffer_size, config.flush_threshold) = (5_000, 4_000);
-    });
-    rig.toggle.stop();
-    let mut most = 0;
-    for number in 0..40_000 {
-        let text = number.to_string();
-        rig.events.emit_storage_pool(
-            Level::Info,
-            StoragePoolPayload::new(StoragePoolOperation::Created),
-            [(NUMBER, text.as_str()), ("padding", "some more bytes of text")],
-        );
-        if number % 100 == 0 {
-            wait_until(&rig.events, Duration::from_secs(2), |stats| stats.in_memory < 4_100);
-            most = most.max(bytes_on_disk(&rig));
+    for durability in [DurabilityMode::Process, DurabilityMode::Power] {
+        const QUOTA: usize = 4 << 20;
+        let rig = Rig::with(|config| {
+            small(config);
+            config.durability = durability;
+            config.spool_max_bytes = QUOTA;
+            config.buffer_bytes = 1 << 20;
+            (config.buffer_size, config.flush_threshold) = (5_000, 4_000);
+        });
+        rig.toggle.stop();
+        let mut most = 0;
+        for number in 0..40_000 {
+            let text = number.to_string();
+            rig.events.emit_storage_pool(
+                Level::Info,
+                StoragePoolPayload::new(StoragePoolOperation::Created),
+                [(NUMBER, text.as_str()), ("padding", "some more bytes of text")],
+            );
+            if number % 100 == 0 {
+                wait_until(&rig.events, Duration::from_secs(2), |stats| stats.in_memory < 4_100);
+                most = most.max(bytes_on_disk(&rig));
+            }
         }
-    }
-    let stats = rig.events.stats();
-    assert!(stats.dropped_for(DropReason::SpoolFull) > 0, "the quota was reached: {stats:#?}");
-    assert!(stats.durability.segment_bytes > 0, "{stats:#?}");
-    // Seals, and the rest of a file that is thinned, which lies there until the file itself is removed.
-    let seals = 256 << 10;
-    assert!(most <= (QUOTA + seals) as u64, "{most} bytes of {QUOTA}");
-    assert!(most >= (QUOTA / 2) as u64, "only {most} bytes of {QUOTA} were used");
-    assert!(stats.balances(), "{stats:#?}");
+        let stats = rig.events.stats();
+        assert!(
+            stats.dropped_for(DropReason::SpoolFull) > 0,
+            "the quota was reached with {durability:?}: {stats:#?}"
+        );
+        assert!(stats.durability.segment_bytes > 0, "{durability:?}: {stats:#?}");
+        // Seals, and the rest of a file that is thinned, which lies there until the file itself is removed.
+        let seals = 256 << 10;
+        assert!(most <= (QUOTA + seals) as u64, "{most} bytes of {QUOTA}, {durability:?}");
+        assert!(most >= (QUOTA / 2) as u64, "only {most} bytes of {QUOTA} were used, {durability:?}");
+        assert!(stats.balances(), "{durability:?}: {stats:#?}");
 
-    rig.toggle.restart().expect("the same port");
-    let end =
-        wait_until(&rig.events, PATIENCE, |stats| stats.delivered + stats.dropped_total() == stats.accepted);
-    assert_eq!(end.delivered + end.dropped_total(), end.accepted, "{end:#?}");
+        rig.toggle.restart().expect("the same port");
+        let end = wait_until(&rig.events, PATIENCE, |stats| {
+            stats.delivered + stats.dropped_total() == stats.accepted
+        });
+        assert_eq!(end.delivered + end.dropped_total(), end.accepted, "{durability:?}: {end:#?}");
+    }
 }
 
 #[test]

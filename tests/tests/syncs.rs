@@ -5,21 +5,26 @@
 use std::{
     collections::BTreeSet,
     fs,
+    ops::Range,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use events_sdk::{
-    Config, DropReason, Durability, DurabilityMode, ErrorKind, Events, Kind, Level, Outcome, Stats, Ticket,
-    WaitOutcome, kinds,
+    Batch, Config, DropReason, Durability, DurabilityMode, ErrorKind, Events, Kind, Level, Outcome, Stats,
+    Ticket, Uplink, WaitOutcome, kinds,
     payload::{StoragePoolOperation, StoragePoolPayload},
     testing::{Mode, fail_at, faults_left, hang_at, let_go, limit_free_bytes},
+    uplink::SendFuture,
 };
-use events_tests::{NUMBER, Rig, assert_numbers, config, queue_number, storm, wait_until};
+use events_tests::{NUMBER, Rig, assert_numbers, config, config_for, queue_number, storm, wait_until};
+use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// So long the emitter of a synced kind waits at most.
+const EMITTER_PATIENCE: Duration = Duration::from_secs(5);
 /// More often than anything is tried here.
 const ALWAYS: u32 = u32::MAX;
 
@@ -61,16 +66,13 @@ fn a_segment_whose_sync_failed_is_never_believed_again() {
         let before = segments(&rig);
         fail_at(sync, 0, 1);
         let ticket = emit_synced(&rig.events, 1);
-        assert!(ticket.is_queued() && !ticket.is_durable(), "{sync}: a failed sync is called durable");
         assert_eq!(faults_left(), 0, "{sync}");
+        // What failed leaves memory at once, as a spill file here, and before that it is not called durable.
         let stats = rig.events.stats();
+        assert!(ticket.is_durable(), "{sync}: {stats:#?}");
+        assert_eq!((stats.on_disk, stats.in_memory + stats.in_flight), (2, 0), "{sync}: {stats:#?}");
         let why = stats.durability.degraded.clone().unwrap_or_default();
         assert!(why.contains("cannot sync a segment"), "{sync}: {stats:#?}");
-
-        // What failed leaves memory at once, as a spill file here.
-        let stats = wait_until(&rig.events, PATIENCE, |stats| stats.on_disk == 2);
-        assert_eq!((stats.on_disk, stats.in_memory + stats.in_flight), (2, 0), "{sync}: {stats:#?}");
-        assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled, "{sync}: by a file, then");
 
         // The disk works again: that is shown, and what comes in is durable, in new segments.
         let ticket = emit_synced(&rig.events, 2);
@@ -98,25 +100,174 @@ fn while_nothing_can_be_synced_nothing_is_called_durable_and_nothing_is_lost() {
     // It is there, and answers nothing: what is sent is neither acknowledged nor written.
     rig.toggle.set_mode(Mode::Hang);
     fail_at("sync segment", 0, ALWAYS);
-    for number in 0..50 {
-        let ticket = emit_synced(&rig.events, number);
-        assert!(ticket.is_queued() && !ticket.is_durable(), "event {number}");
-    }
+    emit_in_vain(&rig.events, 0..50, "hangs");
     assert!(rig.events.stats().durability.degraded.is_some());
     rig.toggle.set_mode(Mode::Ok);
     // Waiting for one is still possible: Toggle has it then.
     let ticket = queue_number(&rig.events, 50);
     assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled);
     assert_eq!(rig.events.stats().in_memory, 0);
+    assert!(emit_synced(&rig.events, 51).is_durable(), "{:#?}", rig.events.stats());
     let_go();
     // Toggle may have one before it is synced.
-    let last = (51..151).find(|&number| {
+    let last = (52..152).find(|&number| {
         assert!(emit_synced(&rig.events, number).is_durable());
         rig.events.stats().durability.degraded.is_none()
     });
     let last = last.unwrap_or_else(|| panic!("{:#?}", rig.events.stats()));
     let _ = rig.events.flush(PATIENCE);
     rig.assert_all_delivered(last + 1, PATIENCE);
+}
+
+/// Emits events of which neither disk nor Toggle takes any: the first one's emitter waits for them, and no other does. Gives the
+/// last one's ticket.
+fn emit_in_vain(events: &Events, numbers: Range<usize>, why: &str) -> Ticket {
+    let start = Instant::now();
+    let tickets: Vec<Ticket> = numbers.map(|number| emit_synced(events, number)).collect();
+    let took = start.elapsed();
+    assert!(took >= EMITTER_PATIENCE && took < EMITTER_PATIENCE * 2, "{why}: {took:?}");
+    assert!(tickets.iter().all(|ticket| ticket.is_queued() && !ticket.is_durable()), "{why}: {tickets:?}");
+    *tickets.last().unwrap()
+}
+
+const HANGS: &str = "a sync hangs";
+const NO_SEGMENTS: &str = "there are no segments";
+/// Why an event cannot be synced.
+const TROUBLES: [&str; 3] = ["a sync fails", HANGS, NO_SEGMENTS];
+
+fn break_syncs(trouble: &str) {
+    if trouble == HANGS {
+        hang_at("sync segment");
+    } else {
+        fail_at("sync segment", 0, ALWAYS);
+    }
+}
+
+/// Has something else stand where the folder of segments would be.
+fn no_segments(config: &Config) {
+    fs::write(config.spool_dir.join("segments"), "in the way").unwrap();
+}
+
+#[test]
+fn where_nothing_can_be_synced_the_emitter_of_a_synced_kind_waits_for_toggle_or_a_spill_file() {
+    let _alone = alone();
+    for trouble in TROUBLES {
+        let rig = Rig::with(|config| {
+            power(config);
+            if trouble == NO_SEGMENTS {
+                no_segments(config);
+            }
+        });
+        break_syncs(trouble);
+        assert!(emit_synced(&rig.events, 0).is_durable(), "{trouble}: {:#?}", rig.events.stats());
+        assert_eq!(rig.toggle.unique_events(), 1, "{trouble}");
+        let ticket = queue_number(&rig.events, 1);
+        assert_eq!(rig.events.wait(&ticket, PATIENCE), WaitOutcome::Settled, "{trouble}");
+        assert_eq!(rig.toggle.unique_events(), 2, "{trouble}");
+        rig.toggle.stop();
+        assert!(emit_synced(&rig.events, 2).is_durable(), "{trouble}: {:#?}", rig.events.stats());
+        assert_eq!((rig.events.stats().on_disk, rig.spill_files().len()), (1, 1), "{trouble}");
+        let unprotected = rig.events.stats().durability.unprotected;
+        assert_eq!(unprotected, if trouble == NO_SEGMENTS { 3 } else { 0 }, "{trouble}: what it is about");
+        let_go();
+        rig.toggle.restart().unwrap();
+        rig.assert_all_delivered(3, PATIENCE);
+    }
+}
+
+#[test]
+fn where_neither_disk_nor_toggle_takes_anything_one_emitter_waits_in_vain_and_others_when_something_settles()
+{
+    let _alone = alone();
+    for trouble in TROUBLES {
+        let rig = Rig::with(|config| {
+            power(config);
+            (config.retry_initial, config.retry_max) =
+                (Duration::from_millis(50), Duration::from_millis(200));
+            if trouble == NO_SEGMENTS {
+                no_segments(config);
+            }
+        });
+        rig.toggle.stop();
+        // For the first batch a segment is ready.
+        limit_free_bytes(Some(0));
+        break_syncs(trouble);
+        let last = emit_in_vain(&rig.events, 0..50, trouble);
+        rig.toggle.restart().unwrap();
+        assert_eq!(rig.events.wait(&last, PATIENCE), WaitOutcome::Settled, "{trouble}");
+        rig.assert_all_delivered(50, PATIENCE);
+        assert!(emit_synced(&rig.events, 50).is_durable(), "{trouble}: {:#?}", rig.events.stats());
+        assert_eq!(rig.toggle.unique_events(), 51, "{trouble}");
+        let_go();
+        limit_free_bytes(None);
+    }
+}
+
+#[test]
+fn an_emitter_that_waits_at_the_shutdown_waits_no_longer_than_that_and_hears_of_a_spill_file() {
+    let _alone = alone();
+    for has_room in [true, false] {
+        let rig = Rig::with(|config| {
+            power(config);
+            no_segments(config);
+            config.spool_min_free_bytes = 1 << 20;
+        });
+        rig.toggle.set_mode(Mode::Hang);
+        limit_free_bytes((!has_room).then_some(0));
+        let emitter = thread::spawn({
+            let events = rig.events.clone();
+            move || emit_synced(&events, 0)
+        });
+        wait_until(&rig.events, PATIENCE, |stats| stats.in_flight == 1);
+        let start = Instant::now();
+        rig.events.shutdown(Duration::from_secs(1));
+        let ticket = emitter.join().unwrap();
+        limit_free_bytes(None);
+        assert!(start.elapsed() < EMITTER_PATIENCE, "{:?}", start.elapsed());
+        assert_eq!(ticket.is_durable(), has_room, "{:#?}", rig.events.stats());
+        let stats = rig.events.stats();
+        let ended = (stats.on_disk, stats.dropped_for(DropReason::Shutdown));
+        assert_eq!(ended, if has_room { (1, 0) } else { (0, 1) }, "{stats:#?}");
+    }
+}
+
+/// Emits a synced event for each batch that it is given.
+#[derive(Debug, Default)]
+struct Echo {
+    events: OnceLock<Events>,
+    took: Mutex<Vec<Duration>>,
+}
+
+impl Uplink for Echo {
+    fn send(&self, _: Arc<Batch>) -> SendFuture<'_> {
+        let mut took = self.took.lock().unwrap();
+        if let Some(events) = self.events.get().filter(|_| took.is_empty()) {
+            let start = Instant::now();
+            assert!(emit_synced(events, 1).is_queued());
+            took.push(start.elapsed());
+        }
+        Box::pin(async { Ok(()) })
+    }
+
+    fn target(&self) -> String {
+        "an echo".into()
+    }
+}
+
+#[test]
+fn what_the_delivery_thread_emits_does_not_wait_for_that_thread() {
+    let _alone = alone();
+    let (spool, echo) = (TempDir::new().unwrap(), Arc::new(Echo::default()));
+    let mut config = config_for("http://127.0.0.1:1".into(), spool.path());
+    power(&mut config);
+    no_segments(&config);
+    let events = Events::start_with(config, Arc::clone(&echo) as _).unwrap();
+    echo.events.set(events.clone()).unwrap();
+    assert!(emit_synced(&events, 0).is_durable(), "{:#?}", events.stats());
+    let took = echo.took.lock().unwrap().clone();
+    assert!(took.len() == 1 && took[0] < EMITTER_PATIENCE / 2, "{took:?}");
+    assert!(events.shutdown(PATIENCE).complete);
+    assert_eq!(events.stats().delivered, 2);
 }
 
 #[test]
@@ -207,24 +358,22 @@ fn a_shutdown_whose_last_sync_hangs_ends_in_time_and_says_so() {
 #[test]
 fn a_spill_file_that_cannot_be_synced_is_not_there_and_is_written_anew() {
     let _alone = alone();
-    for (sync, durability) in [
-        ("sync file", DurabilityMode::Memory),
-        ("sync spool", DurabilityMode::Memory),
-        ("sync file", DurabilityMode::Power),
-        ("sync spool", DurabilityMode::Power),
-    ] {
+    let all = ["sync file", "sync spool"]
+        .into_iter()
+        .flat_map(|sync| DurabilityMode::ALL.iter().map(move |&durability| (sync, durability)));
+    for (sync, durability) in all {
         let rig = Rig::with(|config| config.durability = durability);
         rig.toggle.stop();
         fail_at(sync, 0, ALWAYS);
         storm(&rig.events, 0..300, 1_000_000);
         let stats = wait_until(&rig.events, PATIENCE, |stats| stats.spool.broken.is_some());
         let why = stats.spool.broken.clone().unwrap_or_default();
-        assert!(why.contains("os error 5"), "{sync}: {stats:#?}");
-        assert_eq!((stats.on_disk, stats.spool.files), (0, 0), "{sync}: {stats:#?}");
+        assert!(why.contains("os error 5"), "{sync}, {durability:?}: {stats:#?}");
+        assert_eq!((stats.on_disk, stats.spool.files), (0, 0), "{sync}, {durability:?}: {stats:#?}");
         let_go();
         let settled = |stats: &Stats| stats.spool.broken.is_none() && stats.on_disk == 300;
         let stats = wait_until(&rig.events, PATIENCE, settled);
-        assert!(settled(&stats), "{sync}: {stats:#?}");
+        assert!(settled(&stats), "{sync}, {durability:?}: {stats:#?}");
         rig.toggle.restart().unwrap();
         rig.assert_all_delivered(300, PATIENCE);
     }

@@ -257,7 +257,7 @@ pub enum DurabilityMode {
     /// start reads. No system call is made for it.
     Process,
     /// The process, and a loss of power too, from the next sync on: at [`Config::sync_interval`], and before the emitter
-    /// returns for events whose schema says `DURABILITY_SYNC`.
+    /// returns for events whose schema says `DURABILITY_SYNC`, unless their ticket says otherwise.
     Power,
 }
 

@@ -24,6 +24,7 @@ use crate::{
     ledger::{Kept, Ledger},
     segment::{Segment, Segments},
     spool::{Bounds, Passed, Piece, Spool, SpoolError, SpoolFile, Thinned, Thinning},
+    worker,
 };
 
 /// What is to become a spill file.
@@ -214,7 +215,10 @@ impl Spooler {
             // Before the first event is accepted, so that it finds a place.
             thread.begin(spool, ledger);
         }
-        std::thread::Builder::new().name("events-spool".into()).spawn(move || thread.run(&command_queue))?;
+        std::thread::Builder::new().name("events-spool".into()).spawn(move || {
+            worker::own();
+            thread.run(&command_queue);
+        })?;
         Ok(Self { commands, replies, fingerprint })
     }
 

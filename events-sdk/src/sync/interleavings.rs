@@ -103,6 +103,30 @@ impl Stage {
         })
     }
 
+    /// Emits and waits as the emitters of synced kinds do, several times. The delivery task, where it is asked and `answers`, has all
+    /// that came before leave memory. Gives how many events became safe.
+    fn asker(&self, emitter: u8, answers: bool) -> thread::JoinHandle<u32> {
+        let (intake, syncs) = (Arc::clone(&self.intake), Arc::clone(&self.syncs));
+        thread::spawn(move || {
+            let mut settled = 0;
+            for number in 0..EVENTS {
+                let mut event = event(emitter * EVENTS + number);
+                let ticket = intake.buffer.accept_as(&mut event, 2, 1, Level::Info, 2, Guest::Usual);
+                let place = ticket.place();
+                let ask = || {
+                    let syncs = Arc::clone(&syncs);
+                    if answers {
+                        thread::spawn(move || syncs.gone_below(place.sequence() + 1));
+                    }
+                    true
+                };
+                let is_settled = syncs.wait_to_emit(place, Instant::now() + Duration::from_secs(3600), ask);
+                settled += u32::from(is_settled);
+            }
+            settled
+        })
+    }
+
     /// The delivery task, which sends a batch, and the spool's thread, which removes its segment.
     fn consumer(&self) -> thread::JoinHandle<()> {
         let (intake, segments) = (Arc::clone(&self.intake), Arc::clone(&self.segments));
@@ -182,6 +206,37 @@ fn nobody_waits_for_a_thread_that_has_ended() {
         let syncs = Arc::clone(&stage.syncs);
         let stopper = thread::spawn(move || syncs.stop());
         emitter.join().unwrap();
+        stopper.join().unwrap();
+        thread.join().unwrap();
+        fs::remove_dir_all(&stage.spool).unwrap();
+    });
+}
+
+#[test]
+fn whoever_cannot_have_a_sync_is_told_when_the_event_has_left_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    explore(move || {
+        let stage = Stage::new(folder.path());
+        let thread = stage.thread(|| shuttle::rand::thread_rng().gen_bool(0.5));
+        let emitters = [0, 1].map(|emitter| stage.asker(emitter, true));
+        let settled: u32 = emitters.into_iter().map(|emitter| emitter.join().unwrap()).sum();
+        assert_eq!(settled, u32::from(EMITTERS * EVENTS));
+        stage.syncs.stop();
+        thread.join().unwrap();
+        fs::remove_dir_all(&stage.spool).unwrap();
+    });
+}
+
+#[test]
+fn whoever_asked_a_delivery_task_that_answers_nothing_is_free_at_the_shutdown() {
+    let folder = tempfile::tempdir().unwrap();
+    explore(move || {
+        let stage = Stage::new(folder.path());
+        let thread = stage.thread(|| true);
+        let emitter = stage.asker(0, false);
+        let syncs = Arc::clone(&stage.syncs);
+        let stopper = thread::spawn(move || syncs.stop());
+        assert_eq!(emitter.join().unwrap(), 0, "nothing was synced, and nothing left memory");
         stopper.join().unwrap();
         thread.join().unwrap();
         fs::remove_dir_all(&stage.spool).unwrap();
