@@ -131,7 +131,7 @@ pub fn spill_files(spool: &Path) -> Vec<String> {
 /// The spool as a process leaves it that is killed now. A file in the place of the quarantine stays behind.
 pub fn killed(live: &Path) -> TempDir {
     let dead = TempDir::new().unwrap();
-    for folder in ["", "segments"] {
+    for folder in ["", "segments", "quarantine"] {
         let (from, to) = (live.join(folder), dead.path().join(folder));
         let Ok(entries) = std::fs::read_dir(from) else { continue };
         std::fs::create_dir_all(&to).unwrap();

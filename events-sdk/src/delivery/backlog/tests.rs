@@ -1,5 +1,8 @@
 use super::*;
-use crate::{Level, spool::FileName};
+use crate::{
+    Level,
+    spool::{FileName, Refused},
+};
 
 fn file(time: i64, level: Level) -> SpoolFile {
     let id = Uuid::from_u128(time as u128);
@@ -329,4 +332,91 @@ fn pieces_of_which_nothing_is_left_have_their_place_and_are_done_with() {
     }
     assert!(backlog.done(first.id).is_none());
     assert_eq!(backlog.done(first.id).unwrap().missing, 1);
+}
+
+/// A piece of so many events.
+fn piece_of(id: Uuid, index: u32, count: u8) -> Piece {
+    let events = (0..count).flat_map(|number| [0x0A, 1, number]).collect();
+    Piece { index, id, events, count: count.into(), timestamp_ms: 0 }
+}
+
+fn refused(piece: u32, number: u8) -> Refused {
+    Refused::new(piece, &[0x0A, 1, number])
+}
+
+/// A file of which these are set aside, and which was asked to be read.
+fn set_aside(backlog: &mut Backlog, events: u32, refused: Vec<Refused>) -> SpoolFile {
+    let file = SpoolFile { events, ..file(1, Level::Info) };
+    backlog.are_set_aside(file.id, refused);
+    backlog.add(file.clone());
+    assert!(backlog.least(u8::MAX, false, Instant::now()).is_none(), "nothing is dropped out of it");
+    assert!(backlog.least_offered(u8::MAX, false, Instant::now()).is_none());
+    assert!(backlog.next_read(9, Instant::now(), unknown).is_some());
+    file
+}
+
+/// Deals with everything that waits.
+fn deliver_all(backlog: &mut Backlog) -> Option<Finished> {
+    let mut finished = None;
+    while let Some(Waiting { file, place, batch, .. }) = backlog.take(Instant::now(), false) {
+        backlog.dealt_with(file, place, batch.len() as u64, 0);
+        finished = backlog.done(file);
+    }
+    finished
+}
+
+#[test]
+fn what_is_set_aside_is_cut_out_and_the_rest_goes_in_the_halves_in_which_it_went_before() {
+    let mut backlog = Backlog::default();
+    let file = set_aside(&mut backlog, 125, vec![refused(0, 3), refused(0, 90)]);
+    let piece = piece_of(Uuid::from_u128(7), 0, 125);
+    let whole = Batch::new(piece.id, 0, piece.events.clone(), 125);
+    let cut = backlog.piece(file.id, piece, |_| 0);
+    assert_eq!((cut.step, cut.missed), (None, 0));
+
+    // What halving comes to, until both stand alone.
+    let (mut open, mut expected) = (vec![whole], Vec::new());
+    while let Some(batch) = open.pop() {
+        let bad = |entry: &[u8]| [3, 90].contains(&entry[2]);
+        match batch.events().chunks(3).any(bad) {
+            false => expected.push(batch.id()),
+            true => open.extend(batch.halves().into_iter().flatten()),
+        }
+    }
+    let mut waiting: Vec<Uuid> = backlog.pieces.iter().map(|waiting| waiting.batch.id()).collect();
+    [&mut expected, &mut waiting].map(|ids| ids.sort_unstable());
+    assert_eq!(waiting, expected);
+    let all: usize = backlog.pieces.iter().map(|waiting| waiting.batch.len()).sum();
+    assert_eq!(all, 123);
+
+    assert!(backlog.next_read(99, Instant::now(), unknown).is_some());
+    assert!(backlog.exhausted(file.id).is_none());
+    let finished = deliver_all(&mut backlog).unwrap();
+    assert_eq!((finished.missing, finished.vanished), (0, false));
+}
+
+#[test]
+fn a_piece_of_which_all_is_set_aside_is_dealt_with_as_soon_as_it_is_read() {
+    let mut backlog = Backlog::default();
+    let file = set_aside(&mut backlog, 2, vec![refused(0, 0), refused(0, 1)]);
+    let cut = backlog.piece(file.id, piece_of(Uuid::from_u128(7), 0, 2), |_| 0);
+    let step = cut.step.unwrap();
+    assert_eq!((step.pieces, step.events, step.delivered, cut.missed), (1, 2, 0, 0));
+    assert!(backlog.next_read(9, Instant::now(), unknown).is_some());
+    assert_eq!(backlog.exhausted(file.id).unwrap().missing, 0);
+}
+
+#[test]
+fn what_is_set_aside_and_not_in_its_piece_any_more_costs_no_other_event() {
+    let mut backlog = Backlog::default();
+    let file = set_aside(&mut backlog, 6, vec![refused(0, 3), refused(0, 99), refused(4, 0)]);
+    let cut = backlog.piece(file.id, piece_of(Uuid::from_u128(7), 0, 5), |_| 0);
+    assert_eq!((cut.step, cut.missed), (None, 1));
+    let left: usize = backlog.pieces.iter().map(|waiting| waiting.batch.len()).sum();
+    assert_eq!(left, 4);
+    assert!(backlog.least_offered(u8::MAX, false, Instant::now()).is_none(), "one was not come upon");
+    deliver_all(&mut backlog);
+    // The last event is damaged, and it is the one that is set aside.
+    assert!(backlog.next_read(9, Instant::now(), unknown).is_some());
+    assert_eq!(backlog.exhausted(file.id).unwrap().missing, 0);
 }
