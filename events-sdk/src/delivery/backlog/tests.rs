@@ -384,7 +384,8 @@ fn what_is_set_aside_is_cut_out_and_the_rest_goes_in_the_halves_in_which_it_went
         }
     }
     let mut waiting: Vec<Uuid> = backlog.pieces.iter().map(|waiting| waiting.batch.id()).collect();
-    [&mut expected, &mut waiting].map(|ids| ids.sort_unstable());
+    expected.sort_unstable();
+    waiting.sort_unstable();
     assert_eq!(waiting, expected);
     let all: usize = backlog.pieces.iter().map(|waiting| waiting.batch.len()).sum();
     assert_eq!(all, 123);
