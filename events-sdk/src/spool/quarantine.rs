@@ -189,13 +189,14 @@ impl Spool {
         (gone, cleared)
     }
 
-    /// How many events the quarantine holds, as far as it can be known. What is put there under a name that it holds is
-    /// [counted twice](Self::counted_twice) from then on.
+    /// As [`look_through_quarantine`](Self::look_through_quarantine).
+    #[cfg(any(test, feature = "cli"))]
     pub(crate) fn quarantined_events(&self) -> Result<u64, SpoolError> {
         self.look_through_quarantine(&mut RefusedOf::new())
     }
 
-    /// The same, and adds the refused events that say from which spill file they are.
+    /// How many events the quarantine holds, as far as it can be known. Adds the refused events that say from which spill file they
+    /// are. What is put there under a name that it holds is [counted twice](Self::counted_twice) from then on.
     pub(crate) fn look_through_quarantine(&self, refused: &mut RefusedOf) -> Result<u64, SpoolError> {
         let folder = self.dir.join(FOLDER);
         let events = look_through(self.storage.as_ref(), &folder, refused)?;
@@ -346,12 +347,8 @@ pub(super) fn list_folder(
     }
 }
 
-/// How many events the files of a quarantine hold, as far as it can be known. Fails when one cannot be read.
-pub(super) fn events_in_all(storage: &dyn Storage, folder: &Path) -> Result<u64, SpoolError> {
-    look_through(storage, folder, &mut RefusedOf::new())
-}
-
-/// The same, and adds the refused events that say from which spill file they are: of all that can be read.
+/// How many events the files of a quarantine hold, as far as it can be known. Adds the refused events that say from which spill file
+/// they are, of all that can be read. Fails when one cannot be.
 pub(super) fn look_through(
     storage: &dyn Storage,
     folder: &Path,
