@@ -73,6 +73,7 @@ mod armed {
         "spool thin",
         "spool thinned",
         "spool set aside",
+        "spool is set aside",
         "spool survey",
         "spool look around",
         "spool leave",

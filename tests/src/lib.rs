@@ -131,11 +131,15 @@ pub fn spill_files(spool: &Path) -> Vec<String> {
 /// The spool as a process leaves it that is killed now. A file in the place of the quarantine stays behind.
 pub fn killed(live: &Path) -> TempDir {
     let dead = TempDir::new().unwrap();
-    for folder in ["", "segments"] {
+    for folder in ["", "segments", "quarantine"] {
         let (from, to) = (live.join(folder), dead.path().join(folder));
         let Ok(entries) = std::fs::read_dir(from) else { continue };
         std::fs::create_dir_all(&to).unwrap();
         for entry in entries.map(Result::unwrap) {
+            // It gets its name meanwhile.
+            if folder == "quarantine" && entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
             let about = entry.metadata().unwrap();
             // A segment without a byte is just being made.
             let is_whole = folder.is_empty() || about.len() > 0;

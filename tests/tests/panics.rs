@@ -242,7 +242,7 @@ fn a_panic_over_what_is_special_loses_nothing_either() {
             "spool adopt" | "spool examine" | "spool survey" => starts_in_what_is_left(point),
             "spool open" => opens_late(point),
             "spool thin" | "spool thinned" => makes_room(point),
-            "spool set aside" => sets_aside(point),
+            "spool set aside" | "spool is set aside" => sets_aside(point),
             "spool look around" => looks_around(point),
             "spool leave" => removes(point),
             other => panic!("{other} has no story here"),

@@ -16,7 +16,9 @@ use crate::{
     config::{self, DEFAULT_CONFIG_DIR},
     plural::counted,
     segment,
-    spool::{Aside, FileName, Item, Passed, QUARANTINE, Scan, SpoolError, SpoolErrorKind, SpoolFile, View},
+    spool::{
+        Aside, FileName, Item, Passed, QUARANTINE, Refused, Scan, SpoolError, SpoolErrorKind, SpoolFile, View,
+    },
 };
 
 /// How much of the text beside a quarantined file is read for its reason.
@@ -147,6 +149,17 @@ impl Source {
             Some(path) => aside.of_segment(path),
             None => aside.of_file(&self.name),
         }
+    }
+
+    /// Which of its events were refused and lie in the quarantine as well, of those that are not dealt with. Of a segment, none: before
+    /// something of it is set aside it is a file.
+    pub(super) fn refused_of(
+        &self,
+        aside: &Aside,
+        file: &SpoolFile,
+        passed: Passed,
+    ) -> Result<Vec<Refused>, SpoolError> {
+        if self.segment.is_some() { Ok(Vec::new()) } else { aside.refused_in(file, passed) }
     }
 
     /// Whether it is a file that ends too early, an empty one included, or of which the seal is damaged or was never there. Reads all of

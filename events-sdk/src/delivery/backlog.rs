@@ -6,6 +6,7 @@
 //! has been acknowledged; only then may it be removed.
 
 mod behind;
+mod cut_out;
 mod files;
 mod victims;
 
@@ -21,11 +22,11 @@ use crate::{
     Batch,
     buffer::URGENT,
     ledger::{Beyond, Step},
-    spool::{Passed, Piece, SpoolFile},
+    spool::{Passed, Piece, RefusedOf, SpoolFile},
 };
 
 use self::files::Files;
-pub(crate) use self::victims::Begun;
+pub(crate) use self::{cut_out::CutOut, victims::Begun};
 
 /// A piece that waits to be sent.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ struct Open {
     pieces: u32,
     /// Events that were read, or are dealt with.
     read: u64,
+    /// Events that are set aside already and were not come upon.
+    to_cut_out: u64,
     /// How far the file has been dealt with.
     step: Step,
     /// The pieces behind the first ones that are dealt with, as far as they were read.
@@ -80,6 +83,11 @@ impl Open {
         self.file.offered
             || !self.step.beyond.is_empty()
             || self.under_way.iter().any(|piece| piece.delivered + piece.set_aside > 0)
+    }
+
+    /// Events that were not read, and are neither dealt with nor set aside.
+    fn unread(&self) -> u64 {
+        u64::from(self.file.events).saturating_sub(self.read + self.to_cut_out)
     }
 
     /// Brings the step as far as the pieces are that are under way.
@@ -143,7 +151,9 @@ pub(crate) struct Backlog {
     spared: HashMap<Uuid, Instant>,
     /// Files that are to be removed, until they are.
     leaving: HashSet<Uuid>,
-    /// The one of them that is dropped although pieces of it were read and sent.
+    /// Which events of a file that was found are in the quarantine: they are not sent with the others.
+    refused: RefusedOf,
+    /// The one of the files that leave that is dropped although pieces of it were read and sent.
     going: Option<Begun>,
 }
 
@@ -198,6 +208,7 @@ impl Backlog {
             outstanding: 0,
             pieces: step.pieces,
             read: step.events,
+            to_cut_out: self.to_cut_out(id, &step),
             step,
             under_way: VecDeque::new(),
             exhausted: false,
@@ -240,9 +251,10 @@ impl Backlog {
         Some((open.file.clone(), open.passed()))
     }
 
-    /// A piece was read. `refusals` is how often it has been refused before.
-    pub(crate) fn piece(&mut self, file: Uuid, piece: Piece, refusals: u32) {
+    /// A piece was read. `refusals` is how often a batch has been refused before. Gives what was cut out of it.
+    pub(crate) fn piece(&mut self, file: Uuid, piece: Piece, refusals: impl Fn(Uuid) -> u32) -> CutOut {
         self.reading = false;
+        let mut cut = CutOut::default();
         let is_known = self.is_dealt_with(file, &piece);
         if let Some(open) = self.open.get_mut(&file) {
             // Pieces of which nothing is left.
@@ -255,16 +267,34 @@ impl Backlog {
                 if piece.index >= open.step.pieces {
                     open.under_way.push_back(UnderWay::default());
                 }
-                return;
+                return cut;
             }
-            open.outstanding += 1;
-            open.read += u64::from(piece.count);
-            open.under_way.push_back(UnderWay { events: u64::from(piece.count), ..UnderWay::default() });
-            let (place, batch) =
-                (piece.index, Batch::new(piece.id, piece.timestamp_ms, piece.events, piece.count));
-            let batch = Arc::new(batch);
-            self.pieces.push_back(Waiting { file, place, batch, refusals, not_before: None });
+            let (place, events) = (piece.index, u64::from(piece.count));
+            let batch = Batch::new(piece.id, piece.timestamp_ms, piece.events, piece.count);
+            let (batches, set_aside) = match self.refused.get_mut(&file) {
+                Some(refused) => {
+                    let wanted = cut_out::in_piece(refused, place);
+                    let (batches, found) = cut_out::cut_out(batch, place, refused);
+                    open.to_cut_out = open.to_cut_out.saturating_sub(wanted);
+                    cut.missed = wanted - found;
+                    (batches, found)
+                }
+                None => (vec![batch], 0),
+            };
+            open.outstanding += batches.len();
+            open.read += events;
+            open.under_way.push_back(UnderWay { events, set_aside, ..UnderWay::default() });
+            if set_aside > 0 {
+                let before = open.step;
+                open.advance();
+                cut.step = (open.step != before).then_some(open.step);
+            }
+            self.pieces.extend(batches.into_iter().map(|batch| {
+                let refusals = refusals(batch.id());
+                Waiting { file, place, batch: Arc::new(batch), refusals, not_before: None }
+            }));
         }
+        cut
     }
 
     /// Two halves take the place of a piece.
@@ -306,7 +336,7 @@ impl Backlog {
     /// The file being read holds so many events less than it did. Gives how many of them were not dealt with.
     pub(crate) fn cut_off(&mut self, file: Uuid, events: u32) -> u32 {
         let Some(open) = self.open.get_mut(&file) else { return 0 };
-        let left = u64::from(open.file.events).saturating_sub(open.read);
+        let left = open.unread();
         let events = events.min(u32::try_from(left).unwrap_or(u32::MAX));
         open.file.events -= events;
         events
@@ -422,7 +452,7 @@ impl Backlog {
         }
         let open = self.open.remove(&file)?;
         self.leaving.insert(file);
-        let missing = u64::from(open.file.events).saturating_sub(open.read);
+        let missing = open.unread();
         Some(Finished { file: open.file, missing, vanished: open.vanished })
     }
 
@@ -462,6 +492,7 @@ impl Backlog {
     pub(crate) fn removed(&mut self, file: Uuid) {
         self.leaving.remove(&file);
         self.behind.remove(&file);
+        self.refused.remove(&file);
     }
 
     /// Whether no file is left, read or unread.

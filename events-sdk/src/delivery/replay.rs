@@ -5,14 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::backlog::Finished;
+use super::backlog::{CutOut, Finished};
 use super::spooler::Reply;
 use super::{Delivery, LOG_AGAIN, SPOOL_RETRY};
 use crate::DropReason;
 use crate::accounts::Place;
 use crate::fault;
 use crate::ledger::{Known, Ledger};
-use crate::spool::{SpoolError, SpoolErrorKind, SpoolFile};
+use crate::spool::{Refused, SpoolError, SpoolErrorKind, SpoolFile};
 
 /// Longer than it takes until it is tried again to remove a segment.
 const BOUND: Duration = Duration::from_secs(150);
@@ -38,11 +38,14 @@ impl Delivery {
             Reply::Panicked(message) => self.restarted("spool", &message),
             Reply::Found(files) => {
                 for file in files {
-                    self.found(file, false);
+                    self.found(file, false, Vec::new());
                 }
             }
+            Reply::FoundInPart(file, refused) => {
+                self.found(file, false, refused);
+            }
             Reply::CameBack(file) => {
-                self.found(file, true);
+                self.found(file, true, Vec::new());
             }
             Reply::Surveyed { quarantined, is_late } => self.surveyed(quarantined, is_late),
             Reply::Bound(file) => self.backlog.spare(file, Instant::now() + BOUND),
@@ -50,7 +53,7 @@ impl Delivery {
             Reply::Missing(count) => self.missing_files(count),
             Reply::Damaged(events) => self.damaged(events),
             Reply::TakenOver(file) => {
-                let adopted = self.found(file, false);
+                let adopted = self.found(file, false, Vec::new());
                 self.intake.buffer.lock().accounts.ledger.find_in_segment(adopted);
             }
             Reply::Segments(segments, error) => self.segments_made(segments, error),
@@ -71,8 +74,8 @@ impl Delivery {
                     let accounts = &mut self.intake.buffer.lock().accounts;
                     accounts.adopt_more(beyond, !file.is_of(accounts.ledger.id()));
                 }
-                let refusals = self.refusals.times(piece.id);
-                self.backlog.piece(file.id, piece, refusals);
+                let cut = self.backlog.piece(file.id, piece, |batch| self.refusals.times(batch));
+                self.cut_out(&file, &cut);
             }
             Reply::CutOff(file, events) => self.cut_off(&file, events),
             Reply::Read(file, Ok(None)) => {
@@ -164,9 +167,23 @@ impl Delivery {
         self.spooler.remove(file);
     }
 
-    /// A spill file was found, perhaps one that this process did not write. `came_back` says that it was in the quarantine before.
-    /// Gives how many of its events wait now that were not known to.
-    fn found(&mut self, mut file: SpoolFile, came_back: bool) -> u64 {
+    /// Events of a piece that was read lie in the quarantine.
+    fn cut_out(&self, file: &SpoolFile, cut: &CutOut) {
+        let mut state = self.intake.buffer.lock();
+        if cut.missed > 0 {
+            // They are not in the file any more as they were when it was found, so that others wait in their place.
+            let foreign = !file.is_of(state.accounts.ledger.id());
+            state.accounts.adopt_more(cut.missed, foreign);
+        }
+        if let Some(step) = &cut.step {
+            // They are in the books already.
+            state.accounts.set_aside_piece(0, step);
+        }
+    }
+
+    /// A spill file was found, perhaps one that this process did not write. `came_back` says that it was in the quarantine before, and
+    /// `refused` which of its events are. Gives how many of its events wait now that were not known to.
+    fn found(&mut self, mut file: SpoolFile, came_back: bool, mut refused: Vec<Refused>) -> u64 {
         if self.backlog.knows(&file) || self.is_copy(file.id) {
             return 0;
         }
@@ -174,9 +191,13 @@ impl Delivery {
         let mut state = self.intake.buffer.lock();
         let is_ours = file.is_of(state.accounts.ledger.id());
         file.offered |= state.accounts.ledger.was_offered(file.id);
-        let known = state.accounts.adopt(file.id, u64::from(file.events), is_ours);
+        let step = state.accounts.ledger.step(file.id, is_ours);
+        refused.retain(|refused| !step.has(refused.piece));
+        // The others count in the quarantine.
+        let events = u64::from(file.events).saturating_sub(refused.len() as u64);
+        let known = state.accounts.adopt(file.id, events, is_ours);
         let adopted = match &known {
-            Known::From(step) => u64::from(file.events).saturating_sub(step.events),
+            Known::From(step) => events.saturating_sub(step.events),
             Known::Finished => 0,
         };
         if came_back && is_ours {
@@ -184,7 +205,10 @@ impl Delivery {
         }
         drop(state);
         match known {
-            Known::From(_) => self.backlog.add(file),
+            Known::From(_) => {
+                self.backlog.are_set_aside(file.id, refused);
+                self.backlog.add(file);
+            }
             Known::Finished => self.spooler.remove(file),
         }
         adopted

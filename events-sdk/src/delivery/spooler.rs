@@ -23,7 +23,7 @@ use crate::{
     chunk::{self, Chunk, SEVERITIES},
     ledger::{Kept, Ledger},
     segment::{Segment, Segments},
-    spool::{Bounds, Passed, Piece, Spool, SpoolError, SpoolFile, Thinned, Thinning},
+    spool::{Bounds, Passed, Piece, Refused, Spool, SpoolError, SpoolFile, Thinned, Thinning},
     worker,
 };
 
@@ -135,6 +135,8 @@ enum Part {
 pub(crate) enum Reply {
     /// Spill files were found: of an earlier process, or known ones.
     Found(Vec<SpoolFile>),
+    /// A spill file was found, and these events of it lie in the quarantine.
+    FoundInPart(SpoolFile, Vec<Refused>),
     /// A file of the quarantine was moved back.
     CameBack(SpoolFile),
     /// The directory could be opened now, or not; with the ledger in it, if that was not known.

@@ -130,6 +130,7 @@ impl Composer {
             offered: sealing.offered,
             seal_crc32c: 0,
             piece_events: if sealing.whole { Vec::new() } else { cuts.into_seal() },
+            ..BatchSeal::default()
         };
         let head = seal::encode_head(&seal);
         seal.crc32c = Crc::joined(Crc::of(&head), self.crc.value(), self.bytes - HEAD_BYTES as u64);

@@ -74,6 +74,7 @@
 //! | while a file is being removed, and a second after | the file, complete, or none; what is read again repeats its ids |
 //! | while events of a file are dropped to make room | the file as it was, or what is left of it under its new identity, never both |
 //! | while damaged bytes are set aside | the file is still there; the same bytes go to the same name again |
+//! | after a refused event is set aside, while its file is still there | the event is in both; what lies in the quarantine says where it is from, and counts: see [`refused`] |
 //!
 //! | damage | costs |
 //! |---|---|
@@ -96,6 +97,7 @@ mod name;
 mod places;
 mod quarantine;
 mod reader;
+mod refused;
 mod scan;
 mod seal;
 #[cfg(feature = "cli")]
@@ -139,6 +141,7 @@ pub(crate) use quarantine::FOLDER as QUARANTINE;
 #[cfg(test)]
 pub(crate) use reader::Damage;
 pub(crate) use reader::{Passed, Piece, Reader};
+pub(crate) use refused::{Refused, RefusedOf};
 pub(crate) use segments::Adopted;
 pub(crate) use thin::{Thinned, Thinning};
 #[cfg(feature = "cli")]

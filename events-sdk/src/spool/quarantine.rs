@@ -12,10 +12,13 @@ use std::{
     sync::atomic::Ordering,
 };
 
+use uuid::Uuid;
+
 use super::{
     FileName, NewFile, Spool, SpoolError, SpoolFile,
     format::{self, Crc},
     reader::{Damage, Done, Opened},
+    refused::{self, Refused, RefusedOf},
     scan::{Found, Span},
     seal::HEAD_BYTES,
     storage::{EntryKind, ReadFile, Storage, WriteFile},
@@ -100,8 +103,13 @@ impl Spool {
     }
 
     /// Puts events that Toggle refuses into the quarantine, durably, as a file that `events spool requeue` puts back
-    /// into the spool. Doing it twice is harmless.
-    pub(crate) fn set_aside(&self, batch: &Batch, reason: &str) -> Result<(), SpoolError> {
+    /// into the spool. They were in this piece of a spill file. Doing it twice is harmless.
+    pub(crate) fn set_aside(
+        &self,
+        batch: &Batch,
+        part_of: (Uuid, u32),
+        reason: &str,
+    ) -> Result<(), SpoolError> {
         let folder = self.quarantine_folder()?;
         let target = folder.join(format!("{}.pb", batch.id()));
         let temp = folder.join(format!(".{}.tmp", batch.id()));
@@ -112,7 +120,7 @@ impl Spool {
         );
         let written = self
             .write_file(&temp, &described_by(&target), report.as_bytes())
-            .and_then(|()| self.write_batch(&temp, &target, batch))
+            .and_then(|()| self.write_batch(&temp, &target, batch, part_of))
             .and_then(|()| self.storage.sync_dir(&folder))
             .and_then(|()| self.storage.sync_dir(&self.dir));
         written.map_err(|error| SpoolError::new("set aside a refused event as", &target, error))?;
@@ -181,11 +189,17 @@ impl Spool {
         (gone, cleared)
     }
 
-    /// How many events the quarantine holds, as far as it can be known. What is put there under a name that it holds is
-    /// [counted twice](Self::counted_twice) from then on.
+    /// As [`look_through_quarantine`](Self::look_through_quarantine).
+    #[cfg(any(test, feature = "cli"))]
     pub(crate) fn quarantined_events(&self) -> Result<u64, SpoolError> {
+        self.look_through_quarantine(&mut RefusedOf::new())
+    }
+
+    /// How many events the quarantine holds, as far as it can be known. Adds the refused events that say from which spill file they
+    /// are. What is put there under a name that it holds is [counted twice](Self::counted_twice) from then on.
+    pub(crate) fn look_through_quarantine(&self, refused: &mut RefusedOf) -> Result<u64, SpoolError> {
         let folder = self.dir.join(FOLDER);
-        let events = events_in_all(self.storage.as_ref(), &folder)?;
+        let events = look_through(self.storage.as_ref(), &folder, refused)?;
         list_folder(self.storage.as_ref(), &folder, &mut |name, _| self.twice.was_there(&name))?;
         Ok(events)
     }
@@ -256,7 +270,7 @@ impl Spool {
     }
 
     /// Writes a batch as a spill file: put back into the spool it is one of ours.
-    fn write_batch(&self, temp: &Path, target: &Path, batch: &Batch) -> io::Result<()> {
+    fn write_batch(&self, temp: &Path, target: &Path, batch: &Batch, part_of: (Uuid, u32)) -> io::Result<()> {
         let mut levels = BTreeMap::<i32, u32>::new();
         for entry in format::entries(batch.events()) {
             *levels.entry(format::brief(entry).0).or_default() += 1;
@@ -274,6 +288,7 @@ impl Spool {
             offered: false,
             fingerprint: SCHEMA_FINGERPRINT,
             ledger: self.ledger,
+            part_of: Some(part_of),
         };
         let written = write_to(file.as_mut(), &contents).and_then(|_| self.storage.rename(temp, target));
         written.inspect(|()| self.count_quarantined(batch.encoded_len() as u64)).inspect_err(|_| {
@@ -332,34 +347,49 @@ pub(super) fn list_folder(
     }
 }
 
-/// How many events the files of a quarantine hold, as far as it can be known. Fails when one cannot be read.
-pub(super) fn events_in_all(storage: &dyn Storage, folder: &Path) -> Result<u64, SpoolError> {
+/// How many events the files of a quarantine hold, as far as it can be known. Adds the refused events that say from which spill file
+/// they are, of all that can be read. Fails when one cannot be.
+pub(super) fn look_through(
+    storage: &dyn Storage,
+    folder: &Path,
+    refused: &mut RefusedOf,
+) -> Result<u64, SpoolError> {
     let mut files = Vec::new();
     let mut each = |name: OsString, kind| files.extend((kind == EntryKind::File).then(|| folder.join(name)));
     if !list_folder(storage, folder, &mut each)? {
         return Ok(0);
     }
-    let mut events = 0_u64;
+    let (mut events, mut failed) = (0_u64, None);
     for path in files {
-        match events_in(storage, &path) {
+        match look_into(storage, &path, refused) {
             Ok(count) => events = events.saturating_add(count),
             // Cleared meanwhile, or damaged bytes whose description was not written.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                return Err(SpoolError::of_file("count what is in the quarantined file", &path, error));
-            }
+            Err(error) => failed = failed.or(Some((path, error))),
         }
     }
-    Ok(events)
+    failed.map_or(Ok(events), |(path, error)| {
+        Err(SpoolError::of_file("count what is in the quarantined file", &path, error))
+    })
 }
 
 /// How many events a file of the quarantine holds: a refused batch, or damaged bytes by what their description says.
 pub(super) fn events_in(storage: &dyn Storage, path: &Path) -> io::Result<u64> {
+    look_into(storage, path, &mut RefusedOf::new())
+}
+
+/// The same, and adds those that say from which spill file they are.
+pub(super) fn look_into(storage: &dyn Storage, path: &Path, refused: &mut RefusedOf) -> io::Result<u64> {
     if path.extension().is_some_and(|ending| ending == "pb") {
-        let Opened { mut scanner, .. } = storage.open(path).and_then(Opened::new)?;
+        let Opened { mut scanner, seals, .. } = storage.open(path).and_then(Opened::new)?;
+        let origin = seals.seal.as_ref().and_then(refused::origin);
         let mut events = 0;
         while let Some(found) = scanner.next()? {
-            events += u64::from(matches!(found, Found::Event(_)));
+            let Found::Event(entry) = found else { continue };
+            events += 1;
+            if let Some((file, piece)) = origin {
+                refused.entry(file).or_default().push(Refused::new(piece, entry));
+            }
         }
         return Ok(events);
     }

@@ -153,6 +153,7 @@ impl Spool {
             offered: batch.timestamp_ms.is_some(),
             fingerprint: batch.fingerprint,
             ledger: self.ledger,
+            part_of: None,
         })
         .map(Some)
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    FileName, LOCK, Passed, SpoolError, SpoolFile, ballast,
+    FileName, LOCK, Passed, RefusedOf, SpoolError, SpoolFile, ballast,
     disk::{Disk, NOTE_BYTES, is_locked},
     file::{inspect_file, is_cut_off},
     format::varint,
@@ -159,7 +159,11 @@ impl View {
 
     /// How many events the quarantine holds, as far as it can be known.
     pub(crate) fn quarantined_events(&self) -> Result<u64, SpoolError> {
-        quarantine::events_in_all(self.storage.as_ref(), &self.dir.join(quarantine::FOLDER))
+        quarantine::look_through(
+            self.storage.as_ref(),
+            &self.dir.join(quarantine::FOLDER),
+            &mut RefusedOf::new(),
+        )
     }
 
     /// What is known of a file, and how many of its events are of each level, by the level's number on the wire. Reads the

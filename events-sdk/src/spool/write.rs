@@ -39,6 +39,8 @@ pub(crate) struct NewFile<'a> {
     pub(crate) fingerprint: u64,
     /// Which ledger counts the events as accepted; zero for none.
     pub(crate) ledger: u64,
+    /// The spill file that it was a part of, and the place of the piece, where it is set aside.
+    pub(crate) part_of: Option<(Uuid, u32)>,
 }
 
 impl NewFile<'_> {
@@ -211,6 +213,8 @@ pub(super) fn write_to(out: &mut dyn WriteFile, file: &NewFile<'_>) -> io::Resul
         offered: file.offered,
         seal_crc32c: 0,
         piece_events: cuts(file),
+        part_of: file.part_of.map(|(file, _)| file.to_string()).unwrap_or_default(),
+        piece: file.part_of.map_or(0, |(_, piece)| piece),
     };
     let head = seal::encode_head(&seal);
     let mut crc = Crc::new();

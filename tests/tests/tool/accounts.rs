@@ -14,20 +14,8 @@ use events_sdk::{
     testing::{Mode, Toggle},
 };
 use events_tests::{NUMBER, config, emit_number, killed, spill_files, wait_until};
-use tempfile::TempDir;
 
 use super::{PATIENCE, accounts_of, add_file, command, damage, dead_spool, mixture, only_file, spool};
-
-/// What a kill leaves, with what is in the quarantine.
-fn killed_with_quarantine(live: &Path) -> TempDir {
-    let dead = killed(live);
-    let (from, to) = (live.join("quarantine"), dead.path().join("quarantine"));
-    fs::create_dir(&to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
-    dead
-}
 
 #[test]
 fn what_is_set_aside_of_a_file_that_still_waits_is_counted_once() {
@@ -48,7 +36,9 @@ fn what_is_set_aside_of_a_file_that_still_waits_is_counted_once() {
         let agent = Events::start(config.clone()).unwrap();
         let aside = dir.path().join("quarantine");
         let is_held = |stats: &Stats| {
-            let is_aside = fs::read_dir(&aside).is_ok_and(|all| all.count() == 2);
+            let is_complete = |entry: &fs::DirEntry| !entry.file_name().as_encoded_bytes().starts_with(b".");
+            let is_aside =
+                fs::read_dir(&aside).is_ok_and(|all| all.flatten().filter(is_complete).count() == 2);
             let delivered = stats.delivered > 0 && stats.in_flight == 0;
             stats.lifetime.is_surveyed && is_aside && delivered == is_some_delivered
         };
@@ -57,7 +47,7 @@ fn what_is_set_aside_of_a_file_that_still_waits_is_counted_once() {
         assert_eq!(stats.lifetime.accepted, COUNT, "{stats:#?}");
         let delivered = stats.delivered;
         assert!(delivered < COUNT - 1, "{stats:#?}");
-        let dead = killed_with_quarantine(dir.path());
+        let dead = killed(dir.path());
         for place in [dir.path(), dead.path()] {
             let (code, said) = accounts_of(place);
             assert_eq!(
@@ -79,7 +69,7 @@ fn what_is_set_aside_of_a_file_that_still_waits_is_counted_once() {
         let agent = Events::start(config.clone()).unwrap();
         let stats = wait_until(&agent, PATIENCE, |stats| stats.lifetime.is_surveyed);
         assert!(stats.lifetime.is_surveyed, "{stats:#?}");
-        let dead = killed_with_quarantine(dead.path());
+        let dead = killed(dead.path());
         drop(agent);
         let (code, said) = accounts_of(dead.path());
         assert_eq!(
@@ -117,13 +107,13 @@ fn what_an_agent_found_in_the_quarantine_is_counted_once_when_its_file_is_repair
     let aside = dir.path().join("quarantine");
     let is_aside = |_: &Stats| fs::read_dir(&aside).is_ok_and(|all| all.count() == 2);
     assert!(is_aside(&wait_until(&agent, PATIENCE, is_aside)));
-    let dead = killed_with_quarantine(dir.path());
+    let dead = killed(dir.path());
     drop(agent);
     toggle.stop();
     let agent = Events::start(config(&toggle, dead.path())).unwrap();
     let stats = wait_until(&agent, PATIENCE, |stats| stats.lifetime.is_surveyed);
     assert!(stats.lifetime.is_surveyed, "{stats:#?}");
-    let dead = killed_with_quarantine(dead.path());
+    let dead = killed(dead.path());
     drop(agent);
     for is_repaired in [false, true] {
         if is_repaired {

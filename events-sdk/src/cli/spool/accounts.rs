@@ -7,6 +7,7 @@ mod verdict;
 use std::{io::Write, path::PathBuf};
 
 use clap::Args;
+use uuid::Uuid;
 
 pub(super) use self::books::remade;
 use self::{books::Trouble, found::Found};
@@ -19,6 +20,7 @@ use crate::{
         place::{self, Where},
         time,
     },
+    ledger::{Known, Step},
     spool::View,
 };
 
@@ -100,6 +102,16 @@ pub(super) fn unaccounted(view: &View) -> Option<u64> {
     // What was set aside since may be the rest of an event that its file still holds as well.
     let most = |found: &Found| found.rest().most.max(0).unsigned_abs() + found.aside();
     (found.unreadable == 0 && !found.moving).then(|| most(&found))
+}
+
+/// How far a file is dealt with, as the books say; `None` where it is only to be removed.
+pub(super) fn step_of(view: &View, file: Uuid) -> Option<Step> {
+    // Without books all of it is sent again.
+    let Ok(mut ledger) = books::read(view) else { return Some(Step::none(file)) };
+    match ledger.found(file, 0, true) {
+        Known::From(step) => Some(step),
+        Known::Finished => None,
+    }
 }
 
 /// How many events of ours the books note in spill files, how many wait there, and how many wait in files that do not say whose they are.

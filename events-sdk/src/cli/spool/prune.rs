@@ -38,7 +38,7 @@ use crate::{
     },
     id::IdGenerator,
     plural::counted,
-    spool::{FileName, Item, Sealing, SpoolFile, View, free_bytes},
+    spool::{Aside, FileName, Item, Passed, Sealing, SpoolFile, View, free_bytes},
 };
 
 /// What a file has beside its events, the rest of a block included.
@@ -144,12 +144,13 @@ impl PruneArgs {
         let sources = Where::files(&dir)?;
         let progress = Progress::over(&sources, false);
         let before = self.older_than.map(|span| time::now_ms().saturating_sub(span));
+        let aside = View::of(&dir).aside()?;
         let doomed = |facts: &Facts<'_>| self.means(&schema, before, facts);
         let mut tally = Tally { damaged_accounts: work.books().damage.is_some(), ..Tally::default() };
         let mut in_part = Vec::new();
         for source in &sources {
             progress.at(&source.label());
-            match plan(source, work.books(), &doomed, &mut tally, &progress) {
+            match plan(source, &aside, work.books(), &doomed, &mut tally, &progress) {
                 Ok(None) => {}
                 // What goes as a whole needs no room, and makes some.
                 Ok(Some(plan)) if plan.kept == 0 => work.remove(&plan, &mut tally),
@@ -192,6 +193,7 @@ impl PruneArgs {
 /// What is to become of a file; `None` where all of it stays.
 fn plan<'a>(
     source: &'a Source,
+    aside: &Aside,
     books: &mut Books,
     doomed: &impl Fn(&Facts<'_>) -> bool,
     tally: &mut Tally,
@@ -204,7 +206,9 @@ fn plan<'a>(
         opened => opened?,
     };
     progress.add(scan.seen().bytes);
-    let waiting = books.take_up(&file);
+    // What is dealt with is known to the books.
+    let refused = source.refused_of(aside, &file, Passed::default())?;
+    let waiting = books.take_up(&file).without(refused);
     let mut plan = Plan {
         source,
         file,

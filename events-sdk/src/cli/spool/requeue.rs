@@ -14,7 +14,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::hold::{Hold, tell_holder};
+use super::{
+    accounts,
+    hold::{Hold, tell_holder},
+};
 
 use crate::{
     cli::{
@@ -132,9 +135,9 @@ impl RequeueArgs {
                 continue;
             }
             let reason = place::reason(&quarantine.join(name.to_os_string())).unwrap_or_default();
-            if let Some(hold) = &mut hold
-                && let Err(failure) = requeue(hold, &dir, &quarantine, &name)
-            {
+            let requeued = may_go(&dir, &name)
+                .and_then(|()| hold.as_mut().map_or(Ok(()), |hold| requeue(hold, &dir, &quarantine, &name)));
+            if let Err(failure) = requeued {
                 note(failure.text().unwrap_or_default());
                 code = BROKEN;
                 continue;
@@ -160,6 +163,18 @@ impl RequeueArgs {
             }
         }
         Ok(code)
+    }
+}
+
+/// Fails where the event is in a file as well that waits: away from the quarantine it would be taken for one that is to be sent with it.
+fn may_go(dir: &Path, name: &FileName) -> Result<(), Failure> {
+    let view = View::of(dir);
+    match view.waits_in(name, |file| accounts::step_of(&view, file))? {
+        None => Ok(()),
+        Some(file) => Err(Failure::Broken(format!(
+            "{QUARANTINE}/{name} stays where it is: the batch that it is from still waits in {file}, so that it would come twice; start the \
+             agent, and requeue it when the rest of that batch is delivered"
+        ))),
     }
 }
 

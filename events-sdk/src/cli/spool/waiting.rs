@@ -2,7 +2,7 @@
 
 use crate::{
     ledger::Known,
-    spool::{Places, SpoolFile},
+    spool::{Places, Refused, SpoolFile},
 };
 
 /// Goes through the events of an undamaged file.
@@ -10,12 +10,19 @@ use crate::{
 pub(super) struct Waiting {
     known: Known,
     places: Places,
+    /// Those that are set aside though the rest of their piece waits.
+    refused: Vec<Refused>,
 }
 
 impl Waiting {
     /// `known` is what the accounts know of it.
     pub(super) fn of(file: &SpoolFile, known: Known) -> Self {
-        Self { known, places: Places::of(file) }
+        Self { known, places: Places::of(file), refused: Vec::new() }
+    }
+
+    /// The same without these, which are set aside.
+    pub(super) fn without(self, refused: Vec<Refused>) -> Self {
+        Self { refused, ..self }
     }
 
     /// Whether the next event waits.
@@ -23,7 +30,7 @@ impl Waiting {
         let place = self.places.next(entry);
         match &self.known {
             Known::Finished => false,
-            Known::From(step) => !step.has(place),
+            Known::From(step) => !step.has(place) && !Refused::take(&mut self.refused, place, entry),
         }
     }
 }

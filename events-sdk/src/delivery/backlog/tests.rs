@@ -1,5 +1,8 @@
 use super::*;
-use crate::{Level, spool::FileName};
+use crate::{
+    Level,
+    spool::{FileName, Refused},
+};
 
 fn file(time: i64, level: Level) -> SpoolFile {
     let id = Uuid::from_u128(time as u128);
@@ -48,7 +51,7 @@ fn order(backlog: &mut Backlog) -> Vec<i64> {
     let mut order = Vec::new();
     while let Some((file, _)) = backlog.next_read(usize::MAX, Instant::now(), unknown) {
         order.push(file.timestamp_ms);
-        backlog.piece(file.id, piece(file.id), 0);
+        backlog.piece(file.id, piece(file.id), |_| 0);
         assert!(backlog.done(file.id).is_none());
         let (same, place) = backlog.next_read(usize::MAX, Instant::now(), unknown).unwrap();
         assert_eq!((same.id, plain(place)), (file.id, passed(1)));
@@ -98,7 +101,7 @@ fn a_file_that_vanishes_while_pieces_of_it_are_under_way_is_not_taken_for_a_dama
     let (now, mut backlog) = (Instant::now(), Backlog::default());
     backlog.add(SpoolFile { events: 3, ..file(1, Level::Info) });
     let (file, _) = backlog.next_read(9, now, unknown).unwrap();
-    backlog.piece(file.id, piece(file.id), 0);
+    backlog.piece(file.id, piece(file.id), |_| 0);
     assert!(backlog.next_read(9, now, unknown).is_some());
     assert!(backlog.vanished(file.id).is_none(), "a piece of it is under way");
     let finished = backlog.done(file.id).unwrap();
@@ -112,7 +115,7 @@ fn a_file_that_was_read_ahead_and_not_sent_makes_room_like_any_other() {
     backlog.add(file(2, Level::Info));
     let (first, _) = backlog.next_read(9, now, unknown).unwrap();
     assert_eq!(backlog.least(u8::MAX, false, now).unwrap().0.timestamp_ms, 2, "the other is being read");
-    backlog.piece(first.id, Piece { count: 3, ..piece(first.id) }, 0);
+    backlog.piece(first.id, Piece { count: 3, ..piece(first.id) }, |_| 0);
     let (least, _) = backlog.least(u8::MAX, false, now).unwrap();
     assert_eq!((least.timestamp_ms, least.events), (1, 3), "it holds more than was known");
     assert!(backlog.take(now, false).is_none() && backlog.is_empty());
@@ -120,7 +123,7 @@ fn a_file_that_was_read_ahead_and_not_sent_makes_room_like_any_other() {
     // It could not be thinned, and is read from the beginning.
     backlog.add(first.clone());
     assert_eq!(next(&mut backlog, now, unknown), Some((first.clone(), passed(0))));
-    backlog.piece(first.id, piece(first.id), 0);
+    backlog.piece(first.id, piece(first.id), |_| 0);
     let sent = backlog.take(now, false).unwrap();
     assert!(!backlog.is_unknown_to_toggle(first.id) && backlog.least_severity(false, now).is_none());
     backlog.put_back(sent);
@@ -137,7 +140,7 @@ fn begun(file: &SpoolFile) -> Backlog {
     backlog.add(file.clone());
     for index in 0..2 {
         assert_eq!(next(&mut backlog, now, unknown), Some((file.clone(), passed(index))));
-        backlog.piece(file.id, Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) }, 0);
+        backlog.piece(file.id, Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) }, |_| 0);
     }
     let sent = backlog.take(now, false).unwrap();
     backlog.offered(sent.file);
@@ -173,7 +176,7 @@ fn a_file_that_was_offered_before_it_came_goes_as_a_whole_too() {
     backlog.stays(first.clone(), None, now);
     assert_eq!(next(&mut backlog, now, unknown), Some((first.clone(), passed(0))));
     assert!(backlog.least_offered(u8::MAX, false, now).is_none(), "it is being read");
-    backlog.piece(first.id, piece(first.id), 0);
+    backlog.piece(first.id, piece(first.id), |_| 0);
     assert!(backlog.least(u8::MAX, false, now).is_none());
     let whole = backlog.least_offered(u8::MAX, false, now).map(|(file, read)| (file, read.map(plain)));
     assert_eq!(whole, Some((first.clone(), Some(passed(1)))));
@@ -253,7 +256,7 @@ fn pieces_that_an_earlier_process_dealt_with_out_of_turn_are_read_and_not_sent()
         assert_eq!(next(&mut backlog, now, known), Some((first.clone(), (index, before))));
         let piece = Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) };
         assert_eq!(backlog.read_with(first.id, &piece), read);
-        backlog.piece(first.id, piece, 0);
+        backlog.piece(first.id, piece, |_| 0);
     }
     assert!(!backlog.is_unknown_to_toggle(first.id) && backlog.exhausted(first.id).is_none());
     assert_eq!(backlog.cut_off(first.id, 1), 0, "all of it was read");
@@ -280,7 +283,7 @@ fn what_was_delivered_too_far_on_to_be_noted_is_once_it_is_near_enough() {
     backlog.add(first.clone());
     for index in 0..=far {
         assert!(backlog.next_read(usize::MAX, now, unknown).is_some());
-        backlog.piece(first.id, Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) }, 0);
+        backlog.piece(first.id, Piece { index, ..piece(Uuid::from_u128(100 + u128::from(index))) }, |_| 0);
     }
     let mut after = |place| {
         let step = backlog.dealt_with(first.id, place, 1, 0).unwrap();
@@ -301,7 +304,7 @@ fn a_grave_file_interrupts_another_which_goes_on_where_it_was() {
     backlog.add(file(1, Level::Info));
     backlog.add(file(2, Level::Info));
     let (first, _) = backlog.next_read(9, now, unknown).unwrap();
-    backlog.piece(first.id, piece(first.id), 0);
+    backlog.piece(first.id, piece(first.id), |_| 0);
     backlog.add(file(7, Level::Error));
     let (grave, place) = backlog.next_read(9, now, unknown).unwrap();
     assert_eq!((grave.timestamp_ms, plain(place)), (7, passed(0)));
@@ -318,7 +321,7 @@ fn pieces_of_which_nothing_is_left_have_their_place_and_are_done_with() {
     backlog.add(first.clone());
     for index in [1, 4] {
         assert!(backlog.next_read(9, now, unknown).is_some());
-        backlog.piece(first.id, Piece { index, ..piece(Uuid::from_u128(100)) }, 0);
+        backlog.piece(first.id, Piece { index, ..piece(Uuid::from_u128(100)) }, |_| 0);
     }
     let read = Some((first.clone(), (5, 2)));
     assert_eq!(next(&mut backlog, now, unknown), read);
@@ -329,4 +332,92 @@ fn pieces_of_which_nothing_is_left_have_their_place_and_are_done_with() {
     }
     assert!(backlog.done(first.id).is_none());
     assert_eq!(backlog.done(first.id).unwrap().missing, 1);
+}
+
+/// A piece of so many events.
+fn piece_of(id: Uuid, index: u32, count: u8) -> Piece {
+    let events = (0..count).flat_map(|number| [0x0A, 1, number]).collect();
+    Piece { index, id, events, count: count.into(), timestamp_ms: 0 }
+}
+
+fn refused(piece: u32, number: u8) -> Refused {
+    Refused::new(piece, &[0x0A, 1, number])
+}
+
+/// A file of which these are set aside, and which was asked to be read.
+fn set_aside(backlog: &mut Backlog, events: u32, refused: Vec<Refused>) -> SpoolFile {
+    let file = SpoolFile { events, ..file(1, Level::Info) };
+    backlog.are_set_aside(file.id, refused);
+    backlog.add(file.clone());
+    assert!(backlog.least(u8::MAX, false, Instant::now()).is_none(), "nothing is dropped out of it");
+    assert!(backlog.least_offered(u8::MAX, false, Instant::now()).is_none());
+    assert!(backlog.next_read(9, Instant::now(), unknown).is_some());
+    file
+}
+
+/// Deals with everything that waits.
+fn deliver_all(backlog: &mut Backlog) -> Option<Finished> {
+    let mut finished = None;
+    while let Some(Waiting { file, place, batch, .. }) = backlog.take(Instant::now(), false) {
+        backlog.dealt_with(file, place, batch.len() as u64, 0);
+        finished = backlog.done(file);
+    }
+    finished
+}
+
+#[test]
+fn what_is_set_aside_is_cut_out_and_the_rest_goes_in_the_halves_in_which_it_went_before() {
+    let mut backlog = Backlog::default();
+    let file = set_aside(&mut backlog, 125, vec![refused(0, 3), refused(0, 90)]);
+    let piece = piece_of(Uuid::from_u128(7), 0, 125);
+    let whole = Batch::new(piece.id, 0, piece.events.clone(), 125);
+    let cut = backlog.piece(file.id, piece, |_| 0);
+    assert_eq!((cut.step, cut.missed), (None, 0));
+
+    // What halving comes to, until both stand alone.
+    let (mut open, mut expected) = (vec![whole], Vec::new());
+    while let Some(batch) = open.pop() {
+        let bad = |entry: &[u8]| [3, 90].contains(&entry[2]);
+        match batch.events().chunks(3).any(bad) {
+            false => expected.push(batch.id()),
+            true => open.extend(batch.halves().into_iter().flatten()),
+        }
+    }
+    let mut waiting: Vec<Uuid> = backlog.pieces.iter().map(|waiting| waiting.batch.id()).collect();
+    expected.sort_unstable();
+    waiting.sort_unstable();
+    assert_eq!(waiting, expected);
+    let all: usize = backlog.pieces.iter().map(|waiting| waiting.batch.len()).sum();
+    assert_eq!(all, 123);
+
+    assert!(backlog.next_read(99, Instant::now(), unknown).is_some());
+    assert!(backlog.exhausted(file.id).is_none());
+    let finished = deliver_all(&mut backlog).unwrap();
+    assert_eq!((finished.missing, finished.vanished), (0, false));
+}
+
+#[test]
+fn a_piece_of_which_all_is_set_aside_is_dealt_with_as_soon_as_it_is_read() {
+    let mut backlog = Backlog::default();
+    let file = set_aside(&mut backlog, 2, vec![refused(0, 0), refused(0, 1)]);
+    let cut = backlog.piece(file.id, piece_of(Uuid::from_u128(7), 0, 2), |_| 0);
+    let step = cut.step.unwrap();
+    assert_eq!((step.pieces, step.events, step.delivered, cut.missed), (1, 2, 0, 0));
+    assert!(backlog.next_read(9, Instant::now(), unknown).is_some());
+    assert_eq!(backlog.exhausted(file.id).unwrap().missing, 0);
+}
+
+#[test]
+fn what_is_set_aside_and_not_in_its_piece_any_more_costs_no_other_event() {
+    let mut backlog = Backlog::default();
+    let file = set_aside(&mut backlog, 6, vec![refused(0, 3), refused(0, 99), refused(4, 0)]);
+    let cut = backlog.piece(file.id, piece_of(Uuid::from_u128(7), 0, 5), |_| 0);
+    assert_eq!((cut.step, cut.missed), (None, 1));
+    let left: usize = backlog.pieces.iter().map(|waiting| waiting.batch.len()).sum();
+    assert_eq!(left, 4);
+    assert!(backlog.least_offered(u8::MAX, false, Instant::now()).is_none(), "one was not come upon");
+    deliver_all(&mut backlog);
+    // The last event is damaged, and it is the one that is set aside.
+    assert!(backlog.next_read(9, Instant::now(), unknown).is_some());
+    assert_eq!(backlog.exhausted(file.id).unwrap().missing, 0);
 }

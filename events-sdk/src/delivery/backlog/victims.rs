@@ -22,7 +22,7 @@ impl Begun {
     /// How many of its events are not dealt with.
     pub(crate) fn left(&self) -> u64 {
         let read: u64 = self.pieces.iter().map(|piece| piece.batch.len() as u64).sum();
-        read + u64::from(self.open.file.events).saturating_sub(self.open.read)
+        read + self.open.unread()
     }
 
     /// What was read of it and is not dealt with.
@@ -159,14 +159,16 @@ impl Backlog {
         waiting.chain(read).filter(|file| file.severities != 0)
     }
 
+    /// Not those of which events are set aside: they would be dropped as well.
     fn waiting(&self) -> impl Iterator<Item = &Waits> {
-        self.files.iter().chain(self.grave.iter())
+        let all = self.files.iter().chain(self.grave.iter());
+        all.filter(|waits| !self.refused.contains_key(&waits.id))
     }
 
     /// Whether a file of which pieces were read may go, or a part of it.
     fn may_go(&self, open: &Open) -> bool {
         let is_being_read = self.reading && self.current == Some(open.file.id);
-        !is_being_read && !open.vanished && self.is_at_rest(open)
+        !is_being_read && !open.vanished && open.to_cut_out == 0 && self.is_at_rest(open)
     }
 
     /// Takes a file out that waits or is untouched.

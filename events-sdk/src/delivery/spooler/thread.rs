@@ -26,7 +26,10 @@ use crate::{
     fault,
     ledger::{Kept, Ledger},
     segment::{Segments, ToDisk},
-    spool::{Bounds, FileName, NewFile, Passed, Piece, Reader, Spool, SpoolError, SpoolErrorKind, SpoolFile},
+    spool::{
+        Bounds, FileName, NewFile, Passed, Piece, Reader, RefusedOf, Spool, SpoolError, SpoolErrorKind,
+        SpoolFile,
+    },
 };
 
 /// How often the directory is looked at for files that others put there, `events emit` for one. Soon enough for whoever
@@ -85,6 +88,8 @@ pub(super) struct Thread {
     surveying: Option<u64>,
     /// That was counted, at the start or when the directory could be opened.
     survey_begun: bool,
+    /// Refused events that were in the quarantine at the start, and whose spill file was there too.
+    refused: RefusedOf,
     /// It could not be counted.
     survey_failed: bool,
     /// It was counted after that, when this process may have put something there.
@@ -160,6 +165,7 @@ impl Thread {
             ledger_doubted: false,
             surveying: None,
             survey_begun: false,
+            refused: RefusedOf::new(),
             survey_failed: false,
             survey_is_late: false,
             leaving: Vec::new(),
@@ -328,7 +334,8 @@ impl Thread {
                 Some(Command::SetAside { file, place, batch, reason }) => {
                     let result = self.guarded("set a batch aside in", |thread| {
                         fault::point("spool set aside");
-                        thread.spool().and_then(|spool| spool.set_aside(&batch, &reason))?;
+                        thread.spool().and_then(|spool| spool.set_aside(&batch, (file, place), &reason))?;
+                        fault::point("spool is set aside");
                         thread.quarantine_grew = true;
                         Ok(())
                     });
@@ -509,6 +516,7 @@ impl Thread {
             offered,
             fingerprint,
             ledger,
+            part_of: None,
         })?;
         self.known.insert(write.id);
         fault::point("spool written");

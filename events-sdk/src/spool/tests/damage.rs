@@ -35,6 +35,7 @@ fn write(spool: &Spool, run: &[u8], count: u32) -> SpoolFile {
         offered: false,
         fingerprint: 0,
         ledger: 0,
+        part_of: None,
     };
     spool.write(file).unwrap()
 }
@@ -389,6 +390,7 @@ fn a_giant_event_in_a_file_whose_seal_is_right_is_set_aside_and_the_others_are_d
         offered: false,
         fingerprint: 0,
         ledger: 0,
+        part_of: None,
     };
     let file = spool.write(new).unwrap();
     let mut reader = spool.read(&file).unwrap();

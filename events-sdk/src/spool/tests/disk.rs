@@ -126,6 +126,7 @@ fn large_events_make_small_pieces_and_one_alone_may_be_larger_than_a_piece() {
         offered: false,
         fingerprint: 0,
         ledger: 0,
+        part_of: None,
     };
     let file = spool.write(file).unwrap();
     let mut reader = spool.read(&file).unwrap();
@@ -329,7 +330,7 @@ fn links_in_the_directory_lead_nowhere() {
     let file = spool.inspect(&FileName::parse("torn.pb".as_ref()).unwrap()).unwrap();
     assert_eq!(spool.quarantine(&file, None).unwrap_err().kind(), SpoolErrorKind::Broken);
     let refused = Batch::new(id(1), 1, entry(0), 1);
-    assert_eq!(spool.set_aside(&refused, "x").unwrap_err().kind(), SpoolErrorKind::Broken);
+    assert_eq!(spool.set_aside(&refused, (Uuid::nil(), 0), "x").unwrap_err().kind(), SpoolErrorKind::Broken);
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     drop(spool);
 
@@ -376,7 +377,7 @@ fn a_refused_event_is_set_aside_with_the_reason_as_a_file_that_can_be_offered_ag
     let spool = Spool::open(dir.path()).unwrap();
     let refused = Batch::new(id(1), 1_800_000_000_000, entry(7), 1);
     for _ in 0..2 {
-        spool.set_aside(&refused, "no such pool").unwrap();
+        spool.set_aside(&refused, (Uuid::nil(), 0), "no such pool").unwrap();
     }
     let aside = dir.path().join("quarantine");
     assert_eq!(mode(&aside), 0o700);
@@ -415,7 +416,7 @@ fn the_quarantine_is_bounded_by_what_it_takes_up_on_disk() {
     assert_eq!(spool.clear_quarantine().0, 0);
     // Of a few hundred bytes each, with a description: two blocks.
     for id in 1..=10 {
-        spool.set_aside(&Batch::new(Uuid::from_u128(id), 1, entry(0), 1), "no").unwrap();
+        spool.set_aside(&Batch::new(Uuid::from_u128(id), 1, entry(0), 1), (Uuid::nil(), 0), "no").unwrap();
     }
     assert_eq!(spool.clear_quarantine().0, 2);
     assert_eq!(fs::read_dir(dir.path().join("quarantine")).unwrap().count(), 16);
@@ -427,7 +428,7 @@ fn what_cannot_leave_a_full_quarantine_keeps_nothing_else_there_and_no_count_is_
     let spool = Spool::open(dir.path()).unwrap();
     let events: [Vec<u8>; 3] = [0, 1, 2].map(entry);
     let batches = [1, 2, 3].map(|id| Batch::new(Uuid::from_u128(id), 1, events[id as usize - 1].clone(), 1));
-    batches.iter().for_each(|batch| spool.set_aside(batch, "no").unwrap());
+    batches.iter().for_each(|batch| spool.set_aside(batch, (Uuid::nil(), 0), "no").unwrap());
     let aside = dir.path().join("quarantine");
     let stays = aside.join(format!("{}.pb", batches[0].id()));
     let chattr = |how: &str| {

@@ -319,6 +319,7 @@ impl Process {
                 offered: false,
                 fingerprint: 0xfeed,
                 ledger: 0,
+                part_of: None,
             });
             self.files.push(file.unwrap());
             self.expected.must.extend(self.indexes(chunk.bytes()));

@@ -96,6 +96,7 @@ pub(crate) fn spill(
         offered: false,
         fingerprint: 0xfeed,
         ledger: 0,
+        part_of: None,
     })
 }
 

@@ -45,6 +45,7 @@ fn written(whole: bool, offered: bool) -> (Vec<u8>, usize) {
             offered,
             fingerprint: 7,
             ledger: LEDGER,
+            part_of: None,
         })
         .unwrap();
     (disk.read(&path()), HEAD_BYTES + run.len())
@@ -134,6 +135,7 @@ fn what_is_left_of_a_file_says_at_its_start_what_it_says_at_its_end() {
         offered: false,
         fingerprint: 7,
         ledger: LEDGER,
+        part_of: None,
     };
     let name = spool.write(whole).unwrap().name;
     assert_eq!(other.read(&Path::new("/spool").join(name.to_os_string())), bytes);

@@ -1,8 +1,8 @@
-//! What is damaged in files and segments that still wait, and lies in the quarantine already.
+//! What is damaged in files and segments that still wait, or was refused of them, and lies in the quarantine already.
 //!
 //! An agent sets aside what is damaged of a file when it has read it to its end, and the file goes when its last piece is dealt with:
 //! until then those events are in both. The next start puts them there again under the same name, and counts them once; so must
-//! whoever only looks.
+//! whoever only looks. Of events that were [refused](super::super::refused) the same is true.
 
 use std::{
     collections::BTreeSet,
@@ -12,42 +12,83 @@ use std::{
     path::Path,
 };
 
+use uuid::Uuid;
+
 use super::{
     super::{
-        FileName, SpoolError,
+        FileName, Passed, Reader, Refused, RefusedOf, SpoolError, SpoolFile,
         format::{CHUNK, Crc},
         quarantine::{self, FOLDER},
+        refused,
         scan::{Found, Span},
         storage::{EntryKind, ReadFile},
     },
     Opened, View,
 };
+use crate::ledger::Step;
 
-/// What a quarantine holds of damaged bytes.
+/// What a quarantine holds.
 pub(crate) struct Aside {
     view: View,
-    /// The names of these files, as bytes.
+    /// The names of the files there, as bytes.
     names: BTreeSet<Vec<u8>>,
+    /// The refused events that say from which file they are.
+    refused: RefusedOf,
 }
 
 impl View {
     /// Looks at the quarantine of this spool.
     pub(crate) fn aside(&self) -> Result<Aside, SpoolError> {
+        let names = self.names_aside()?;
+        let mut refused = RefusedOf::new();
+        quarantine::look_through(self.storage.as_ref(), &self.dir.join(FOLDER), &mut refused)?;
+        Ok(Aside { view: self.clone(), names, refused })
+    }
+
+    /// The spill file in which a refused event of the quarantine still waits, if it does. `step` says how far a file is dealt with; of
+    /// one that is only to be removed it says nothing.
+    pub(crate) fn waits_in(
+        &self,
+        name: &FileName,
+        step: impl FnOnce(Uuid) -> Option<Step>,
+    ) -> Result<Option<FileName>, SpoolError> {
+        let path = self.dir.join(FOLDER).join(name.to_os_string());
+        let mut refused = RefusedOf::new();
+        quarantine::look_into(self.storage.as_ref(), &path, &mut refused)
+            .map_err(|error| SpoolError::of_file("read the quarantined file", &path, error))?;
+        // It is from one file.
+        let Some((id, refused)) = refused.into_iter().next() else { return Ok(None) };
+        let Some(file) = self.list()?.into_iter().find(|file| file.id() == id) else { return Ok(None) };
+        let Some(passed) = step(id).map(Passed::of) else { return Ok(None) };
+        let file = self.inspect_rest(&file, |_| passed)?;
+        let reader = Reader::open(self.storage.as_ref(), self.path_of(&file.name), &file)?;
+        let waits = !refused::found_in(reader, passed, &refused)?.is_empty();
+        Ok(waits.then_some(file.name))
+    }
+
+    fn names_aside(&self) -> Result<BTreeSet<Vec<u8>>, SpoolError> {
         let mut names = BTreeSet::new();
-        let folder = self.dir.join(FOLDER);
-        quarantine::list_folder(self.storage.as_ref(), &folder, &mut |name, kind| {
-            if kind == EntryKind::File && name.as_bytes().ends_with(b".damaged") {
+        quarantine::list_folder(self.storage.as_ref(), &self.dir.join(FOLDER), &mut |name, kind| {
+            let is_ours = [b".damaged".as_slice(), b".pb"].iter().any(|end| name.as_bytes().ends_with(end));
+            if kind == EntryKind::File && is_ours {
                 names.insert(name.as_bytes().to_owned());
             }
         })?;
-        Ok(Aside { view: self.clone(), names })
+        Ok(names)
     }
 }
 
 impl Aside {
     /// Whether something was set aside, or went, since it was looked at.
     pub(crate) fn has_changed(&self) -> Result<bool, SpoolError> {
-        Ok(self.view.aside()?.names != self.names)
+        Ok(self.view.names_aside()? != self.names)
+    }
+
+    /// Which events of a spill file were refused and lie there as well, of those that are not dealt with.
+    pub(crate) fn refused_in(&self, file: &SpoolFile, passed: Passed) -> Result<Vec<Refused>, SpoolError> {
+        let Some(refused) = self.refused.get(&file.id) else { return Ok(Vec::new()) };
+        let reader = Reader::open(self.view.storage.as_ref(), self.view.path_of(&file.name), file)?;
+        refused::found_in(reader, passed, refused)
     }
 
     /// How many events of a spill file lie there as well, as far as can be known: none where what is damaged in it now is not what was

@@ -90,10 +90,11 @@ impl Found {
         let (mut twice, mut of_ours, mut of_unclear, mut unreadable) = (0, 0, 0, 0);
         for source in place::everything(view)? {
             let passed = |file: &SpoolFile| Passed::of(ledger.step(file.id, true));
-            let seen = source
-                .inspect_rest(passed)
-                .and_then(|file| Ok((file, source.damaged_in_segment()?, source.set_aside_of(&aside)?)));
-            let (file, damaged, is_aside) = match seen {
+            let seen = source.inspect_rest(passed).and_then(|file| {
+                let refused = source.refused_of(&aside, &file, passed(&file))?.len() as u64;
+                Ok((file, source.damaged_in_segment()?, source.set_aside_of(&aside)?, refused))
+            });
+            let (file, damaged, is_aside, refused) = match seen {
                 Ok(seen) => seen,
                 Err(error) if place::is_gone(&error) => continue,
                 Err(error) => {
@@ -107,8 +108,10 @@ impl Found {
             in_segments += damaged - is_aside_of_segment;
             twice += is_aside_of_segment;
             let is_ours = is_segment(&source) || file.is_of(ledger.id());
-            let Known::From(step) = ledger.found(file.id, u64::from(file.events), is_ours) else { continue };
-            let waits = u64::from(file.events).saturating_sub(step.events);
+            // The next start finds them in the quarantine alone.
+            let events = u64::from(file.events).saturating_sub(refused);
+            let Known::From(step) = ledger.found(file.id, events, is_ours) else { continue };
+            let waits = events.saturating_sub(step.events);
             let is_aside = is_aside.min(waits);
             match file.ledger {
                 _ if is_segment(&source) => in_segments += waits,

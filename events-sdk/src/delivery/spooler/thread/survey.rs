@@ -1,6 +1,11 @@
 //! What others left and put there: segments and files of earlier processes, and files of others. When it has all been found.
 
-use std::{cell::Cell, collections::VecDeque, path::Path, time::Instant};
+use std::{
+    cell::Cell,
+    collections::{HashSet, VecDeque},
+    path::Path,
+    time::Instant,
+};
 
 use uuid::Uuid;
 
@@ -8,7 +13,7 @@ use super::{AGAIN, BALLAST_AGAIN, EXAMINE, Reply, SETTLED_MS, Thread};
 use crate::{
     fault,
     ledger::Ledger,
-    spool::{Adopted, FileName, Passed, Spool, SpoolError, SpoolErrorKind, SpoolFile},
+    spool::{Adopted, FileName, Passed, Refused, RefusedOf, SpoolError, SpoolErrorKind, SpoolFile},
 };
 
 impl Thread {
@@ -184,17 +189,23 @@ impl Thread {
     pub(super) fn examine(&mut self, name: &FileName) {
         fault::point("spool examine");
         let Some(spool) = &self.spool else { return };
-        match spool.inspect_rest(name, |file| self.passed(file)) {
-            Ok(file) => {
+        let found = spool
+            .inspect_rest(name, |file| self.passed(file))
+            .and_then(|file| self.refused_in(&file).map(|refused| (file, refused)));
+        match found {
+            Ok((file, refused)) => {
                 self.known.insert(file.id);
                 let has_come_back = spool.has_come_back(name);
                 if file.names_ledger() && !file.is_of(self.ledger_id) {
                     self.tell_ledger_gone();
                 }
-                if has_come_back {
+                if has_come_back || !refused.is_empty() {
                     let before = std::mem::take(&mut self.examined);
                     self.reply(Reply::Found(before));
-                    self.reply(Reply::CameBack(file));
+                    self.reply(match has_come_back {
+                        true => Reply::CameBack(file),
+                        false => Reply::FoundInPart(file, refused),
+                    });
                 } else {
                     self.examined.push(file);
                 }
@@ -212,7 +223,15 @@ impl Thread {
         }
     }
 
-    /// What of a file that ends too early is dealt with, as the ledger says.
+    /// Which events of a file were in the quarantine at the start and are not dealt with.
+    fn refused_in(&self, file: &SpoolFile) -> Result<Vec<Refused>, SpoolError> {
+        match (&self.spool, self.refused.get(&file.id)) {
+            (Some(spool), Some(refused)) => spool.refused_in(file, self.passed(file), refused),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// What of a file that ends too early, or is in the quarantine in part, is dealt with, as the ledger says.
     fn passed(&self, file: &SpoolFile) -> Passed {
         let step = self.ledger.as_ref().and_then(|ledger| match Ledger::read_from(ledger) {
             Ok(ledger) => Some(ledger.step(file.id, true)),
@@ -236,7 +255,12 @@ impl Thread {
     /// Counts what is in the quarantine before anything of this process is, unless that was not possible.
     pub(super) fn begin_survey(&mut self) {
         fault::point("spool survey");
-        let counted = self.spool.as_ref().map(Spool::quarantined_events);
+        let mut refused = RefusedOf::new();
+        let counted = self.spool.as_ref().map(|spool| spool.look_through_quarantine(&mut refused));
+        // Not of files that were found before: those count with all their events by now.
+        if !self.survey_is_late {
+            self.refused = self.with_files(refused);
+        }
         match counted {
             Some(Ok(quarantined)) => self.surveying = Some(quarantined),
             // What is missing cannot be told from what is there.
@@ -249,6 +273,18 @@ impl Thread {
             None => {}
         }
         self.survey_begun = true;
+    }
+
+    /// Without those whose spill file is gone. That may be very many.
+    fn with_files(&self, mut refused: RefusedOf) -> RefusedOf {
+        if let Some(spool) = self.spool.as_ref().filter(|_| !refused.is_empty())
+            && let Ok(names) = spool.list(|name| refused.contains_key(&name.id()))
+        {
+            let there: HashSet<Uuid> = names.iter().map(FileName::id).collect();
+            refused.retain(|file, _| there.contains(file));
+            refused.shrink_to_fit();
+        }
+        refused
     }
 
     /// Says so when all that earlier processes left is found.

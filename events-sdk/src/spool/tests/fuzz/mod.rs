@@ -61,6 +61,7 @@ static BASES: LazyLock<Vec<Base>> = LazyLock::new(|| {
         offered: false,
         fingerprint: 7,
         ledger: 9,
+        part_of: None,
     };
     let file = spool.write(file).unwrap();
     bases.push(base(disk.read(&path(&file.name)), run));

@@ -155,6 +155,7 @@ impl Runtime {
             offered: whole.is_some(),
             fingerprint: 0xfeed,
             ledger: 0,
+            part_of: None,
         });
         match self.tried(written) {
             Some(file) => {
@@ -220,7 +221,7 @@ impl Runtime {
         let mut passed = known.passed;
         passed.add(&piece);
         let batch = Batch::new(piece.id, piece.timestamp_ms, piece.events, piece.count);
-        self.tried(self.spool().set_aside(&batch, "no such pool"))?;
+        self.tried(self.spool().set_aside(&batch, (Uuid::nil(), 0), "no such pool"))?;
         let mut bytes = Vec::new();
         batch.encode(&mut bytes);
         let path = Path::new(DIR).join(format!("quarantine/{}.pb", batch.id()));
