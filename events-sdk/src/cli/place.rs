@@ -126,8 +126,8 @@ impl Source {
         }
     }
 
-    /// How many events of a segment are damaged, as far as can be known: the next start sets them aside. Of a file, none; nor those that
-    /// were cut off, of which there is nothing to set aside.
+    /// How many events of a segment are damaged, as far as can be known: the next start sets them aside. Of a file, none: those are among
+    /// the events that it holds. Nor those that were cut off, of which there is nothing to set aside.
     pub(super) fn damaged_in_segment(&self) -> Result<u64, SpoolError> {
         let mut damaged = 0;
         if self.segment.is_some() {

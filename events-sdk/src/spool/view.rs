@@ -247,6 +247,11 @@ impl Scan {
             && name.is_some_and(|name| is_cut_off(&name, self.seen.bytes, scanner.timestamp_ms()))
     }
 
+    /// Whether it is a segment that does not tell how many events were in it.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(&self.walker, Walker::Segment(segment) if segment.is_open())
+    }
+
     /// Whether it ends within a field. Known once [`next`](Self::next) has given `None`.
     pub(crate) fn ends_within_a_field(&self) -> bool {
         self.ends_within
