@@ -171,6 +171,7 @@ impl Found {
             .number("dropped", self.totals.dropped)
             .raw("drops", &format!("[{}]", drops.join(",")))
             .flag("closed", self.ledger.was_closed())
+            .flag("surveyed", !self.ledger.is_looking())
             .number("unreadable", self.unreadable)
             .flag("moving", self.moving)
             .flag("balances", self.balances())

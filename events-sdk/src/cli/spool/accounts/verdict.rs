@@ -40,7 +40,12 @@ impl Found {
             );
         }
         if least > 0 {
-            return format!("the accounts balance: {}", self.in_memory(least.unsigned_abs()));
+            let elsewhere = self.in_memory(least.unsigned_abs());
+            // What is lost comes first.
+            return match self.holder {
+                Holder::Nobody => format!("{elsewhere}; with that the accounts balance"),
+                _ => format!("the accounts balance: {elsewhere}"),
+            };
         }
         if least == 0 && most == 0 {
             return "the accounts balance".to_owned();
@@ -58,7 +63,12 @@ impl Found {
     fn in_memory(&self, events: u64) -> String {
         let (number, are) = (counted(events, "event"), is_or_are(events));
         let (was, it) = if events == 1 { ("was", "it") } else { ("were", "them") };
+        let looking =
+            "it has not looked at all yet that earlier ones left, and counts what is lost when it has";
         match self.holder {
+            Holder::Process(id) if self.ledger.is_looking() => format!(
+                "{number} {are} in the memory of process {id}, or {was} in that of an earlier one and lost with it: {looking}"
+            ),
             Holder::Process(id) => format!("{number} {are} in the memory of process {id}"),
             Holder::Nobody => {
                 let or = if self.has_segments { ", or in segments that were removed since" } else { "" };
