@@ -155,7 +155,7 @@ impl Delivery {
             return self.vanished(&file, missing);
         }
         if missing > 0 {
-            tracing::error!(file = %file.id, missing, "events of a spill file were damaged; what is left of them is in the quarantine folder");
+            tracing::error!(file = %file.id, damaged = missing, "events of a spill file were damaged; what is left of them is in the quarantine folder");
         }
         let mut state = self.intake.buffer.lock();
         let foreign = !file.is_of(state.accounts.ledger.id());

@@ -394,7 +394,7 @@ fn verify_tells_of_accounts_that_cannot_be_read() {
     }
     fs::remove_dir(&path).unwrap();
     let said = spool(dir.path(), &["verify"]);
-    let told = "1 file belongs to accounts that are gone: put them back, or the next start begins anew";
+    let told = "1 file belongs to accounts that are gone: put .accounts back, or the next start begins anew";
     assert!(said.code == 1 && said.err.contains(told), "{said:?}");
     let said = spool(dir.path(), &["verify", only_file(dir.path()).to_str().unwrap()]);
     assert_eq!((said.code, said.err.as_str()), (0, ""), "one file is no spool");

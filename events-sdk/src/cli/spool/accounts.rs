@@ -8,7 +8,7 @@ use std::{io::Write, path::PathBuf};
 
 use clap::Args;
 
-pub(super) use self::books::remade;
+pub(super) use self::books::{files_without, remade};
 use self::{books::Trouble, found::Found};
 use crate::{
     accounts,
