@@ -166,6 +166,7 @@ impl View {
     /// end of a sealed file and all of any other.
     pub(crate) fn inspect(&self, name: &FileName) -> Result<(SpoolFile, BTreeMap<i32, u32>), SpoolError> {
         inspect_file(self.storage.as_ref(), name, &self.path_of(name), |_| Passed::default())
+            .map(|(file, levels, _)| (file, levels))
     }
 
     /// What is known of a file of which something is dealt with, as an agent would [inspect](super::Spool::inspect_rest) it.
@@ -174,7 +175,7 @@ impl View {
         name: &FileName,
         passed: impl FnOnce(&SpoolFile) -> Passed,
     ) -> Result<SpoolFile, SpoolError> {
-        inspect_file(self.storage.as_ref(), name, &self.path_of(name), passed).map(|(file, _)| file)
+        inspect_file(self.storage.as_ref(), name, &self.path_of(name), passed).map(|(file, ..)| file)
     }
 
     /// Whether what a file says of itself, at its start and at its end, is not what was written. Reads nothing else of it.

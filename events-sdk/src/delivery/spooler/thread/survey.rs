@@ -185,8 +185,11 @@ impl Thread {
         fault::point("spool examine");
         let Some(spool) = &self.spool else { return };
         match spool.inspect_rest(name, |file| self.passed(file)) {
-            Ok(file) => {
+            Ok((file, cut)) => {
                 self.known.insert(file.id);
+                if let Some(shortened) = self.shortened.as_mut().filter(|_| file.is_of(self.ledger_id)) {
+                    shortened.add(name, cut);
+                }
                 let has_come_back = spool.has_come_back(name);
                 if file.names_ledger() && !file.is_of(self.ledger_id) {
                     self.tell_ledger_gone();
@@ -259,7 +262,8 @@ impl Thread {
         if let Some(quarantined) = self.surveying.take() {
             // What is found from now on was put there since.
             self.ledger_is_new = false;
-            self.reply(Reply::Surveyed { quarantined, is_late: self.survey_is_late });
+            let shortened = Box::new(self.shortened.take().unwrap_or_default());
+            self.reply(Reply::Surveyed { quarantined, is_late: self.survey_is_late, shortened });
         }
     }
 }
