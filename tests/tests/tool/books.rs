@@ -374,6 +374,19 @@ fn what_an_emptied_file_held_is_missing_and_repair_says_that_the_file_goes() {
 }
 
 #[test]
+fn a_file_that_was_written_over_is_named_with_what_is_missing() {
+    let dir = dead_spool(mixture);
+    add_file(dir.path(), |events| emit_number(events, 1));
+    let name = spill_files(dir.path()).swap_remove(0);
+    let bytes = fs::read(dir.path().join(&name)).unwrap().len();
+    fs::write(dir.path().join(&name), vec![0; bytes]).unwrap();
+    let (code, said) = accounts_of(dir.path());
+    assert_eq!((code, &said["missing"]), (1, &115.into()), "{said}");
+    let verdict = said["verdict"].as_str().unwrap();
+    assert!(verdict.contains(&format!("{name} ends too early or is written over")), "{verdict}");
+}
+
+#[test]
 fn verify_tells_of_accounts_that_cannot_be_read() {
     let dir = dead_spool(mixture);
     let path = dir.path().join(".accounts");

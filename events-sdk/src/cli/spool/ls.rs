@@ -166,7 +166,7 @@ impl Row {
             // Only its bytes tell whether it is all there.
             row.state = match source.end()? {
                 End::Cut | End::Torn => TORN,
-                End::Damaged => DAMAGED,
+                End::Damaged | End::Blank => DAMAGED,
                 End::There => "plain",
             };
         }

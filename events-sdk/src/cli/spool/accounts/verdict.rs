@@ -113,9 +113,9 @@ impl Found {
                  a file that was repaired since is lost; {at}"
             ),
             (torn, _) => {
-                let end = if torn.len() == 1 { "ends" } else { "end" };
+                let (end, is) = if torn.len() == 1 { ("ends", "is") } else { ("end", "are") };
                 format!(
-                    "{events}, as the accounts say: {} {end} too early, or files and segments{gone} {since}; look at the disk; {at}",
+                    "{events}, as the accounts say: {} {end} too early or {is} written over, or files and segments{gone} {since}; look at the disk; {at}",
                     some_of(torn, "events spool verify")
                 )
             }
