@@ -192,7 +192,7 @@ fn segments_of_a_killed_process_are_taken_over_when_the_disk_has_room_again() {
 fn accounts_of(dir: &Path) -> serde_json::Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_events-tool"));
     let said = command.env_clear().args(["spool", "accounts", "--json"]).arg(dir).output().unwrap();
-    serde_json::from_slice(&said.stdout).unwrap_or_else(|error| panic!("{error}: {said:?}"))
+    serde_json::from_slice(&said.stdout).expect("one JSON object")
 }
 
 #[test]
