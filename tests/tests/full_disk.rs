@@ -5,6 +5,8 @@
 
 use std::{
     fs,
+    path::Path,
+    process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -188,6 +190,60 @@ fn segments_of_a_killed_process_are_taken_over_when_the_disk_has_room_again() {
         assert_eq!((stats.delivered, stats.spool.stuck), (LEFT as u64, 0), "{durability:?}: {stats:#?}");
         assert!(stats.lifetime.is_surveyed && stats.lifetime.balances(), "{durability:?}: {stats:#?}");
     }
+}
+
+/// What `events spool accounts` says of a spool.
+fn accounts_of(dir: &Path) -> serde_json::Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_events-tool"));
+    let said = command.env_clear().args(["spool", "accounts", "--json"]).arg(dir).output().unwrap();
+    serde_json::from_slice(&said.stdout).expect("one JSON object")
+}
+
+#[test]
+fn what_a_killed_process_had_in_memory_is_not_said_to_be_in_that_of_the_next_one_before_it_has_looked() {
+    const LOST: u64 = 3;
+    let disk = Disk::mine();
+    let toggle = Toggle::start().expect("a port on loopback");
+    toggle.stop();
+    let (killed, spool) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let process = |dir| {
+        let mut config = config(&toggle, dir);
+        keeps_some_free(&mut config);
+        Config { durability: DurabilityMode::Process, batch_timeout: Duration::from_secs(600), ..config }
+    };
+    let first = Events::start(process(killed.path())).unwrap();
+    (0..90).for_each(|number| emit_number(&first, number));
+    fs::create_dir(spool.path().join("segments")).unwrap();
+    for segment in fs::read_dir(killed.path().join("segments")).unwrap().map(Result::unwrap) {
+        fs::copy(segment.path(), spool.path().join("segments").join(segment.file_name())).unwrap();
+    }
+    // So many the accounts have in no segment.
+    (0..LOST as usize).for_each(|number| emit_number(&first, number));
+    fs::copy(killed.path().join(".accounts"), spool.path().join(".accounts")).unwrap();
+
+    disk.fill();
+    let second = Events::start(process(spool.path())).unwrap();
+    let stats = wait_until(&second, PATIENCE, |stats| stats.spool.stuck > 0);
+    assert!(!stats.lifetime.is_surveyed, "{stats:#?}");
+    let said = accounts_of(spool.path());
+    let memory = format!("{LOST} events are in the memory of process {}", std::process::id());
+    assert_eq!(
+        (&said["in_memory_or_lost"], &said["on_disk"], &said["surveyed"]),
+        (&LOST.into(), &90.into(), &false.into()),
+        "{said}"
+    );
+    let verdict = said["verdict"].as_str().unwrap();
+    let or = format!("{memory}, or were in that of an earlier one and lost with it");
+    assert!(verdict.contains(&or), "{verdict}");
+    disk.clear();
+    let stats = wait_until(&second, PATIENCE, |stats| stats.lifetime.is_surveyed);
+    assert_eq!(stats.lifetime.dropped_total(), LOST, "{stats:#?}");
+    let said = accounts_of(spool.path());
+    assert_eq!(
+        (&said["in_memory_or_lost"], &said["dropped"], &said["surveyed"], &said["verdict"]),
+        (&0.into(), &LOST.into(), &true.into(), &"the accounts balance".into()),
+        "{said}"
+    );
 }
 
 #[test]

@@ -38,12 +38,14 @@ thread_local! {
     static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-struct Text(String);
+/// What is said, and what stands beside it.
+struct Text(String, String);
 
 impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
+        match field.name() {
+            "message" => self.0 = format!("{value:?}"),
+            name => self.1 += &format!(" {name}={value:?}"),
         }
     }
 }
@@ -65,16 +67,17 @@ impl Subscriber for Listener {
         if IS_INSIDE.replace(true) {
             return;
         }
-        let mut text = Text(String::new());
+        let mut text = Text(String::new(), String::new());
         event.record(&mut text);
         if let Some(events) = EVENTS.get() {
             emit_number(events, EMITTED.fetch_add(1, Ordering::Relaxed));
             let _ = events.stats();
         }
         LINES.lock().unwrap_or_else(PoisonError::into_inner).push(format!(
-            "{} {}",
+            "{} {}{}",
             event.metadata().level(),
-            text.0
+            text.0,
+            text.1
         ));
         IS_INSIDE.set(false);
     }
@@ -452,5 +455,88 @@ fn a_shutdown_that_leaves_everything_on_disk_says_of_nothing_that_it_is_lost() {
         wait_until(&rig.events, PATIENCE, |_| said(is_done));
         assert!(said(is_done) && !said("the shutdown deadline passed"), "{durability:?}: {LINES:#?}");
         LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// A spool with so many files of a hundred events each, and a Toggle that is away.
+fn with_files(count: usize) -> (Rig, Vec<String>) {
+    let rig = Rig::with(|config| config.batch_size = 200);
+    rig.toggle.stop();
+    for hundred in 0..count {
+        storm(&rig.events, hundred * 100..(hundred + 1) * 100, 1_000_000);
+        rig.events.flush(PATIENCE);
+    }
+    let files = rig.spill_files();
+    assert_eq!(files.len(), count, "{files:?}");
+    (rig, files)
+}
+
+#[test]
+fn files_that_were_cut_short_while_no_process_ran_are_told_by_name_and_once() {
+    let _mine = listen();
+    let (rig, files) = with_files(3);
+    let dead = killed(rig.spool.path());
+    let path = |file: &String| dead.path().join(file);
+    let bytes = fs::read(path(&files[0])).expect("ours");
+    fs::write(path(&files[0]), &bytes[..bytes.len() / 2]).expect("ours");
+    let bytes = fs::read(path(&files[1])).expect("ours");
+    fs::write(path(&files[1]), vec![0; bytes.len()]).expect("ours");
+    for start in 0..2 {
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let events = Events::start(events_tests::config(&rig.toggle, dead.path())).expect("an event system");
+        let life = wait_until(&events, PATIENCE, |stats| stats.lifetime.is_surveyed).lifetime;
+        let vanished = life.dropped_for(DropReason::Vanished);
+        assert!(life.is_surveyed && life.balances() && vanished > 100, "{life:#?}");
+        if start == 0 {
+            // All of what was zeros, and what is gone of the other; half an event of that is there.
+            let [lost, all] = [vanished - 100, vanished];
+            let cut = format!(
+                "ERROR a spill file was cut short; what is gone of it is lost file={} lost={lost}",
+                files[0]
+            );
+            let zeros = format!(
+                "ERROR a spill file was cut short or written over, and nothing in it tells how many events are gone file={}",
+                files[1]
+            );
+            let sum = format!("ERROR events of earlier processes are lost lost={all} reason=vanished");
+            assert_eq!([cut, zeros, sum].map(|line| times(&line)), [1; 3], "{vanished} {LINES:#?}");
+        }
+        let told = times("a spill file was cut short");
+        assert_eq!(told, if start == 0 { 2 } else { 0 }, "{LINES:#?}");
+        events.shutdown(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn damaged_seals_are_told_in_a_line_and_cost_nothing() {
+    let _mine = listen();
+    for (place, what) in [(12, "the seal at its start"), (usize::MAX, "the seal at its end")] {
+        let (rig, files) = with_files(3);
+        let dead = killed(rig.spool.path());
+        for file in &files {
+            let mut bytes = fs::read(dead.path().join(file)).expect("ours");
+            let place = place.min(bytes.len() - 1);
+            bytes[place] ^= 1;
+            fs::write(dead.path().join(file), bytes).expect("ours");
+        }
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        rig.toggle.restart().expect("loopback");
+        let events = Events::start(events_tests::config(&rig.toggle, dead.path())).expect("an event system");
+        let line = "WARN a seal of a spill file is damaged; its events are delivered all the same";
+        let stats = wait_until(&events, PATIENCE, |stats| stats.delivered == 300 && said(line));
+        assert_eq!((stats.delivered, stats.quarantined, stats.dropped_total()), (300, 0, 0), "{stats:#?}");
+        // What came since is told at the end.
+        events.shutdown(PATIENCE);
+        let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let files: u32 = lines
+            .iter()
+            .filter_map(|said| {
+                let rest = said.strip_prefix(&format!("{line} file="))?;
+                let files = rest.rsplit_once(&format!(" what=\"{what}\" files="))?.1;
+                files.parse::<u32>().ok()
+            })
+            .sum();
+        assert!(files == 3 && (1..=2).contains(&times(line)), "{files}: {lines:#?}");
+        assert_eq!(times("ERROR"), 0, "{LINES:#?}");
     }
 }

@@ -9,7 +9,7 @@ use super::{emit, failure::Failure, kinds, manual, out::Out, place::Where, spool
 /// What every help page ends with, but for those that have exit codes of their own.
 const AFTER: &str = "\
 Exit codes: 0 done; 1 verify found damage or that events or the accounts are missing, grep found nothing, accounts do not add up, or prune left a \
-damaged file alone; \
+damaged file alone or found the accounts damaged or gone; \
 2 the command line or the configuration makes no sense, nothing was done; 3 something could not be read or written (emit: the event \
 is lost); 4 an agent is using the spool, nothing was done.";
 
@@ -83,7 +83,7 @@ enum SpoolCommand {
     Requeue(spool::requeue::RequeueArgs),
     /// Write events to a file: JSON lines, or one EventBatch
     Export(spool::export::ExportArgs),
-    /// Delete events; not beside an agent
+    /// Delete events that meet all of the conditions; not beside an agent
     Prune(spool::prune::PruneArgs),
 }
 

@@ -46,7 +46,8 @@ const METADATA: &str = "meta.";
 Example: events emit storage.pool --level warn pool_name=tank operation=CREATED meta.task=t-42
 `events kinds storage.pool` lists the fields. A field that is given again and again is a list.
 Exit code 0 says that Toggle has the event, or that it is safe in the spool, or that the configuration filters it out; \
-2 that it is not what the schema says, or the configuration is wrong; 3 that it is lost.")]
+2 that it is not what the schema says, or the configuration is wrong; 3 that it is lost.
+Beside an agent whose spool has all that it may, an event in the spool may have to give way to graver ones; it is counted then.")]
 pub(super) struct EmitArgs {
     /// The kind of event: storage.pool
     #[arg(value_parser = names::kind)]
@@ -223,6 +224,9 @@ impl EmitArgs {
         });
         match (left, trouble) {
             (Ok(path), trouble) => {
+                if config.toggle.endpoint.is_none() && !self.quiet {
+                    note("no Toggle is configured; the event waits in the spool");
+                }
                 if let Some(trouble) = trouble
                     && !self.quiet
                 {

@@ -15,7 +15,7 @@
 //! | code | is |
 //! |---|---|
 //! | 0 | done; also when the reader of a pipe went away |
-//! | 1 | done, and something was found: damage (`verify`, `prune`), missing events (`verify`, `accounts`), accounts that do not add up, or nothing was found (`grep`) |
+//! | 1 | done, and something was found: damage (`verify`, `prune`), accounts that are gone (`verify`, `prune`), missing events (`verify`, `accounts`), accounts that do not add up, or nothing was found (`grep`) |
 //! | 2 | the command line, or the configuration, makes no sense: nothing was done |
 //! | 3 | something could not be read or written; what could be was |
 //! | 4 | an agent is using the spool: nothing was done |

@@ -71,6 +71,8 @@ pub(super) enum End {
     Torn,
     /// The file is as long as it was, for all that is known, and something in it is damaged.
     Damaged,
+    /// The same, and no event is left in it: it was written over.
+    Blank,
 }
 
 impl Source {
@@ -128,8 +130,8 @@ impl Source {
         }
     }
 
-    /// How many events of a segment are damaged, as far as can be known: the next start sets them aside. Of a file, none; nor those that
-    /// were cut off, of which there is nothing to set aside.
+    /// How many events of a segment are damaged, as far as can be known: the next start sets them aside. Of a file, none: those are among
+    /// the events that it holds. Nor those that were cut off, of which there is nothing to set aside.
     pub(super) fn damaged_in_segment(&self) -> Result<u64, SpoolError> {
         let mut damaged = 0;
         if self.segment.is_some() {
@@ -170,14 +172,19 @@ impl Source {
         if self.segment.is_some() || (has_seal && !is_cut) {
             return Ok(if scan.seen().is_seal_damaged { End::Damaged } else { End::There });
         }
-        let mut is_damaged = false;
+        let (mut is_damaged, mut events) = (false, 0_u64);
         while let Some(item) = scan.next()? {
-            is_damaged |= matches!(item, Item::Damage { .. });
+            match item {
+                Item::Damage { .. } => is_damaged = true,
+                Item::Event { .. } => events += 1,
+            }
         }
         let is_too_short = scan.ends_within_a_field() || scan.is_cut_off() || scan.seen().bytes == 0;
         Ok(if is_cut {
             // The start says that there was a seal.
             if is_too_short || !(is_damaged || scan.reaches_its_seal()) { End::Cut } else { End::Damaged }
+        } else if is_damaged && events == 0 && !scan.ends_within_a_field() {
+            End::Blank
         } else if is_too_short {
             End::Torn
         } else if is_damaged || scan.is_seal_damaged() {

@@ -10,7 +10,10 @@ use super::{
     schema::Schema,
     shown::ShownEvent,
 };
-use crate::{plural::counted, spool::Item};
+use crate::{
+    plural::{counted, was_or_were},
+    spool::Item,
+};
 
 /// A walk, and what was met on it.
 pub(super) struct Walk<'a> {
@@ -47,7 +50,7 @@ impl<'a> Walk<'a> {
                     continue;
                 }
             };
-            let (mut places, mut lost, mut flaw) = (0_u64, 0_u64, None);
+            let (mut places, mut lost, mut cut, mut flaw) = (0_u64, 0_u64, 0_u64, None);
             loop {
                 match scan.next() {
                     Ok(None) => {
@@ -65,6 +68,8 @@ impl<'a> Walk<'a> {
                             visit(source, &facts, body, entry)?;
                         }
                     }
+                    // Cut off a segment.
+                    Ok(Some(Item::Damage { bytes: 0, events, .. })) => cut += u64::from(events),
                     Ok(Some(Item::Damage { events, .. })) => {
                         places += 1;
                         lost += u64::from(events);
@@ -75,13 +80,21 @@ impl<'a> Walk<'a> {
                     }
                 }
             }
-            if places > 0 {
-                note(&format!(
-                    "{} is damaged in {}, with {} at least; `events spool verify` says more",
-                    source.label(),
-                    counted(places, "place"),
-                    counted(lost, "event")
-                ));
+            if places > 0 || cut > 0 {
+                let damaged = match (places, lost) {
+                    (0, _) => "ends too early".to_owned(),
+                    (_, 0) => format!("is damaged in {}", counted(places, "place")),
+                    _ => format!(
+                        "is damaged in {}, with {} at least",
+                        counted(places, "place"),
+                        counted(lost, "event")
+                    ),
+                };
+                let missing = match cut {
+                    0 => String::new(),
+                    _ => format!(", and {} {} cut off it", counted(cut, "event"), was_or_were(cut)),
+                };
+                note(&format!("{} {damaged}{missing}; `events spool verify` says more", source.label()));
             } else if let Some(flaw) = flaw {
                 note(&format!("{} {flaw}; `events spool verify` says more", source.label()));
             }

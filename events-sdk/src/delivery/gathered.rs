@@ -46,7 +46,9 @@ impl<const SUMS: usize> Gathered<SUMS> {
 impl Delivery {
     /// When the log is to hear of something that was gathered.
     pub(super) fn gathered_told_at(&self) -> Option<Instant> {
-        [self.vanished.told_at(), self.refused.told_at(), self.cleared.told_at()].into_iter().flatten().min()
+        let at =
+            [self.vanished.told_at(), self.refused.told_at(), self.cleared.told_at(), self.seals.told_at()];
+        at.into_iter().flatten().min()
     }
 
     /// Has the log say what was gathered, when it is time; `at_once` where there is no later.
@@ -62,6 +64,11 @@ impl Delivery {
         }
         if let Some([gone]) = self.cleared.take(now, at_once) {
             tracing::warn!(gone, "the quarantine is full: the oldest of what is in it was removed");
+        }
+        if let Some([files]) = self.seals.take(now, at_once)
+            && let Some((file, what)) = self.seal_told.take()
+        {
+            tracing::warn!(%file, what, files, "a seal of a spill file is damaged; its events are delivered all the same");
         }
     }
 }

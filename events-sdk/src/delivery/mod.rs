@@ -41,6 +41,7 @@ mod room;
 mod salvage;
 mod segments;
 mod send;
+mod shortened;
 mod shutdown;
 mod spill;
 mod spooler;
@@ -84,7 +85,7 @@ use crate::{
     chunk::Chunk,
     emit::Intake,
     fault,
-    spool::SpoolFile,
+    spool::{FileName, SpoolFile},
 };
 
 /// How many pieces of the backlog are read ahead of sending: as many as can be in flight would hide the disk entirely,
@@ -239,6 +240,10 @@ pub(crate) struct Delivery {
     refused: Gathered<1>,
     /// Events that had to leave the quarantine, which was full.
     cleared: Gathered<1>,
+    /// Files with a damaged seal,
+    seals: Gathered<1>,
+    /// and the last of them, with what of it is damaged.
+    seal_told: Option<(FileName, &'static str)>,
     flushes: Vec<Flush>,
     closing: Option<Closing>,
     /// Until then full batches are expected any moment.
@@ -314,6 +319,8 @@ impl Delivery {
             vanished: Gathered::default(),
             refused: Gathered::default(),
             cleared: Gathered::default(),
+            seals: Gathered::default(),
+            seal_told: None,
             flushes: Vec::new(),
             closing: None,
             linger_until: Instant::now(),

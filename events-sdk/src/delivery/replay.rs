@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::backlog::{CutOut, Finished};
+use super::shortened::Shortened;
 use super::spooler::Reply;
 use super::{Delivery, LOG_AGAIN, SPOOL_RETRY};
 use crate::DropReason;
@@ -47,7 +48,9 @@ impl Delivery {
             Reply::CameBack(file) => {
                 self.found(file, true, Vec::new());
             }
-            Reply::Surveyed { quarantined, is_late } => self.surveyed(quarantined, is_late),
+            Reply::Surveyed { quarantined, is_late, shortened } => {
+                self.surveyed(quarantined, is_late, &shortened);
+            }
             Reply::Bound(file) => self.backlog.spare(file, Instant::now() + BOUND),
             Reply::Stuck(count) => self.intake.buffer.lock().status.spool.stuck = count,
             Reply::Missing(count) => self.missing_files(count),
@@ -78,6 +81,10 @@ impl Delivery {
                 self.cut_out(&file, &cut);
             }
             Reply::CutOff(file, events) => self.cut_off(&file, events),
+            Reply::SealDamaged(file, what) => {
+                self.seals.add([1], Instant::now());
+                self.seal_told = Some((file.name, what));
+            }
             Reply::Read(file, Ok(None)) => {
                 let finished = self.backlog.exhausted(file.id);
                 self.finish(finished);
@@ -158,7 +165,7 @@ impl Delivery {
             return self.vanished(&file, missing);
         }
         if missing > 0 {
-            tracing::error!(file = %file.id, missing, "events of a spill file were damaged; what is left of them is in the quarantine folder");
+            tracing::error!(file = %file.id, damaged = missing, "events of a spill file were damaged; what is left of them is in the quarantine folder");
         }
         let mut state = self.intake.buffer.lock();
         let foreign = !file.is_of(state.accounts.ledger.id());
@@ -215,11 +222,15 @@ impl Delivery {
     }
 
     /// All that earlier processes left is found.
-    fn surveyed(&mut self, quarantined: u64, is_late: bool) {
+    fn surveyed(&mut self, quarantined: u64, is_late: bool, shortened: &Shortened) {
         let mut state = self.intake.buffer.lock();
         let of_ours = if is_late { state.accounts.ledger.set_aside_since() } else { 0 };
         let losses = state.accounts.survey(quarantined.saturating_sub(of_ours));
         drop(state);
+        // What an earlier process has counted is not told again.
+        if losses.iter().any(|(reason, _)| *reason == DropReason::Vanished) {
+            shortened.tell();
+        }
         for (reason, lost) in losses {
             tracing::error!(lost, %reason, "events of earlier processes are lost");
         }

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use self::thread::Thread;
+use super::shortened::Shortened;
 use crate::{
     Batch,
     chunk::{self, Chunk, SEVERITIES},
@@ -143,7 +144,7 @@ pub(crate) enum Reply {
     Opened(Result<Option<Box<Ledger>>, SpoolError>),
     /// All files of earlier processes were found, and so many events were in the quarantine at the start; or later, where what this
     /// process has set aside since is among them.
-    Surveyed { quarantined: u64, is_late: bool },
+    Surveyed { quarantined: u64, is_late: bool, shortened: Box<Shortened> },
     /// Nothing may be dropped out of this file for now: a segment holds all of it as well, and cannot be removed.
     Bound(Uuid),
     /// So many files and segments of earlier processes cannot be read or taken over at present.
@@ -158,6 +159,8 @@ pub(crate) enum Reply {
     Read(SpoolFile, Result<Option<Piece>, SpoolError>),
     /// So many events were cut off a file that has been read to its end: nothing of them is there any more.
     CutOff(SpoolFile, u32),
+    /// What a file says of itself is not what was written, at its start or at its end, though that has cost no event so far.
+    SealDamaged(SpoolFile, &'static str),
     /// A file was removed, or not yet: that is said once.
     Removed(SpoolFile, Result<(), SpoolError>),
     /// Events of a file were dropped to make room, or not: then it is as it was.

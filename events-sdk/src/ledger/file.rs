@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{BYTES, CELLS, CLEAN, Ledger, MAGIC, MAGIC_AT, begin, cells::Cells};
+use super::{BYTES, CELLS, CLEAN, Ledger, MAGIC, MAGIC_AT, begin, cells::Cells, unkept::LOOKING};
 use crate::fault;
 
 /// The name of the file in the spool directory.
@@ -54,6 +54,7 @@ impl Ledger {
             Ok(cells) if cells.load(MAGIC_AT) == MAGIC => {
                 let mut ledger = Self::on(cells, false);
                 ledger.cells.store(CLEAN, 0);
+                ledger.cells.store(LOOKING, 1);
                 // Those of the last process the survey finds.
                 ledger.note_files_gone(0);
                 return Ok(ledger);

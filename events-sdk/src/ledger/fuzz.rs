@@ -23,6 +23,7 @@ const PLACES: &[usize] = &[
     TOLD_UNTIL,
     IN_FILES,
     FILES_GONE,
+    unkept::LOOKING,
     0,
     1,
     2,

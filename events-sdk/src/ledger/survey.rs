@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::{ACCEPTED, Ledger, QUARANTINED, cells::Changes};
+use super::{ACCEPTED, Ledger, QUARANTINED, cells::Changes, unkept::LOOKING};
 use crate::DropReason;
 
 /// The comparison of what earlier processes should have left with what is found.
@@ -75,6 +75,13 @@ impl Ledger {
         gone
     }
 
+    /// Whether whoever works here has not looked at all yet that earlier processes left: what of it was in their memory only is not
+    /// counted as lost so far.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_looking(&self) -> bool {
+        self.cells.load(LOOKING) != 0
+    }
+
     /// Whether all that earlier processes left has been compared with what should be there.
     pub(crate) fn is_surveyed(&self) -> bool {
         self.survey.done
@@ -87,6 +94,7 @@ impl Ledger {
             return Vec::new();
         }
         self.survey.done = true;
+        self.cells.store(LOOKING, 0);
         let unkept = self.survey.unkept;
         self.forget_unkept();
         let quarantined = quarantined.saturating_sub(self.survey.twice);

@@ -13,7 +13,11 @@ const KEPT_SINCE: usize = super::FILES_GONE + 1;
 /// How many events were accepted without one meanwhile.
 const UNKEPT: usize = KEPT_SINCE + 1;
 
-const _: () = assert!(UNKEPT < super::slots::SLOTS_AT);
+/// Whether the process that works here, or the last one, has not looked at all yet that earlier processes left. Zero where an older
+/// version wrote it.
+pub(super) const LOOKING: usize = UNKEPT + 1;
+
+const _: () = assert!(LOOKING < super::slots::SLOTS_AT);
 
 impl Ledger {
     /// What is accepted from now on lies in segments, or not.

@@ -330,6 +330,15 @@ pub(crate) fn read(bytes: &[u8]) -> Found {
     Found::Batch(batch)
 }
 
+/// How many events a segment had that is shorter than a header by now, where what is left of its first copy tells that it was in use
+/// in this start of the machine.
+#[cfg(feature = "cli")]
+pub(crate) fn count_in_rest(bytes: &[u8]) -> Option<u32> {
+    let state = bytes.get(STATE_AT..bytes.len().min(STATE_AT + 8)).filter(|state| !state.is_empty())?;
+    let is_ours = is_whole(bytes) && u64_at(bytes, BOOT_AT) == Some(boot::this());
+    end(bytes).filter(|_| is_ours && !FREE.starts_with(state)).map(|(_, count)| count)
+}
+
 impl Batch {
     /// How many events it holds.
     pub(crate) fn count(&self) -> u32 {

@@ -53,33 +53,44 @@ impl SpoolFile {
     }
 }
 
+/// What was cut off a file, or written over at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Nothing, for all that is known.
+    Nothing,
+    /// So many events that were not dealt with.
+    Events(u32),
+    /// Nothing is left that could tell how many.
+    NobodyKnows,
+}
+
 /// What is known of a spill file, as [`Spool::inspect_rest`](super::Spool::inspect_rest) gives it, and how many of its events are of each level, by the
-/// level's number on the wire: of those that could be read, where it has no seal.
+/// level's number on the wire: of those that could be read, where it has no seal. And what was cut off it.
 pub(super) fn inspect_file(
     storage: &dyn Storage,
     name: &FileName,
     path: &Path,
     passed: impl FnOnce(&SpoolFile) -> Passed,
-) -> Result<(SpoolFile, BTreeMap<i32, u32>), SpoolError> {
+) -> Result<(SpoolFile, BTreeMap<i32, u32>, Cut), SpoolError> {
     let failed = |error| SpoolError::of_file("read the spill file", path, error);
-    let (mut file, levels, cut_off) = look_into(storage, name, path).map_err(failed)?;
-    if cut_off > 0 {
+    let (mut file, levels, mut cut) = look_into(storage, name, path).map_err(failed)?;
+    if let Cut::Events(cut_off) = &mut cut {
         let passed = passed(&file);
         // What is gone of that does not count. In which pieces the rest was only a reader knows.
-        file.events -= match passed.events {
-            0 => cut_off,
-            _ => Reader::open(storage, path.to_owned(), &file)?.cut_off(passed)?.min(file.events),
-        };
+        if passed.events > 0 {
+            *cut_off = Reader::open(storage, path.to_owned(), &file)?.cut_off(passed)?.min(file.events);
+        }
+        file.events -= *cut_off;
     }
-    Ok((file, levels))
+    Ok((file, levels, cut))
 }
 
-/// The same with what a file is said to have held, and how many events of that are gone with its end.
+/// The same with what a file is said to have held, and what of that is gone with its end.
 fn look_into(
     storage: &dyn Storage,
     name: &FileName,
     path: &Path,
-) -> io::Result<(SpoolFile, BTreeMap<i32, u32>, u32)> {
+) -> io::Result<(SpoolFile, BTreeMap<i32, u32>, Cut)> {
     let modified_ms = storage.metadata(path)?.modified_ms;
     let mut file = storage.open(path)?;
     let bytes = file.size()?;
@@ -95,7 +106,7 @@ fn look_into(
         severities: 0,
         ledger: 0,
     };
-    let (mut levels, mut cut_off) = (BTreeMap::<i32, u32>::new(), 0);
+    let (mut levels, mut cut) = (BTreeMap::<i32, u32>::new(), Cut::Nothing);
     if let Some(tail) = Seals::intact_tail(file.as_mut(), bytes)? {
         about.events = tail.seal.events;
         about.whole = tail.seal.whole && bytes <= format::WHOLE_BYTES;
@@ -123,20 +134,25 @@ fn look_into(
         about.timestamp_ms = timestamp_ms.unwrap_or(0);
         if let Some(seal) = seals.seal {
             // What is left of the end may look like an event.
-            cut_off = if is_cut { seal.events.saturating_sub(about.events) } else { 0 };
+            let cut_off = if is_cut { seal.events.saturating_sub(about.events) } else { 0 };
+            cut = if cut_off > 0 { Cut::Events(cut_off) } else { Cut::Nothing };
             about.events = seal.events;
             about.whole = seal.whole && bytes <= format::WHOLE_BYTES;
             about.offered = seal.offered;
             about.ledger = seal.ledger;
-        } else if is_damaged || scanner.passed_seal() || is_cut_off(name, bytes, timestamp_ms) {
-            about.ledger = ANY_LEDGER;
+        } else {
+            let is_cut_off = is_cut_off(name, bytes, timestamp_ms);
+            if is_cut_off || is_damaged || scanner.passed_seal() {
+                about.ledger = ANY_LEDGER;
+            }
+            cut = if is_cut_off { Cut::NobodyKnows } else { Cut::Nothing };
         }
     }
     if about.timestamp_ms <= 0 {
         about.timestamp_ms = name.time_ms().unwrap_or(modified_ms);
     }
     about.severities = severities(levels.iter().map(|(&level, &events)| (level, events)));
-    Ok((about, levels, cut_off))
+    Ok((about, levels, cut))
 }
 
 /// Whether a file without a seal, of this length and with this `batch_timestamp`, lost its end, where it is cut between two events and

@@ -130,7 +130,7 @@ pub(crate) use disk::{concern_about_room, free_bytes};
 pub(crate) use error::{SpoolError, SpoolErrorKind};
 #[cfg(feature = "cli")]
 pub(crate) use file::{ANY_LEDGER, NO_LEDGER};
-pub(crate) use file::{SpoolFile, severity_of};
+pub(crate) use file::{Cut, SpoolFile, severity_of};
 pub(crate) use name::FileName;
 #[cfg(feature = "cli")]
 pub(crate) use name::{is_unfinished, replaces};
@@ -267,17 +267,18 @@ impl Spool {
 
     /// What is known of a file of which nothing is dealt with.
     pub(crate) fn inspect(&self, name: &FileName) -> Result<SpoolFile, SpoolError> {
-        self.inspect_rest(name, |_| Passed::default())
+        self.inspect_rest(name, |_| Passed::default()).map(|(file, _)| file)
     }
 
     /// What is known of a file. Reads the end of a sealed file and all of any other, those with a damaged seal among them. `passed` says
-    /// what of it is dealt with: where the file ends too early, that is not missing.
+    /// what of it is dealt with: where the file ends too early, that is not missing. Gives what is gone of it as well.
     pub(crate) fn inspect_rest(
         &self,
         name: &FileName,
         passed: impl FnOnce(&SpoolFile) -> Passed,
-    ) -> Result<SpoolFile, SpoolError> {
-        inspect_file(self.storage.as_ref(), name, &self.path_of(name), passed).map(|(file, _)| file)
+    ) -> Result<(SpoolFile, Cut), SpoolError> {
+        inspect_file(self.storage.as_ref(), name, &self.path_of(name), passed)
+            .map(|(file, _, cut)| (file, cut))
     }
 
     /// Removes a file whose events are all delivered or in the quarantine. It may be gone already.

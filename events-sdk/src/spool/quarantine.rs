@@ -88,8 +88,12 @@ impl Spool {
             return Ok(None);
         };
         if let Some(mut copy) = copy {
+            let why = match damage.events {
+                0 => "set aside though nothing undelivered was in them",
+                _ => "set aside because they could not be delivered",
+            };
             let report = format!(
-                "Damaged bytes of the spill file {}, set aside because they could not be delivered.\n\
+                "Damaged bytes of the spill file {}, {why}.\n\
                  {} in {}, {} as far as can be known; the other {found} are good and were not set aside.\n\n\
                  place in the file, bytes, what is wrong:\n{report}",
                 file.name,

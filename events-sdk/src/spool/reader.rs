@@ -277,6 +277,8 @@ pub(crate) struct Reader {
     found: u32,
     /// It was shorter than that when it was opened.
     is_shorter: bool,
+    /// What of what it says of itself was not what was written then.
+    bad_seal: Option<&'static str>,
     /// At the end: in which piece the next event would be.
     ended_in: Option<u32>,
     damage: Option<Damage>,
@@ -306,6 +308,7 @@ impl Reader {
             path,
             id: file.id,
             is_shorter: opened.is_shorter_than(file),
+            bad_seal: opened.seals.damaged_part(),
             scanner: opened.scanner,
             timestamp_ms: file.timestamp_ms,
             whole,
@@ -481,6 +484,11 @@ impl Reader {
     /// How many events were found so far, those that are passed among them.
     pub(crate) fn found(&self) -> u32 {
         self.found.saturating_add(u32::try_from(self.passed.events).unwrap_or(u32::MAX))
+    }
+
+    /// Which of its seals are not what was written. Known once it was read to its end.
+    pub(crate) fn bad_seal(&self) -> Option<&'static str> {
+        self.bad_seal.or(self.scanner.passed_seal().then_some("the seals at its start and at its end"))
     }
 
     /// What of the file cannot be delivered. Complete once [`next_piece`](Self::next_piece) has returned `None`; then

@@ -132,6 +132,16 @@ impl Seals {
         .then_some(tail))
     }
 
+    /// Which of them are not what was written, or not there any more.
+    pub(super) fn damaged_part(&self) -> Option<&'static str> {
+        match (self.is_damaged, self.has_head, &self.seal) {
+            (false, ..) => None,
+            (true, true, _) => Some("the seal at its end"),
+            (true, false, Some(_)) => Some("the seal at its start"),
+            (true, false, None) => Some("the seals at its start and at its end"),
+        }
+    }
+
     /// Where the first event stands.
     pub(super) fn events_start(&self) -> u64 {
         if self.has_head { HEAD_BYTES as u64 } else { 0 }

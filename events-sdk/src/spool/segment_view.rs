@@ -34,14 +34,19 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// A segment that is being made is no longer empty after this.
 const MAKING: Duration = Duration::from_millis(100);
 
+/// What is wrong where events have no byte left.
+const CUT: &str = "it is shorter than it was";
+
 /// Walks through what a segment holds.
 pub(crate) struct SegmentScan {
     bytes: u64,
     fingerprint: Option<u64>,
     events: Vec<u8>,
     at: usize,
-    /// Damaged places, their events, and what is wrong, the last first.
+    /// Damaged places, their events, and what is wrong, the last first. Without a byte for events that were cut off.
     damage: Vec<(Range<usize>, u32, &'static str)>,
+    /// Nobody can tell how many events were in it.
+    is_open: bool,
 }
 
 impl View {
@@ -110,7 +115,7 @@ impl View {
 
     /// What is known of a segment: as of the file that it becomes.
     pub(crate) fn inspect_segment(&self, path: &Path) -> Result<(SpoolFile, BTreeMap<i32, u32>), SpoolError> {
-        let (found, bytes) = self.settled(path)?;
+        let (found, bytes, _) = self.settled(path)?;
         let (id, levels, timestamp_ms) = match &found {
             format::Found::Batch(batch) => (batch.id, level_counts(&batch.by_severity), batch.timestamp_ms),
             _ => (Uuid::nil(), Vec::new(), None),
@@ -133,12 +138,21 @@ impl View {
 
     /// Opens a segment to walk through it.
     pub(crate) fn scan_segment(&self, path: &Path) -> Result<SegmentScan, SpoolError> {
-        let (found, bytes) = self.settled(path)?;
-        let mut scan =
-            SegmentScan { bytes, fingerprint: None, events: Vec::new(), at: 0, damage: Vec::new() };
+        let (found, bytes, count) = self.settled(path)?;
+        let (events, damage) = (Vec::new(), Vec::new());
+        let mut scan = SegmentScan { bytes, fingerprint: None, events, at: 0, damage, is_open: false };
         match found {
             format::Found::Nothing => {}
-            format::Found::Unreadable(reason) => scan.damage.push((0..bytes as usize, 1, reason)),
+            format::Found::Unreadable(reason) => {
+                let end = bytes as usize;
+                // What is left of it is set aside, and counts as one.
+                match count {
+                    Some(count) if count > 1 => scan.damage.push((end..end, count - 1, CUT)),
+                    Some(_) => {}
+                    None => scan.is_open = true,
+                }
+                scan.damage.push((0..end, 1, reason));
+            }
             format::Found::Batch(batch) => {
                 let mut events = batch.damaged_events;
                 scan.fingerprint = Some(batch.fingerprint);
@@ -150,7 +164,7 @@ impl View {
                 events += batch.cut_events;
                 if events > 0 {
                     let end = bytes as usize;
-                    scan.damage.push((end..end, events, "it is shorter than it was"));
+                    scan.damage.push((end..end, events, CUT));
                 }
                 scan.damage.reverse();
                 scan.events = batch.events;
@@ -159,15 +173,16 @@ impl View {
         Ok(scan)
     }
 
-    /// What is in a segment, and its length. A segment that holds nothing any more is missing.
-    fn settled(&self, path: &Path) -> Result<(format::Found, u64), SpoolError> {
+    /// What is in a segment, its length, and how many events it had where it is too short to be read and tells. A segment that holds
+    /// nothing any more is missing.
+    fn settled(&self, path: &Path) -> Result<(format::Found, u64, Option<u32>), SpoolError> {
         let failed = |error| SpoolError::of_file("read the segment", path, error);
         let mut before = None;
         for _ in 0..TRIES {
             let file = self.storage.open(path).map_err(failed)?;
             let length = file.size().map_err(failed)?;
             if length > MOST_BYTES {
-                return Ok((format::Found::Unreadable("it is longer than any segment"), length));
+                return Ok((format::Found::Unreadable("it is longer than any segment"), length, None));
             }
             let mut bytes = Vec::new();
             file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
@@ -184,7 +199,7 @@ impl View {
                 }
             };
             if wrong.is_none() || wrong == before {
-                return Ok((found, length));
+                return Ok((found, length, format::count_in_rest(&bytes)));
             }
             before = wrong;
             thread::sleep(PAUSE);
@@ -197,6 +212,11 @@ impl SegmentScan {
     /// Its length, and the fingerprint of the schema that the writer was built from.
     pub(super) fn about(&self) -> (u64, Option<u64>) {
         (self.bytes, self.fingerprint)
+    }
+
+    /// Whether nobody can tell how many events were in it.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// What comes next in it: its events, then what is damaged.

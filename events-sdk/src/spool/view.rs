@@ -170,6 +170,7 @@ impl View {
     /// end of a sealed file and all of any other.
     pub(crate) fn inspect(&self, name: &FileName) -> Result<(SpoolFile, BTreeMap<i32, u32>), SpoolError> {
         inspect_file(self.storage.as_ref(), name, &self.path_of(name), |_| Passed::default())
+            .map(|(file, levels, _)| (file, levels))
     }
 
     /// What is known of a file of which something is dealt with, as an agent would [inspect](super::Spool::inspect_rest) it.
@@ -178,7 +179,7 @@ impl View {
         name: &FileName,
         passed: impl FnOnce(&SpoolFile) -> Passed,
     ) -> Result<SpoolFile, SpoolError> {
-        inspect_file(self.storage.as_ref(), name, &self.path_of(name), passed).map(|(file, _)| file)
+        inspect_file(self.storage.as_ref(), name, &self.path_of(name), passed).map(|(file, ..)| file)
     }
 
     /// Whether what a file says of itself, at its start and at its end, is not what was written. Reads nothing else of it.
@@ -249,6 +250,11 @@ impl Scan {
         let name = self.path.file_name().and_then(FileName::parse);
         self.seen.sealed_events.is_none()
             && name.is_some_and(|name| is_cut_off(&name, self.seen.bytes, scanner.timestamp_ms()))
+    }
+
+    /// Whether it is a segment that does not tell how many events were in it.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(&self.walker, Walker::Segment(segment) if segment.is_open())
     }
 
     /// Whether it ends within a field. Known once [`next`](Self::next) has given `None`.

@@ -191,6 +191,66 @@ fn what_is_damaged_in_a_segment_is_on_disk_until_the_next_start_sets_it_aside() 
     assert_eq!(next_start(dead.path()), (0, 0, 1));
 }
 
+/// How many events `verify` says are damaged and missing in a segment, and whether it knows; its table must say the same.
+fn damaged_and_missing(dir: &Path, segment: &str) -> (u64, u64, bool) {
+    let said = spool(dir, &["verify", "--json"]);
+    let rows = said.json();
+    let row = rows.iter().find(|row| row["file"] == segment).unwrap_or_else(|| panic!("{said:?}"));
+    assert_eq!((said.code, &row["sound"]), (1, &false.into()), "{row}");
+    let number = |name: &str| row[name].as_u64().unwrap();
+    let (damaged, missing) = (number("lost") - number("missing"), number("missing"));
+    let is_known = row["lost_is_known"] == true;
+    let table = spool(dir, &["verify"]).out;
+    let line = table.lines().find(|line| line.starts_with(segment)).unwrap_or_else(|| panic!("{table}"));
+    let cells: Vec<_> = line.split_whitespace().skip(1).take(3).collect();
+    let shown = if is_known { missing.to_string() } else { "?".to_owned() };
+    assert_eq!(cells, [number("good").to_string(), damaged.to_string(), shown], "{table}");
+    let sum = if is_known { missing.to_string() } else { "an unknown number".to_owned() };
+    assert!(table.contains(&format!("and {sum} missing")), "{table}");
+    assert_eq!(number("good") + number("lost"), if is_known { 8 } else { damaged }, "{row}");
+    (damaged, missing, is_known)
+}
+
+#[test]
+fn of_a_segment_that_was_cut_short_verify_tells_what_is_damaged_from_what_is_missing() {
+    // Within its third event, within its first one, within its header, and before that says anything.
+    for (bytes, damaged, missing, is_known) in
+        [(700, 1, 5, true), (300, 1, 7, true), (100, 1, 7, true), (60, 1, 0, false), (0, 0, 0, false)]
+    {
+        let (live, agent) = busy(DurabilityMode::Process);
+        (85..88).for_each(|number| emit_number(&agent, number));
+        let dead = killed(live.path());
+        drop(agent);
+        let rows = spool(dead.path(), &["ls", "--json"]).json();
+        let row = rows.iter().find(|row| row["state"] == "segment").unwrap();
+        assert_eq!(row["events"], 8);
+        let segment = row["file"].as_str().unwrap();
+        let file = fs::OpenOptions::new().write(true).open(dead.path().join(segment)).unwrap();
+        file.set_len(bytes).unwrap();
+        let said = damaged_and_missing(dead.path(), segment);
+        assert_eq!(said, (damaged, missing, is_known), "{bytes} bytes");
+        let gone = if is_known { missing } else { 8 - damaged };
+        let (code, accounts) = accounts_of(dead.path());
+        assert_eq!((code, &accounts["missing"]), (1, &gone.into()), "{accounts}");
+        if bytes > 0 {
+            // With what is damaged in it, as the accounts count it. Nobody knows when one was begun that does not say so.
+            let ls = spool(dead.path(), &["ls"]).out;
+            let line = ls.lines().find(|line| line.starts_with(segment)).unwrap();
+            let there = if bytes == 700 { 3 } else { 1 };
+            let cells: Vec<_> = line.split_whitespace().collect();
+            assert_eq!(cells[1], there.to_string(), "{ls}");
+            assert!(bytes >= 256 || (cells[4] == "segment" && cells.len() == 5), "{ls}");
+            let cat = spool(dead.path(), &["cat"]).err;
+            assert_eq!(
+                cat.contains(&format!("and {missing} events were cut off it")),
+                missing > 0,
+                "{bytes}: {cat}"
+            );
+        }
+        assert_eq!(next_start(dead.path()), (gone, 0, damaged), "{bytes} bytes");
+    }
+}
+
 #[test]
 fn what_is_set_aside_of_a_segment_that_is_not_removed_yet_is_counted_once() {
     let (live, agent) = busy(DurabilityMode::Process);
@@ -314,6 +374,19 @@ fn what_an_emptied_file_held_is_missing_and_repair_says_that_the_file_goes() {
 }
 
 #[test]
+fn a_file_that_was_written_over_is_named_with_what_is_missing() {
+    let dir = dead_spool(mixture);
+    add_file(dir.path(), |events| emit_number(events, 1));
+    let name = spill_files(dir.path()).swap_remove(0);
+    let bytes = fs::read(dir.path().join(&name)).unwrap().len();
+    fs::write(dir.path().join(&name), vec![0; bytes]).unwrap();
+    let (code, said) = accounts_of(dir.path());
+    assert_eq!((code, &said["missing"]), (1, &115.into()), "{said}");
+    let verdict = said["verdict"].as_str().unwrap();
+    assert!(verdict.contains(&format!("{name} ends too early or is written over")), "{verdict}");
+}
+
+#[test]
 fn verify_tells_of_accounts_that_cannot_be_read() {
     let dir = dead_spool(mixture);
     let path = dir.path().join(".accounts");
@@ -334,7 +407,7 @@ fn verify_tells_of_accounts_that_cannot_be_read() {
     }
     fs::remove_dir(&path).unwrap();
     let said = spool(dir.path(), &["verify"]);
-    let told = "1 file belongs to accounts that are gone: put them back, or the next start begins anew";
+    let told = "1 file belongs to accounts that are gone: put .accounts back, or the next start begins anew";
     assert!(said.code == 1 && said.err.contains(told), "{said:?}");
     let said = spool(dir.path(), &["verify", only_file(dir.path()).to_str().unwrap()]);
     assert_eq!((said.code, said.err.as_str()), (0, ""), "one file is no spool");

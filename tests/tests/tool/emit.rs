@@ -122,6 +122,7 @@ fn a_running_agent_takes_up_what_is_left_in_its_spool() {
     for count in 1..=2 {
         let said = emit(config.path(), &[&POOL[..], &["--spool", dir, "--timeout", "0s"]].concat());
         assert!(said.code == 0 && said.out.starts_with("spooled "), "{said:?}");
+        assert_eq!(said.err, "events: no Toggle is configured; the event waits in the spool\n");
         assert!(rig.toggle.wait_for_events(count, PATIENCE), "{:#?}", rig.events.stats());
     }
     assert_is_pool(&rig.toggle.events()[0]);

@@ -45,6 +45,7 @@ fn the_state_of_a_file_tells_damage_from_an_end_that_is_missing() {
         assert_eq!(state_after(|bytes| bytes.truncate(bytes.len() - less)), "torn", "{less} bytes less");
     }
     assert_eq!(state_after(Vec::clear), "empty");
+    assert_eq!(state_after(|bytes| bytes.fill(0)), "damaged", "as long as it was");
     assert_eq!(state_after(plain), "plain");
     let damaged = |bytes: &mut Vec<u8>| {
         plain(bytes);

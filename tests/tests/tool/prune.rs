@@ -131,6 +131,36 @@ fn prune_beside_damaged_accounts_says_so_and_begins_no_others() {
 }
 
 #[test]
+fn prune_without_the_accounts_that_files_belong_to_says_so() {
+    let dir = dead_spool(mixture);
+    fs::remove_file(dir.path().join(".accounts")).unwrap();
+    for args in
+        [["prune", "--below", "warn", "--json"].as_slice(), &["prune", "--below", "warn", "--json", "--yes"]]
+    {
+        let said = spool(dir.path(), args);
+        assert_eq!((said.code, &said.json()[0]["dropped"]), (1, &105.into()), "{said:?}");
+        assert_eq!(
+            (&said.json()[0]["accounts_gone"], &said.json()[0]["accounts_damaged"]),
+            (&true.into(), &false.into())
+        );
+        let told =
+            "what is deleted is not counted; 1 file belongs to accounts that are gone: put .accounts back";
+        assert!(said.err.contains(told), "{said:?}");
+    }
+    assert!(!dir.path().join(".accounts").exists(), "none are begun");
+    // A file that others put there belongs to none.
+    let other = TempDir::new().unwrap();
+    let file = other.path().join("export.pb");
+    let said = spool(dir.path(), &["export", "--show-pii", "-o", file.to_str().unwrap()]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let name = only_file(dir.path());
+    fs::copy(&file, other.path().join(name.file_name().unwrap())).unwrap();
+    fs::remove_file(&file).unwrap();
+    let said = spool(other.path(), &["prune", "--below", "critical", "--yes"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+}
+
+#[test]
 fn prune_leaves_a_damaged_file_to_be_repaired_first() {
     let dir = dead_spool(mixture);
     damage(&only_file(dir.path()), "/dev/sdx");

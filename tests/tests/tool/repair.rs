@@ -170,7 +170,9 @@ fn of_a_damaged_seal_at_the_start_the_quarantine_says_that_it_is_one() {
             "{place}: {text}"
         );
         assert!(
-            text.contains(", 0 events as far as can be known") && !text.contains("no field"),
+            text.contains("set aside though nothing undelivered was in them")
+                && text.contains(", 0 events as far as can be known")
+                && !text.contains("no field"),
             "{place}: {text}"
         );
     }

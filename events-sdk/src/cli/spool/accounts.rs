@@ -9,7 +9,7 @@ use std::{io::Write, path::PathBuf};
 use clap::Args;
 use uuid::Uuid;
 
-pub(super) use self::books::remade;
+pub(super) use self::books::{files_without, remade};
 use self::{books::Trouble, found::Found};
 use crate::{
     accounts,
@@ -183,6 +183,7 @@ impl Found {
             .number("dropped", self.totals.dropped)
             .raw("drops", &format!("[{}]", drops.join(",")))
             .flag("closed", self.ledger.was_closed())
+            .flag("surveyed", !self.ledger.is_looking())
             .number("unreadable", self.unreadable)
             .flag("moving", self.moving)
             .flag("balances", self.balances())

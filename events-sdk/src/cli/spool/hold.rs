@@ -8,7 +8,10 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{accounts::remade, waiting::Waiting};
+use super::{
+    accounts::{files_without, remade},
+    waiting::Waiting,
+};
 use crate::{
     Category, DropReason, Level,
     cli::{failure::Failure, out::note, owner, peek::peek},
@@ -28,6 +31,8 @@ pub(super) struct Books {
     ledger: Option<Ledger>,
     /// What is wrong with them.
     pub(super) damage: Option<String>,
+    /// There are none, and files belong to some.
+    pub(super) are_gone: bool,
 }
 
 /// Says that an agent has the lock, where it is only asked what would be done.
@@ -50,11 +55,11 @@ fn remove_copied_segments(spool: &Spool, view: &View) -> Result<(), Failure> {
 }
 
 impl Hold {
-    /// Takes the lock. `meanwhile` says what is done where the accounts are damaged.
+    /// Takes the lock. `meanwhile` says what is done where the accounts are damaged or gone.
     pub(super) fn open(dir: &Path, meanwhile: &str) -> Result<Self, Failure> {
         let spool = Spool::open(dir)?;
         remove_copied_segments(&spool, &View::of(dir))?;
-        let books = Books::of(dir, Ledger::visit(dir))?;
+        let mut books = Books::of(dir, Ledger::visit(dir))?;
         books.complain(dir, meanwhile, Holder::Nobody);
         Ok(Self { spool, books })
     }
@@ -125,7 +130,7 @@ impl Books {
     pub(super) fn look(dir: &Path, meanwhile: &str) -> Result<Self, Failure> {
         let read =
             peek(&dir.join(ledger::FILE), ledger::BYTES + 1).and_then(|bytes| Ledger::read(&bytes).map(Some));
-        let books = Self::of(
+        let mut books = Self::of(
             dir,
             match read {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -138,9 +143,9 @@ impl Books {
 
     fn of(dir: &Path, ledger: io::Result<Option<Ledger>>) -> Result<Self, Failure> {
         match ledger {
-            Ok(ledger) => Ok(Self { ledger, damage: None }),
+            Ok(ledger) => Ok(Self { ledger, damage: None, are_gone: false }),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Ok(Self { ledger: None, damage: Some(error.to_string()) })
+                Ok(Self { ledger: None, damage: Some(error.to_string()), are_gone: false })
             }
             Err(error) => {
                 let path = dir.join(ledger::FILE);
@@ -157,10 +162,21 @@ impl Books {
         }
     }
 
-    fn complain(&self, dir: &Path, meanwhile: &str, holder: Holder) {
+    fn complain(&mut self, dir: &Path, meanwhile: &str, holder: Holder) {
+        if self.ledger.is_none()
+            && self.damage.is_none()
+            && let Some(files) = files_without(&View::of(dir), false)
+        {
+            self.are_gone = true;
+            note(&format!(
+                "there are no accounts {}: {meanwhile}; {}",
+                dir.join(ledger::FILE).display(),
+                remade(holder, &files)
+            ));
+        }
         if let Some(damage) = &self.damage {
             note(&format!(
-                "the accounts {} are damaged: {damage}; {meanwhile}; {}",
+                "the accounts {} are damaged: {damage}; they are left as they are, and {meanwhile}; {}",
                 dir.join(ledger::FILE).display(),
                 remade(holder, "the next start of the agent sets them aside and begins new ones")
             ));

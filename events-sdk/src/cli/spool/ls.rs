@@ -153,6 +153,8 @@ impl Row {
         };
         if source.segment.is_some() {
             row.state = "segment";
+            // As the accounts count them, and as with spill files.
+            row.events += source.damaged_in_segment()?;
         } else if about.bytes == 0 {
             row.state = EMPTY;
         } else if about.sealed {
@@ -164,7 +166,7 @@ impl Row {
             // Only its bytes tell whether it is all there.
             row.state = match source.end()? {
                 End::Cut | End::Torn => TORN,
-                End::Damaged => DAMAGED,
+                End::Damaged | End::Blank => DAMAGED,
                 End::There => "plain",
             };
         }
@@ -190,7 +192,7 @@ impl Row {
             source.label(),
             self.events.to_string(),
             HumanBytes(self.bytes).to_string(),
-            time::age(self.timestamp_ms),
+            if self.timestamp_ms > 0 { time::age(self.timestamp_ms) } else { String::new() },
             self.state.to_owned(),
             levels,
         ]
@@ -201,8 +203,13 @@ impl Row {
         let object = Object::new()
             .text("file", &source.label())
             .number("events", self.events)
-            .number("bytes", self.bytes)
-            .text("time", &time::show(self.timestamp_ms))
+            .number("bytes", self.bytes);
+        // A segment whose header is gone does not say when it was begun.
+        let object = match self.timestamp_ms {
+            ..=0 => object,
+            begun => object.text("time", &time::show(begun)),
+        };
+        let object = object
             .text("state", self.state)
             .flag("whole", self.whole)
             .counts("levels", levels.iter().map(|(name, events)| (name.as_str(), *events)));

@@ -119,6 +119,7 @@ struct Tally {
     /// Files that could not be read.
     unreadable: u64,
     damaged_accounts: bool,
+    accounts_are_gone: bool,
 }
 
 impl PruneArgs {
@@ -130,7 +131,7 @@ impl PruneArgs {
             ));
         }
         let dir = at.to_work_on(self.dir.as_deref())?;
-        let meanwhile = "they are left as they are, and what is deleted is not counted";
+        let meanwhile = "what is deleted is not counted";
         // Held until the end.
         let mut work = if self.yes {
             Work::Really(Hold::open(&dir, meanwhile)?)
@@ -146,7 +147,11 @@ impl PruneArgs {
         let before = self.older_than.map(|span| time::now_ms().saturating_sub(span));
         let aside = View::of(&dir).aside()?;
         let doomed = |facts: &Facts<'_>| self.means(&schema, before, facts);
-        let mut tally = Tally { damaged_accounts: work.books().damage.is_some(), ..Tally::default() };
+        let mut tally = Tally {
+            damaged_accounts: work.books().damage.is_some(),
+            accounts_are_gone: work.books().are_gone,
+            ..Tally::default()
+        };
         let mut in_part = Vec::new();
         for source in &sources {
             progress.at(&source.label());
@@ -333,7 +338,11 @@ impl Tally {
         if let Err(failure) = result {
             let label = plan.source.label();
             let why = failure.text().unwrap_or_default();
-            note(&format!("{label} cannot be pruned and is kept as it is: {why}"));
+            let or = match failure {
+                Failure::Full(_) => "; what empties whole files, as `--older-than` may, needs no room",
+                _ => "",
+            };
+            note(&format!("{label} cannot be pruned and is kept as it is: {why}{or}"));
             self.kept += plan.kept + plan.dropped();
             self.failed.push(label);
             return;
@@ -348,7 +357,7 @@ impl Tally {
     fn code(&self) -> u8 {
         if self.unreadable > 0 || !self.failed.is_empty() {
             BROKEN
-        } else if self.damaged > 0 || self.damaged_accounts {
+        } else if self.damaged > 0 || self.damaged_accounts || self.accounts_are_gone {
             FOUND
         } else {
             DONE
@@ -380,6 +389,7 @@ impl Tally {
                 .texts("files_failed", &self.failed)
                 .number("files_unreadable", self.unreadable)
                 .flag("accounts_damaged", self.damaged_accounts)
+                .flag("accounts_gone", self.accounts_are_gone)
                 .raw("by", &format!("[{}]", rows.join(",")));
             writeln!(out, "{}", object.end())?;
             return Ok(());

@@ -43,7 +43,7 @@ pub(super) struct Verdict {
     pub(super) with_bytes: u64,
     /// Bytes that are not delivered.
     pub(super) damaged_bytes: u64,
-    /// It ends too early, so that nobody can tell from it how many events are missing.
+    /// Nobody can tell from it how many events are missing: it ends too early, or nothing in it can be read.
     torn: bool,
     /// Length of the file.
     pub(super) bytes: u64,
@@ -145,7 +145,7 @@ pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, Spo
     let seen = scan.seen().clone();
     let mut verdict =
         Verdict { sealed: seen.sealed_events.is_some(), bytes: seen.bytes, ..Verdict::default() };
-    let (mut levels, mut damaged) = (BTreeMap::<i32, u32>::new(), 0_u64);
+    let (mut levels, mut damaged, mut cut) = (BTreeMap::<i32, u32>::new(), 0_u64, 0_u64);
     while let Some(item) = scan.next()? {
         match item {
             Item::Event { entry, body } => {
@@ -156,7 +156,8 @@ pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, Spo
             Item::Damage { offset, bytes, events, reason } => {
                 progress.add(bytes);
                 verdict.damaged_bytes += bytes;
-                damaged += u64::from(events);
+                // Of what was cut off a segment there are no bytes.
+                *(if bytes > 0 { &mut damaged } else { &mut cut }) += u64::from(events);
                 verdict.wrong.get_or_insert_with(|| format!("at byte {offset}: {reason}"));
             }
         }
@@ -168,11 +169,12 @@ pub(super) fn check(source: &Source, progress: &Progress) -> Result<Verdict, Spo
         // What is left of the end may look like an event.
         (missing, damaged.min(missing))
     } else {
-        (damaged.max(missing), damaged.max(missing))
+        (damaged.max(missing) + cut, damaged.max(missing))
     };
-    verdict.torn = source.segment.is_none()
-        && seen.sealed_events.is_none()
-        && (verdict.wrong.is_some() || scan.is_cut_off() || scan.is_seal_damaged());
+    verdict.torn = scan.is_open()
+        || source.segment.is_none()
+            && seen.sealed_events.is_none()
+            && (verdict.wrong.is_some() || scan.is_cut_off() || scan.is_seal_damaged());
     if scan.is_seal_damaged() && verdict.lost == 0 {
         verdict.wrong = Some("its seal is damaged".to_owned());
     } else if verdict.torn || scan.is_seal_damaged() {

@@ -22,7 +22,7 @@ use self::leaving::{LEAVE, SYNC_REMOVALS};
 use super::{Command, Content, Reply, Write};
 use crate::{
     chunk::{Chunk, SEVERITIES, level_counts},
-    delivery::salvage::message_of,
+    delivery::{salvage::message_of, shortened::Shortened},
     fault,
     ledger::{Kept, Ledger},
     segment::{Segments, ToDisk},
@@ -94,6 +94,8 @@ pub(super) struct Thread {
     survey_failed: bool,
     /// It was counted after that, when this process may have put something there.
     survey_is_late: bool,
+    /// Files that were cut short before that; `None` once it is done.
+    shortened: Option<Shortened>,
     /// Files to be removed once the ledger, which says that all of them is dealt with, is on stable storage.
     leaving: Vec<SpoolFile>,
     /// When to do that.
@@ -168,6 +170,7 @@ impl Thread {
             refused: RefusedOf::new(),
             survey_failed: false,
             survey_is_late: false,
+            shortened: Some(Shortened::default()),
             leaving: Vec::new(),
             leave_at: None,
             staying: Vec::new(),
@@ -540,7 +543,15 @@ impl Thread {
         let piece = reader.next_piece()?;
         if piece.is_some() {
             self.reader = Some((file.id, reader));
-        } else if let Some(damage) = reader.damage() {
+            return Ok(piece);
+        }
+        let damage = reader.damage();
+        if let Some(what) = reader.bad_seal()
+            && damage.as_ref().is_none_or(|damage| damage.events + damage.cut_off == 0)
+        {
+            self.reply(Reply::SealDamaged(file.clone(), what));
+        }
+        if let Some(damage) = damage {
             // What cannot be delivered is set aside before the file may go.
             self.spool()?.quarantine(file, Some(&reader.done()))?;
             self.quarantine_grew = true;

@@ -12,7 +12,7 @@ use prost::Message;
 
 use super::{
     faulty::Faulty,
-    samples::{entries, entry, event, id, read_all, sized, spill, split},
+    samples::{entries, entry, event, id, read_all, sized, spill, split, write},
 };
 use crate::ledger::Step;
 use crate::proto::EventBatch;
@@ -22,23 +22,6 @@ use crate::spool::{
     format::{encode_trailer, piece_id},
     seal::HEAD_BYTES,
 };
-
-/// Writes a file of these entries, whose seal says that there are so many.
-fn write(spool: &Spool, run: &[u8], count: u32) -> SpoolFile {
-    let file = NewFile {
-        id: id(1),
-        timestamp_ms: 1,
-        runs: &[run],
-        count,
-        levels: &[],
-        whole: false,
-        offered: false,
-        fingerprint: 0,
-        ledger: 0,
-        part_of: None,
-    };
-    spool.write(file).unwrap()
-}
 
 /// Puts these bytes into the spool and inspects them.
 fn put(dir: &Path, spool: &Spool, name: &str, bytes: &[u8]) -> SpoolFile {

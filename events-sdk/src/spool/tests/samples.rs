@@ -111,3 +111,20 @@ pub(crate) fn read_all(spool: &Spool, file: &SpoolFile) -> Vec<Vec<u8>> {
     }
     events
 }
+
+/// Writes a file of these entries, whose seal says that there are so many.
+pub(crate) fn write(spool: &Spool, run: &[u8], count: u32) -> SpoolFile {
+    let file = NewFile {
+        id: id(1),
+        timestamp_ms: 1,
+        runs: &[run],
+        count,
+        levels: &[],
+        whole: false,
+        offered: false,
+        fingerprint: 0,
+        ledger: 0,
+        part_of: None,
+    };
+    spool.write(file).unwrap()
+}

@@ -70,7 +70,7 @@ impl Account {
         screen.line("Toggle's book:")?;
         row("stored, by unique event id", self.stored)?;
         row("stored twice", self.stored_twice)?;
-        row("sent again, recognised by batch id", self.recognised)?;
+        row("events sent again, known by their batch id", self.recognised)?;
         row("batches sent again with other content", self.altered as u64)?;
         screen.line("")?;
         let Self { emitted, stored, recognised, .. } = self;
@@ -78,7 +78,7 @@ impl Account {
             screen.line("The account does not balance.")?;
         }
         screen.line(&format!(
-            "emitted {emitted}  delivered {stored}  duplicates recognised {recognised}  lost {}",
+            "emitted {emitted}  delivered {stored}  events recognised as duplicates {recognised}  lost {}",
             self.lost()
         ))
     }

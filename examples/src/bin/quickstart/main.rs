@@ -138,7 +138,9 @@ fn outage(screen: &Screen, stage: &Stage) -> Result<u64, Box<dyn Error>> {
         if runs && stats.uplink.attempts_failed > failed_before {
             stage.toggle.stop();
             runs = false;
-            screen.line("Toggle is gone: it stored a batch, did not answer, and now refuses connections")?;
+            screen.line(
+                "Toggle is gone: it stored what it was sent, did not answer, and now refuses connections",
+            )?;
         }
         for (name, bytes) in spill_files.appeared()? {
             screen.line(&format!("spill file {name}, {}", HumanBytes(bytes)))?;

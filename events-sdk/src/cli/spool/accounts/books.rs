@@ -30,22 +30,31 @@ impl Trouble {
     /// Where there are no books though files say that there were, says so.
     pub(super) fn with_what_is_left(self, view: &View) -> Self {
         let Self::None(text) = self else { return self };
-        let sources = place::everything(view).unwrap_or_default();
-        let names_books = |source: &Source| {
-            source.segment.is_some() || source.inspect().is_ok_and(|(file, _)| file.names_ledger())
-        };
-        let left = sources.iter().filter(|source| names_books(source)).count() as u64;
-        let belong = if left == 1 { "belongs" } else { "belong" };
-        match (left, view.holder()) {
-            (0, _) => Self::None(text),
+        match (files_without(view, true), view.holder()) {
+            (None, _) => Self::None(text),
             (_, Holder::Process(_)) => Self::Gone(text),
-            _ => Self::Gone(format!(
-                "{text}; {} {belong} to accounts that are gone: put them back, or the next start begins anew and nobody can tell what \
-                 earlier processes lost",
-                counted(left, "file"),
-            )),
+            (Some(files), _) => Self::Gone(format!("{text}; {files}")),
         }
     }
+}
+
+/// What is to be said of files, `with_segments` or not, that belong to accounts, where there are none; `None` where none do.
+pub(in crate::cli::spool) fn files_without(view: &View, with_segments: bool) -> Option<String> {
+    let sources = place::everything(view).unwrap_or_default();
+    let names_books = |source: &Source| {
+        let names_them = || source.inspect().is_ok_and(|(file, _)| file.names_ledger());
+        if source.segment.is_some() { with_segments } else { names_them() }
+    };
+    let left = sources.iter().filter(|source| names_books(source)).count() as u64;
+    let belong = if left == 1 { "belongs" } else { "belong" };
+    (left > 0).then(|| {
+        format!(
+            "{} {belong} to accounts that are gone: put {} back, or the next start begins anew and nobody can tell what earlier \
+             processes lost",
+            counted(left, "file"),
+            ledger::FILE,
+        )
+    })
 }
 
 /// What becomes of books that are damaged or gone: whoever works here has the numbers in memory. `otherwise` is what is true where nobody does.

@@ -44,7 +44,7 @@ pub(super) struct Found {
     pub(super) unreadable: u64,
     /// An agent changed the books meanwhile.
     pub(super) moving: bool,
-    /// Files that end too early, where something is missing.
+    /// Files that end too early, or are written over, where something is missing.
     pub(super) torn: Vec<String>,
     /// Who works here.
     pub(super) holder: Holder,
@@ -228,11 +228,14 @@ impl Found {
     }
 }
 
-/// The files that end too early.
+/// The files that end too early, or in which no event is left.
 fn torn(view: &View) -> Result<Vec<String>, Failure> {
     let sources = place::everything(view)?;
     let ends = sources.iter().filter_map(|source| Some((source.label(), source.end().ok()?)));
-    Ok(ends.filter(|(_, end)| matches!(end, End::Cut | End::Torn)).map(|(label, _)| label).collect())
+    Ok(ends
+        .filter(|(_, end)| matches!(end, End::Cut | End::Torn | End::Blank))
+        .map(|(label, _)| label)
+        .collect())
 }
 
 fn is_segment(source: &Source) -> bool {

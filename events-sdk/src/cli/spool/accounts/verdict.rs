@@ -40,7 +40,12 @@ impl Found {
             );
         }
         if least > 0 {
-            return format!("the accounts balance: {}", self.in_memory(least.unsigned_abs()));
+            let elsewhere = self.in_memory(least.unsigned_abs());
+            // What is lost comes first.
+            return match self.holder {
+                Holder::Nobody => format!("{elsewhere}; with that the accounts balance"),
+                _ => format!("the accounts balance: {elsewhere}"),
+            };
         }
         if least == 0 && most == 0 {
             return "the accounts balance".to_owned();
@@ -58,7 +63,12 @@ impl Found {
     fn in_memory(&self, events: u64) -> String {
         let (number, are) = (counted(events, "event"), is_or_are(events));
         let (was, it) = if events == 1 { ("was", "it") } else { ("were", "them") };
+        let looking =
+            "it has not looked at all yet that earlier ones left, and counts what is lost when it has";
         match self.holder {
+            Holder::Process(id) if self.ledger.is_looking() => format!(
+                "{number} {are} in the memory of process {id}, or {was} in that of an earlier one and lost with it: {looking}"
+            ),
             Holder::Process(id) => format!("{number} {are} in the memory of process {id}"),
             Holder::Nobody => {
                 let or = if self.has_segments { ", or in segments that were removed since" } else { "" };
@@ -103,9 +113,9 @@ impl Found {
                  a file that was repaired since is lost; {at}"
             ),
             (torn, _) => {
-                let end = if torn.len() == 1 { "ends" } else { "end" };
+                let (end, is) = if torn.len() == 1 { ("ends", "is") } else { ("end", "are") };
                 format!(
-                    "{events}, as the accounts say: {} {end} too early, or files and segments{gone} {since}; look at the disk; {at}",
+                    "{events}, as the accounts say: {} {end} too early or {is} written over, or files and segments{gone} {since}; look at the disk; {at}",
                     some_of(torn, "events spool verify")
                 )
             }

@@ -191,10 +191,13 @@ impl Thread {
         let Some(spool) = &self.spool else { return };
         let found = spool
             .inspect_rest(name, |file| self.passed(file))
-            .and_then(|file| self.refused_in(&file).map(|refused| (file, refused)));
+            .and_then(|(file, cut)| self.refused_in(&file).map(|refused| (file, cut, refused)));
         match found {
-            Ok((file, refused)) => {
+            Ok((file, cut, refused)) => {
                 self.known.insert(file.id);
+                if let Some(shortened) = self.shortened.as_mut().filter(|_| file.is_of(self.ledger_id)) {
+                    shortened.add(name, cut);
+                }
                 let has_come_back = spool.has_come_back(name);
                 if file.names_ledger() && !file.is_of(self.ledger_id) {
                     self.tell_ledger_gone();
@@ -295,7 +298,8 @@ impl Thread {
         if let Some(quarantined) = self.surveying.take() {
             // What is found from now on was put there since.
             self.ledger_is_new = false;
-            self.reply(Reply::Surveyed { quarantined, is_late: self.survey_is_late });
+            let shortened = Box::new(self.shortened.take().unwrap_or_default());
+            self.reply(Reply::Surveyed { quarantined, is_late: self.survey_is_late, shortened });
         }
     }
 }
