@@ -488,6 +488,8 @@ fn files_that_were_cut_short_while_no_process_ran_are_told_by_name_and_once() {
         let vanished = life.dropped_for(DropReason::Vanished);
         assert!(life.is_surveyed && life.balances() && vanished > 100, "{life:#?}");
         if start == 0 {
+            // What is counted is told a moment later.
+            wait_until(&events, PATIENCE, |_| times("events of earlier processes are lost") > 0);
             // All of what was zeros, and what is gone of the other; half an event of that is there.
             let [lost, all] = [vanished - 100, vanished];
             let cut = format!(
