@@ -145,7 +145,7 @@ fn a_file_that_gives_way_after_a_restart_costs_only_what_toggle_does_not_have() 
         }
         let stats = events.stats();
         assert_eq!((lost(&stats), stats.lifetime.delivered), (ALL - BEHIND, BEHIND), "{stats:#?}");
-        events.shutdown(PATIENCE);
+        events.shutdown(Duration::from_millis(300));
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use events_sdk::{
     Config, DropReason, Durability, DurabilityMode, Events, Filter, Kind, Level, Stats, kinds,
     payload::{StoragePoolOperation, StoragePoolPayload},
-    testing::Mode,
+    testing::{Mode, Toggle},
 };
 use events_tests::{NUMBER, Rig, config, emit_number, numbers, spill_files, storm_of, wait_until};
+use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -195,6 +196,22 @@ fn what_is_in_flight_when_the_process_ends_is_not_put_on_disk_either() {
             (0, 10),
             "{stats:#?}"
         );
+        events.shutdown(PATIENCE);
+    }
+}
+
+#[test]
+fn what_is_too_large_for_toggle_is_halved_and_not_dropped() {
+    for &durability in DurabilityMode::ALL {
+        let (toggle, spool) =
+            (Toggle::builder().max_message_bytes(10_000).start().unwrap(), TempDir::new().unwrap());
+        let config = Config { durability, batch_size: 200, ..config(&toggle, spool.path()) };
+        let events = Events::start(config).unwrap();
+        let kind = best_effort();
+        (0..200).for_each(|number| emit_best_effort(&events, kind, Level::Info, number));
+        let stats = wait_until(&events, PATIENCE, |stats| stats.delivered == 200);
+        assert_eq!((stats.delivered, stats.dropped_total()), (200, 0), "{durability:?}: {stats:#?}");
+        assert_eq!((numbers(&toggle).len(), toggle.repeated_event_ids()), (200, 0));
         events.shutdown(PATIENCE);
     }
 }

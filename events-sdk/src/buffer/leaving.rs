@@ -89,14 +89,19 @@ impl State {
 
     /// Keeps the memory of a chunk whose events have left.
     pub(crate) fn recycle(&mut self, mut chunk: Chunk) {
+        self.leave_segment(&mut chunk);
+        if self.spare.len() < SPARE_CHUNKS && chunk.capacity() <= SPARE_BYTES {
+            chunk.clear();
+            self.spare.push(chunk);
+        }
+    }
+
+    /// A chunk is in memory only from here on.
+    pub(crate) fn leave_segment(&mut self, chunk: &mut Chunk) {
         if let Some(pool) = &mut self.pool
             && let Some(segment) = chunk.segment.take()
         {
             pool.give_back(segment);
-        }
-        if self.spare.len() < SPARE_CHUNKS && chunk.capacity() <= SPARE_BYTES {
-            chunk.clear();
-            self.spare.push(chunk);
         }
     }
 }

@@ -114,6 +114,8 @@ struct UnderWay {
     events: u64,
     delivered: u64,
     set_aside: u64,
+    /// Those of these that were set aside before it was read.
+    cut_out: u64,
 }
 
 /// What becomes of a file when its last piece has been acknowledged.
@@ -283,7 +285,12 @@ impl Backlog {
             };
             open.outstanding += batches.len();
             open.read += events;
-            open.under_way.push_back(UnderWay { events, set_aside, ..UnderWay::default() });
+            open.under_way.push_back(UnderWay {
+                events,
+                set_aside,
+                cut_out: set_aside,
+                ..UnderWay::default()
+            });
             if set_aside > 0 {
                 let before = open.step;
                 open.advance();
@@ -459,7 +466,7 @@ impl Backlog {
     /// How many events are damaged, and set aside, of files of which the rest is under way.
     pub(crate) fn damaged(&self) -> u64 {
         let read = self.open.values().filter(|open| open.exhausted && !open.vanished);
-        read.map(|open| u64::from(open.file.events).saturating_sub(open.read)).sum()
+        read.map(Open::unread).sum()
     }
 
     /// When the next piece may be sent: now, or when the first of those that were refused has waited long enough.

@@ -161,6 +161,12 @@ impl Refusals {
         refused
     }
 
+    /// A batch from memory was to be halved, and cannot be yet: the pause before it is offered again grows.
+    pub(crate) fn stays_whole(&mut self, batch: Uuid) {
+        let refused = self.known(batch, None);
+        refused.times = refused.times.saturating_add(1);
+    }
+
     /// The answer to a batch was lost, which is a part of this file.
     pub(crate) fn answer_lost(&mut self, batch: Uuid, file: Option<Uuid>) {
         self.known(batch, file).answer_lost = true;

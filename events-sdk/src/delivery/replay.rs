@@ -20,7 +20,14 @@ const BOUND: Duration = Duration::from_secs(150);
 
 impl Delivery {
     pub(super) fn read_ahead(&mut self) {
-        self.backlog.make_room(|batch| self.refusals.may_be_stored(batch));
+        let buffer = &self.intake.buffer;
+        self.backlog.make_room(
+            |batch| self.refusals.may_be_stored(batch),
+            |step| {
+                let noted = buffer.lock().accounts.ledger.step(step.file, true);
+                (noted.pieces, noted.beyond) == (step.pieces, step.beyond)
+            },
+        );
         let intake = Arc::clone(&self.intake);
         let known = |file: &SpoolFile| {
             let ledger = &intake.buffer.lock().accounts.ledger;

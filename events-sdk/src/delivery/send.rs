@@ -393,6 +393,9 @@ impl Delivery {
             | SendErrorKind::Declined
             | SendErrorKind::Failed
             | SendErrorKind::TooLarge => {
+                if error.kind() == SendErrorKind::Failed && error.may_be_stored() {
+                    self.refusals.answer_lost(batch, file);
+                }
                 Some(self.refusals.refused(batch, file, events, error.kind(), parcel.probe))
             }
             _ => {
@@ -414,6 +417,10 @@ impl Delivery {
         verdict: Option<Verdict>,
         error: &SendError,
     ) {
+        if verdict == Some(Verdict::Halve) && chunk.is_best_effort() {
+            // On disk it would be dropped, and nobody was promised that it outlives the process.
+            self.intake.buffer.lock().leave_segment(&mut chunk);
+        }
         // An event that Toggle does not want is there for a moment only, on its way into the quarantine.
         let is_taken = verdict == Some(Verdict::SetAside)
             || self.missing_for(
@@ -437,7 +444,10 @@ impl Delivery {
             }
             None if verdict.is_some() && disk_works => self.write_whole(batch, chunk),
             // What is too large was not counted as refused, and must not be offered again at once either.
-            None if verdict == Some(Verdict::Halve) => self.hold(batch, chunk, 1),
+            None if verdict == Some(Verdict::Halve) => {
+                self.refusals.stays_whole(batch.id());
+                self.hold(batch, chunk, 1);
+            }
             None => self.hold(batch, chunk, 0),
         }
     }

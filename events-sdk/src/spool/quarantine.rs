@@ -4,7 +4,7 @@
 //! the other, `<batch id>.pb` an event that Toggle refused, and the same name with `.txt` says where they were and why.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     ffi::{OsStr, OsString},
     io::{self, Read, SeekFrom, Write},
     os::unix::ffi::OsStrExt,
@@ -24,7 +24,7 @@ use super::{
     storage::{EntryKind, ReadFile, Storage, WriteFile},
     write::write_to,
 };
-use crate::{Batch, generated::SCHEMA_FINGERPRINT, plural::counted};
+use crate::{Batch, generated::SCHEMA_FINGERPRINT, plural::counted, proto::BatchSeal};
 
 /// The folder in the spool directory.
 pub(crate) const FOLDER: &str = "quarantine";
@@ -134,7 +134,13 @@ impl Spool {
 
     /// Removes the oldest of the quarantine until it is within its bound. Gives the number of events that went, as far as
     /// it can be known, and why not all went that should have.
-    pub(crate) fn clear_quarantine(&self) -> (u64, Result<(), SpoolError>) {
+    ///
+    /// An event that `waits` in its spill file as well, in a piece that is not dealt with, stays: what lies here alone says that it is
+    /// neither to be sent with the others nor counted with them.
+    pub(crate) fn clear_quarantine(
+        &self,
+        mut waits: impl FnMut(Uuid, u32) -> bool,
+    ) -> (u64, Result<(), SpoolError>) {
         if self.quarantined.load(Ordering::Relaxed) <= self.bounds.quarantine {
             // Looking at each of many files for each that comes would take longer and longer.
             return (0, Ok(()));
@@ -163,19 +169,28 @@ impl Spool {
         let times: HashMap<_, _> =
             files.iter().map(|(about, name)| (name.clone(), about.modified_ms)).collect();
         files.sort_by_cached_key(|(about, name)| {
-            let described = name.as_encoded_bytes().strip_suffix(b".txt").map(OsStr::from_bytes);
-            match described.and_then(|described| times.get_key_value(described)) {
+            match described(name).and_then(|described| times.get_key_value(described)) {
                 Some((described, modified_ms)) => (*modified_ms, described.clone(), true),
                 None => (about.modified_ms, name.clone(), false),
             }
         });
         let (mut gone, mut stays, mut cleared) = (0, 0, Ok(()));
+        let mut kept = HashSet::new();
         for (metadata, name) in files {
             if bytes <= self.bounds.quarantine {
                 break;
             }
             let path = folder.join(&name);
-            let events = events_in(self.storage.as_ref(), &path).unwrap_or_default();
+            let mut refused = RefusedOf::new();
+            let events = look_into(self.storage.as_ref(), &path, &mut refused).unwrap_or_default();
+            let of_kept = |name: &OsStr| kept.contains(name);
+            let mut all =
+                refused.iter().flat_map(|(&file, all)| all.iter().map(move |one| (file, one.piece)));
+            if described(&name).is_some_and(of_kept) || all.any(|(file, piece)| waits(file, piece)) {
+                kept.insert(name);
+                stays += on_disk(metadata.len);
+                continue;
+            }
             match self.storage.remove(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     // The next oldest goes for it.
@@ -377,6 +392,11 @@ pub(super) fn look_through(
     })
 }
 
+/// What a file of this name describes.
+fn described(name: &OsStr) -> Option<&OsStr> {
+    name.as_encoded_bytes().strip_suffix(b".txt").map(OsStr::from_bytes)
+}
+
 /// How many events a file of the quarantine holds: a refused batch, or damaged bytes by what their description says.
 pub(super) fn events_in(storage: &dyn Storage, path: &Path) -> io::Result<u64> {
     look_into(storage, path, &mut RefusedOf::new())
@@ -386,12 +406,14 @@ pub(super) fn events_in(storage: &dyn Storage, path: &Path) -> io::Result<u64> {
 pub(super) fn look_into(storage: &dyn Storage, path: &Path, refused: &mut RefusedOf) -> io::Result<u64> {
     if path.extension().is_some_and(|ending| ending == "pb") {
         let Opened { mut scanner, seals, .. } = storage.open(path).and_then(Opened::new)?;
-        let origin = seals.seal.as_ref().and_then(refused::origin);
+        // We set aside one event at a time. Whoever puts more into a file does not make us remember them.
+        let few = |seal: &&BatchSeal| seal.events <= format::PIECE_EVENTS;
+        let origin = seals.seal.as_ref().filter(few).and_then(refused::origin);
         let mut events = 0;
         while let Some(found) = scanner.next()? {
             let Found::Event(entry) = found else { continue };
             events += 1;
-            if let Some((file, piece)) = origin {
+            if let Some((file, piece)) = origin.filter(|_| events <= u64::from(format::PIECE_EVENTS)) {
                 refused.entry(file).or_default().push(Refused::new(piece, entry));
             }
         }

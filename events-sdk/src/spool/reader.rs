@@ -277,6 +277,8 @@ pub(crate) struct Reader {
     found: u32,
     /// It was shorter than that when it was opened.
     is_shorter: bool,
+    /// It has a seal that is believed.
+    has_seal: bool,
     /// What of what it says of itself was not what was written then.
     bad_seal: Option<&'static str>,
     /// At the end: in which piece the next event would be.
@@ -308,6 +310,7 @@ impl Reader {
             path,
             id: file.id,
             is_shorter: opened.is_shorter_than(file),
+            has_seal: opened.seals.seal.is_some(),
             bad_seal: opened.seals.damaged_part(),
             scanner: opened.scanner,
             timestamp_ms: file.timestamp_ms,
@@ -488,7 +491,9 @@ impl Reader {
 
     /// Which of its seals are not what was written. Known once it was read to its end.
     pub(crate) fn bad_seal(&self) -> Option<&'static str> {
-        self.bad_seal.or(self.scanner.passed_seal().then_some("the seals at its start and at its end"))
+        // One that is believed and has too many checksums to be held is passed over as well.
+        let has_lost_both = !self.has_seal && self.scanner.passed_seal();
+        self.bad_seal.or(has_lost_both.then_some("the seals at its start and at its end"))
     }
 
     /// What of the file cannot be delivered. Complete once [`next_piece`](Self::next_piece) has returned `None`; then

@@ -3,18 +3,27 @@
 use uuid::Uuid;
 
 use super::{Backlog, Open, PIECES_BYTES};
+use crate::ledger::Step;
 
 impl Backlog {
     /// Where refused pieces take up all the memory that pieces may, nothing that Toggle would take could be read, and everything would
     /// seem to be refused. The pieces of one file are forgotten then, to be read again when all others were.
     ///
     /// `may_be_stored` says of which batches an answer was lost: those are offered again as they are.
-    pub(crate) fn make_room(&mut self, may_be_stored: impl Fn(Uuid) -> bool) {
+    /// `is_noted` says whether the ledger knows how far a file is: from there it begins again.
+    pub(crate) fn make_room(
+        &mut self,
+        may_be_stored: impl Fn(Uuid) -> bool,
+        is_noted: impl Fn(&Step) -> bool,
+    ) {
         let is_stuck = !self.reading && self.is_full() && self.pieces.iter().all(|piece| piece.refusals > 0);
         if !is_stuck {
             return;
         }
-        let candidates = self.open.values().filter(|open| self.may_go_behind(open, &may_be_stored));
+        let candidates = self
+            .open
+            .values()
+            .filter(|open| self.may_go_behind(open, &may_be_stored) && is_noted(&open.step));
         let largest = candidates.map(|open| open.file.id).max_by_key(|&id| self.bytes_of(id));
         if let Some(id) = largest
             && let Some(file) = self.take_out(id)
@@ -27,11 +36,11 @@ impl Backlog {
     fn may_go_behind(&self, open: &Open, may_be_stored: impl Fn(Uuid) -> bool) -> bool {
         let id = open.file.id;
         let is_another_read = [self.current, self.interrupted].into_iter().flatten().any(|other| other != id);
-        // What was delivered of a piece that was halved must not be offered again with the whole of it.
-        let is_halfway = open
-            .under_way
-            .iter()
-            .any(|piece| (1..piece.events).contains(&(piece.delivered + piece.set_aside)));
+        // What was delivered of a piece that was halved must not be offered again with the whole of it, nor what is too far on to be
+        // noted. What was cut out is cut out again.
+        let is_halfway = (open.step.pieces..)
+            .zip(&open.under_way)
+            .any(|(place, piece)| piece.delivered + piece.set_aside > piece.cut_out && !open.step.has(place));
         let mut pieces = self.pieces.iter().filter(|piece| piece.file == id);
         (is_another_read || self.are_others_fresh())
             && !open.vanished

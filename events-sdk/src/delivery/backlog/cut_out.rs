@@ -40,7 +40,10 @@ pub(super) fn cut_out(batch: Batch, place: u32, refused: &mut Vec<Refused>) -> (
     let mut missed: Vec<Refused> = refused.iter().copied().filter(|one| one.piece == place).collect();
     let mut batches = Vec::new();
     let found = part(batch, place, &mut missed, &mut batches);
-    refused.retain(|one| !missed.contains(one));
+    for one in &missed {
+        let place = refused.iter().position(|other| other == one);
+        place.map(|place| refused.swap_remove(place));
+    }
     (batches, found)
 }
 

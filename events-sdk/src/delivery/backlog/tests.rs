@@ -421,3 +421,67 @@ fn what_is_set_aside_and_not_in_its_piece_any_more_costs_no_other_event() {
     assert!(backlog.next_read(9, Instant::now(), unknown).is_some());
     assert_eq!(backlog.exhausted(file.id).unwrap().missing, 0);
 }
+
+/// Two files, of the first of which a piece was read and refused that takes up all the memory for pieces.
+fn full_of_refused(now: Instant) -> (Backlog, SpoolFile) {
+    let mut backlog = Backlog::default();
+    let first = SpoolFile { events: 2, ..file(1, Level::Info) };
+    backlog.add(first.clone());
+    backlog.add(file(2, Level::Info));
+    assert_eq!(next(&mut backlog, now, unknown), Some((first.clone(), (0, 0))));
+    let large = Piece { events: vec![0; PIECES_BYTES], ..piece(Uuid::from_u128(100)) };
+    backlog.piece(first.id, large, |_| 1);
+    assert_eq!(next(&mut backlog, now, unknown), None, "there is no room");
+    (backlog, first)
+}
+
+#[test]
+fn a_file_of_which_all_was_refused_goes_behind_the_others() {
+    let now = Instant::now();
+    let (mut backlog, first) = full_of_refused(now);
+    // Toggle may have it, or the next reader would not know how far it is.
+    for (may_be_stored, is_noted) in [(true, true), (false, false)] {
+        backlog.make_room(|_| may_be_stored, |_| is_noted);
+        assert_eq!(next(&mut backlog, now, unknown), None);
+    }
+    backlog.make_room(|_| false, |_| true);
+    let (second, _) = next(&mut backlog, now, unknown).unwrap();
+    assert_eq!(second, file(2, Level::Info));
+    backlog.piece(second.id, piece(second.id), |_| 0);
+    let sent = backlog.take(now, true).unwrap();
+    assert_eq!(sent.file, second.id);
+    assert!(backlog.dealt_with(second.id, 0, 1, 0).is_some() && backlog.done(second.id).is_none());
+    assert!(next(&mut backlog, now, unknown).is_some());
+    assert!(backlog.exhausted(second.id).is_some());
+    // All others were read.
+    assert_eq!(next(&mut backlog, now, unknown), Some((first, (0, 0))));
+}
+
+#[test]
+fn a_file_of_which_something_was_delivered_that_cannot_be_noted_does_not_go_behind() {
+    let now = Instant::now();
+    let far = Beyond::PIECES as u32 + 16;
+    for (index, goes) in [(1, true), (far, false)] {
+        let mut backlog = Backlog::default();
+        let first = SpoolFile { events: 3, ..file(1, Level::Info) };
+        backlog.add(first.clone());
+        backlog.add(file(2, Level::Info));
+        assert!(next(&mut backlog, now, unknown).is_some());
+        backlog.piece(
+            first.id,
+            Piece { events: vec![0; PIECES_BYTES - 1], ..piece(Uuid::from_u128(7)) },
+            |_| 1,
+        );
+        assert!(next(&mut backlog, now, unknown).is_some());
+        backlog.piece(first.id, Piece { index, ..piece(Uuid::from_u128(8)) }, |_| 0);
+        assert_eq!(backlog.take(now, true).unwrap().place, index);
+        let step = backlog.dealt_with(first.id, index, 1, 0).unwrap();
+        assert!(step.has(index) == goes && backlog.done(first.id).is_none());
+        assert!(next(&mut backlog, now, unknown).is_some());
+        let more = Piece { index: index + 1, ..piece(Uuid::from_u128(9)) };
+        backlog.piece(first.id, more, |_| 1);
+        backlog.make_room(|_| false, |_| true);
+        let (file, passed) = next(&mut backlog, now, unknown).unwrap_or((first.clone(), (0, 0)));
+        assert_eq!((file.id != first.id, passed), (goes, (0, 0)), "place {index}");
+    }
+}

@@ -190,7 +190,7 @@ impl Thread {
         fault::point("spool examine");
         let Some(spool) = &self.spool else { return };
         let found = spool
-            .inspect_rest(name, |file| self.passed(file))
+            .inspect_rest(name, |file| self.passed(file.id))
             .and_then(|(file, cut)| self.refused_in(&file).map(|refused| (file, cut, refused)));
         match found {
             Ok((file, cut, refused)) => {
@@ -229,15 +229,22 @@ impl Thread {
     /// Which events of a file were in the quarantine at the start and are not dealt with.
     fn refused_in(&self, file: &SpoolFile) -> Result<Vec<Refused>, SpoolError> {
         match (&self.spool, self.refused.get(&file.id)) {
-            (Some(spool), Some(refused)) => spool.refused_in(file, self.passed(file), refused),
+            (Some(spool), Some(refused)) => match spool.refused_in(file, self.passed(file.id), refused) {
+                Err(error) if error.kind() != SpoolErrorKind::Missing => {
+                    // That it cannot be read holds up nothing but itself. What is there in truth its pieces show.
+                    tracing::debug!(%error, file = %file.id, "which of its events are set aside is not compared");
+                    Ok(refused.clone())
+                }
+                result => result,
+            },
             _ => Ok(Vec::new()),
         }
     }
 
     /// What of a file that ends too early, or is in the quarantine in part, is dealt with, as the ledger says.
-    fn passed(&self, file: &SpoolFile) -> Passed {
+    pub(super) fn passed(&self, file: Uuid) -> Passed {
         let step = self.ledger.as_ref().and_then(|ledger| match Ledger::read_from(ledger) {
-            Ok(ledger) => Some(ledger.step(file.id, true)),
+            Ok(ledger) => Some(ledger.step(file, true)),
             Err(error) => {
                 tracing::debug!(%error, "the accounts do not say what is dealt with");
                 None
