@@ -281,11 +281,6 @@ impl Spool {
             .map(|(file, _, cut)| (file, cut))
     }
 
-    /// Whether a file of this identity is there, under the name that we give.
-    pub(crate) fn has(&self, file: Uuid) -> bool {
-        self.storage.metadata(&self.path_of(&FileName::of(file))).is_ok()
-    }
-
     /// Removes a file whose events are all delivered or in the quarantine. It may be gone already.
     ///
     /// Until [`sync_removals`](Self::sync_removals) a loss of power brings it back, and Toggle sees ids that it knows.

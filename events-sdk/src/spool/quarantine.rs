@@ -4,7 +4,7 @@
 //! the other, `<batch id>.pb` an event that Toggle refused, and the same name with `.txt` says where they were and why.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     ffi::{OsStr, OsString},
     io::{self, Read, SeekFrom, Write},
     os::unix::ffi::OsStrExt,
@@ -134,13 +134,7 @@ impl Spool {
 
     /// Removes the oldest of the quarantine until it is within its bound. Gives the number of events that went, as far as
     /// it can be known, and why not all went that should have.
-    ///
-    /// An event that `waits` in its spill file as well, in a piece that is not dealt with, stays: what lies here alone says that it is
-    /// neither to be sent with the others nor counted with them.
-    pub(crate) fn clear_quarantine(
-        &self,
-        mut waits: impl FnMut(Uuid, u32) -> bool,
-    ) -> (u64, Result<(), SpoolError>) {
+    pub(crate) fn clear_quarantine(&self) -> (u64, Result<(), SpoolError>) {
         if self.quarantined.load(Ordering::Relaxed) <= self.bounds.quarantine {
             // Looking at each of many files for each that comes would take longer and longer.
             return (0, Ok(()));
@@ -169,28 +163,19 @@ impl Spool {
         let times: HashMap<_, _> =
             files.iter().map(|(about, name)| (name.clone(), about.modified_ms)).collect();
         files.sort_by_cached_key(|(about, name)| {
-            match described(name).and_then(|described| times.get_key_value(described)) {
+            let described = name.as_encoded_bytes().strip_suffix(b".txt").map(OsStr::from_bytes);
+            match described.and_then(|described| times.get_key_value(described)) {
                 Some((described, modified_ms)) => (*modified_ms, described.clone(), true),
                 None => (about.modified_ms, name.clone(), false),
             }
         });
         let (mut gone, mut stays, mut cleared) = (0, 0, Ok(()));
-        let mut kept = HashSet::new();
         for (metadata, name) in files {
             if bytes <= self.bounds.quarantine {
                 break;
             }
             let path = folder.join(&name);
-            let mut refused = RefusedOf::new();
-            let events = look_into(self.storage.as_ref(), &path, &mut refused).unwrap_or_default();
-            let of_kept = |name: &OsStr| kept.contains(name);
-            let mut all =
-                refused.iter().flat_map(|(&file, all)| all.iter().map(move |one| (file, one.piece)));
-            if described(&name).is_some_and(of_kept) || all.any(|(file, piece)| waits(file, piece)) {
-                kept.insert(name);
-                stays += on_disk(metadata.len);
-                continue;
-            }
+            let events = events_in(self.storage.as_ref(), &path).unwrap_or_default();
             match self.storage.remove(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     // The next oldest goes for it.
@@ -390,11 +375,6 @@ pub(super) fn look_through(
     failed.map_or(Ok(events), |(path, error)| {
         Err(SpoolError::of_file("count what is in the quarantined file", &path, error))
     })
-}
-
-/// What a file of this name describes.
-fn described(name: &OsStr) -> Option<&OsStr> {
-    name.as_encoded_bytes().strip_suffix(b".txt").map(OsStr::from_bytes)
 }
 
 /// How many events a file of the quarantine holds: a refused batch, or damaged bytes by what their description says.

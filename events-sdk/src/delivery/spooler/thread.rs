@@ -571,12 +571,7 @@ impl Thread {
 
     /// Keeps the quarantine within its bound.
     fn clear_quarantine(&mut self) {
-        let Some(spool) = &self.spool else { return };
-        let mut files = HashMap::new();
-        let (gone, cleared) = spool.clear_quarantine(|file, piece| {
-            let waiting = files.entry(file).or_insert_with(|| spool.has(file).then(|| self.passed(file)));
-            waiting.is_some_and(|passed| !passed.has(piece))
-        });
+        let Some((gone, cleared)) = self.spool.as_ref().map(Spool::clear_quarantine) else { return };
         if gone > 0 {
             self.reply(Reply::Cleared(gone));
         }

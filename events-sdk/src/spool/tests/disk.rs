@@ -405,7 +405,7 @@ fn what_goes_out_of_a_full_quarantine_is_counted_though_its_description_is_older
     fs::File::options().append(true).open(text).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(spool.quarantined_events().unwrap(), 1);
     let spool = spool.bounded(Bounds { quarantine: 0, ..Bounds::NONE });
-    assert_eq!(spool.clear_quarantine(|_, _| false).0, 1);
+    assert_eq!(spool.clear_quarantine().0, 1);
     assert_eq!(fs::read_dir(dir.path().join("quarantine")).unwrap().count(), 0);
 }
 
@@ -413,30 +413,13 @@ fn what_goes_out_of_a_full_quarantine_is_counted_though_its_description_is_older
 fn the_quarantine_is_bounded_by_what_it_takes_up_on_disk() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path()).unwrap().bounded(Bounds { quarantine: 64 << 10, ..Bounds::NONE });
-    assert_eq!(spool.clear_quarantine(|_, _| false).0, 0);
+    assert_eq!(spool.clear_quarantine().0, 0);
     // Of a few hundred bytes each, with a description: two blocks.
     for id in 1..=10 {
         spool.set_aside(&Batch::new(Uuid::from_u128(id), 1, entry(0), 1), (Uuid::nil(), 0), "no").unwrap();
     }
-    assert_eq!(spool.clear_quarantine(|_, _| false).0, 2);
+    assert_eq!(spool.clear_quarantine().0, 2);
     assert_eq!(fs::read_dir(dir.path().join("quarantine")).unwrap().count(), 16);
-}
-
-#[test]
-fn what_waits_in_its_file_as_well_stays_in_a_full_quarantine_with_its_description() {
-    let dir = tempfile::tempdir().unwrap();
-    let spool = Spool::open(dir.path()).unwrap();
-    for number in 1..=4_u32 {
-        let batch = Batch::new(Uuid::from_u128(number.into()), 1, entry(number), 1);
-        spool.set_aside(&batch, (id(9), number % 2), "no").unwrap();
-    }
-    let spool = spool.bounded(Bounds { quarantine: 0, ..Bounds::NONE });
-    assert_eq!(spool.clear_quarantine(|file, piece| (file, piece) == (id(9), 1)).0, 2);
-    assert_eq!(fs::read_dir(dir.path().join("quarantine")).unwrap().count(), 4);
-    assert_eq!(spool.quarantined_events().unwrap(), 2);
-    // Looked at again when there is more.
-    spool.set_aside(&Batch::new(Uuid::from_u128(5), 1, entry(5), 1), (id(9), 0), "no").unwrap();
-    assert_eq!(spool.clear_quarantine(|_, _| false).0, 3);
 }
 
 #[test]
@@ -460,7 +443,7 @@ fn what_cannot_leave_a_full_quarantine_keeps_nothing_else_there_and_no_count_is_
         return;
     }
     let spool = spool.bounded(Bounds { quarantine: 0, ..Bounds::NONE });
-    let (gone, cleared) = spool.clear_quarantine(|_, _| false);
+    let (gone, cleared) = spool.clear_quarantine();
     let left = spool.quarantined_events().unwrap();
     assert!(chattr("-i"));
     assert_eq!((gone, left, cleared.is_err()), (2, 1, true));

@@ -242,7 +242,7 @@ impl Thread {
     }
 
     /// What of a file that ends too early, or is in the quarantine in part, is dealt with, as the ledger says.
-    pub(super) fn passed(&self, file: Uuid) -> Passed {
+    fn passed(&self, file: Uuid) -> Passed {
         let step = self.ledger.as_ref().and_then(|ledger| match Ledger::read_from(ledger) {
             Ok(ledger) => Some(ledger.step(file, true)),
             Err(error) => {
