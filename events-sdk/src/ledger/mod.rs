@@ -17,8 +17,8 @@
 //!
 //! When all files that earlier processes left have been looked at, what they accepted and neither delivered nor dropped
 //! is compared with what is there: the *survey*. What is missing was in memory when a process ended, or was taken out of the
-//! directory, segments among it ([`unkept`]); it is counted as lost then. What is too much was delivered or written after the numbers were synced that a loss of
-//! power left; then `accepted` is raised.
+//! directory, segments among it ([`unkept`]); it is counted as lost then. What is too much was delivered or written after the
+//! numbers were synced that a loss of power left; then `accepted` is raised.
 //!
 //! # Files of others
 //!

@@ -334,10 +334,9 @@ impl Reader {
     /// The next piece, or `None` when there is no more.
     ///
     /// Where pieces begin and end follows from what was written alone: 125 events, or 1 MiB if that comes first; the seal says how
-    /// many events each piece has. What is
-    /// damaged has its place among them all the same, so that no other event changes into a piece that Toggle may have, or that
-    /// is dealt with. A piece of which nothing is left is passed over. A file whose seal says so is one piece with the file's own
-    /// identity.
+    /// many events each piece has. What is damaged has its place among them all the same, so that no other event changes into a piece
+    /// that Toggle may have, or that is dealt with. A piece of which nothing is left is passed over. A file whose seal says so is one
+    /// piece with the file's own identity.
     pub(crate) fn next_piece(&mut self) -> Result<Option<Piece>, SpoolError> {
         while let Some((events, count)) = self.next_cut()? {
             let index = self.next - 1;
